@@ -1,0 +1,45 @@
+# Two commands do all their own set-up on a machine with Python 3.11+, git and make:
+#   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
+#   make test     install what the tests need and run them all
+.PHONY: study report test lint format bench clean
+
+PYTHON ?= python3
+STUDY ?= config/config.yaml
+CORES ?= all
+# Waiting threads that spin steal the core from the job beside them.
+export OMP_WAIT_POLICY = PASSIVE
+SNAKEMAKE = .venv/bin/snakemake --configfile $(STUDY) --cores $(CORES)
+
+study: .venv/workflow
+	@$(SNAKEMAKE) all
+	@$(SNAKEMAKE) --quiet all -- report
+	@.venv/bin/python -c 'import sys, yaml; print("The report lies in", yaml.safe_load(open(sys.argv[1])).get("results", "results") + "/report.html")' $(STUDY)
+
+report: .venv/workflow
+	@$(SNAKEMAKE) report
+
+test: .venv/test
+	@tests/install_browser
+	.venv/bin/python -m pytest $(TESTS)
+
+lint: .venv/lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile workflow/Snakefile rules
+	.venv/bin/snakemake --lint
+
+format: .venv/lint
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/snakefmt Snakefile workflow/Snakefile rules
+
+bench: .venv/test
+	.venv/bin/python benchmarks/relevance.py
+
+clean:
+	rm -rf .venv .snakemake results logs
+
+.venv/workflow .venv/test .venv/lint: .venv/%: pyproject.toml constraints.txt
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,$*]"
+	@touch $@

@@ -1,0 +1,47 @@
+# Which channels of a convolutional network can go, by which criterion, and what does it cost?
+#
+#     snakemake --cores 1 --use-conda all        runs the default study, config/config.yaml
+#     snakemake report                           puts its results on one page
+#
+# Another study: --configfile config/studies/NAME.yaml. Every key: config/README.md.
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+report: "report/study.rst"
+
+
+pathvars:
+    results=config["results"],
+    logs=f"logs/{config['study']}",
+
+
+include: "rules/settings.smk"
+include: "rules/images.smk"
+include: "rules/training.smk"
+include: "rules/units.smk"
+include: "rules/relevance.smk"
+include: "rules/statistics.smk"
+include: "rules/ranking.smk"
+include: "rules/evaluation.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.describe_study.output,
+        rules.tabulate_accuracy.output,
+        expand(rules.plot_strategies.output, reading=READINGS),
+        expand(rules.plot_statistics.output, source=SOURCES),
+        expand(rules.plot_deltas.output, reading=MIXED_READINGS),
+        expand(rules.plot_layers.output, reading=READINGS),
+
+
+include: "rules/report.smk"

@@ -1,0 +1,145 @@
+rule plot_strategies:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/strategies.{reading}.svg",
+            caption="../report/plot_strategies.rst",
+            category="Strategies",
+            labels={"reading": "{reading}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/strategies.{reading}.html",
+            caption="../report/data.rst",
+            category="Strategies",
+            labels={"reading": "{reading}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_strategies/{reading}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_strategies"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw the four strategies: {wildcards.reading}."
+    script:
+        "../workflow/plot_strategies.py"
+
+
+rule plot_statistics:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/statistics.{source}.svg",
+            caption="../report/plot_statistics.rst",
+            category="Statistics",
+            labels={"source": "{source}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/statistics.{source}.html",
+            caption="../report/data.rst",
+            category="Statistics",
+            labels={"source": "{source}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_statistics/{source}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_statistics"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw the statistics of {wildcards.source}."
+    script:
+        "../workflow/plot_statistics.py"
+
+
+rule plot_deltas:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/deltas.{reading}.svg",
+            caption="../report/plot_deltas.rst",
+            category="Deltas",
+            labels={"reading": "{reading}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/deltas.{reading}.html",
+            caption="../report/data.rst",
+            category="Deltas",
+            labels={"reading": "{reading}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_deltas/{reading}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_deltas"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw the mixed lists by delta: {wildcards.reading}."
+    script:
+        "../workflow/plot_deltas.py"
+
+
+rule plot_layers:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/layers.{reading}.svg",
+            caption="../report/plot_layers.rst",
+            category="Layers",
+            labels={"reading": "{reading}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/layers.{reading}.html",
+            caption="../report/data.rst",
+            category="Layers",
+            labels={"reading": "{reading}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_layers/{reading}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_layers"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw what each layer loses: {wildcards.reading}."
+    script:
+        "../workflow/plot_layers.py"
+
+
+rule tabulate_accuracy:
+    input:
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        page=report(
+            "<results>/tables/accuracy.html",
+            caption="../report/tabulate_accuracy.rst",
+            category="Study",
+            labels={"page": "Accuracy of every criterion at every level"},
+        ),
+    log:
+        "<logs>/tabulate_accuracy.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=code_digest("tabulate_accuracy"),
+        environment=environment_digest("tables"),
+    message:
+        "Tabulate the accuracy of every criterion at every level."
+    script:
+        "../workflow/tabulate_accuracy.py"

@@ -1,0 +1,18 @@
+rule report:
+    input:
+        results=rules.all.input,
+        settings=rules.write_settings.output.settings,
+        captions=[workflow.source_path(f"../report/{name}.rst") for name in CAPTIONS],
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    localrule: True
+    params:
+        python=sys.executable,
+        snakefile=workflow.main_snakefile,
+    message:
+        "Put the study on one page: {output}"
+    shell:
+        "{params.python:q} -m snakemake {input.results:q} --snakefile {params.snakefile:q} --cores 1"
+        " --configfile {input.settings:q} --workflow-profile none --nolock --report {output:q} > {log:q} 2>&1"

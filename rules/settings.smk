@@ -1,0 +1,42 @@
+rule write_settings:
+    output:
+        settings="<results>/settings.yaml",
+    log:
+        "<logs>/write_settings.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        options=config,
+        code=code_digest("write_settings"),
+        environment=environment_digest("tables"),
+    message:
+        "Write down the settings of the study, defaults included."
+    script:
+        "../workflow/write_settings.py"
+
+
+rule describe_study:
+    input:
+        settings=rules.write_settings.output.settings,
+        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=settings.SPLITS),
+        networks=expand("<results>/{network}/training/trained.pt", network=NETWORK),
+    output:
+        page=report(
+            "<results>/study.html",
+            caption="../report/describe_study.rst",
+            category="Study",
+            labels={"page": "Question, settings, images, networks, versions"},
+        ),
+    log:
+        "<logs>/describe_study.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        options=study_options(),
+        code=code_digest("describe_study"),
+        environment=environment_digest("torch"),
+    message:
+        "Say what the study asks, on which images and with which networks."
+    script:
+        "../workflow/describe_study.py"

@@ -1,0 +1,42 @@
+rule summarise_relevance:
+    input:
+        relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
+    output:
+        table="<results>/{dataset}/{model}/{seed}/statistics/{reading}.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/statistics/{reading}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/summarise_relevance/{reading}.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        options=summary_options,
+        study=config["study"],
+        code=code_digest("summarise_relevance"),
+        environment=environment_digest("torch"),
+    message:
+        "Summarise the relevance of every channel: {wildcards.reading}, seed {wildcards.seed}."
+    script:
+        "../workflow/summarise_relevance.py"
+
+
+rule summarise_weights:
+    input:
+        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
+    output:
+        table="<results>/{dataset}/{model}/{seed}/statistics/{weights}.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/statistics/{weights}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/summarise_weights/{weights}.log",
+    wildcard_constraints:
+        weights="weight|weight_folded",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        options=lookup(within={"weight": {"folded": False}, "weight_folded": {"folded": True}}, dpath="{weights}"),
+        study=config["study"],
+        code=code_digest("summarise_weights"),
+        environment=environment_digest("torch"),
+    message:
+        "Summarise the filters of {wildcards.model}, seed {wildcards.seed}: {wildcards.weights}."
+    script:
+        "../workflow/summarise_weights.py"

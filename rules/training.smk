@@ -1,0 +1,26 @@
+rule train_model:
+    input:
+        train="<results>/{dataset}/images/train.h5",
+        validation="<results>/{dataset}/images/validation.h5",
+        weights=given_weights,
+    output:
+        initial="<results>/{dataset}/{model}/{seed}/training/initial.pt",
+        trained="<results>/{dataset}/{model}/{seed}/training/trained.pt",
+        history="<results>/{dataset}/{model}/{seed}/training/history.csv",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/train_model.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        runtime=720,
+    params:
+        options=training_options(),
+        study=config["study"],
+        code=code_digest("train_model"),
+        environment=environment_digest("torch"),
+    message:
+        "Train {wildcards.model} on {wildcards.dataset} with seed {wildcards.seed}."
+    script:
+        "../workflow/train_model.py"

@@ -1,0 +1,112 @@
+"""Rankings are permutations, in exact proportions."""
+
+import hypothesis
+import numpy as np
+import pandas
+import pytest
+from hypothesis import strategies
+
+from secateur import ranking
+
+UNITS = pandas.DataFrame({"unit": [0, 1, 2], "layer": ["a", "a", "b"], "channel": [0, 1, 0]})
+
+
+def permutations_of(n):
+    return strategies.permutations(range(n))
+
+
+def mixed_slowly(weight, relevance, tenths):
+    """The thesis's listing in integers: accounts count tenths."""
+    accounts, lists, taken, emitted = [0, 0], (weight, relevance), [0, 0], []
+    while max(taken) < len(weight):
+        for side, share in enumerate((10 - tenths, tenths)):
+            accounts[side] += share
+            if accounts[side] >= 10:
+                accounts[side] -= 10
+                emitted.append(lists[side][taken[side]])
+                taken[side] += 1
+    emitted += weight[taken[0] :] + relevance[taken[1] :]
+    return [unit for place, unit in enumerate(emitted) if unit not in emitted[:place]]
+
+
+def test_the_lowest_score_goes_first():
+    assert ranking.by_score([0.3, -1.0, 0.2]).tolist() == [1, 2, 0]
+
+
+def test_equal_scores_keep_the_network_order():
+    assert ranking.by_score([1.0, 0.0, 1.0, 0.0]).tolist() == [1, 3, 0, 2]
+
+
+def test_a_score_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="^the score of unit 1 is nan; every unit needs a finite score$"):
+        ranking.by_score([0.0, float("nan")])
+
+
+def test_combined_takes_turns_and_relevance_begins():
+    assert ranking.combined([0, 1, 2, 3], [3, 1, 0, 2]).tolist() == [0, 3, 1, 2]
+
+
+@hypothesis.given(permutations_of(23), permutations_of(23), strategies.integers(0, 10))
+def test_mixed_equals_the_listing_in_integers_and_is_a_permutation(weight, relevance, tenths):
+    found = ranking.mixed(weight, relevance, f"{tenths / 10}").tolist()
+    assert found == mixed_slowly(weight, relevance, tenths)
+    assert sorted(found) == list(range(23))
+
+
+@hypothesis.given(permutations_of(12), permutations_of(12))
+def test_delta_0_is_the_weight_list_and_delta_1_the_relevance_list(weight, relevance):
+    assert ranking.mixed(weight, relevance, "0.0").tolist() == weight
+    assert ranking.mixed(weight, relevance, "1.0").tolist() == relevance
+
+
+def test_ten_steps_of_one_tenth_are_exactly_one():
+    weight, relevance = list(range(100)), list(range(99, -1, -1))
+    # In floats, ten times 0.1 stays below 1 and the relevance list would be paid a step late.
+    assert ranking.mixed(weight, relevance, "0.1").tolist()[:11] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 99, 9]
+
+
+def test_at_delta_one_half_the_weight_list_goes_first():
+    assert ranking.mixed([0, 1, 2, 3], [3, 2, 1, 0], "0.5").tolist() == [0, 3, 1, 2]
+
+
+@pytest.mark.parametrize("delta", ["-0.1", "1.5"])
+def test_a_delta_outside_0_and_1_is_refused(delta):
+    with pytest.raises(ValueError, match="delta must be within 0 and 1"):
+        ranking.mixed([0], [0], delta)
+
+
+def test_rankings_of_different_units_cannot_be_mixed():
+    with pytest.raises(ValueError, match="not of the same units: 2 and 3"):
+        ranking.combined([0, 1], [0, 1, 2])
+
+
+def test_a_random_order_depends_on_its_seed_alone():
+    assert ranking.at_random(50, 7).tolist() == ranking.at_random(50, 7).tolist()
+    assert ranking.at_random(50, 7).tolist() != ranking.at_random(50, 8).tolist()
+    assert sorted(ranking.at_random(50, 7)) == list(range(50))
+
+
+def statistics(**columns):
+    return pandas.DataFrame({"layer": ["b", "a", "a"], "channel": [0, 1, 0], "mean": [3.0, 2.0, 1.0]} | columns)
+
+
+def test_scores_stand_in_the_order_of_units():
+    assert ranking.scores(statistics(), UNITS, "mean").tolist() == [1.0, 2.0, 3.0]
+
+
+def test_every_channel_needs_exactly_one_score():
+    with pytest.raises(ValueError, match=r"^2 channels have scores, but 3 can be removed; .* channel 0 of layer b$"):
+        ranking.scores(statistics().iloc[1:], UNITS, "mean")
+    with pytest.raises(ValueError, match=r"^a channel has two scores: \('a', 1\)$"):
+        ranking.scores(statistics(channel=[0, 1, 1]), UNITS, "mean")
+
+
+def test_a_table_holds_the_order_and_gives_it_back():
+    table = ranking.table(np.array([2, 0, 1]), UNITS)
+    assert table["layer"].tolist() == ["b", "a", "a"]
+    assert ranking.order(table).tolist() == [2, 0, 1]
+
+
+def test_an_order_that_is_no_permutation_is_refused():
+    with pytest.raises(ValueError, match="^the ranking is no permutation of the 3 units$"):
+        ranking.table(np.array([0, 0, 1]), UNITS)

@@ -1,0 +1,108 @@
+"""Settings: every default filled in, every mistake named in one line with what would be right."""
+
+import copy
+
+import pytest
+
+from secateur import settings
+
+LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
+
+
+def changed(path, value):
+    """The least study with one key, "a.b.c", set."""
+    config = copy.deepcopy(LEAST)
+    *parents, last = path.split(".")
+    place = config
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return config
+
+
+def test_the_least_study_gets_every_default():
+    config = settings.checked(LEAST)
+    assert config["data"] | {"name": "digits", "color": "gray", "mean": [0.5]} == config["data"]
+    assert config["training"]["seeds"] == [0, 1, 2]
+    assert config["readings"]["relevance"]["reduce"] == "layer_share"
+    assert config["levels"] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def test_the_given_settings_are_left_alone_and_checking_twice_changes_nothing():
+    before = copy.deepcopy(LEAST)
+    once = settings.checked(LEAST)
+    assert before == LEAST
+    assert settings.checked(once) == once
+
+
+def test_a_second_reading_gets_its_defaults_too():
+    config = settings.checked(changed("readings", {"thesis": {"at": "next_input"}}))
+    assert config["readings"]["thesis"] == settings.checked(LEAST)["readings"]["relevance"] | {"at": "next_input"}
+
+
+def test_level_0_is_always_measured():
+    assert settings.checked(changed("levels", [0.5]))["levels"] == [0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("levls", [0.1], "unknown key levls; did you mean levels? Known here: study, question,"),
+        ("training.epoch", 3, "unknown key training.epoch; did you mean epochs? Known here: seeds, epochs,"),
+        ("readings.thesis.att", "output", "unknown key readings.thesis.att; did you mean at? Known here: rule,"),
+        (
+            "data.source",
+            "cifar",
+            'data.source is "cifar", but must be one of digits, cifar10, cifar100, image_folder; did you',
+        ),
+        ("readings.thesis.rule", "alpha2beta", "did you mean alpha2beta1?"),
+        (
+            "levels",
+            [0, 30],
+            "levels: got 30, but a level is the share of channels removed, a fraction from 0 to 1: write 0.3",
+        ),
+        ("levels", ["0.3"], 'levels: got "0.3", but a level is the share of channels removed'),
+        (
+            "criteria.deltas",
+            [0.5],
+            'criteria.deltas: got 0.5, but a delta is text with a fraction from 0 to 1: write "0.3"',
+        ),
+        ("criteria.deltas", ["0.5", "0.50"], "criteria.deltas names one delta twice: 0.5, 0.50"),
+        ("training.epochs", "ten", 'training.epochs: got "ten", but it must be of type integer'),
+        ("training.epochs", 0, "training.epochs is 0, but model.weights is empty"),
+        ("data.mean", [0.5, 0.5], "data.mean has 2 numbers, but the images have 1 channel(s)"),
+        ("data.source", "image_folder", "data.source is image_folder, but data.folder names no folder"),
+        ("model.name", "vgg16", "model.name is vgg16, which takes three channels; set data.color to rgb"),
+        ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_cause_and_what_would_be_right(path, value, message):
+    with pytest.raises(ValueError) as caught:
+        settings.checked(changed(path, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_without_images_says_which_key_is_missing():
+    with pytest.raises(ValueError, match="^the key data is missing; see config/README.md$"):
+        settings.checked({"model": {"name": "vgg16"}})
+
+
+def leaves(rules, name=""):
+    for key, rule in rules.get("properties", {}).items():
+        path = f"{name}.{key}" if name else key
+        yield path, rule
+        yield from leaves(rule, path)
+        if isinstance(rule.get("additionalProperties"), dict):
+            yield from leaves(rule["additionalProperties"], f"{path}.NAME")
+
+
+def test_every_key_is_documented_in_the_schema():
+    assert [
+        path for path, rule in leaves(settings.schema()) if "properties" not in rule and "description" not in rule
+    ] == []
+
+
+def test_every_default_is_valid():
+    once = settings.checked(LEAST)
+    assert settings.checked(once) == once

@@ -1,0 +1,64 @@
+"""Statistics against three lines of numpy, and the law of shares."""
+
+import numpy as np
+import pytest
+
+from secateur import statistics
+
+generator = np.random.default_rng(0)
+R = generator.normal(size=(20, 4, 3, 3))  # images, channels, height, width
+MAPS = {
+    "features.0": (R.mean(0), np.abs(R).mean(0)),
+    "features.10": (R[:, :2].mean(0), np.abs(R[:, :2]).mean(0)),
+}
+
+
+def column(name, absolute="before_mean", reduce="layer_share", layer="features.0"):
+    table = statistics.of_relevance(MAPS, absolute, reduce)
+    return table[table["layer"] == layer][name].to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "absolute", "wanted"),
+    [
+        ("mean", "before_mean", R.mean(0).sum((1, 2))),
+        ("mean_abs", "before_mean", np.abs(R).mean(0).sum((1, 2))),
+        ("mean_abs", "after_mean", np.abs(R.mean(0)).sum((1, 2))),
+        ("max", "before_mean", R.mean(0).max((1, 2))),
+        ("min", "before_mean", R.mean(0).min((1, 2))),
+        ("max_abs", "before_mean", np.abs(R).mean(0).max((1, 2))),
+        ("max_abs", "after_mean", np.abs(R.mean(0)).max((1, 2))),
+        ("min_abs", "before_mean", np.abs(R).mean(0).min((1, 2))),
+        ("min_abs", "after_mean", np.abs(R.mean(0)).min((1, 2))),
+    ],
+)
+def test_statistics_are_those_of_the_averaged_maps(name, absolute, wanted):
+    np.testing.assert_allclose(column(name, absolute, "sum"), wanted)
+
+
+@pytest.mark.parametrize("name", ["mean", "mean_abs"])
+def test_reductions_touch_sums_only(name):
+    sums = column(name, reduce="sum")
+    np.testing.assert_allclose(column(name, reduce="mean"), sums / 9)
+    np.testing.assert_allclose(column(name, reduce="layer_share"), sums / sums.sum())
+    np.testing.assert_allclose(column(name, reduce="layer_relative"), sums / sums.mean())
+    for other in ("max", "min", "max_abs", "min_abs"):
+        np.testing.assert_array_equal(column(other, reduce="sum"), column(other, reduce="layer_share"))
+
+
+def test_the_shares_of_every_layer_add_to_one():
+    for layer in MAPS:
+        assert column("mean_abs", layer=layer).sum() == pytest.approx(1)
+
+
+def test_a_layer_without_relevance_has_shares_of_zero():
+    table = statistics.of_relevance({"a": (np.zeros((2, 1, 1)), np.zeros((2, 1, 1)))})
+    assert table["mean_abs"].tolist() == [0, 0]
+
+
+def test_weights_have_the_same_statistics_over_a_filters_values():
+    W = generator.normal(size=(5, 2, 3, 3))
+    table = statistics.of_weights({"0": W})
+    np.testing.assert_allclose(table["mean_abs"], np.abs(W).mean((1, 2, 3)))
+    np.testing.assert_allclose(table["min"], W.min((1, 2, 3)))
+    np.testing.assert_allclose(table["mean"], W.mean((1, 2, 3)))

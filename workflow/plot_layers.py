@@ -1,0 +1,23 @@
+"""Draw which share of each layer goes at each level."""
+
+from secateur import figures, files, jobs, pages, tables
+
+
+def plot_layers(inputs, outputs, reading, options):
+    mixes, title = options["mixes"], f"What each layer loses: {options['title']}, reading {reading}"
+    criteria = [f"{reading}.{mixes}", f"{options['weight']}.{mixes}", "random"]
+    if options["combined"]:
+        criteria.insert(2, f"combined.{reading}")
+    table = tables.read(inputs.evaluations, "criterion", "seed", "level")
+    with files.replacing(outputs.figure) as temporary:
+        figures.save(figures.layers(table, {name: name for name in criteria}, title), temporary)
+    shares = figures.removed_shares(table)
+    means = (
+        shares[shares["criterion"].isin(criteria)].groupby(["criterion", "layer", "level"], sort=False)["share"].mean()
+    )
+    files.write_text(outputs.page, pages.page(title, pages.table(means.unstack().reset_index())))
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        plot_layers(snakemake.input, snakemake.output, job.wildcards["reading"], job.options)

@@ -1,0 +1,19 @@
+"""Draw the four strategies: relevance, weight, combined, random."""
+
+from secateur import drawing, jobs
+
+
+def plot_strategies(inputs, outputs, reading, options):
+    mixes = options["mixes"]
+    lines = {
+        f"{reading}.{mixes}": (f"{reading}.{mixes}", "#0072b2"),
+        f"{options['weight']}.{mixes}": (f"{options['weight']}.{mixes}", "#d55e00"),
+    }
+    if options["combined"]:
+        lines[f"combined.{reading}"] = (f"combined.{reading}", "#009e73")
+    drawing.curves(inputs, outputs, lines, f"Four strategies: {options['title']}, reading {reading}")
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        plot_strategies(snakemake.input, snakemake.output, job.wildcards["reading"], job.options)

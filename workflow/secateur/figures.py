@@ -1,0 +1,119 @@
+"""Figures of a study: tables in, figures out."""
+
+import matplotlib
+
+matplotlib.use("svg")
+
+import seaborn
+from matplotlib import pyplot
+from matplotlib.ticker import PercentFormatter
+
+# Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures equal files.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", "font.family": "sans-serif"})
+RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
+
+
+def curves(curves, evaluations, lines, title):
+    """Accuracy and loss against the level and against realised multiply-adds: four panels.
+
+    `lines` is {criterion: (label, colour)}. Bands are the intervals of the table, thin lines single seeds, and the
+    random control is always drawn.
+    """
+    seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
+    figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
+    dense = curves["macs"].max()
+    styles = {"random": RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
+    for row, measure in enumerate(("accuracy", "loss")):
+        for column, against in enumerate(("level", "macs")):
+            for criterion, style in styles.items():
+                _line(axes[row, column], curves, evaluations, criterion, measure, against, dense, style)
+    _dress(axes, _chance(evaluations))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+def _line(axes, curves, evaluations, criterion, measure, against, dense, style):
+    scale = 1 / dense if against == "macs" else 1
+    mean = curves[curves["criterion"] == criterion].sort_values("level")
+    x = mean[against] * scale
+    axes.plot(x, mean[measure], linewidth=2, zorder=3, **style)
+    if mean[f"{measure}_low"].notna().all():
+        low = mean[f"{measure}_low"].clip(lower=0)
+        high = mean[f"{measure}_high"].clip(upper=1 if measure == "accuracy" else None)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=1)
+    gone = mean["collapsed"] > 0
+    axes.plot(x[gone], mean[measure][gone], "x", color=style["color"], markersize=6, zorder=4)
+    if criterion != "random" and evaluations["seed"].nunique() > 1:
+        for _, one in evaluations[evaluations["criterion"] == criterion].groupby("seed"):
+            one = one.sort_values("level")
+            axes.plot(one[against] * scale, one[measure], color=style["color"], linewidth=0.6, alpha=0.6, zorder=2)
+
+
+def _dress(axes, chance):
+    axes[0, 0].set_ylabel("test accuracy")
+    axes[1, 0].set_ylabel("test loss (nats, log scale)")
+    axes[1, 0].set_xlabel("channels removed")
+    axes[1, 1].set_xlabel("multiply-adds left")
+    for row in axes:
+        for panel in row:
+            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for panel in axes[0]:
+        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+        panel.set_ylim(0, 1.02)
+    for panel in axes[1]:
+        panel.set_yscale("log")
+    axes[0, 1].invert_xaxis()
+
+
+def _chance(evaluations):
+    classes = [column for column in evaluations if column.startswith("accuracy.")]
+    return 1 / len(classes)
+
+
+def layers(evaluations, criteria, title):
+    """The share of each layer's channels that is removed, by level: one map for each of {criterion: label}."""
+    seaborn.set_theme(style="white", context="notebook", font_scale=0.75)
+    figure, axes = pyplot.subplots(
+        1, len(criteria), figsize=(3.1 * len(criteria) + 1, 5.5), sharey=True, layout="constrained"
+    )
+    shares = removed_shares(evaluations)
+    for panel, (criterion, label) in zip(axes.flat if len(criteria) > 1 else [axes], criteria.items(), strict=True):
+        part = (
+            shares[shares["criterion"] == criterion].groupby(["layer", "level"], sort=False)["share"].mean().unstack()
+        )
+        part.columns = [f"{100 * level:g}" for level in part.columns]
+        marks = part.map(lambda share: "×" if share == 1 else "")
+        seaborn.heatmap(
+            part,
+            ax=panel,
+            vmin=0,
+            vmax=1,
+            cmap="rocket_r",
+            cbar=panel is axes.flat[-1],
+            annot=marks,
+            fmt="",
+            cbar_kws={
+                "format": PercentFormatter(1, decimals=0),
+                "label": "share of the layer's channels removed",
+            },
+        )
+        panel.set(title=label, xlabel="channels removed (%)", ylabel="")
+    figure.suptitle(title)
+    return figure
+
+
+def removed_shares(evaluations):
+    """A long table criterion, seed, level, layer, share from the columns `removed.*`; draws are one criterion."""
+    columns = [column for column in evaluations if column.startswith("removed.")]
+    names = evaluations["criterion"].where(~evaluations["criterion"].str.startswith("random."), "random")
+    long = evaluations.assign(criterion=names).melt(["criterion", "seed", "level"], columns, "layer", "share")
+    return long.assign(layer=long["layer"].str.removeprefix("removed."))
+
+
+def save(figure, path):
+    """Write a figure as SVG without the date, so that equal figures are equal files."""
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,51 @@
+"""Files that are either whole or absent."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary path beside `path`; rename it over `path` when the block ends well, else remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner reads; a result is for the whole group.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise explained(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write a small text file at once."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def explained(error, path):
+    """The same error with the file and what to do about it, where the system's own words leave that out."""
+    message = str(error)
+    # h5py reports a full disk only in the text of an error without errno.
+    if error.errno == errno.ENOSPC or "No space left" in message or "errno = 28" in message:
+        return OSError(
+            errno.ENOSPC,
+            f"no space left on the disk of {Path(path).parent}; free some and run again",
+            str(path),
+        )
+    return error
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,108 @@
+"""Rankings: the order in which units are removed. The first is removed first, and every ranking is a permutation."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+
+from secateur import seeds
+
+
+def by_score(scores):
+    """The order of units by rising score; equal scores keep the network's order. `scores` is (units,)."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if not np.isfinite(scores).all():
+        bad = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise ValueError(f"the score of unit {bad} is {scores[bad]}; every unit needs a finite score")
+    return np.argsort(scores, kind="stable")
+
+
+def combined(relevance, weight):
+    """Two rankings taken in turns, relevance first; what came already is skipped (thesis, section 4.3)."""
+    _same_units(relevance, weight)
+    return _without_repeats(itertools.chain.from_iterable(zip(relevance, weight, strict=True)))
+
+
+def mixed(weight, relevance, delta):
+    """Two rankings taken in proportion (1 - delta) : delta, in exact fractions (thesis, section 4.4).
+
+    Each step adds 1 - delta to the weight list's account and delta to the relevance list's; an account that
+    reaches 1 pays for that list's next unit, weight first. `delta` is text, a Fraction or an integer; a float is
+    taken as its shortest decimal. When one list is at its end, the other goes on alone.
+    """
+    delta = Fraction(str(delta))
+    if not 0 <= delta <= 1:
+        raise ValueError(f"delta must be within 0 and 1, got {delta}")
+    _same_units(relevance, weight)
+    return _without_repeats(_turns(list(weight), list(relevance), delta))
+
+
+def at_random(units, seed):
+    """A random order of `units` (a number, or their names)."""
+    return seeds.numpy_generator(seed, "random ranking").permutation(units)
+
+
+def _turns(weight, relevance, delta):
+    lists, shares, accounts, taken = (
+        (weight, relevance),
+        (1 - delta, delta),
+        [Fraction(0), Fraction(0)],
+        [0, 0],
+    )
+    while taken[0] < len(weight) and taken[1] < len(relevance):
+        for side in (0, 1):
+            accounts[side] += shares[side]
+            if accounts[side] >= 1 and taken[side] < len(lists[side]):
+                accounts[side] -= 1
+                yield lists[side][taken[side]]
+                taken[side] += 1
+    yield from weight[taken[0] :]
+    yield from relevance[taken[1] :]
+
+
+def _without_repeats(units):
+    return np.array(list(dict.fromkeys(units)))
+
+
+def _same_units(first, second):
+    if sorted(first) != sorted(second):
+        raise ValueError(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
+
+
+# ---- tables --------------------------------------------------------------------------------------------------
+
+
+def scores(statistics, units, statistic):
+    """One score for each unit: the sum over its channels. Tables as in statistics/*.csv and units.csv.
+
+    Raises ValueError unless every prunable channel has exactly one score.
+    """
+    keys = ["layer", "channel"]
+    given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
+    if len(set(given)) != len(given):
+        raise ValueError(f"a channel has two scores: {next(k for k in given if given.count(k) > 1)}")
+    if set(given) != set(wanted):
+        odd = sorted(set(given) ^ set(wanted))
+        raise ValueError(
+            f"{len(set(given))} channels have scores, but {len(wanted)} can be removed; the first that differs is "
+            f"channel {odd[0][1]} of layer {odd[0][0]}"
+        )
+    by_channel = units[[*keys, "unit"]].merge(
+        statistics[[*keys, statistic]], on=keys, how="left", validate="one_to_one"
+    )
+    return by_channel.groupby("unit", sort=True)[statistic].sum().to_numpy()
+
+
+def table(order, units):
+    """The ranking as a table unit, layer, channel from an order of unit numbers."""
+    order = np.asarray(order)
+    if sorted(order) != sorted(set(units["unit"])):
+        raise ValueError(f"the ranking is no permutation of the {units['unit'].nunique()} units")
+    place = {unit: position for position, unit in enumerate(order)}
+    rows = units[["unit", "layer", "channel"]].assign(place=units["unit"].map(place))
+    return rows.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
+
+
+def order(ranking):
+    """The order of unit numbers of a ranking table."""
+    return ranking["unit"].drop_duplicates().to_numpy()

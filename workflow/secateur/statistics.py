@@ -1,0 +1,55 @@
+"""From relevance maps or filters to one number for a channel: the six statistics of the thesis."""
+
+import numpy as np
+import pandas
+
+STATISTICS = {
+    "mean": lambda signed, absolute: signed.sum(1),
+    "mean_abs": lambda signed, absolute: absolute.sum(1),
+    "max": lambda signed, absolute: signed.max(1),
+    "min": lambda signed, absolute: signed.min(1),
+    "max_abs": lambda signed, absolute: absolute.max(1),
+    "min_abs": lambda signed, absolute: absolute.min(1),
+}
+# Only sums are reduced: a largest or smallest position is one already.
+REDUCED = ("mean", "mean_abs")
+REDUCTIONS = {
+    "layer_share": lambda sums, positions: _over(sums, sums.sum()),
+    "sum": lambda sums, positions: sums,
+    "layer_relative": lambda sums, positions: _over(sums, sums.mean()),
+    "mean": lambda sums, positions: sums / positions,
+}
+
+
+def of_relevance(maps, absolute="before_mean", reduce="layer_share"):
+    """A table with a row for each channel from {layer: (mean of R, mean of abs(R))}, each (C, H, W).
+
+    `absolute="after_mean"` takes the absolute value of the mean of R instead (the thesis). `layer_share` divides
+    the sum over positions by the layer's total: LRP conserves the sum, so its mean would only say how large a
+    layer is.
+    """
+    return _table(
+        {layer: _of_map(R, A if absolute == "before_mean" else np.abs(R), reduce) for layer, (R, A) in maps.items()}
+    )
+
+
+def of_weights(filters):
+    """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values."""
+    return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
+
+
+def _of_map(signed, absolute, reduce):
+    """{statistic: (C,)} of one layer."""
+    signed, absolute = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (signed, absolute))
+    values = {name: function(signed, absolute) for name, function in STATISTICS.items()}
+    return values | {name: REDUCTIONS[reduce](values[name], signed.shape[1]) for name in REDUCED}
+
+
+def _over(sums, total):
+    """Shares of a total; a layer without any relevance has none to share."""
+    return sums / total if total != 0 else np.zeros_like(sums)
+
+
+def _table(layers):
+    parts = [pandas.DataFrame({"layer": layer, "channel": range(len(v["mean"])), **v}) for layer, v in layers.items()]
+    return pandas.concat(parts, ignore_index=True)
