@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study report test lint format bench clean
+.PHONY: study report test lint format docs bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -33,6 +33,9 @@ format: .venv/lint
 	.venv/bin/ruff format .
 	.venv/bin/snakefmt Snakefile workflow/Snakefile rules
 
+docs: .venv/workflow
+	.venv/bin/python docs/write_config_reference.py
+
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
 
@@ -41,5 +44,6 @@ clean:
 
 .venv/workflow .venv/test .venv/lint: .venv/%: pyproject.toml constraints.txt
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,$*]"
+	@echo "Installing into .venv; PyTorch is large, the first time takes a few minutes."
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,$*]"
 	@touch $@

@@ -15,7 +15,9 @@ from secateur import digest, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
-    config.update(settings.checked(config))
+    CHECKED = settings.checked(config)
+    config.clear()
+    config.update(CHECKED)
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
@@ -160,6 +162,6 @@ def figure_options(wildcards):
     }
 
 
-CAPTIONS = ["study", "describe_study", "tabulate_accuracy", "data"] + [
-    f"plot_{name}" for name in ("strategies", "statistics", "deltas", "layers")
-]
+def captions_digest():
+    """The text of all captions: as inputs they would count by time stamp."""
+    return provenance.digest({path.name: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob("*.rst")})

@@ -20,7 +20,6 @@ rule evaluate_pruning:
         images_per_batch=256,
     params:
         options={"levels": config["levels"], **machine_options()},
-        study=config["study"],
         code=code_digest("evaluate_pruning"),
         environment=environment_digest("torch"),
     message:

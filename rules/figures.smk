@@ -6,13 +6,13 @@ rule plot_strategies:
         figure=report(
             "<results>/figures/strategies.{reading}.svg",
             caption="../report/plot_strategies.rst",
-            category="Strategies",
+            category="2 Strategies",
             labels={"reading": "{reading}", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/strategies.{reading}.html",
             caption="../report/data.rst",
-            category="Strategies",
+            category="2 Strategies",
             labels={"reading": "{reading}", "kind": "the numbers"},
         ),
     log:
@@ -37,13 +37,13 @@ rule plot_statistics:
         figure=report(
             "<results>/figures/statistics.{source}.svg",
             caption="../report/plot_statistics.rst",
-            category="Statistics",
+            category="3 Statistics",
             labels={"source": "{source}", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/statistics.{source}.html",
             caption="../report/data.rst",
-            category="Statistics",
+            category="3 Statistics",
             labels={"source": "{source}", "kind": "the numbers"},
         ),
     log:
@@ -68,13 +68,13 @@ rule plot_deltas:
         figure=report(
             "<results>/figures/deltas.{reading}.svg",
             caption="../report/plot_deltas.rst",
-            category="Deltas",
+            category="4 Deltas",
             labels={"reading": "{reading}", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/deltas.{reading}.html",
             caption="../report/data.rst",
-            category="Deltas",
+            category="4 Deltas",
             labels={"reading": "{reading}", "kind": "the numbers"},
         ),
     log:
@@ -99,13 +99,13 @@ rule plot_layers:
         figure=report(
             "<results>/figures/layers.{reading}.svg",
             caption="../report/plot_layers.rst",
-            category="Layers",
+            category="5 Layers",
             labels={"reading": "{reading}", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/layers.{reading}.html",
             caption="../report/data.rst",
-            category="Layers",
+            category="5 Layers",
             labels={"reading": "{reading}", "kind": "the numbers"},
         ),
     log:
@@ -129,7 +129,7 @@ rule tabulate_accuracy:
         page=report(
             "<results>/tables/accuracy.html",
             caption="../report/tabulate_accuracy.rst",
-            category="Study",
+            category="1 Study",
             labels={"page": "Accuracy of every criterion at every level"},
         ),
     log:

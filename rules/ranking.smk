@@ -11,7 +11,6 @@ rule rank_by_statistic:
         "../envs/tables.yaml"
     params:
         options=ranking_options,
-        study=config["study"],
         code=code_digest("rank_by_statistic"),
         environment=environment_digest("tables"),
     message:
@@ -33,7 +32,6 @@ rule rank_combined:
         "../envs/tables.yaml"
     params:
         options=ranking_options,
-        study=config["study"],
         code=code_digest("rank_combined"),
         environment=environment_digest("tables"),
     message:
@@ -55,7 +53,6 @@ rule rank_mixed:
         "../envs/tables.yaml"
     params:
         options=ranking_options,
-        study=config["study"],
         code=code_digest("rank_mixed"),
         environment=environment_digest("tables"),
     message:
@@ -76,7 +73,6 @@ rule rank_at_random:
         "../envs/tables.yaml"
     params:
         options={"seed": config["seed"]},
-        study=config["study"],
         code=code_digest("rank_at_random"),
         environment=environment_digest("tables"),
     message:

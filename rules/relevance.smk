@@ -15,7 +15,6 @@ rule extract_relevance:
         images_per_batch=100,
     params:
         options=reading_options,
-        study=config["study"],
         code=code_digest("extract_relevance"),
         environment=environment_digest("torch"),
     message:

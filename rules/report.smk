@@ -2,15 +2,18 @@ rule report:
     input:
         results=rules.all.input,
         settings=rules.write_settings.output.settings,
-        captions=[workflow.source_path(f"../report/{name}.rst") for name in CAPTIONS],
     output:
         "<results>/report.html",
     log:
         "<logs>/report.log",
     localrule: True
     params:
+        captions=captions_digest(),
         python=sys.executable,
         snakefile=workflow.main_snakefile,
+    conda:
+        # The reporter is the running Snakemake's own; this environment is there already and is not used.
+        "../envs/figures.yaml"
     message:
         "Put the study on one page: {output}"
     shell:

@@ -25,7 +25,7 @@ rule describe_study:
         page=report(
             "<results>/study.html",
             caption="../report/describe_study.rst",
-            category="Study",
+            category="1 Study",
             labels={"page": "Question, settings, images, networks, versions"},
         ),
     log:

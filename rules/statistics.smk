@@ -10,7 +10,6 @@ rule summarise_relevance:
         "../envs/torch.yaml"
     params:
         options=summary_options,
-        study=config["study"],
         code=code_digest("summarise_relevance"),
         environment=environment_digest("torch"),
     message:
@@ -33,7 +32,6 @@ rule summarise_weights:
         "../envs/torch.yaml"
     params:
         options=lookup(within={"weight": {"folded": False}, "weight_folded": {"folded": True}}, dpath="{weights}"),
-        study=config["study"],
         code=code_digest("summarise_weights"),
         environment=environment_digest("torch"),
     message:

@@ -17,7 +17,6 @@ rule train_model:
         runtime=720,
     params:
         options=training_options(),
-        study=config["study"],
         code=code_digest("train_model"),
         environment=environment_digest("torch"),
     message:

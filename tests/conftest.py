@@ -1,5 +1,12 @@
 """What several tests share: small networks and random images in float64."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -42,3 +49,68 @@ def network():
 @pytest.fixture
 def pictures():
     return torch.randn(8, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+# ---- a small study, run once through Snakemake ---------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "report", "data/sources.yaml")
+TINY = """
+study: tiny
+question: "Does every rule run?"
+data: {source: digits, size: 16}
+split: {rank: 60, validation: 60, test: 120}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+training: {seeds: [0, 1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
+readings:
+  relevance: {}
+  thesis: {at: next_input, pool: gradient, split: test, absolute: after_mean, reduce: mean}
+criteria: {statistics: [mean_abs, max], deltas: ["0.0", "0.5"], random: 2}
+levels: [0, 0.5, 1]
+"""
+
+
+class Workflow:
+    """A copy of the workflow in a folder of its own, and Snakemake run there."""
+
+    def __init__(self, folder, config=TINY):
+        self.folder = folder
+        for part in PARTS:
+            target = folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            copy(ROOT / part, target, **({"ignore": IGNORED} if (ROOT / part).is_dir() else {}))
+        (folder / "config" / "config.yaml").write_text(config)
+        # The copy's package before the installed one: the scripts refuse any other.
+        self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
+        self.environment.pop("SECATEUR_DATA", None)
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "snakemake", *arguments]
+
+    def run(self, *arguments, check=True, **options):
+        """Run Snakemake in the folder; its output is one text."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=self.environment | options.pop("env", {}), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def planned(self, *arguments):
+        """{rule: number of jobs} that Snakemake would run."""
+        text = self.run("-n", "--quiet=rules", *(arguments or ("all", "report")))
+        table = re.search(r"^-+ +-+\n(.*?)^total", text, flags=re.M | re.S)
+        rows = dict(line.split() for line in table.group(1).splitlines()) if table else {}
+        return {rule: int(count) for rule, count in rows.items() if rule != "all"}
+
+
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory):
+    """A small study over all rules, finished, with its report."""
+    workflow = Workflow(tmp_path_factory.mktemp("study"))
+    workflow.output = workflow.run("--cores", "2", "all", "report")
+    return workflow

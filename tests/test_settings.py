@@ -103,6 +103,22 @@ def test_every_key_is_documented_in_the_schema():
     ] == []
 
 
+def test_the_schema_holds_no_key_that_json_schema_does_not_know():
+    known = {"type", "enum", "default", "description", "items", "properties", "additionalProperties", "required"}
+    known |= {
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "minItems",
+        "maxItems",
+    }
+    known |= {"uniqueItems", "minProperties", "propertyNames"}
+    assert [(path, set(rule) - known) for path, rule in leaves(settings.schema()) if set(rule) - known] == []
+
+
 def test_every_default_is_valid():
     once = settings.checked(LEAST)
     assert settings.checked(once) == once

@@ -35,12 +35,14 @@ def points(model, ranking, wanted, batches, labels, check):
     on which removal is compared with masking at every level.
     """
     folded, links = folding.folded(model), graph.links(model)
+    # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
+    bare = [dataclasses.replace(link, norms=()) for link in links]
     positions = cost.positions(model, check)
     total, widths = ranking["unit"].nunique(), ranking.groupby("layer").size()
     for level in wanted:
         channels = pruning.plan(ranking, level)
         count = levels.removed_at(level, total)
-        measured, empty, deviation = _measured(folded, channels, batches, labels, check)
+        measured, empty, deviation = _measured(folded, bare, channels, batches, labels, check)
         yield Point(
             level=level,
             units=count,
@@ -53,14 +55,14 @@ def points(model, ranking, wanted, batches, labels, check):
         )
 
 
-def _measured(folded, channels, batches, labels, check):
+def _measured(folded, links, channels, batches, labels, check):
     """(Measured, empty layers, deviation) of one plan."""
     empty = pruning.collapsed(folded, channels)
-    with torch.no_grad(), pruning.masked(folded, channels) as silenced:
+    with torch.no_grad(), pruning.masked(folded, channels, links) as silenced:
         logits = silenced(check)
     if empty:
         return evaluation.constant(logits[0].cpu(), labels), empty, None
-    smaller = pruning.removed(folded, channels, check)
+    smaller = pruning.narrowed(folded, channels, links)
     with torch.no_grad():
         deviation = float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))
     if not deviation <= TOLERANCE:

@@ -13,20 +13,31 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", 
 RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
 
 
+# With more lines than this, single seeds and most bands would hide what they belong to.
+MOST_BANDS = 6
+
+
 def curves(curves, evaluations, lines, title):
     """Accuracy and loss against the level and against realised multiply-adds: four panels.
 
     `lines` is {criterion: (label, colour)}. Bands are the intervals of the table, thin lines single seeds, and the
-    random control is always drawn.
+    random control is always drawn. Of many lines only the first and the last have a band.
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
     dense = curves["macs"].max()
     styles = {"random": RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
+    few = len(lines) <= MOST_BANDS
+    banded = {"random", *(lines if few else (list(lines)[0], list(lines)[-1]))}
     for row, measure in enumerate(("accuracy", "loss")):
         for column, against in enumerate(("level", "macs")):
+            scale = 1 / dense if against == "macs" else 1
             for criterion, style in styles.items():
-                _line(axes[row, column], curves, evaluations, criterion, measure, against, dense, style)
+                mean = _sorted(curves[curves["criterion"] == criterion], against, scale)
+                _line(axes[row, column], mean, measure, style, band=criterion in banded)
+                if few and criterion != "random" and evaluations["seed"].nunique() > 1:
+                    for _, one in evaluations[evaluations["criterion"] == criterion].groupby("seed"):
+                        _thin_line(axes[row, column], _sorted(one, against, scale), measure, style["color"])
     _dress(axes, _chance(evaluations))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
@@ -34,26 +45,27 @@ def curves(curves, evaluations, lines, title):
     return figure
 
 
-def _line(axes, curves, evaluations, criterion, measure, against, dense, style):
-    scale = 1 / dense if against == "macs" else 1
-    mean = curves[curves["criterion"] == criterion].sort_values("level")
-    x = mean[against] * scale
-    axes.plot(x, mean[measure], linewidth=2, zorder=3, **style)
-    if mean[f"{measure}_low"].notna().all():
+def _sorted(table, against, scale):
+    return table.sort_values("level").assign(x=table[against] * scale)
+
+
+def _line(axes, mean, measure, style, band):
+    axes.plot(mean["x"], mean[measure], linewidth=2, zorder=3, **style)
+    if band and mean[f"{measure}_low"].notna().all():
         low = mean[f"{measure}_low"].clip(lower=0)
         high = mean[f"{measure}_high"].clip(upper=1 if measure == "accuracy" else None)
-        axes.fill_between(x, low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=1)
-    gone = mean["collapsed"] > 0
-    axes.plot(x[gone], mean[measure][gone], "x", color=style["color"], markersize=6, zorder=4)
-    if criterion != "random" and evaluations["seed"].nunique() > 1:
-        for _, one in evaluations[evaluations["criterion"] == criterion].groupby("seed"):
-            one = one.sort_values("level")
-            axes.plot(one[against] * scale, one[measure], color=style["color"], linewidth=0.6, alpha=0.6, zorder=2)
+        axes.fill_between(mean["x"], low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=1)
+    gone = mean[mean["collapsed"] > 0]
+    axes.plot(gone["x"], gone[measure], "x", color=style["color"], markersize=6, zorder=4)
+
+
+def _thin_line(axes, one, measure, colour):
+    axes.plot(one["x"], one[measure], color=colour, linewidth=0.6, alpha=0.6, zorder=2)
 
 
 def _dress(axes, chance):
     axes[0, 0].set_ylabel("test accuracy")
-    axes[1, 0].set_ylabel("test loss (nats, log scale)")
+    axes[1, 0].set_ylabel("test loss (nats)")
     axes[1, 0].set_xlabel("channels removed")
     axes[1, 1].set_xlabel("multiply-adds left")
     for row in axes:
@@ -64,7 +76,7 @@ def _dress(axes, chance):
         panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
         panel.set_ylim(0, 1.02)
     for panel in axes[1]:
-        panel.set_yscale("log")
+        panel.set_ylim(0, None)
     axes[0, 1].invert_xaxis()
 
 

@@ -15,7 +15,9 @@ class Job:
     def __init__(self, snakemake):
         self.options = dict(snakemake.params.get("options", {}))
         self.wildcards = dict(snakemake.wildcards.items())
-        self.provenance = provenance.record(snakemake.rule, self.wildcards, dict(snakemake.params.items()))
+        self.provenance = provenance.record(
+            snakemake.config["study"], snakemake.rule, self.wildcards, dict(snakemake.params.items())
+        )
         self.stamp = provenance.digest(
             {key: self.provenance[key] for key in ("rule", "wildcards", "options_digest", "code_digest")}
         )

@@ -17,12 +17,12 @@ def digest(value):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def record(rule, wildcards, params):
+def record(study, rule, wildcards, params):
     """The provenance of what one job writes, as plain data."""
     options = dict(params.get("options", {}))
     return {
         "secateur": __version__,
-        "study": params.get("study"),
+        "study": study,
         "rule": rule,
         "wildcards": dict(wildcards),
         "options": options,

@@ -19,14 +19,15 @@ def plan(ranking, level):
 
 
 @contextlib.contextmanager
-def masked(model, channels):
+def masked(model, channels, links=None):
     """Silence channels, {layer: [index, ...]}, for the length of the block: filter, bias and BatchNorm are zero.
 
-    The model is the same afterwards, whatever happens. Raises ValueError for a layer or channel it lacks.
+    The model is the same afterwards, whatever happens. `links` are those of `graph.links`, where they are at hand.
+    Raises ValueError for a layer or channel that the model lacks.
     """
     _check(model, channels)
     modules = dict(model.named_modules())
-    norms = {link.layer: link.norms for link in graph.links(model)}
+    norms = {link.layer: link.norms for link in links or graph.links(model)}
     kept = []
     try:
         with torch.no_grad():

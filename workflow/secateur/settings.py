@@ -42,7 +42,7 @@ def checked(config):
         raise ValueError(_line(errors[0]))
     _fill(config, rules)
     _settle(config)
-    return config
+    return _ordered(config)
 
 
 def _fill(value, rules):
@@ -56,9 +56,16 @@ def _fill(value, rules):
             _fill(inner, rules["additionalProperties"])
 
 
+def _ordered(value):
+    """The same with sorted keys: Snakemake compares settings as text, and their order in the file says nothing."""
+    return {key: _ordered(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
 def _settle(config):
     """What one key asks of another, which a schema cannot say."""
     _settle_data(config["data"])
+    split = config["split"]
+    split["rank"] = split["rank"] or {"train": 0.1, "test": 0.2}[split["rank_from"]]
     _check_model(config["model"], config["data"], config["training"])
     for name in config["readings"]:
         if name in ("weight", "weight_folded", "random", "combined", "mixed"):
@@ -93,6 +100,10 @@ def _check_model(model, data, training):
         raise ValueError(
             "model.name is vgg_small, which has neither ImageNet weights nor an appended head; "
             "use weights: null and trainable: all"
+        )
+    if small and data["size"] < 8:
+        raise ValueError(
+            f"model.name is vgg_small, which needs data.size of at least 8, got {data['size']}"
         )
     if not small and data["color"] != "rgb":
         raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")

@@ -1,0 +1,66 @@
+"""The documentation says what the code does."""
+
+import importlib.util
+from pathlib import Path
+
+import yaml
+
+from secateur import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def writer():
+    spec = importlib.util.spec_from_file_location("write_config_reference", ROOT / "docs" / "write_config_reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_keys_is_that_of_the_schema():
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    assert text == writer().updated(text, settings.schema()), "run make docs"
+
+
+def test_every_shipped_study_is_valid():
+    for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
+        settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_every_named_study_has_results_of_its_own():
+    studies = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "config" / "studies").glob("*.yaml")
+    ]
+    folders = [study["results"] for study in studies]
+    assert len(set(folders)) == len(folders) and "results" not in folders
+
+
+def test_environments_ask_for_the_versions_that_the_package_declares():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    for path in (ROOT / "envs").glob("*.yaml"):
+        wanted = []
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]:
+            wanted += entry["pip"] if isinstance(entry, dict) else [entry]
+        versions = [entry.replace(" ", "") for entry in wanted if entry.split()[0] not in ("python", "pip")]
+        assert [version for version in versions if version not in declared] == [], path.name
+
+
+def test_the_tested_versions_lie_within_the_declared_ranges():
+    import re
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.+]+)$", (ROOT / "constraints.txt").read_text(), flags=re.M))
+    for text in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[requirement.name.lower()]), text
+
+
+def test_every_profile_states_what_decides_reruns():
+    for path in (ROOT / "profiles").glob("*/config.yaml"):
+        assert yaml.safe_load(path.read_text())["rerun-triggers"] == ["mtime", "params", "input"], path
