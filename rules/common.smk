@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import digest, provenance, settings, sources
+from secateur import digest, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -61,13 +61,18 @@ wildcard_constraints:
     dataset=alternatives([DATASET]),
     model=alternatives([MODEL]),
     seed=r"\d+",
-    split=alternatives(settings.SPLITS),
+    split=alternatives(names.SPLITS),
     reading=alternatives(READINGS),
     source=alternatives(SOURCES),
     statistic="mean|mean_abs|max|min|max_abs|min_abs",
     delta=r"[01](\.\d+)?",
     draw=r"\d+",
     download="cifar10|cifar100",
+
+
+def gpus(wildcards):
+    """GPUs that a job asks of a cluster."""
+    return 1 if config["device"] == "cuda" else 0
 
 
 def machine_options():
@@ -83,8 +88,14 @@ def image_options():
         try:
             options["listing"] = sources.listing_digest(data["folder"])
         except ValueError as error:
-            raise WorkflowError(f"data.folder: {error}") from None
+            raise WorkflowError(f"The study's settings: {error}") from None
     return options
+
+
+def download_options(wildcards):
+    """What data/sources.yaml says of a download: other checksums are other images."""
+    catalogue = yaml.safe_load((ROOT / "data" / "sources.yaml").read_text(encoding="utf-8"))
+    return {"source": wildcards.download, "entry": catalogue[wildcards.download]}
 
 
 def downloaded(wildcards):
@@ -128,10 +139,9 @@ def ranking_options(wildcards):
     """The choices behind a ranking's name, for its manifest."""
     names = dict(wildcards.items())
     reading = names.get("reading", names.get("source"))
-    return {
-        "names": {k: names[k] for k in names if k not in ("dataset", "model", "seed")},
-        "reading": config["readings"].get(reading),
-    }
+    chosen = {key: names[key] for key in names if key not in ("dataset", "model", "seed")}
+    mixed = {} if "source" in names else {"mixes": MIXES, "weight": WEIGHTS[0]}
+    return {"names": chosen, "reading": config["readings"].get(reading), **mixed}
 
 
 def mixed_lists(wildcards):

@@ -16,6 +16,7 @@ rule evaluate_pruning:
     threads: config["threads"]
     resources:
         mem_mb=8000,
+        gpu=gpus,
         runtime=240,
         images_per_batch=256,
     params:
@@ -35,6 +36,7 @@ rule collect_evaluations:
     output:
         evaluations="<results>/tables/evaluations.csv",
         curves="<results>/tables/curves.csv",
+        manifest="<results>/tables/curves.json",
     log:
         "<logs>/collect_evaluations.log",
     conda:

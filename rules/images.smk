@@ -7,9 +7,7 @@ rule fetch_images:
     conda:
         "../envs/fetch.yaml"
     params:
-        options=lookup(
-            within={"cifar10": {"source": "cifar10"}, "cifar100": {"source": "cifar100"}}, dpath="{download}"
-        ),
+        options=download_options,
         code=code_digest("fetch_images"),
         environment=environment_digest("fetch"),
     message:

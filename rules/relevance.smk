@@ -11,6 +11,7 @@ rule extract_relevance:
     threads: config["threads"]
     resources:
         mem_mb=8000,
+        gpu=gpus,
         runtime=240,
         images_per_batch=100,
     params:

@@ -7,13 +7,13 @@ rule report:
     log:
         "<logs>/report.log",
     localrule: True
+    conda:
+        # The reporter is the running Snakemake's own; this environment is there already and is not used.
+        "../envs/figures.yaml"
     params:
         captions=captions_digest(),
         python=sys.executable,
         snakefile=workflow.main_snakefile,
-    conda:
-        # The reporter is the running Snakemake's own; this environment is there already and is not used.
-        "../envs/figures.yaml"
     message:
         "Put the study on one page: {output}"
     shell:

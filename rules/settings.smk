@@ -19,7 +19,7 @@ rule write_settings:
 rule describe_study:
     input:
         settings=rules.write_settings.output.settings,
-        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=settings.SPLITS),
+        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=names.SPLITS),
         networks=expand("<results>/{network}/training/trained.pt", network=NETWORK),
     output:
         page=report(
@@ -33,7 +33,7 @@ rule describe_study:
     conda:
         "../envs/torch.yaml"
     params:
-        options=study_options(),
+        options={"confidence": config["figures"]["confidence"]},
         code=code_digest("describe_study"),
         environment=environment_digest("torch"),
     message:

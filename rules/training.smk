@@ -14,6 +14,7 @@ rule train_model:
     threads: config["threads"]
     resources:
         mem_mb=8000,
+        gpu=gpus,
         runtime=720,
     params:
         options=training_options(),

@@ -3,6 +3,7 @@ rule list_units:
         network="<results>/{dataset}/{model}/{seed}/training/initial.pt",
     output:
         table="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/units/units.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/list_units.log",
     conda:

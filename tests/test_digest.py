@@ -75,6 +75,8 @@ def digests(folder):
         ("ranking", "RULES[name](n)", "RULES[name](n) + [0]", {"rank"}),
         ("ranking", "def rank", "def unused(): return 5\n\ndef rank", set()),
         ("ranking", "def rank", "print(5)\n\ndef rank", {"rank"}),
+        ("images", "import numpy", "import numpy.ma as numpy", {"prepare", "rank"}),
+        ("images", "import numpy", "import math\nimport numpy", set()),
         ("jobs", "return 1", "return 2", set()),
     ],
 )
@@ -88,4 +90,4 @@ def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module
 
 
 def test_the_digest_is_the_same_on_every_python(package):
-    assert digests(package) == {"prepare": "04984f2551c9878b", "rank": "d58f7cb93192035c"}
+    assert digests(package) == {"prepare": "3cfc99a78549dc57", "rank": "22335750f2efe104"}

@@ -62,13 +62,13 @@ def test_the_predicted_class_is_explained_unless_one_is_given(oracle):
     assert not torch.allclose(predicted["conv1"], another["conv1"])
 
 
-def zennit_relevance(model, images, rule, **options):
+def zennit_relevance(model, images, rule=None, composite=None, **options):
     """Relevance at every convolution's output by zennit, seeded with 1 on the predicted class."""
     from zennit.composites import LayerMapComposite, layer_map_base
     from zennit.types import Linear
 
     found = {}
-    composite = LayerMapComposite([*layer_map_base(), (Linear, rule(**options))])
+    composite = composite or LayerMapComposite([*layer_map_base(), (Linear, rule(**options))])
     with composite.context(model) as context:
 
         def keep(name):
@@ -156,6 +156,20 @@ def test_average_pools_share_in_proportion(pool, pictures):
     torch.testing.assert_close(found.sum((2, 3)), read.sum((2, 3)))
     activation = model[1](model[0](pictures))
     assert (found[activation == 0] == 0).all()
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(4), nn.AdaptiveAvgPool2d(2)])
+def test_the_gradient_of_pools_and_activations_is_that_of_a_composite_without_rules_for_them(pool, pictures):
+    from zennit.composites import LayerMapComposite
+    from zennit.rules import AlphaBeta
+    from zennit.types import Linear
+
+    torch.manual_seed(0)
+    model = average_pooled(pool)
+    rule = AlphaBeta(alpha=2, beta=1, stabilizer=1e-14, zero_params="bias")
+    wanted = zennit_relevance(model, pictures, composite=LayerMapComposite([(Linear, rule)]))["0"]
+    found = relevance.propagate(model, pictures, pool="gradient")["0"]
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
 
 
 def test_a_layer_without_a_rule_is_named(pictures):

@@ -76,6 +76,21 @@ def test_another_stamp_or_a_broken_partial_starts_afresh(tmp_path, monkeypatch):
         assert begun == [0]
 
 
+def test_a_run_killed_while_it_was_finished_starts_afresh(tmp_path, monkeypatch):
+    settle = relevance_store._settle
+
+    def killed(file, attributes):
+        file["features.0"].move("map_sum_1", "map_sum")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relevance_store, "_settle", killed)
+    with pytest.raises(KeyboardInterrupt):
+        relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
+    monkeypatch.setattr(relevance_store, "_settle", settle)
+    relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
+    assert relevance_store.read(tmp_path / "r.h5")[1] == 23
+
+
 def test_a_truncated_or_foreign_file_is_named(tmp_path):
     relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
     whole = (tmp_path / "r.h5").read_bytes()

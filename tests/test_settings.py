@@ -73,6 +73,12 @@ def test_level_0_is_always_measured():
         ("data.mean", [0.5, 0.5], "data.mean has 2 numbers, but the images have 1 channel(s)"),
         ("data.source", "image_folder", "data.source is image_folder, but data.folder names no folder"),
         ("model.name", "vgg16", "model.name is vgg16, which takes three channels; set data.color to rgb"),
+        ("levels", [0.3, 0.3], "levels: [0.3, 0.3] names one value twice"),
+        ("criteria.statistics", ["max"], "criteria.mixes is mean_abs, which criteria.statistics does not list"),
+        ("split.rank", 30.5, "split.rank is 30.5: give a share below 1, or a whole number of images"),
+        ("model.arguments.head", "compact", "model.arguments.head is no choice of vgg_small; known: widths, hidden"),
+        ("model.weights", "imagnet", "model.weights is imagnet, but there is no such file; did you mean imagenet?"),
+        ("data.folder", "mine", "data.folder is for image_folder, but data.source is digits; leave it out"),
         ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, TINY, Workflow
 from secateur import checkpoints, folding, images, levels, tables
 
 pytestmark = pytest.mark.study
@@ -214,10 +214,19 @@ def test_the_workflow_can_be_used_as_a_module_from_another_folder(tiny_study, tm
     assert (tmp_path / "results/digits/vgg_small/0/ranking/random.0.csv").exists()
 
 
-def test_the_slurm_profile_plans_every_job_with_its_resources(tiny_study, tmp_path):
-    text = tiny_study.run("--workflow-profile", "slurm", "-n", "--forceall", "all")
-    assert re.search(r"^total +\d+$", text, flags=re.M)
-    assert (
-        re.search(r"rule train_model:.*?resources: mem_mb=8000.*?runtime=720", text, flags=re.S)
-        or "train_model" in text
-    )
+def test_the_shim_runs_on_its_own(tiny_study):
+    assert "Nothing to be done" in tiny_study.run("--snakefile", "workflow/Snakefile", "-n", "all")
+
+
+def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
+    workflow = Workflow(tmp_path / "study", TINY + "device: cuda\n")
+    for path in (workflow.folder / "rules").glob("*.smk"):
+        # A plan prints a rule's message or its resources, not both.
+        path.write_text(re.sub(r"    message:\n.*\n", "", path.read_text()))
+    text = workflow.run("--workflow-profile", "slurm", "-n", "--", "all")
+    jobs = dict(re.findall(r"^(?:local)?rule (\w+):\n.*?^    resources: ([^\n]+)", text, flags=re.M | re.S))
+    assert len(jobs) == 20  # with "all"
+    assert {"mem_mb=8000", "runtime=720", "gpu=1"} <= set(jobs["train_model"].split(", "))
+    assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
+    assert {"mem_mb=2000", "runtime=30"} <= set(jobs["plot_layers"].split(", "))
+    assert "gpu" not in jobs["plot_layers"]

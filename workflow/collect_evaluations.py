@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from secateur import jobs, summary, tables
+from secateur import jobs, provenance, summary, tables
 
 
 def collect_evaluations(paths, bits, evaluations, curves, options):
@@ -38,3 +38,4 @@ if "snakemake" in globals():
             snakemake.output.curves,
             job.options,
         )
+        provenance.write(snakemake.output.manifest, **job.provenance)

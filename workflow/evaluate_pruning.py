@@ -34,6 +34,7 @@ def as_table(points, classes):
     return pandas.DataFrame(
         {
             "level": point.level,
+            "images": len(point.measured.right),
             "units": point.units,
             "realised": point.realised,
             "parameters": point.cost.parameters,
@@ -58,7 +59,7 @@ def write_bits(points, path):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, jobs.torch_threads(job.options["threads"]):
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
         deviations = evaluate_pruning(
             snakemake.input.network,
             snakemake.input.images,

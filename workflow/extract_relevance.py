@@ -1,9 +1,9 @@
 """Read the relevance of every channel, image by image, into HDF5."""
 
-from secateur import checkpoints, devices, images, jobs, progress, relevance, relevance_store
+from secateur import checkpoints, devices, files, images, jobs, progress, provenance, relevance, relevance_store
 
 
-def extract_relevance(checkpoint, split, path, reading, images_per_batch, device, stamp, provenance):
+def extract_relevance(checkpoint, split, path, reading, images_per_batch, device, stamp, record):
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
     propagator = relevance.Propagator(
@@ -17,18 +17,20 @@ def extract_relevance(checkpoint, split, path, reading, images_per_batch, device
         def batches(start):
             bar.update(start)
             for _, pixels, labels in images.batches(shown, images_per_batch, limit=total, start=start):
-                true = labels.to(device) if reading["target"] == "true" else None
+                true = labels.to(device) if reading["target"] == "label" else None
                 layers, targets = propagator(pixels.to(device), true)
                 yield {name: R.cpu().numpy() for name, R in layers.items()}, targets.cpu().numpy()
                 bar.update(len(labels))
 
         with bar:
-            attributes = {"reading": reading, "split": shown.split, "images": total, "provenance": provenance}
-            relevance_store.write(path, batches, total, stamp, attributes)
+            attributes = {"reading": reading, "split": shown.split, "images": total, "provenance": record}
+            # A killed job's file is continued only for the very same network and images.
+            own = provenance.digest([stamp, files.digest(checkpoint), shown.identity, str(device)])
+            relevance_store.write(path, batches, total, own, attributes)
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, jobs.torch_threads(job.options["threads"]):
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
         extract_relevance(
             snakemake.input.network,
             snakemake.input.images,
@@ -37,5 +39,5 @@ if "snakemake" in globals():
             images_per_batch=snakemake.resources.images_per_batch,
             device=job.options["device"],
             stamp=job.stamp,
-            provenance=job.provenance,
+            record=job.provenance,
         )

@@ -35,11 +35,12 @@ def described(model, shown):
         "mean": list(shown.mean),
         "std": list(shown.std),
         "dataset": shown.name,
+        "trained_on": shown.identity,
     }
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, jobs.torch_threads(job.options["threads"]):
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
         imagenet = job.options["model"]["weights"] == "imagenet"
         train_model(
             snakemake.input.train,

@@ -6,6 +6,8 @@ import dataclasses
 import torch
 from torch import nn
 
+from secateur import modes
+
 COUNTED = (nn.Conv2d, nn.Linear)
 
 
@@ -37,11 +39,11 @@ def positions(model, example):
 
         return note
 
-    with contextlib.ExitStack() as stack, torch.no_grad():
+    with contextlib.ExitStack() as stack, modes.evaluating(model), torch.no_grad():
         for name, module in model.named_modules():
             if isinstance(module, COUNTED):
                 stack.callback(module.register_forward_hook(hook(name)).remove)
-        _evaluated(model, example[:1], stack)
+        model(example[:1])
     return found
 
 
@@ -50,11 +52,3 @@ def of_positions(model, positions):
     modules = dict(model.named_modules())
     macs = sum(modules[name].weight.numel() * times for name, times in positions.items())
     return Cost(parameters=sum(p.numel() for p in model.parameters()), macs=macs)
-
-
-def _evaluated(model, example, stack):
-    """Run in eval mode without touching BatchNorm's statistics, and put the mode of every module back."""
-    modes = {module: module.training for module in model.modules()}
-    stack.callback(lambda: [setattr(module, "training", mode) for module, mode in modes.items()])
-    model.eval()
-    model(example)

@@ -29,6 +29,7 @@ def _follow(nodes, imports, own, module, reached):
     for node in nodes:
         for other, name in _mentions(node, imports, own, module):
             _reach(other, name, reached)
+        reached |= {("", text): text for text in _outside(node, imports)}
 
 
 def _reach(module, name, reached):
@@ -43,8 +44,16 @@ def _reach(module, name, reached):
             _follow(part[1], imports, set(definitions), module, reached)
 
 
+def _outside(node, imports):
+    """What a node mentions of other packages, as `numpy` or `torch.nn.functional`: another import is another code."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(imports.get(inner.id), str):
+            yield imports[inner.id]
+
+
 def _mentions(node, imports, own, module):
     """(module, name) of the package for every name and `module.name` inside a node."""
+    imports = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in imports:
             other, name = imports[inner.value.id]
@@ -83,11 +92,14 @@ def _names(node):
 
 
 def _imports(tree):
-    """Local name -> (module of the package, name in it or None for the module itself)."""
+    """Local name -> (module of the package, name in it or None for the module itself), or text for other packages."""
     found = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            found |= _imported(node)
+        if isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            own = _imported(node)
+            found |= own or {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 

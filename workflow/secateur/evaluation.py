@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from secateur import modes
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -26,11 +28,14 @@ def measure(model, pixels, labels, images_per_batch=256):
 
 @torch.no_grad()
 def over(model, batches):
-    """Evaluate a model over batches of (images, labels); a class without images has accuracy NaN."""
-    model.eval()
+    """Evaluate a model over batches of (images, labels); a class without images has accuracy NaN.
+
+    The model runs in eval mode; every module's mode is put back.
+    """
     losses, right, seen, classes = [], [], [], 0
     for pixels, labels in batches:
-        logits = model(pixels).double()
+        with modes.evaluating(model):
+            logits = model(pixels).double()
         classes = logits.shape[1]
         losses.append(F.cross_entropy(logits, labels, reduction="none").cpu().numpy())
         right.append((logits.argmax(1) == labels).cpu().numpy())

@@ -92,7 +92,7 @@ def layers(evaluations, criteria, title):
         1, len(criteria), figsize=(3.1 * len(criteria) + 1, 5.5), sharey=True, layout="constrained"
     )
     shares = removed_shares(evaluations)
-    for panel, (criterion, label) in zip(axes.flat if len(criteria) > 1 else [axes], criteria.items(), strict=True):
+    for panel, (criterion, label) in zip(axes.flat, criteria.items(), strict=True):
         part = (
             shares[shares["criterion"] == criterion].groupby(["layer", "level"], sort=False)["share"].mean().unstack()
         )

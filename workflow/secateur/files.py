@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import glob
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +14,9 @@ def replacing(path):
     """Give a temporary path beside `path`; rename it over `path` when the block ends well, else remove it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # What a killed job has left behind; Snakemake never runs two jobs for one file.
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
+        left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -30,6 +35,12 @@ def write_text(path, text):
     """Write a small text file at once."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def digest(path):
+    """Sixteen hexadecimal digits of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def explained(error, path):

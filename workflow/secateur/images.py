@@ -21,8 +21,8 @@ import h5py
 import numpy as np
 
 from secateur import files, progress, seeds
+from secateur.names import CHANNELS, SPLITS
 
-SPLITS = ("train", "rank", "validation", "test")
 # Decoded at once, in bytes: what bounds the memory, however many images there are.
 CHUNK = 1 << 24
 DELETE = "delete it and run again"
@@ -160,7 +160,7 @@ def _refuse_full_disk(rows, paths, data):
 
 def channels(data):
     """Channels of an image, 1 or 3."""
-    return {"gray": 1, "rgb": 3}[data["color"]]
+    return CHANNELS[data["color"]]
 
 
 def _describe(file, name, source, split, data, provenance):
@@ -228,6 +228,8 @@ def _warn_of_duplicates(prints):
 class Images:
     """The images of one split, on disk until they are asked for.
 
+    `identity` is a digest of pixels, labels, classes and normalisation.
+
     `pixels` (N, C, H, W) uint8 is mapped from the file; `labels` is (N,) int64; `mean` and `std` have one
     number for each channel, of pixels in 0..1.
     """
@@ -239,6 +241,7 @@ class Images:
     std: tuple
     name: str
     split: str
+    identity: str
 
     def __len__(self):
         return len(self.labels)
@@ -281,6 +284,9 @@ def _facts(file):
     facts = {key: tuple(map(float, file.attrs[key])) for key in ("mean", "std")}
     facts |= {key: str(file.attrs[key]) for key in ("name", "split")}
     facts |= {"labels": file["labels"][:], "classes": tuple(json.loads(file.attrs["classes"]))}
+    told = [file.attrs[key] for key in ("split_sha256", "pixels_sha256", "classes")]
+    told.append(str(facts["mean"] + facts["std"]))
+    facts["identity"] = hashlib.sha256("".join(told).encode() + facts["labels"].tobytes()).hexdigest()[:16]
     _refuse_mismatch(facts, pixels.shape)
     return facts, offset, pixels.shape
 

@@ -51,16 +51,3 @@ def _refuse_another_copy(scriptdir):
             f"this job would run the copy of secateur in {used}, but the workflow's own is {wanted}; "
             "uninstall the copy, or install with: pip install -e ."
         )
-
-
-@contextlib.contextmanager
-def torch_threads(threads):
-    """Use `threads` torch threads: a setting, because the number of threads changes rounding."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,12 +4,13 @@ Layer names and state_dict keys are torchvision's (`features.N`, `classifier.N`)
 torchvision before its weights are asked for: that import costs a second in every job.
 """
 
-import difflib
 import inspect
 import logging
 
 import torch
 from torch import nn
+
+from secateur.names import nearest
 
 # Channels of the convolutions; "M" is a max pool that halves the map. Simonyan and Zisserman, 2015, table 1, column D.
 VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
@@ -42,7 +43,7 @@ def build(name, classes, **arguments):
     unknown = sorted(set(arguments) - set(known))
     if unknown:
         raise ValueError(
-            f"{name} knows no argument {', '.join(unknown)}{_nearest(unknown[0], known)}; known: {', '.join(known)}"
+            f"{name} knows no argument {', '.join(unknown)}{nearest(unknown[0], known)}; known: {', '.join(known)}"
         )
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes must be how many there are, a whole number from 1, got {classes!r}")
@@ -198,10 +199,5 @@ def train_mode(model):
 
 def _one_of(known, name, what):
     if name not in known:
-        raise ValueError(f"unknown {what} {name!r}{_nearest(str(name), known)}; known: {', '.join(known)}")
+        raise ValueError(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
     return known[name]
-
-
-def _nearest(word, known):
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""

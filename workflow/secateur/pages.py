@@ -27,7 +27,7 @@ def page(title, *parts):
     return text
 
 
-def table(frame, digits=4):
+def table(frame, digits=6):
     """A data frame as an HTML table, numbers with so many significant digits."""
     head = "".join(f"<th>{html.escape(str(column))}</th>" for column in frame.columns)
     rows = ("".join(f"<td>{_cell(value, digits)}</td>" for value in row) for row in frame.itertuples(index=False))
@@ -52,5 +52,6 @@ def flat(value, name=""):
 
 def _cell(value, digits):
     if isinstance(value, float):
-        return "" if value != value else f"{value:.{digits}g}"
+        whole = value == value and value == int(value) and abs(value) >= 10**digits
+        return "" if value != value else f"{value:.0f}" if whole else f"{value:.{digits}g}"
     return html.escape(str(value))

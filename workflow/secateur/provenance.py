@@ -8,7 +8,19 @@ from pathlib import Path
 
 from secateur import __version__, files
 
-LIBRARIES = ("torch", "torchvision", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "h5py",
+    "pandas",
+    "pillow",
+    "scikit-learn",
+    "matplotlib",
+    "seaborn",
+    "snakemake",
+)
 
 
 def digest(value):

@@ -67,7 +67,10 @@ def _resumable(partial, images, stamp):
             if file.attrs["stamp"] != stamp or file.attrs["images"] != images:
                 logging.info("%s was begun with other settings or code; starting afresh", partial)
                 return 0
-            done = _state(file)[0]
+            done, slot = _state(file)
+            # A job killed while it settled the file has renamed some maps already.
+            if any(f"{kind}_{slot}" not in file[name] for name in file["layers"].asstr()[:] for kind in MAPS):
+                raise KeyError("it was being finished")
     except (OSError, KeyError) as error:
         logging.info("%s cannot be continued (%s); starting afresh", partial, error)
         return 0
@@ -80,17 +83,19 @@ def _state(file):
 
 
 def _create(file, layers, images, stamp):
-    """All datasets at their final size, so that later writes change numbers and no structure."""
+    """All datasets at their final size and place, so that later writes change numbers and no structure."""
+    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     file.attrs.update(stamp=stamp, images=images)
     file["layers"] = np.array(list(layers), dtype=h5py.string_dtype())
     file["target"] = np.full(images, -1, dtype=np.int16)
     for name, R in layers.items():
         group = file.create_group(name, track_order=True)
         for kind in ROWS:
-            group.create_dataset(kind, (images, R.shape[1]), np.float32)
+            group.create_dataset(kind, (images, R.shape[1]), np.float32, dcpl=early)
         for kind in MAPS:
             for slot in (0, 1):
-                group.create_dataset(f"{kind}_{slot}", R.shape[1:], np.float64)
+                group.create_dataset(f"{kind}_{slot}", R.shape[1:], np.float64, dcpl=early)
     file["state"] = np.zeros(2, dtype=np.int64)
     file.flush()
 

@@ -5,7 +5,6 @@ what would be right.
 """
 
 import copy
-import difflib
 import json
 from pathlib import Path
 
@@ -13,14 +12,21 @@ import jsonschema
 import yaml
 
 from secateur.levels import fraction
+from secateur.names import CHANNELS, nearest
 
 SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
-SPLITS = ("train", "rank", "validation", "test")
 HINTS = {
     "levels": "a level is the share of channels removed, a fraction from 0 to 1: write 0.3 for 30 %",
     "criteria.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
 }
 DEFAULT_COLOR = {"digits": "gray"}
+# What an architecture may be told, with its defaults; the functions in models.py have the same.
+ARGUMENTS = {
+    "vgg_small": {"widths": [24, 24, 48, 48, 192, 192], "hidden": 64},
+    "vgg16": {"head": "appended"},
+    "vgg16_bn": {"head": "compact"},
+}
+RESERVED = ("weight", "weight_folded", "random", "combined", "mixed")
 
 
 def schema():
@@ -64,26 +70,57 @@ def _ordered(value):
 def _settle(config):
     """What one key asks of another, which a schema cannot say."""
     _settle_data(config["data"])
-    split = config["split"]
-    split["rank"] = split["rank"] or {"train": 0.1, "test": 0.2}[split["rank_from"]]
+    _settle_split(config["split"], config["data"]["source"])
+    _settle_arguments(config["model"])
     _check_model(config["model"], config["data"], config["training"])
     for name in config["readings"]:
-        if name in ("weight", "weight_folded", "random", "combined", "mixed"):
+        if name in RESERVED:
             raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
-    deltas = config["criteria"]["deltas"]
+    _check_criteria(config["criteria"])
+
+
+def _check_criteria(criteria):
+    deltas = criteria["deltas"]
     if len({fraction(delta) for delta in deltas}) < len(deltas):
         raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
+    if criteria["mixes"] not in criteria["statistics"]:
+        raise ValueError(
+            f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
+            "add it there, or mix by one that is"
+        )
+
+
+def _settle_split(split, source):
+    split["rank"] = split["rank"] or {"train": 0.1, "test": 0.2}[split["rank_from"]]
+    for name in ("rank", "validation", "test"):
+        number = split[name]
+        if number is not None and not (0 < number < 1 or number == int(number)):
+            raise ValueError(f"split.{name} is {number}: give a share below 1, or a whole number of images")
+    if source == "digits":
+        split["test"] = split["test"] or 0.2
+    elif split["test"] is not None:
+        raise ValueError(f"split.test is for sources without test images of their own; {source} has some, leave it out")
+
+
+def _settle_arguments(model):
+    name, known = model["name"], ARGUMENTS[model["name"]]
+    for key in model["arguments"]:
+        if key not in known:
+            raise ValueError(f"model.arguments.{key} is no choice of {name}; known: {', '.join(known)}")
+    model["arguments"] = {**known, **model["arguments"]}
 
 
 def _settle_data(data):
     data["name"] = data["name"] or data["source"]
     data["color"] = data["color"] or DEFAULT_COLOR.get(data["source"], "rgb")
-    channels = {"gray": 1, "rgb": 3}[data["color"]]
+    channels = CHANNELS[data["color"]]
     for key in ("mean", "std"):
         if len(data[key]) not in (1, channels):
             raise ValueError(f"data.{key} has {len(data[key])} numbers, but the images have {channels} channel(s)")
         data[key] = [float(number) for number in data[key] * (channels if len(data[key]) == 1 else 1)]
+    if data["source"] != "image_folder" and data["folder"]:
+        raise ValueError(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
     if data["source"] == "image_folder" and not data["folder"]:
         raise ValueError(
             "data.source is image_folder, but data.folder names no folder; give the one that holds train/ and test/"
@@ -96,15 +133,18 @@ def _check_model(model, data, training):
         raise ValueError(
             "training.epochs is 0, but model.weights is empty: nothing would be learned; name a weights file or train"
         )
+    if training["epochs"] == 0 and len(training["seeds"]) > 1:
+        raise ValueError("training.epochs is 0, so every seed would be the same network; give one: training.seeds: [0]")
+    if model["weights"] not in (None, "imagenet") and not Path(model["weights"]).is_file():
+        near = nearest(model["weights"], ["imagenet"])
+        raise ValueError(f"model.weights is {model['weights']}, but there is no such file{near}")
     if small and (model["weights"] == "imagenet" or model["trainable"] == "head"):
         raise ValueError(
             "model.name is vgg_small, which has neither ImageNet weights nor an appended head; "
             "use weights: null and trainable: all"
         )
     if small and data["size"] < 8:
-        raise ValueError(
-            f"model.name is vgg_small, which needs data.size of at least 8, got {data['size']}"
-        )
+        raise ValueError(f"model.name is vgg_small, which needs data.size of at least 8, got {data['size']}")
     if not small and data["color"] != "rgb":
         raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")
     if not small and data["size"] < 32:
@@ -122,14 +162,16 @@ def _line(error):
         known = list(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))[0]
         path = f"{where}.{unknown}" if where else unknown
-        return f"unknown key {path}{_nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
+        return f"unknown key {path}{nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
     if error.validator == "required":
         missing = sorted(set(error.validator_value) - set(error.instance))[0]
         return f"{name}the key {missing} is missing; see config/README.md"
     if error.validator == "enum":
         allowed = [json.dumps(value) if value is None else str(value) for value in error.validator_value]
-        return f"{where} is {given}, but must be one of {', '.join(allowed)}{_nearest(str(error.instance), allowed)}"
-    if where in HINTS:
+        return f"{where} is {given}, but must be one of {', '.join(allowed)}{nearest(str(error.instance), allowed)}"
+    if error.validator == "uniqueItems":
+        return f"{where}: {given} names one value twice"
+    if where in HINTS and error.validator in ("type", "minimum", "maximum", "pattern"):
         return f"{where}: got {given}, but {HINTS[where]}"
     if error.validator == "type":
         allowed = (
@@ -137,8 +179,3 @@ def _line(error):
         )
         return f"{name}got {given}, but it must be of type {allowed}"
     return f"{name}{error.message}"
-
-
-def _nearest(word, known):
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -38,7 +38,7 @@ def curves(evaluations, bits, confidence, resamples, seed):
 
 
 def _draws_averaged(evaluations):
-    numbers = [c for c in evaluations.select_dtypes("number") if c not in ("seed", "level")]
+    numbers = [c for c in evaluations.select_dtypes("number") if c not in ("seed", "level", "images")]
     names = evaluations["criterion"].where(~evaluations["criterion"].str.startswith("random."), "random")
     collapsed = evaluations["empty"].fillna("").ne("").astype(float)
     table = evaluations[["seed", "level", *numbers]].assign(criterion=names, collapsed=collapsed)

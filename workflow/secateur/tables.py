@@ -7,7 +7,7 @@ import pandas
 from secateur import files
 
 # Names of layers may be digits ("0"), and must come back as text.
-TEXT = {"layer": str, "criterion": str, "delta": str, "reading": str, "class": str, "source": str}
+TEXT = {"layer": str, "criterion": str, "empty": str}
 
 
 def write(table, path):

@@ -1,0 +1,12 @@
+"""Names that several stages share, and the valid one that is nearest to a wrong one."""
+
+import difflib
+
+SPLITS = ("train", "rank", "validation", "test")
+CHANNELS = {"gray": 1, "rgb": 3}
+
+
+def nearest(word, known):
+    """The words "; did you mean X?", or nothing if no known name is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
