@@ -40,7 +40,7 @@ def failing(workflow, *targets):
         ({"levels": [30]}, "The study's settings: levels: got 30, but a level is the share of channels removed"),
         (
             {"data": {"source": "image_folder", "folder": "nowhere"}},
-            "data.folder: ",
+            "The study's settings: data.folder is nowhere",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies
 from torch import nn
 
 from conftest import small_vgg
-from secateur import relevance
+from secateur import folding, relevance, rules
 
 ORACLE = Path(__file__).parent / "data" / "oracle_torchlrp.npz"
 PLACES = {"conv1": "output", "conv2": "output", "conv3": "output"}
@@ -95,7 +95,7 @@ def test_relevance_equals_zennit(rule, bias, pictures):
     model = small_vgg(norm=False)
     options = {"zero_params": None if bias else "bias"}
     if rule == "epsilon":
-        wanted = zennit_relevance(model, pictures, Epsilon, epsilon=relevance.EPSILON, **options)
+        wanted = zennit_relevance(model, pictures, Epsilon, epsilon=rules.EPSILON, **options)
     else:
         alpha, beta = (2, 1) if rule == "alpha2beta1" else (1, 0)
         wanted = zennit_relevance(model, pictures, AlphaBeta, alpha=alpha, beta=beta, stabilizer=1e-14, **options)
@@ -117,13 +117,15 @@ def test_relevance_is_conserved_where_no_denominator_vanishes(seed, rule):
     model = small_vgg(seed, norm=False)
     images = torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     propagator = relevance.Propagator(model, rule=rule)
-    values = propagator._forward(images)
-    logits = values[propagator.nodes[-1]]
-    outputs, inputs = propagator._backward(values, torch.zeros_like(logits).scatter_(1, logits.argmax(1)[:, None], 1.0))
+    with torch.no_grad():
+        values = propagator._forward(images)
+        logits = values[propagator.graph.nodes[-1]]
+        seed = torch.zeros_like(logits).scatter_(1, logits.argmax(1)[:, None], 1.0)
+        outputs, inputs = propagator._backward(values, seed)
     alpha, beta = (2, 1) if rule == "alpha2beta1" else (1, 0)
-    for node in propagator.nodes:
+    for node in propagator.graph.nodes:
         if node.target in inputs:
-            linear = relevance._Linear(propagator.modules[node.target])
+            linear = rules.Map(propagator.graph.modules[node.target])
             x, R = values[node.all_input_nodes[0]], outputs[node.target]
             above, below = linear.weight.clamp(min=0), linear.weight.clamp(max=0)
             share = alpha * (linear.forward(x, above) != 0) - beta * (linear.forward(x, below) != 0)
@@ -138,7 +140,7 @@ def test_a_black_image_and_a_dead_channel_give_finite_numbers(pictures):
         model.features[0].weight[2] = 0
         model.features[0].bias[2] = 0
     pictures[0] = 0
-    for rule in relevance.RULES:
+    for rule in ("alpha2beta1", "alpha1beta0", "epsilon", "gamma", "flat"):
         assert all(R.isfinite().all() for R in relevance.propagate(model, pictures, rule=rule).values())
 
 
@@ -173,12 +175,251 @@ def test_the_gradient_of_pools_and_activations_is_that_of_a_composite_without_ru
 
 
 def test_a_layer_without_a_rule_is_named(pictures):
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 2)).double()
-    with pytest.raises(ValueError, match="the channels of layer 0 reach 1"):
-        relevance.propagate(model, pictures)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    with pytest.raises(ValueError, match=r"^no relevance rule for the layer _1 \(Sigmoid\)$"):
+        relevance.propagate(model.double().eval(), pictures)
 
 
-def test_an_unknown_rule_is_refused_with_the_known_ones(network, pictures):
-    message = "^rule must be one of alpha2beta1, alpha1beta0, epsilon, got 'alpha3beta2'$"
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("alpha3beta1", "alpha - beta must be 1 and beta at least 0, got alpha 3.0 and beta 1.0"),
+        ("lrp", "unknown rule 'lrp'; known: alpha2beta1, alpha1beta0"),
+        ({0.5: "zplus"}, "bands of depth must reach 1, the last layer"),
+    ],
+)
+def test_an_unknown_rule_is_refused_with_the_known_ones(network, pictures, rule, message):
     with pytest.raises(ValueError, match=message):
-        relevance.propagate(network, pictures, rule="alpha3beta2")
+        relevance.propagate(network, pictures, rule=rule)
+
+
+def test_what_cannot_be_explained_is_refused_by_name(network, pictures):
+    with pytest.raises(ValueError, match="the model is in train mode"):
+        relevance.propagate(network.train(), pictures)
+    network.eval()
+    with pytest.raises(ValueError, match="the layer features.0 reads 3 channels, but was given 1"):
+        relevance.propagate(network, pictures[:, :1])
+    with pytest.raises(ValueError, match=r"images must be floats \(N, C, H, W\).*got torch.uint8"):
+        relevance.propagate(network, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="targets go from 7 to 7, but the model has 5 classes"):
+        relevance.propagate(network, pictures, target=7)
+    with torch.no_grad():
+        network.classifier[0].weight[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="the weights classifier.0.weight hold values that are not finite"):
+        relevance.propagate(network, pictures)
+
+
+# ---- networks of other shapes --------------------------------------------------------------------------------
+
+
+class Chain(nn.Module):
+    """Stride, dilation, groups, depthwise, padding modes, `same`, leaky activations (signed inputs) in a row."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Conv2d(3, 8, 5, stride=2, padding=2), nn.ReLU()),
+            *(nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=2), nn.LeakyReLU(0.3)),
+            *(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.ReLU6()),
+            *(nn.Conv2d(8, 12, 1), nn.ELU()),
+            *(nn.Conv2d(12, 8, (3, 2), stride=(2, 1), padding="valid"), nn.SiLU()),
+            *(nn.Conv2d(8, 16, 3, padding=1, padding_mode="reflect"), nn.ReLU()),
+            *(nn.Conv2d(16, 16, 4, padding="same"), nn.ReLU()),
+            *(nn.MaxPool2d(2, ceil_mode=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5)),
+        )
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class Residual(nn.Module):
+    """A stem, a block with a projection, a block with a padding shortcut (option A), a mean."""
+
+    def __init__(self):
+        from zennit.layer import Sum
+
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.a = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6))
+        self.b = nn.Sequential(nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6))
+        self.project = nn.Sequential(nn.Conv2d(4, 6, 1, stride=2, bias=False), nn.BatchNorm2d(6))
+        self.c = nn.Sequential(nn.Conv2d(6, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8))
+        # zennit cannot follow a module that is used twice; ours can, which the dense network below shows.
+        self.sums, self.relus = nn.ModuleList([Sum(), Sum()]), nn.ModuleList([nn.ReLU(), nn.ReLU()])
+        self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.relus[0](self.sums[0](torch.stack([self.b(self.a(x)), self.project(x)], dim=-1)))
+        short = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))
+        x = self.relus[1](self.sums[1](torch.stack([self.c(x), short], dim=-1)))
+        return self.head(torch.flatten(self.pool(x), 1))
+
+
+class Dense(nn.Module):
+    """Concatenations, BatchNorm before the activation and the convolution, an average pool between."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.pool, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(2), nn.Linear(12, 5)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(8), nn.BatchNorm2d(12)])
+        self.layers = nn.ModuleList([nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)])
+        self.last, self.relu = nn.AdaptiveAvgPool2d(1), nn.ReLU()
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = torch.cat([x, self.layers[0](self.relu(self.norms[0](x)))], 1)
+        x = self.pool(torch.cat([x, self.layers[1](self.relu(self.norms[1](x)))], 1))
+        return self.head(torch.flatten(self.last(self.relu(self.norms[2](x))), 1))
+
+
+def made(kind, seed=0):
+    torch.manual_seed(seed)
+    model = kind().double().eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.3)
+    return model
+
+
+SHAPES = [Chain, Residual, Dense]
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rule", ["zplus", "alpha2beta1", "alpha3beta2", "epsilon=0.01", "gamma=0.25"])
+def test_networks_of_any_shape_equal_zennit(kind, rule, bias):
+    from zennit.composites import LayerMapComposite, layer_map_base
+    from zennit.rules import AlphaBeta, Epsilon, Gamma, ZPlus
+    from zennit.types import Linear
+
+    small = {"stabilizer": 1e-30, "zero_params": None if bias else "bias"}
+    zennit_rule = {
+        "zplus": lambda: ZPlus(**small),
+        "alpha2beta1": lambda: AlphaBeta(2, 1, **small),
+        "alpha3beta2": lambda: AlphaBeta(3, 2, **small),
+        "epsilon=0.01": lambda: Epsilon(0.01, zero_params=small["zero_params"]),
+        "gamma=0.25": lambda: Gamma(0.25, **small),
+    }[rule]()
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    model = folding.folded(made(kind), strict=False)
+    composite = LayerMapComposite([*layer_map_base(stabilizer=1e-30), (Linear, zennit_rule)])
+    wanted = zennit_relevance(model, images, composite=composite)
+    found = relevance.propagate(made(kind), images, rule=rule, bias=bias)
+    assert (
+        list(found) == [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+        or kind is not Chain
+    )
+    for layer, R in wanted.items():
+        scale = R.abs().max()
+        assert scale > 0
+        torch.testing.assert_close(
+            found[layer] / scale, R / scale, rtol=1e-9, atol=1e-9, msg=lambda m, n=layer: f"{n}: {m}"
+        )
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_gradient_is_autograds_and_gradient_x_input_multiplies_it(kind):
+    model, images = made(kind), torch.randn(3, 3, 16, 16, dtype=torch.float64)
+    values, plain = {}, folding.folded(model, strict=False)
+
+    def keep(name):
+        def hook(module, inputs, output):
+            output.retain_grad()
+            values[name] = output
+
+        return hook
+
+    convolutions = [(n, m) for n, m in plain.named_modules() if isinstance(m, nn.Conv2d)]
+    hooks = [module.register_forward_hook(keep(name)) for name, module in convolutions]
+    leaf = images.clone().requires_grad_()
+    plain(leaf).max(1).values.sum().backward()
+    for hook in hooks:
+        hook.remove()
+    gradient = relevance.propagate(model, images, rule="gradient", pixels=True)
+    product = relevance.propagate(model, images, rule="gradient_x_input", pixels=True)
+    torch.testing.assert_close(gradient.pop(""), leaf.grad)
+    torch.testing.assert_close(product.pop(""), leaf.grad * images)
+    for layer, value in values.items():
+        torch.testing.assert_close(gradient[layer], value.grad)
+        torch.testing.assert_close(product[layer], value.grad * value.detach())
+
+
+@pytest.mark.parametrize("rule", ["flat", "zbox=-3,3"])
+def test_rules_of_the_first_layer_equal_zennit_at_the_pixels(rule, pictures):
+    from zennit.composites import LayerMapComposite, layer_map_base
+    from zennit.rules import Flat, ZBox, ZPlus
+    from zennit.types import Linear
+
+    class First(LayerMapComposite):
+        """zennit's own first-layer logic, written out."""
+
+        def __init__(self, rule):
+            super().__init__([*layer_map_base(stabilizer=1e-30), (Linear, ZPlus(stabilizer=1e-14, zero_params="bias"))])
+            self.first, inner = rule, self.module_map
+
+            def mapping(context, name, module):
+                if isinstance(module, nn.Conv2d) and "seen" not in context:
+                    context["seen"] = True
+                    return self.first
+                return inner(context, name, module)
+
+            self.module_map = mapping
+
+    pictures, model = pictures.clamp(-3, 3), small_vgg(norm=False)
+    first = Flat(stabilizer=1e-14) if rule == "flat" else ZBox(-3.0, 3.0, stabilizer=1e-14, zero_params="bias")
+    leaf = pictures.clone().requires_grad_()
+    with First(first).context(model) as context:
+        logits = context(leaf)
+        logits.backward(torch.zeros_like(logits).scatter_(1, logits.argmax(1, keepdim=True), 1.0))
+    bands = {1 / 5: rule, 1: "zplus"}
+    found = relevance.propagate(model, pictures, rule=bands, pixels=True)[""]
+    torch.testing.assert_close(found, leaf.grad, rtol=1e-7, atol=1e-9)
+
+
+def test_composites_name_a_rule_for_every_layer(network):
+    rules_of = relevance.Propagator(network, rule="epsilon_alpha2_beta1_flat").rule_of
+    assert list(rules_of.values()) == ["flat", "alpha2beta1", "alpha2beta1", "epsilon", "epsilon"]
+    bands = relevance.Propagator(network, rule={0.4: "alpha1beta0", 1: "epsilon=0.1"}).rule_of
+    assert list(bands.values()) == ["alpha1beta0", "alpha1beta0", "epsilon=0.1", "epsilon=0.1", "epsilon=0.1"]
+
+
+def test_all_classes_at_once_are_each_class_alone(network, pictures):
+    together = relevance.propagate(network, pictures, target="all")
+    for target in range(5):
+        alone = relevance.propagate(network, pictures, target=target)
+        assert all(torch.equal(together[layer][target], alone[layer]) for layer in alone)
+
+
+def test_the_logit_as_a_seed_scales_relevance(network, pictures):
+    one, scaled = (relevance.propagate(network, pictures, seed=seed) for seed in ("one", "logit"))
+    logits = network(pictures).max(1).values.detach()[:, None, None, None]
+    for layer in one:
+        torch.testing.assert_close(scaled[layer], one[layer] * logits)
+
+
+def test_a_pool_that_copies_a_map_of_1x1_equals_the_wide_layer():
+    from zennit.composites import LayerMapComposite, layer_map_base
+    from zennit.rules import AlphaBeta
+    from zennit.types import Linear
+
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, stride=2, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(72, 9), nn.ReLU(), nn.Linear(9, 4),
+    ).double().eval()  # fmt: skip
+    wide = nn.Sequential(*model[:4], nn.Upsample(scale_factor=3), *model[5:]).eval()
+    images = torch.randn(5, 3, 4, 4, dtype=torch.float64)
+    found = relevance.propagate(model, images)
+    propagator = relevance.Propagator(model)
+    propagator(images)
+    assert 9 in {copies for _, copies in propagator.prepared}
+    torch.testing.assert_close(wide(images), model(images))
+    rule = AlphaBeta(2, 1, stabilizer=1e-14, zero_params="bias")
+    composite = LayerMapComposite([*layer_map_base(stabilizer=1e-30), (Linear, rule)])
+    wanted = zennit_relevance(model, images, composite=composite)
+    for layer in found:
+        torch.testing.assert_close(found[layer], wanted[layer], rtol=1e-7, atol=1e-9)

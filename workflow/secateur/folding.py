@@ -11,18 +11,25 @@ from torch import nn
 from secateur import graph
 
 
-def folded(model):
+def folded(model, strict=True):
     """A copy in eval mode with every BatchNorm folded into the convolution (or linear layer) right before it.
 
     Identity stands where BatchNorm stood, so that names stay. Raises ValueError that names a BatchNorm which
-    follows no such layer, shares it with another reader, or has no running statistics.
+    follows no such layer, shares it with another reader, or has no running statistics; without `strict`, such a
+    BatchNorm is left in place.
     """
     model = copy.deepcopy(model).eval()
     modules = dict(model.named_modules())
     norms = [name for name, module in modules.items() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     # A network without BatchNorm need not be traceable.
     nodes = list(graph.traced(model).graph.nodes) if norms else []
-    pairs = [(name, _layer_before(name, nodes, modules)) for name in norms]
+    pairs = []
+    for name in norms:
+        try:
+            pairs.append((name, _layer_before(name, nodes, modules)))
+        except ValueError:
+            if strict:
+                raise
     for name, layer in pairs:
         _fold(modules[layer], modules[name], name)
         model.set_submodule(name, nn.Identity())

@@ -1,280 +1,240 @@
 """Layer-wise relevance propagation (LRP): how much each channel contributed to one class, image by image.
 
-Bach et al., PLoS ONE 10(7), 2015, equations 56 to 60. Relevance starts as 1 at one class and runs from layer to
-layer back to the first convolution. Every rule shares a unit's relevance R among its inputs in proportion to
-their contributions z = w x; alpha-beta treats positive and negative contributions apart:
-
-    R_in = alpha * x W+ (R / Z+)  -  beta * x W- (R / Z-)        for inputs x >= 0
-
-and a denominator of zero passes nothing on.
+Bach et al., PLoS ONE 10(7), 2015. Relevance starts as 1 at one class and runs back through the graph that torch.fx
+traces: convolutions and linear layers by a rule of `rules.py`, everything else as `passing.py` says.
 """
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from secateur import folding, graph
+from secateur import folding, graph, passing, rules
 
-PASSING = (nn.Dropout, nn.Dropout2d, nn.Identity)
-AVERAGING = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-EPSILON = 1e-6
+# Named composites: (rule of the first layer, rule of the other convolutions, rule of linear layers).
+COMPOSITES = {
+    "epsilon_plus_flat": ("flat", "zplus", "epsilon"),
+    "epsilon_alpha2_beta1_flat": ("flat", "alpha2beta1", "epsilon"),
+    "epsilon_gamma_flat": ("flat", "gamma", "epsilon"),
+}
 
 
-def propagate(model, images, rule="alpha2beta1", target=None, at="output", dtype=None, bias=False, pool="proportional"):
+def propagate(
+    model,
+    images,
+    rule="alpha2beta1",
+    target=None,
+    at="output",
+    dtype=None,
+    bias=False,
+    pool="proportional",
+    seed="one",
+    pixels=False,
+):
     """Relevance of every Conv2d of a model: {layer: tensor (N, C, H, W)}.
 
-    `images` is (N, C, H, W), normalised as the model expects. `target` is a class for each image, (N,), or None
-    for the predicted one. `at="output"` reads at the convolution's own output, before BatchNorm's activation and
-    pool; `"next_input"` as the next layer sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases
-    in the denominators; `pool` is `"proportional"` (conserving) or `"gradient"`. BatchNorm is folded first.
-    Raises ValueError that names a layer without a rule.
+    `images` is (N, C, H, W), normalised as the model expects; the model is in eval mode. `rule` is a name
+    (`alpha2beta1`, `zplus`, `epsilon=0.1`, `gamma=0.25`, `gradient`, ...), a composite (`epsilon_plus_flat`, ...), or
+    bands of depth, {share: rule}: {0.3: "alpha2beta1", 1: "epsilon"} is alpha-beta for the first 30 % of the layers.
+    `gradient_x_input` multiplies the gradient by the value where it is read. `target` is a class for each image, (N,),
+    a single class, None for the predicted one, or "all": then every tensor is (classes, N, C, H, W). `at="output"`
+    reads at the convolution's own output, before BatchNorm's activation and pool; `"next_input"` as the next layer
+    sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; `pool` is
+    `"proportional"` (conserving) or `"gradient"`; `seed` starts with `"one"` or with the `"logit"`. `pixels` adds the
+    relevance of the images under the name "". Raises ValueError that names a layer without a rule.
     """
-    return Propagator(model, rule=rule, at=at, dtype=dtype, bias=bias, pool=pool)(images, target)[0]
+    propagator = Propagator(model, rule=rule, at=at, dtype=dtype, bias=bias, pool=pool, seed=seed, pixels=pixels)
+    return propagator(images, target)[0]
 
 
 class Propagator:
     """A model made ready for many batches: traced and folded once, its weights split once."""
 
-    def __init__(self, model, rule="alpha2beta1", at="output", dtype=None, bias=False, pool="proportional"):
-        for name, value, allowed in (
-            ("rule", rule, RULES),
-            ("at", at, PLACES),
-            ("pool", pool, ("proportional", "gradient")),
-        ):
+    def __init__(
+        self,
+        model,
+        rule="alpha2beta1",
+        at="output",
+        dtype=None,
+        bias=False,
+        pool="proportional",
+        seed="one",
+        pixels=False,
+    ):
+        choices = {"at": (at, PLACES), "pool": (pool, passing.POOLS), "seed": (seed, ("one", "logit"))}
+        for name, (value, allowed) in choices.items():
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        self.model = folding.folded(model)
+        _refuse_unfit(model)
+        self.model = passing.without_inplace(folding.folded(model, strict=False))
         if dtype is not None:
             self.model = self.model.to(dtype)
-        self.dtype, self.at, self.pool = dtype, at, pool
-        self.nodes = list(graph.traced(self.model).graph.nodes)
-        self.modules = dict(self.model.named_modules())
-        self.links = graph.links(self.model)
-        self.first = next(node for node in self.nodes if isinstance(self._module(node), nn.Conv2d))
-        self.rules = {
-            name: RULES[rule](_Linear(module), bias)
-            for name, module in self.modules.items()
-            if isinstance(module, (nn.Conv2d, nn.Linear))
-        }
+        self.at, self.seed, self.pixels, self.bias, self.pool = at, seed, pixels, bias, pool
+        self.times_input = rule == "gradient_x_input"
+        self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
+        self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
+        self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
+        self.links = graph.links(self.model) if at == "next_input" else []
+        self.prepared = {}
 
-    @torch.no_grad()
     def __call__(self, images, target=None):
         """({layer: (N, C, H, W)}, the class explained (N,)) for one batch."""
-        values = self._forward(images if self.dtype is None else images.to(self.dtype))
-        logits = values[self.nodes[-1]]
-        target = logits.argmax(1) if target is None else target.to(logits.device)
-        seed = torch.zeros_like(logits).scatter_(1, target[:, None], 1.0)
-        outputs, inputs = self._backward(values, seed)
-        return PLACES[self.at](self.links, self.modules, outputs, inputs), target
+        first = next(self.model.parameters())
+        if images.dim() != 4 or not images.is_floating_point():
+            raise ValueError(
+                "images must be floats (N, C, H, W), normalised as the model expects; "
+                f"got {images.dtype} {tuple(images.shape)}"
+            )
+        with torch.no_grad():
+            values = self._forward(images.to(first.dtype))
+            logits = values[self.graph.nodes[-1]]
+            if isinstance(target, str) and target == "all":
+                each = [
+                    self._read(values, logits, torch.full_like(logits[:, 0], c, dtype=torch.long))
+                    for c in range(logits.shape[1])
+                ]
+                return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None
+            chosen = _chosen(target, logits)
+            return self._read(values, logits, chosen), chosen
 
-    def _module(self, node):
-        return self.modules[node.target] if node.op == "call_module" else None
+    def _is_linear(self, node):
+        return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
 
     def _forward(self, images):
-        """The value of every node of the graph."""
-        values = {}
-        for node in self.nodes:
-            inputs = [values[argument] for argument in node.all_input_nodes]
+        """The value of every node; of a linear layer also what its rule keeps."""
+        values, self.kept = {}, {}
+        for node in self.graph.nodes:
             if node.op == "placeholder":
                 values[node] = images
-            elif node.op == "output":
-                values[node] = inputs[0]
+            elif self._is_linear(node):
+                x = values[node.all_input_nodes[0]]
+                forward, _ = self._prepared(node, x)
+                values[node], self.kept[node] = forward(x)
             else:
-                values[node] = self._kind(node)[0](self, node, inputs[0])
+                values[node] = self.graph.value(node, values)
         return values
+
+    def _prepared(self, node, x):
+        """(forward, backward) of a linear layer, made when it first meets an input."""
+        module = self.graph.module(node)
+        copies = module.in_features // x.shape[-1] if isinstance(module, nn.Linear) else 1
+        if (node, copies) not in self.prepared:
+            if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
+                raise ValueError(
+                    f"the layer {node.target} reads {module.in_channels} channels, but was given {x.shape[1]}: "
+                    "are these the images that the model was trained on?"
+                )
+            signed = not self.graph.never_negative(node.all_input_nodes[0])
+            # What enters the first layer has its own relevance only if the pixels' is wanted.
+            plain = not self.pixels and self.graph.reads_images(node)
+            rule = rules.one_sided(lambda *_: None) if plain else rules.named(self.rule_of[node.target])
+            self.prepared[node, copies] = rule(rules.Map(module, copies), self.bias, signed)
+        return self.prepared[node, copies]
+
+    def _read(self, values, logits, target):
+        """Relevance where it is read, for one class of each image."""
+        start = torch.ones_like(logits) if self.seed == "one" else logits
+        seed = torch.zeros_like(logits).scatter_(1, target[:, None], start.gather(1, target[:, None]))
+        outputs, inputs = self._backward(values, seed)
+        found = PLACES[self.at](self, values, outputs, inputs)
+        return found | ({"": inputs[""]} if self.pixels else {})
 
     def _backward(self, values, seed):
         """Relevance at the output and at the input of every convolution and linear layer."""
-        arriving, outputs, inputs = {self.nodes[-1]: seed}, {}, {}
-        for node in reversed(self.nodes):
+        arriving, outputs, inputs = {self.graph.nodes[-1]: seed}, {}, {}
+        for node in reversed(self.graph.nodes):
             R = arriving.pop(node, None)
-            if R is None or node.op == "placeholder":
+            if R is None:
                 continue
-            if node is not self.nodes[-1]:
-                layer = node.target if node.target in self.rules else None
-                if layer:
-                    outputs[layer] = R
-                if node is self.first:
-                    break
-                R = self._kind(node)[1](self, node, values[node.all_input_nodes[0]], values[node], R)
-                if layer:
-                    inputs[layer] = R
-            (source,) = node.all_input_nodes
-            arriving[source] = arriving[source] + R if source in arriving else R
+            if node.op == "placeholder":
+                inputs[""] = R * values[node] if self.times_input else R
+                continue
+            if self._is_linear(node):
+                outputs[node.target] = R
+                if not self.pixels and self.graph.reads_images(node):
+                    continue
+                source = node.all_input_nodes[0]
+                backward = self._prepared(node, values[source])[1]
+                R = backward(self.kept[node], values[source], values[node], R)
+                inputs[node.target] = R
+                passed = {source: R}
+            else:
+                passed = self.graph.passed(node, values, R)
+            for source, part in passed.items():
+                arriving[source] = arriving[source] + part if source in arriving else part
         return outputs, inputs
 
-    def _kind(self, node):
-        """(forward, backward) of a node."""
-        module = self._module(node)
-        for kinds, functions in KINDS.items():
-            if module is not None and isinstance(module, kinds):
-                return functions
-        if node.op == "call_function" and len(node.all_input_nodes) == 1:
-            if graph.is_flatten(node, module):
-                return KINDS[nn.Flatten,]
-            if node.target in graph.CHANNELWISE_FUNCTIONS:
-                return KINDS[nn.ReLU,]
-        what = type(module).__name__ if module is not None else node.target
-        raise ValueError(f"no relevance rule for the layer {node.target} ({what}); known: {', '.join(known_layers())}")
 
-
-def known_layers():
-    """Names of the layers that relevance can pass."""
-    return [kind.__name__ for kinds in KINDS for kind in kinds]
-
-
-# ---- linear layers: R_in from x and R ------------------------------------------------------------------------
-
-
-class _Linear:
-    """The linear map of a Conv2d or Linear for any weights, and its transpose."""
-
-    def __init__(self, module):
-        self.weight, self.bias = module.weight.detach(), module.bias
-        self.module = module
-        if isinstance(module, nn.Conv2d) and (module.padding_mode != "zeros" or isinstance(module.padding, str)):
-            how = f"padding {module.padding!r}, mode {module.padding_mode!r}"
-            raise ValueError(f"no relevance rule for a convolution with {how}")
-
-    def forward(self, x, weight):
-        if isinstance(self.module, nn.Linear):
-            return F.linear(x, weight)
-        return F.conv2d(
-            x, weight, None, self.module.stride, self.module.padding, self.module.dilation, self.module.groups
+def _refuse_unfit(model):
+    if model.training:
+        raise ValueError(
+            "the model is in train mode, where dropout and BatchNorm draw and count; call model.eval() first"
         )
-
-    def transposed(self, R, weight, x):
-        if isinstance(self.module, nn.Linear):
-            return R @ weight
-        m = self.module
-        return nn.grad.conv2d_input(x.shape, weight, R, m.stride, m.padding, m.dilation, m.groups)
-
-    def shaped(self, bias):
-        """A bias so that it adds to the layer's output."""
-        return bias if isinstance(self.module, nn.Linear) else bias[:, None, None]
+    for name, parameter in model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise ValueError(f"the weights {name} hold values that are not finite; the model cannot be explained")
 
 
-def _alpha_beta(alpha, beta):
-    """The alpha-beta rule for one layer; signed inputs take four products, inputs >= 0 two."""
-
-    def of_layer(linear, bias):
-        positive, negative = linear.weight.clamp(min=0), linear.weight.clamp(max=0)
-        extra = [linear.shaped(part) if bias and linear.bias is not None else 0.0 for part in _split(linear.bias)]
-
-        def shared(x, R, weight, other, extra):
-            """What the contributions of one sign pass on: x+ meets `weight`, x- meets `other`."""
-            signed = bool((x < 0).any())
-            above, below = (x.clamp(min=0), x.clamp(max=0)) if signed else (x, None)
-            Z = linear.forward(above, weight) + (linear.forward(below, other) if signed else 0) + extra
-            ratio = _divided(R, Z)
-            passed = above * linear.transposed(ratio, weight, x)
-            return passed + below * linear.transposed(ratio, other, x) if signed else passed
-
-        def rule(x, z, R):
-            passed = alpha * shared(x, R, positive, negative, extra[0])
-            return passed - beta * shared(x, R, negative, positive, extra[1]) if beta else passed
-
-        return rule
-
-    return of_layer
+def _is_gradient(rule):
+    return rule in ("gradient", "gradient_x_input")
 
 
-def _epsilon(linear, bias):
-    """R_in = x W [R / (z + epsilon sign(z))]."""
-
-    def rule(x, z, R):
-        if not bias and linear.bias is not None:
-            z = z - linear.shaped(linear.bias.detach())
-        z = z + EPSILON * torch.where(z < 0, -1.0, 1.0).to(z.dtype)
-        return x * linear.transposed(R / z, linear.weight, x)
-
-    return rule
-
-
-def _split(bias):
-    return (None, None) if bias is None else (bias.detach().clamp(min=0), bias.detach().clamp(max=0))
-
-
-def _divided(R, Z):
-    """R / Z, and zero where Z is zero: a unit without contributions of this sign passes nothing on."""
-    return torch.where(Z == 0, torch.zeros_like(R), R / torch.where(Z == 0, torch.ones_like(Z), Z))
-
-
-RULES = {
-    "alpha2beta1": _alpha_beta(2, 1),
-    "alpha1beta0": _alpha_beta(1, 0),
-    "epsilon": _epsilon,
-}
+def _assigned(rule, layers, modules):
+    """{layer: name of its rule}; every name is checked."""
+    if isinstance(rule, dict):
+        bands = sorted((float(share), name) for share, name in rule.items())
+        if not bands or bands[-1][0] < 1:
+            raise ValueError(f"bands of depth must reach 1, the last layer; got {rule}")
+        found = {
+            layer: next(name for share, name in bands if (place + 1) / len(layers) <= share + 1e-9)
+            for place, layer in enumerate(layers)
+        }
+    elif rule in COMPOSITES:
+        first, conv, linear = COMPOSITES[rule]
+        found = {layer: conv if isinstance(modules[layer], nn.Conv2d) else linear for layer in layers}
+        found[layers[0]] = first
+    else:
+        found = dict.fromkeys(layers, rule)
+    for name in found.values():
+        try:
+            rules.named(name)
+        except ValueError as error:
+            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(COMPOSITES)}") from None
+    return found
 
 
-# ---- the other layers ----------------------------------------------------------------------------------------
-
-
-def _run(propagator, node, x):
-    return propagator._module(node)(x) if node.op == "call_module" else node.target(x, *node.args[1:], **node.kwargs)
-
-
-def _run_apart(propagator, node, x):
-    """In-place activations would overwrite the value of the node before."""
-    return F.relu(x)
-
-
-def _linear_backward(propagator, node, x, z, R):
-    return propagator.rules[node.target](x, z, R)
-
-
-def _relu_backward(propagator, node, x, y, R):
-    return R * (x > 0) if propagator.pool == "gradient" else R
-
-
-def _passed(propagator, node, x, y, R):
-    return R
-
-
-def _reshaped(propagator, node, x, y, R):
-    return R.reshape(x.shape)
-
-
-def _gradient(propagator, node, x, R):
-    """The layer's plain gradient; for a max pool the winner (the first on ties) takes all."""
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
-        return torch.autograd.grad(_run(propagator, node, leaf), leaf, R)[0]
-
-
-def _max_pool_backward(propagator, node, x, y, R):
-    return _gradient(propagator, node, x, R)
-
-
-def _average_backward(propagator, node, x, y, R):
-    if propagator.pool == "gradient":
-        return _gradient(propagator, node, x, R)
-    return x * _gradient(propagator, node, x, _divided(R, y))
-
-
-KINDS = {
-    (nn.Conv2d, nn.Linear): (_run, _linear_backward),
-    (nn.ReLU,): (_run_apart, _relu_backward),
-    PASSING: (_run, _passed),
-    (nn.MaxPool2d,): (_run, _max_pool_backward),
-    AVERAGING: (_run, _average_backward),
-    (nn.Flatten,): (_run, _reshaped),
-}
+def _chosen(target, logits):
+    """The class of each image, (N,)."""
+    if target is None:
+        return logits.argmax(1)
+    target = torch.as_tensor(target, device=logits.device).expand(len(logits))
+    if int(target.min()) < 0 or int(target.max()) >= logits.shape[1]:
+        raise ValueError(
+            f"targets go from {int(target.min())} to {int(target.max())}, but the model has {logits.shape[1]} classes"
+        )
+    return target
 
 
 # ---- where relevance is read ---------------------------------------------------------------------------------
 
 
-def _at_output(links, modules, outputs, inputs):
-    return {link.layer: outputs[link.layer] for link in links}
+def _at_output(propagator, values, outputs, inputs):
+    """At every convolution's own output; one that no path joins to the class has no relevance."""
+    found = {}
+    for node in propagator.graph.nodes:
+        if isinstance(propagator.graph.module(node), nn.Conv2d):
+            R = outputs.get(node.target)
+            R = torch.zeros_like(values[node]) if R is None else R
+            found[node.target] = R * values[node] if propagator.times_input else R
+    return found
 
 
-def _at_next_input(links, modules, outputs, inputs):
+def _at_next_input(propagator, values, outputs, inputs):
     """The reader's input; the copies of a channel behind a flatten are summed, as relevance adds up."""
     found = {}
-    for link in links:
+    readers = {node.target: node.all_input_nodes[0] for node in propagator.graph.nodes if propagator._is_linear(node)}
+    for link in propagator.links:
         R = inputs[link.reader]
-        channels = modules[link.layer].out_channels
+        R = R * values[readers[link.reader]] if propagator.times_input else R
+        channels = propagator.graph.modules[link.layer].out_channels
         found[link.layer] = R.reshape(len(R), channels, -1).sum(-1)[..., None, None] if R.dim() == 2 else R
     return found
 
