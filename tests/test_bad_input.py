@@ -39,7 +39,7 @@ def failing(workflow, *targets):
         ({"levls": [0.1]}, "The study's settings: unknown key levls; did you mean levels?"),
         ({"levels": [30]}, "The study's settings: levels: got 30, but a level is the share of channels removed"),
         (
-            {"data": {"source": "image_folder", "folder": "nowhere"}},
+            {"data": {"source": "image_folder", "folder": "nowhere"}, "split": {"rank": 60}},
             "The study's settings: data.folder is nowhere",
         ),
     ],

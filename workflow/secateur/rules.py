@@ -302,7 +302,10 @@ RULES = {
     rf"zbox={NUMBER},{NUMBER}": z_box,
     r"gradient": lambda: one_sided(_gradient),
 }
-NAMES = "alpha2beta1, alpha1beta0 (any alphaAbetaB with A - B = 1), zplus, epsilon=E, gamma=G, flat, zbox=LOW,HIGH, gradient"
+NAMES = (
+    "alpha2beta1, alpha1beta0 (any alphaAbetaB with A - B = 1), zplus, epsilon=E, gamma=G, flat, "
+    "zbox=LOW,HIGH, gradient"
+)
 
 
 def named(text):
