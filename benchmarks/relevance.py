@@ -1,18 +1,29 @@
-"""How many plain forward passes relevance costs: ours and zennit's, interleaved in one run, CPU time.
+"""How many plain forward passes relevance costs: ours and its peers, interleaved in one run, CPU time.
 
-    python benchmarks/relevance.py [--images 20 128] [--rounds 5] [--threads 1]
+    python benchmarks/relevance.py [--networks vgg16 resnet56 mobilenet_v1] [--images 20 128] [--rounds 5] [--threads 1]
+                                   [--peers zennit captum] [--torchlrp FOLDER]
 
-The network is the thesis's VGG16 at 32x32 with random weights; ratios matter, seconds depend on the machine.
+Weights are random and images 32x32; ratios matter, seconds depend on the machine. The floor counts products: a
+convolution or linear layer takes four for alpha-beta (both signs, forward and back), eight where its input has
+both signs, and one where only its value is wanted, in units of the plain forward pass.
 """
 
 import argparse
 import statistics
+import sys
 import time
 
 import torch
 from torch import nn
 
-from secateur import models, relevance
+import networks
+from secateur import cost, models, relevance
+
+NETWORKS = {
+    "vgg16": lambda: models.build("vgg16", 10).eval(),
+    "resnet56": lambda: networks.settled(networks.ResNet(9)),
+    "mobilenet_v1": lambda: networks.settled(networks.mobilenet_v1()),
+}
 
 
 def forward(model):
@@ -23,19 +34,20 @@ def forward(model):
     return run
 
 
-def ours(model):
-    propagator = relevance.Propagator(model)
-    return lambda images: propagator(images)
+def ours(model, dtype=None):
+    return relevance.Propagator(model, dtype=dtype)
 
 
 def zennit(model):
-    """zennit's AlphaBeta(2, 1) without biases, every convolution's output kept, parameters frozen."""
+    """zennit's AlphaBeta(2, 1) without biases, every convolution's output kept, parameters frozen, BatchNorm folded."""
     from zennit.composites import LayerMapComposite, layer_map_base
     from zennit.rules import AlphaBeta
     from zennit.types import Linear
 
+    from secateur import folding
+
+    model = folding.folded(model).requires_grad_(False)
     composite = LayerMapComposite([*layer_map_base(), (Linear, AlphaBeta(2, 1, zero_params="bias"))])
-    model.requires_grad_(False)
 
     def run(images):
         with composite.context(model) as context:
@@ -52,32 +64,106 @@ def zennit(model):
     return run
 
 
+def captum(model):
+    """captum's Alpha1_Beta0 (it has no beta), at the first convolution; only for networks that it can follow."""
+    from captum.attr import LayerLRP
+    from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, IdentityRule
+
+    layers = [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+    def run(images):
+        for module in model.modules():
+            if isinstance(module, (nn.Dropout, nn.Flatten)):
+                module.rule = IdentityRule()
+        for layer in layers:
+            layer.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
+        with torch.no_grad():
+            target = model(images).argmax(1)
+        LayerLRP(model, layers[0]).attribute(images, target)
+
+    return run
+
+
+def torchlrp(folder):
+    """TorchLRP's alpha2beta1 from a checkout."""
+    sys.path.insert(0, folder)
+    import lrp
+
+    def of_model(model):
+        converted = lrp.convert_vgg(model)
+
+        def run(images):
+            logits = converted.forward(images.clone().requires_grad_(), explain=True, rule="alpha2beta1")
+            logits[torch.arange(len(images)), logits.argmax(1)].sum().backward()
+
+        return run
+
+    return of_model
+
+
+PEERS = {"zennit": zennit, "captum": captum}
+
+
+def floor(model, images):
+    """Least number of forward passes, by counting products."""
+    propagator, places = relevance.Propagator(model), cost.positions(model, images[:1])
+    dense = products = 0
+    for node in propagator.graph.nodes:
+        if propagator._is_linear(node):
+            macs = propagator.graph.module(node).weight.numel() * places[node.target]
+            dense += macs
+            if propagator.graph.reads_images(node):
+                products += macs
+            else:
+                products += macs * (4 if propagator.graph.never_negative(node.all_input_nodes[0]) else 8)
+    return products / dense
+
+
 def seconds(run, images):
     start = time.process_time()
     run(images)
     return time.process_time() - start
 
 
+def measure(name, arguments):
+    model = NETWORKS[name]()
+    runs = {"forward": forward(model), "float32": ours(model), "bfloat16": ours(model, torch.bfloat16)}
+    peers = {peer: PEERS[peer] for peer in arguments.peers}
+    if arguments.torchlrp and name.startswith("vgg"):
+        peers["torchlrp"] = torchlrp(arguments.torchlrp)
+    print(f"{name}: floor of alpha2beta1 {floor(model, torch.zeros(1, 3, 32, 32)):.2f} x forward")
+    for count in arguments.images:
+        images = torch.randn(count, 3, 32, 32)
+        for peer, make in peers.items():
+            try:
+                runs[peer] = make(model)
+                runs[peer](images)
+            except Exception as error:
+                runs.pop(peer, None)
+                print(f"  {peer} cannot: {type(error).__name__}: {str(error).splitlines()[0][:90]}")
+        found = {run: [] for run in runs}
+        for _ in range(arguments.rounds + 1):
+            for run, function in runs.items():
+                found[run].append(seconds(function, images))
+        # The first round warms up.
+        medians = {run: statistics.median(times[1:]) for run, times in found.items()}
+        for run, median in medians.items():
+            print(f"  batch {count:4d}  {run:9s} {1000 * median:8.0f} ms  {median / medians['forward']:6.2f} x forward")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--images", type=int, nargs="+", default=[20, 128], help="images of a batch")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["zennit"])
+    parser.add_argument("--torchlrp", metavar="FOLDER", help="a checkout of fhvilshoj/TorchLRP")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    model = models.build("vgg16", 10).eval()
-    runs = {"forward": forward(model), "secateur": ours(model), "zennit": zennit(model)}
-    print(f"threads {arguments.threads}, rounds {arguments.rounds}, torch {torch.__version__}")
-    for count in arguments.images:
-        images = torch.randn(count, 3, 32, 32)
-        found = {name: [] for name in runs}
-        for _ in range(arguments.rounds + 1):
-            for name, run in runs.items():
-                found[name].append(seconds(run, images))
-        # The first round warms up.
-        medians = {name: statistics.median(times[1:]) for name, times in found.items()}
-        for name, median in medians.items():
-            print(f"batch {count:4d}  {name:9s} {1000 * median:8.0f} ms  {median / medians['forward']:6.2f} x forward")
+    print(f"threads {arguments.threads}, median of {arguments.rounds} interleaved rounds, torch {torch.__version__}")
+    for name in arguments.networks:
+        measure(name, arguments)
 
 
 if __name__ == "__main__":

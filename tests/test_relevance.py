@@ -128,7 +128,7 @@ def test_relevance_is_conserved_where_no_denominator_vanishes(seed, rule):
             linear = rules.Map(propagator.graph.modules[node.target])
             x, R = values[node.all_input_nodes[0]], outputs[node.target]
             above, below = linear.weight.clamp(min=0), linear.weight.clamp(max=0)
-            share = alpha * (linear.forward(x, above) != 0) - beta * (linear.forward(x, below) != 0)
+            share = alpha * (linear.forward(above)(x) != 0) - beta * (linear.forward(below)(x) != 0)
             torch.testing.assert_close(
                 inputs[node.target].flatten(1).sum(1), (R * share).flatten(1).sum(1), rtol=1e-6, atol=1e-9
             )
@@ -416,7 +416,7 @@ def test_a_pool_that_copies_a_map_of_1x1_equals_the_wide_layer():
     found = relevance.propagate(model, images)
     propagator = relevance.Propagator(model)
     propagator(images)
-    assert 9 in {copies for _, copies in propagator.prepared}
+    assert 9 in {copies for _, copies, _ in propagator.prepared}
     torch.testing.assert_close(wide(images), model(images))
     rule = AlphaBeta(2, 1, stabilizer=1e-14, zero_params="bias")
     composite = LayerMapComposite([*layer_map_base(stabilizer=1e-30), (Linear, rule)])

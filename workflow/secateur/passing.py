@@ -88,7 +88,7 @@ class Graph:
         self.nodes = list(graph.traced(model).graph.nodes)
         self.modules = dict(model.named_modules())
         self.model, self.pool = model, pool
-        self.signs = {}
+        self.signs, self.winners = {}, {}
         for node in self.nodes:
             if node.op in ("call_module", "call_function", "call_method"):
                 self._refuse_unknown(node)
@@ -108,6 +108,9 @@ class Graph:
         if self._is_copied_map(node, values):
             # A 1x1 map that a pool copies is read once: the linear layer behind adds up the columns of its copies.
             return values[node.all_input_nodes[0]]
+        if type(self.module(node)) is nn.MaxPool2d and not self.module(node).return_indices:
+            value, self.winners[node] = _max_pool(self.module(node), values[node.all_input_nodes[0]])
+            return value
         return self._computed(node, [values[source] for source in node.all_input_nodes])
 
     def _computed(self, node, inputs):
@@ -150,6 +153,8 @@ class Graph:
     def _kind(self, node):
         """How relevance passes a node: one of the functions below."""
         module, target = self.module(node), node.target
+        if type(module) is nn.MaxPool2d and not module.return_indices:
+            return _winner
         if isinstance(module, AVERAGED) or (module is None and target in AVERAGED_CALLS):
             return _proportional if self.pool == "proportional" else _rearranged
         if module is None and target in ADDED_CALLS:
@@ -207,6 +212,19 @@ def _rearranged(graph, node, values, sources, R):
     if node.target is operator.getitem and not isinstance(values[node.all_input_nodes[0]], torch.Tensor):
         raise ValueError(f"no relevance rule for the layer {node.name}: parts of a split are not followed yet")
     return dict(zip(sources, _pulled(graph, node, values, sources, R), strict=True))
+
+
+def _max_pool(module, x):
+    """(value, place of each winner): the places are kept, so that relevance need not find them again."""
+    shape = module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode
+    return F.max_pool2d_with_indices(x, *shape)
+
+
+def _winner(graph, node, values, sources, R):
+    """To the winner of each window: added up, where windows overlap."""
+    x, places = values[sources[0]], graph.winners[node]
+    found = torch.zeros_like(x, memory_format=torch.contiguous_format).flatten(2)
+    return {sources[0]: found.scatter_add_(2, places.flatten(2), R.flatten(2)).view(x.shape)}
 
 
 def _proportional(graph, node, values, sources, R):

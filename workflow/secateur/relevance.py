@@ -65,8 +65,11 @@ class Propagator:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
         _refuse_unfit(model)
         self.model = passing.without_inplace(folding.folded(model, strict=False))
+        self.layout = torch.contiguous_format
         if dtype is not None:
-            self.model = self.model.to(dtype)
+            # Convolutions in bfloat16 want their channels last; in float32 that is slower.
+            self.layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
+            self.model = self.model.to(dtype).to(memory_format=self.layout)
         self.at, self.seed, self.pixels, self.bias, self.pool = at, seed, pixels, bias, pool
         self.times_input = rule == "gradient_x_input"
         self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
@@ -84,13 +87,11 @@ class Propagator:
                 f"got {images.dtype} {tuple(images.shape)}"
             )
         with torch.no_grad():
-            values = self._forward(images.to(first.dtype))
+            values = self._forward(images.to(first.dtype).contiguous(memory_format=self.layout))
             logits = values[self.graph.nodes[-1]]
             if isinstance(target, str) and target == "all":
-                each = [
-                    self._read(values, logits, torch.full_like(logits[:, 0], c, dtype=torch.long))
-                    for c in range(logits.shape[1])
-                ]
+                classes = [torch.full_like(logits[:, 0], c, dtype=torch.long) for c in range(logits.shape[1])]
+                each = [self._read(values, logits, chosen, again=True) for chosen in classes]
                 return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None
             chosen = _chosen(target, logits)
             return self._read(values, logits, chosen), chosen
@@ -116,7 +117,8 @@ class Propagator:
         """(forward, backward) of a linear layer, made when it first meets an input."""
         module = self.graph.module(node)
         copies = module.in_features // x.shape[-1] if isinstance(module, nn.Linear) else 1
-        if (node, copies) not in self.prepared:
+        size = tuple(x.shape[2:])
+        if (node, copies, size) not in self.prepared:
             if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
                 raise ValueError(
                     f"the layer {node.target} reads {module.in_channels} channels, but was given {x.shape[1]}: "
@@ -126,19 +128,19 @@ class Propagator:
             # What enters the first layer has its own relevance only if the pixels' is wanted.
             plain = not self.pixels and self.graph.reads_images(node)
             rule = rules.one_sided(lambda *_: None) if plain else rules.named(self.rule_of[node.target])
-            self.prepared[node, copies] = rule(rules.Map(module, copies), self.bias, signed)
-        return self.prepared[node, copies]
+            self.prepared[node, copies, size] = rule(rules.Map(module, copies, size), self.bias, signed)
+        return self.prepared[node, copies, size]
 
-    def _read(self, values, logits, target):
+    def _read(self, values, logits, target, again=False):
         """Relevance where it is read, for one class of each image."""
         start = torch.ones_like(logits) if self.seed == "one" else logits
         seed = torch.zeros_like(logits).scatter_(1, target[:, None], start.gather(1, target[:, None]))
-        outputs, inputs = self._backward(values, seed)
+        outputs, inputs = self._backward(values, seed, again)
         found = PLACES[self.at](self, values, outputs, inputs)
         return found | ({"": inputs[""]} if self.pixels else {})
 
-    def _backward(self, values, seed):
-        """Relevance at the output and at the input of every convolution and linear layer."""
+    def _backward(self, values, seed, again=False):
+        """Relevance at the output and at the input of every linear map; `again` if another class follows."""
         arriving, outputs, inputs = {self.graph.nodes[-1]: seed}, {}, {}
         for node in reversed(self.graph.nodes):
             R = arriving.pop(node, None)
@@ -153,7 +155,8 @@ class Propagator:
                     continue
                 source = node.all_input_nodes[0]
                 backward = self._prepared(node, values[source])[1]
-                R = backward(self.kept[node], values[source], values[node], R)
+                kept = self.kept[node]
+                R = backward(kept.clone() if again and kept is not None else kept, values[source], values[node], R)
                 inputs[node.target] = R
                 passed = {source: R}
             else:

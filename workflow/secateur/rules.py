@@ -14,6 +14,7 @@ A denominator of zero passes nothing on. Biases are left out of denominators unl
 """
 
 import functools
+import itertools
 import re
 
 import torch
@@ -21,6 +22,10 @@ from torch import nn
 from torch.nn import functional as F
 
 EPSILON = 1e-6
+# Far below any contribution, and far above what a float can no longer divide by.
+TINY = 1e-30
+# Up to 2x2 the dense product has fewer multiply-adds than the convolution: 16 for 36.
+DENSE_POSITIONS = 4
 
 
 class Map:
@@ -28,10 +33,11 @@ class Map:
 
     `copies` is how many equal inputs stand in for one: a map of 1x1 that an average pool copied before a flatten is
     read once, with the columns of its copies added up *after* a rule has split the weights (splitting the sum would
-    be another rule).
+    be another rule). `size` is (height, width) of the layer's input: a convolution of a tiny map is one dense product,
+    which leaves out the taps that fall on padding.
     """
 
-    def __init__(self, module, copies=1):
+    def __init__(self, module, copies=1, size=None):
         self.module, self.copies = module, copies
         self.conv = isinstance(module, nn.Conv2d)
         self.weight = module.weight.detach()
@@ -39,6 +45,9 @@ class Map:
         self.groups = module.groups if self.conv else 1
         if self.conv:
             self.pad, self.padding = _padding(module)
+        plain = self.conv and self.pad is None and self.groups == 1 and size is not None
+        tiny = plain and size[0] * size[1] <= min(DENSE_POSITIONS, module.kernel_size[0] * module.kernel_size[1] - 1)
+        self.size = tuple(size) if tiny else None
 
     def folded(self, weight):
         """Weights with the columns of copied inputs added up."""
@@ -48,18 +57,25 @@ class Map:
         """The input with the border that a plain convolution cannot make."""
         return x if not self.conv or self.pad is None else self.pad(x)
 
-    def forward(self, x, weight):
-        """weight * x without bias, for x as `padded` gives it."""
+    def forward(self, weight, bias=None):
+        """A function x -> weight * x + bias, for x as `padded` gives it; without the layer's own bias."""
         if not self.conv:
-            return F.linear(x, weight)
+            return lambda x: F.linear(x, weight, bias)
         m = self.module
-        return F.conv2d(x, weight, None, m.stride, self.padding, m.dilation, self.groups)
+        if self.size is None:
+            return lambda x: F.conv2d(x, weight, bias, m.stride, self.padding, m.dilation, self.groups)
+        matrix, out = self._matrix(weight)
+        wide = None if bias is None else bias.repeat_interleave(out[0] * out[1])
+        return lambda x: F.linear(x.flatten(1), matrix, wide).view(len(x), -1, *out)
 
     def transpose(self, weight):
         """A function (S, size of x) -> weight^T * S; what it needs is laid out once."""
         if not self.conv:
             return lambda S, size: S @ weight
         m = self.module
+        if self.size is not None:
+            matrix, _ = self._matrix(weight)
+            return lambda S, size: (S.flatten(1) @ matrix).view(len(S), -1, *size)
         reach = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
         if set(m.stride) == {1} and all(p <= r for p, r in zip(self.padding, reach, strict=True)):
             turned = _turned(weight, self.groups)
@@ -74,6 +90,49 @@ class Map:
             return F.conv_transpose2d(S, weight, None, m.stride, self.padding, extra, self.groups, m.dilation)
 
         return transposed
+
+    def forward_all(self, weights, biases):
+        """A function x -> the products with several weights, (N, groups, weights, outputs of a group, ...)."""
+        if self.groups == 1:
+            product, parts = self.forward(torch.cat(weights), torch.cat(biases)), len(weights)
+
+            def together(x):
+                z = product(x)
+                return z.view(len(z), 1, parts, -1, *z.shape[2:])
+
+            return together
+        products = [self.forward(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+        # Grouped convolutions with several outputs for an input are slow: one after the other costs a third.
+        def apart(x):
+            found = [product(x) for product in products]
+            return torch.stack([z.view(len(z), self.groups, -1, *z.shape[2:]) for z in found], 2)
+
+        return apart
+
+    def transpose_all(self, weights):
+        """A function (S as `forward_all` gives it, size of x) -> the sum of the transposed products."""
+        if self.groups == 1:
+            back = self.transpose(torch.cat(weights))
+            return lambda S, size: back(S.flatten(1, 3), size)
+        backs = [self.transpose(weight) for weight in weights]
+        return lambda S, size: sum(back(S[:, :, i].flatten(1, 2), size) for i, back in enumerate(backs))
+
+    def _matrix(self, weight):
+        """((outputs x positions, inputs x positions), (height, width) of the output) of a convolution of a tiny map."""
+        m, (height, width) = self.module, self.size
+        reach = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
+        out = [
+            (n + 2 * p - r - 1) // s + 1 for n, p, r, s in zip(self.size, self.padding, reach, m.stride, strict=True)
+        ]
+        matrix = weight.new_zeros(len(weight), *out, weight.shape[1], height, width)
+        for row, column in itertools.product(range(out[0]), range(out[1])):
+            for y, x in itertools.product(range(m.kernel_size[0]), range(m.kernel_size[1])):
+                top = row * m.stride[0] - self.padding[0] + y * m.dilation[0]
+                left = column * m.stride[1] - self.padding[1] + x * m.dilation[1]
+                if 0 <= top < height and 0 <= left < width:
+                    matrix[:, row, column, :, top, left] = weight[:, :, y, x]
+        return matrix.flatten(3).flatten(0, 2), tuple(out)
 
     def unpadded(self, R, x):
         """Relevance of the padded input, brought back to the input that the border was copied from."""
@@ -113,7 +172,7 @@ def _turned(weight, groups):
 
 # ---- rules ---------------------------------------------------------------------------------------------------
 # A rule is a function (Map, bias counted?, signed input?) -> (forward, backward), with forward(x) -> (z, kept) and
-# backward(kept, x, z, R) -> R_in.
+# backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
 
 
 def two_sided(positive, negative, coefficients, gated=False):
@@ -125,34 +184,36 @@ def two_sided(positive, negative, coefficients, gated=False):
         g, both = linear.groups, bool(coefficients[1])
         sides = [_expanded(P, N, signed), _expanded(N, P, signed)]
         # z is the sum of both sides where they are the parts of W; otherwise it takes a product of its own.
+        # With biases counted, so does their sum hold the bias already.
         parts = not gated
+        offsets = _offsets(linear, positive, negative, bias)
         into = [sides[0], sides[1] if parts else _alike(W, signed), *([] if parts else [sides[1]])]
-        weight = _stacked(into, g)
+        product = linear.forward_all(into, offsets if parts else [offsets[0], torch.zeros_like(offsets[0]), offsets[1]])
         weighted = [c * side for c, side in zip(coefficients, sides, strict=True)]
-        back = linear.transpose(_stacked(weighted if both else weighted[:1], g))
-        extra = _biases(linear, positive, negative, g) if bias and linear.bias is not None else None
+        back = linear.transpose_all(weighted if both else weighted[:1])
 
         def forward(x):
-            z = linear.forward(_signs(linear.padded(x), g) if signed else linear.padded(x), weight)
-            z = z.view(len(z), g, len(into), -1, *z.shape[2:])
-            found = z[:, :, :2].sum(2) if parts else z[:, :, 1]
+            z = product(_signs(linear.padded(x), g) if signed else linear.padded(x))
+            found = (z[:, :, 0] + z[:, :, 1] if parts else z[:, :, 1].clone()).flatten(1, 2)
+            if linear.bias is not None and not (parts and bias):
+                found += linear.along(linear.bias)
             kept = z if parts else z[:, :, 0::2]
-            found = found.flatten(1, 2)
-            if linear.bias is not None:
-                found = found + linear.along(linear.bias)
-            if extra is not None:
-                kept = kept + extra
             return found, (kept if both else kept[:, :, :1])
 
         def backward(kept, x, z, R):
             R = R.view(len(R), g, 1, -1, *R.shape[2:])
-            S = _over(R, kept)
+            # In place of what was kept: new memory would cost three times the division.
+            empty = kept.abs() <= 10 * TINY if kept.is_cuda else None
+            S = torch.div(R, kept, out=kept)
+            if empty is not None:
+                # Winograd and FFT, which a GPU may choose, would smear the huge ratio over its neighbours.
+                S = S.masked_fill_(empty, 0.0)
             if gated:
                 above = (z > 0).view(R.shape)
                 S = S * torch.cat([above, ~above], 2)
             wide = linear.padded(x)
             size = wide.shape[2:]
-            passed = back(S.flatten(1, 3), size)
+            passed = back(S, size)
             if signed:
                 passed = (passed * _signs(wide, g)).view(len(x), g, 2, -1, *size).sum(2).flatten(1, 2)
             else:
@@ -180,17 +241,16 @@ def _signs(x, groups):
     return torch.cat([x.clamp(min=0), x.clamp(max=0)], 2).flatten(1, 3)
 
 
-def _stacked(weights, groups):
-    """Several weights (outputs, ...) as one, group by group."""
-    parts = [weight.reshape(groups, -1, *weight.shape[1:]) for weight in weights]
-    return torch.cat(parts, 1).flatten(0, 1).contiguous()
+def _offsets(linear, positive, negative, bias):
+    """What is added to the denominators of either side: the bias as it counts there, and next to nothing.
 
-
-def _biases(linear, positive, negative, groups):
-    """The bias as either side counts it: (1, groups, 2, outputs of a group, ...)."""
-    sides = [positive(linear.bias).view(groups, -1), negative(linear.bias).view(groups, -1)]
-    extra = torch.stack(sides, 1)[None]
-    return extra[..., None, None] if linear.conv else extra
+    A denominator is zero where every contribution is; next to nothing in its place then passes on nothing, because
+    it multiplies those very contributions, and no division has to be mended. Added by the product itself, it is free.
+    """
+    zero = linear.weight.new_zeros(len(linear.weight))
+    counted = bias and linear.bias is not None
+    sides = (positive(linear.bias), negative(linear.bias)) if counted else (zero, zero)
+    return [side + TINY * sign for side, sign in zip(sides, (1, -1), strict=True)]
 
 
 def _over(R, Z):
@@ -203,10 +263,10 @@ def one_sided(backward_of):
 
     def of_layer(linear, bias, signed):
         weight = linear.folded(linear.weight)
-        inner = backward_of(linear, bias, weight)
+        inner, product = backward_of(linear, bias, weight), linear.forward(weight)
 
         def forward(x):
-            z = linear.forward(linear.padded(x), weight)
+            z = product(linear.padded(x))
             return (z if linear.bias is None else z + linear.along(linear.bias)), None
 
         def backward(kept, x, z, R):
@@ -242,10 +302,10 @@ def _gradient(linear, bias, weight):
 def _flat(linear, bias, weight):
     """Every input that reaches an output has an equal share (Lapuschkin et al. 2017)."""
     ones = torch.ones_like(weight)
-    back = linear.transpose(ones)
+    back, product = linear.transpose(ones), linear.forward(ones)
 
     def backward(x, z, R):
-        return back(_over(R, linear.forward(torch.ones_like(x[:1]), ones)), x.shape[2:])
+        return back(_over(R, product(torch.ones_like(x[:1]))), x.shape[2:])
 
     return backward
 
@@ -256,13 +316,12 @@ def z_box(low, high):
     def backward_of(linear, bias, weight):
         above = linear.folded(linear.weight.clamp(min=0))
         below = linear.folded(linear.weight.clamp(max=0))
-        backs = [linear.transpose(w) for w in (weight, above, below)]
+        backs, products = ([make(w) for w in (weight, above, below)] for make in (linear.transpose, linear.forward))
 
         def backward(x, z, R):
             inputs = x, torch.full_like(x, low), torch.full_like(x, high)
-            weights = weight, above, below
             signs = 1, -1, -1
-            Z = sum(s * linear.forward(i, w) for s, i, w in zip(signs, inputs, weights, strict=True))
+            Z = sum(s * product(i) for s, i, product in zip(signs, inputs, products, strict=True))
             S = _over(R, Z)
             return sum(s * i * back(S, x.shape[2:]) for s, i, back in zip(signs, inputs, backs, strict=True))
 
