@@ -42,6 +42,7 @@ rule all:
         expand(rules.plot_statistics.output, source=SOURCES),
         expand(rules.plot_deltas.output, reading=MIXED_READINGS),
         expand(rules.plot_layers.output, reading=READINGS),
+        rules.plot_stability.output,
 
 
 include: "rules/report.smk"

@@ -55,8 +55,8 @@ def _table(keys, prefix):
 def _allowed(rule):
     if "enum" in rule:
         return ", ".join(f"`{_text(value)}`" for value in rule["enum"])
-    if rule.get("type") == "array":
-        return f"list of: {_allowed(rule['items'])}"
+    if "items" in rule:
+        return f"list of: {_allowed(rule['items'])}{', or null' if 'null' in rule['type'] else ''}"
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     bounds = [f"{sign} {rule[key]}" for key, sign in BOUNDS.items() if key in rule]
     return " ".join([" or ".join(kinds), *bounds])

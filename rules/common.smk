@@ -36,6 +36,7 @@ DATASET = config["data"]["name"]
 MODEL = config["model"]["name"]
 SEEDS = config["training"]["seeds"]
 READINGS = list(config["readings"])
+SHARDED = [name for name, reading in config["readings"].items() if reading["shards"] > 1]
 WEIGHTS = config["criteria"]["weights"]
 SOURCES = READINGS + WEIGHTS
 DELTAS = config["criteria"]["deltas"]
@@ -54,7 +55,7 @@ NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=
 
 def alternatives(names):
     """A wildcard's pattern that matches these names only."""
-    return "|".join(str(name).replace(".", r"\.") for name in names) or "none"
+    return "|".join(str(name).replace(".", r"\.") for name in names) or "(?!)"
 
 
 wildcard_constraints:
@@ -67,6 +68,8 @@ wildcard_constraints:
     statistic="mean|mean_abs|max|min|max_abs|min_abs",
     delta=r"[01](\.\d+)?",
     draw=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
     download="cifar10|cifar100",
 
 
@@ -122,11 +125,23 @@ def shown_images(wildcards):
     return f"<results>/{wildcards.dataset}/images/{split}.h5"
 
 
+def reading_choices(name):
+    """What a reading says but for its shards, which change no result; None for what is no reading."""
+    return {key: value for key, value in config["readings"].get(name, {}).items() if key != "shards"} or None
+
+
 def reading_options(wildcards):
     """What the relevance of a reading depends on: all but what its statistics do with it."""
-    reading = config["readings"][wildcards.reading]
+    reading = reading_choices(wildcards.reading)
     chosen = {key: value for key, value in reading.items() if key not in ("absolute", "reduce")}
     return {"reading": chosen, **machine_options()}
+
+
+def shard_files(wildcards):
+    """The files that together are the relevance of a reading."""
+    shards = config["readings"][wildcards.reading]["shards"]
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/relevance"
+    return [f"{folder}/{wildcards.reading}.shard-{shard}-of-{shards}.h5" for shard in range(shards)]
 
 
 def summary_options(wildcards):
@@ -141,7 +156,7 @@ def ranking_options(wildcards):
     reading = names.get("reading", names.get("source"))
     chosen = {key: names[key] for key in names if key not in ("dataset", "model", "seed")}
     mixed = {} if "source" in names else {"mixes": MIXES, "weight": WEIGHTS[0]}
-    return {"names": chosen, "reading": config["readings"].get(reading), **mixed}
+    return {"names": chosen, "reading": reading_choices(reading), **mixed}
 
 
 def mixed_lists(wildcards):
@@ -160,7 +175,7 @@ def study_options():
 
 def figure_options(wildcards):
     """What a figure of one reading or of one source shows."""
-    reading = config["readings"].get(dict(wildcards.items()).get("reading", dict(wildcards.items()).get("source")))
+    reading = reading_choices(dict(wildcards.items()).get("reading", dict(wildcards.items()).get("source")))
     return {
         "title": f"{MODEL} on {DATASET}",
         "mixes": MIXES,

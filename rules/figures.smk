@@ -122,6 +122,39 @@ rule plot_layers:
         "../workflow/plot_layers.py"
 
 
+rule plot_stability:
+    input:
+        curves=expand("<results>/{network}/statistics/{reading}.stability.csv", network=NETWORK, reading=READINGS),
+    output:
+        figure=report(
+            "<results>/figures/stability.svg",
+            caption="../report/plot_stability.rst",
+            category="6 Stability",
+            labels={"reading": "all", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/stability.html",
+            caption="../report/plot_stability.rst",
+            category="6 Stability",
+            labels={"reading": "all", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_stability.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options={
+            "title": f"{MODEL} on {DATASET}",
+            "until": {name: config["readings"][name]["until"] for name in READINGS},
+        },
+        code=code_digest("plot_stability"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw how many images the rankings of each reading need."
+    script:
+        "../workflow/plot_stability.py"
+
+
 rule tabulate_accuracy:
     input:
         curves=rules.collect_evaluations.output.curves,

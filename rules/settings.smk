@@ -21,6 +21,7 @@ rule describe_study:
         settings=rules.write_settings.output.settings,
         images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=names.SPLITS),
         networks=expand("<results>/{network}/training/trained.pt", network=NETWORK),
+        readings=expand("<results>/{network}/statistics/{reading}.json", network=NETWORK, reading=READINGS),
     output:
         page=report(
             "<results>/study.html",

@@ -3,6 +3,8 @@ rule summarise_relevance:
         relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
     output:
         table="<results>/{dataset}/{model}/{seed}/statistics/{reading}.csv",
+        by_class="<results>/{dataset}/{model}/{seed}/statistics/{reading}.by_class.csv",
+        stability="<results>/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv",
         manifest="<results>/{dataset}/{model}/{seed}/statistics/{reading}.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/summarise_relevance/{reading}.log",

@@ -1,7 +1,9 @@
+import dataclasses
 import functools
 import hashlib
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import h5py
@@ -311,15 +313,46 @@ def test_normalised_takes_slices_and_rows(prepared):
             torch.testing.assert_close(given.double(), wanted[rows], rtol=0, atol=1e-6)
 
 
-def test_batches_keep_the_stored_order_up_to_the_limit(prepared):
+def test_batches_keep_the_order_of_the_rows(prepared):
     with images.opened(prepared[0]["rank"]) as shown:
-        found = list(images.batches(shown, 64, limit=150))
+        found = list(images.batches(shown, 64, np.arange(150)))
         assert [first for first, _, _ in found] == [0, 64, 128]
         assert [len(labels) for _, _, labels in found] == [64, 64, 22]
         assert torch.equal(torch.cat([pixels for _, pixels, _ in found]), shown.normalised(slice(0, 150)))
         assert torch.cat([labels for _, _, labels in found]).tolist() == shown.labels[:150].tolist()
         assert sum(len(labels) for _, _, labels in images.batches(shown, 64)) == 180
-        assert [first for first, _, _ in images.batches(shown, 64, start=100, limit=10**6)] == [100, 164]
+        assert [first for first, _, _ in images.batches(shown, 64, start=100)] == [100, 164]
+        (_, _, labels), *_ = images.batches(shown, 3, rows := np.array([9, 4, 170, 2]))
+        assert labels.tolist() == shown.labels[rows[:3]].tolist()
+        ends = [0, 50, 100, 180]
+        assert [first for first, _, _ in images.batches(shown, 64, start=20, ends=ends)] == [20, 50, 100, 164]
+
+
+def test_rows_are_chosen_by_the_name_or_number_of_their_class(prepared):
+    with images.opened(prepared[0]["rank"]) as shown:
+        assert images.chosen(shown).tolist() == list(range(180))
+        assert images.chosen(shown, most=7).tolist() == list(range(7))
+        wanted = [row for row, label in enumerate(shown.labels) if label in (3, 8)]
+        assert images.chosen(shown, ["3", 8]).tolist() == wanted
+        assert images.chosen(shown, ["3", 8], 5).tolist() == wanted[:5]
+        named = dataclasses.replace(shown, classes=("bird", "cat", "dog", "frog", *shown.classes[4:]))
+        for classes, message in (
+            (["dgo"], "digits has no class dgo; did you mean dog?"),
+            (["whale"], "digits has no class whale; known: bird, cat, dog, frog, 4, 5, 6, 7, 8, 9"),
+            ([10], "digits has no class 10; known: 0 to 9"),
+        ):
+            with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+                images.chosen(named, classes)
+        fewer = dataclasses.replace(named, labels=np.where(shown.labels == 1, 0, shown.labels))
+        with pytest.raises(ValueError, match="^none of the 180 rank images is of class cat$"):
+            images.chosen(fewer, ["cat"])
+
+
+@hypothesis.given(strategies.integers(0, 200), strategies.integers(1, 9), strategies.integers(1, 40))
+def test_shards_are_the_same_batches_in_the_same_order(count, total, size):
+    parts = [images.shard(count, number, total, size) for number in range(total)]
+    assert [first for first, _ in parts] == [0, *(last for _, last in parts[:-1])] and parts[-1][1] == count
+    assert all(first % size == 0 or first == count for first, _ in parts)
 
 
 def _refused(path):

@@ -1,10 +1,11 @@
-"""The relevance file: what is in it, and that a killed run ends in the same file."""
+"""The relevance file: what is in it, and that killed, divided and early ended runs give the same file."""
 
 import h5py
 import numpy as np
 import pytest
+from scipy import stats
 
-from secateur import relevance_store
+from secateur import overlap, relevance_store, stability
 
 R = {
     "features.0": np.random.default_rng(0).normal(size=(23, 3, 2, 2)),
@@ -12,14 +13,19 @@ R = {
     "features.2": np.ones((23, 1, 1, 1)),
 }
 TARGETS = np.arange(23) % 4
+LABELS = np.arange(23) % 3
+COLUMNS = {"row": np.arange(100, 123), "label": LABELS}
+ABOUT = {"classes": ["cat", "dog", "frog"], "part": [0, 23, 23]}
 
 
-def batches(start, size=5, stop=None):
-    for first in range(start, 23, size):
+def batches(start, size=5, stop=None, total=23, values=R, ends=()):
+    first = start
+    while first < total:
         if stop is not None and first >= stop:
             raise KeyboardInterrupt
-        rows = slice(first, min(first + size, 23))
-        yield {name: values[rows].astype(np.float32) for name, values in R.items()}, TARGETS[rows]
+        last = min([first + size, total, *(end for end in ends if end > first)])
+        yield {name: part[first:last].astype(np.float32) for name, part in values.items()}, TARGETS[first:last]
+        first = last
 
 
 def contents(path):
@@ -29,14 +35,22 @@ def contents(path):
         return found
 
 
+def same(one, other):
+    one, other = contents(one), contents(other)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_the_file_holds_sums_over_images_and_rows_by_image(tmp_path):
-    relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {"rule": "alpha2beta1"})
+    relevance_store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", ABOUT)
     found = contents(tmp_path / "r.h5")
     np.testing.assert_allclose(found["features.0/map_sum"], R["features.0"].sum(0), rtol=1e-5)
     np.testing.assert_allclose(found["features.0/map_abs_sum"], np.abs(R["features.0"]).sum(0), rtol=1e-5)
     np.testing.assert_allclose(found["features.0/per_image"], R["features.0"].sum((2, 3)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found["features.0/per_image_abs"], np.abs(R["features.0"]).sum((2, 3)), rtol=1e-5)
-    np.testing.assert_array_equal(found["target"], TARGETS)
+    for name, wanted in (("target", TARGETS), ("label", LABELS), ("row", COLUMNS["row"])):
+        np.testing.assert_array_equal(found[name], wanted)
     maps, images = relevance_store.read(tmp_path / "r.h5")
     assert images == 23 and list(maps) == ["features.0", "features.10", "features.2"]
     np.testing.assert_allclose(maps["features.10"][0], R["features.10"].mean(0), rtol=1e-5)
@@ -46,53 +60,71 @@ def test_the_file_holds_sums_over_images_and_rows_by_image(tmp_path):
 @pytest.mark.parametrize("stop", [0, 5, 15, 20])
 def test_a_stopped_run_continues_to_the_same_numbers(tmp_path, monkeypatch, stop):
     monkeypatch.setattr(relevance_store, "SECONDS_BETWEEN_FLUSHES", 0)
-    relevance_store.write(tmp_path / "whole.h5", batches, 23, "stamp", {})
+    relevance_store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT)
     with pytest.raises(KeyboardInterrupt):
-        relevance_store.write(tmp_path / "r.h5", lambda start: batches(start, stop=stop), 23, "stamp", {})
+        relevance_store.write(tmp_path / "r.h5", lambda start: batches(start, stop=stop), COLUMNS, "stamp", ABOUT)
     begun = []
 
     def rest(start):
         begun.append(start)
         return batches(start)
 
-    relevance_store.write(tmp_path / "r.h5", rest, 23, "stamp", {})
+    relevance_store.write(tmp_path / "r.h5", rest, COLUMNS, "stamp", ABOUT)
     assert begun == [stop]
-    whole, resumed = contents(tmp_path / "whole.h5"), contents(tmp_path / "r.h5")
-    assert whole.keys() == resumed.keys()
-    for name in whole:
-        np.testing.assert_array_equal(whole[name], resumed[name])
+    same(tmp_path / "whole.h5", tmp_path / "r.h5")
 
 
-def test_another_stamp_or_a_broken_partial_starts_afresh(tmp_path, monkeypatch):
+def test_working_ahead_changes_no_bit_and_loses_no_more_than_a_flush(tmp_path, monkeypatch):
     monkeypatch.setattr(relevance_store, "SECONDS_BETWEEN_FLUSHES", 0)
+    relevance_store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT)
+    begun = []
+
+    def ahead(start, **options):
+        begun.append(start)
+        return overlap.ahead(batches(start, **options))
+
     with pytest.raises(KeyboardInterrupt):
-        relevance_store.write(tmp_path / "r.h5", lambda start: batches(start, stop=10), 23, "old", {})
-    for prepare in (lambda: None, lambda: (tmp_path / "r.h5.partial").write_bytes(b"no HDF5")):
+        relevance_store.write(tmp_path / "r.h5", lambda start: ahead(start, stop=15), COLUMNS, "stamp", ABOUT)
+    relevance_store.write(tmp_path / "r.h5", ahead, COLUMNS, "stamp", ABOUT)
+    assert begun == [0, 15]
+    same(tmp_path / "whole.h5", tmp_path / "r.h5")
+
+
+def test_another_stamp_other_images_or_a_broken_partial_start_afresh(tmp_path, monkeypatch):
+    monkeypatch.setattr(relevance_store, "SECONDS_BETWEEN_FLUSHES", 0)
+    others = COLUMNS | {"row": np.arange(23)}
+    for stamp, columns, prepare in (
+        ("new", COLUMNS, lambda: None),
+        ("old", others, lambda: None),
+        ("old", COLUMNS, lambda: (tmp_path / "r.h5.partial").write_bytes(b"no HDF5")),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            relevance_store.write(tmp_path / "r.h5", lambda start: batches(start, stop=10), COLUMNS, "old", ABOUT)
         prepare()
         begun = []
         relevance_store.write(
-            tmp_path / "r.h5", lambda start, begun=begun: begun.append(start) or batches(start), 23, "new", {}
+            tmp_path / "r.h5", lambda start, begun=begun: begun.append(start) or batches(start), columns, stamp, ABOUT
         )
         assert begun == [0]
 
 
-def test_a_run_killed_while_it_was_finished_starts_afresh(tmp_path, monkeypatch):
-    settle = relevance_store._settle
+def test_a_run_killed_while_it_was_finished_has_only_to_be_finished(tmp_path, monkeypatch):
+    join = relevance_store._join
 
-    def killed(file, attributes):
-        file["features.0"].move("map_sum_1", "map_sum")
+    def killed(sources, path, attributes):
+        path.write_bytes(b"half a file")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(relevance_store, "_settle", killed)
+    monkeypatch.setattr(relevance_store, "_join", killed)
     with pytest.raises(KeyboardInterrupt):
-        relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
-    monkeypatch.setattr(relevance_store, "_settle", settle)
-    relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
+        relevance_store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", ABOUT)
+    monkeypatch.setattr(relevance_store, "_join", join)
+    relevance_store.write(tmp_path / "r.h5", lambda start: iter(()), COLUMNS, "stamp", ABOUT)
     assert relevance_store.read(tmp_path / "r.h5")[1] == 23
 
 
 def test_a_truncated_or_foreign_file_is_named(tmp_path):
-    relevance_store.write(tmp_path / "r.h5", batches, 23, "stamp", {})
+    relevance_store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", ABOUT)
     whole = (tmp_path / "r.h5").read_bytes()
     (tmp_path / "r.h5").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="r.h5 is no readable relevance file .*; delete it and run again"):
@@ -104,5 +136,144 @@ def test_a_truncated_or_foreign_file_is_named(tmp_path):
 
 
 def test_too_few_images_are_an_error(tmp_path):
+    columns = {"row": np.arange(30), "label": np.zeros(30)}
     with pytest.raises(ValueError, match="has relevance of 23 images, expected 30"):
-        relevance_store.write(tmp_path / "r.h5", batches, 30, "stamp", {})
+        relevance_store.write(tmp_path / "r.h5", batches, columns, "stamp", ABOUT)
+
+
+# ---- shards --------------------------------------------------------------------------------------------------
+
+
+def shards(folder, cuts, size=5):
+    """Finished files of the images between each two of `cuts`."""
+    for number, (first, last) in enumerate(zip(cuts, cuts[1:], strict=False)):
+
+        def part(start, first=first, last=last):
+            return batches(first + start, size, total=last)
+
+        columns = {name: values[first:last] for name, values in COLUMNS.items()}
+        about = ABOUT | {"part": [first, last, 23]}
+        relevance_store.write(folder / f"shard-{number}.h5", part, columns, f"stamp {number}", about)
+    return [folder / f"shard-{number}.h5" for number in range(len(cuts) - 1)]
+
+
+@pytest.mark.parametrize("cuts", [(0, 23), (0, 10, 23), (0, 5, 5, 15, 23), (0, 0, 23, 23)])
+def test_merged_shards_are_the_file_of_one_run(tmp_path, monkeypatch, cuts):
+    monkeypatch.setattr(relevance_store, "CHUNK", 4)
+    relevance_store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT | {"provenance": "whole"})
+    relevance_store.merge(shards(tmp_path, cuts), tmp_path / "merged.h5", "merged")
+    whole, merged = contents(tmp_path / "whole.h5"), contents(tmp_path / "merged.h5")
+    assert list(whole) == list(merged)
+    for name in whole:
+        if "map" in name:
+            np.testing.assert_allclose(merged[name], whole[name], rtol=1e-12)
+        else:
+            np.testing.assert_array_equal(merged[name], whole[name])
+    assert relevance_store._about(tmp_path / "merged.h5") == ABOUT | {"provenance": "merged"}
+    assert relevance_store.by_class(tmp_path / "merged.h5")[0] == ["cat", "dog", "frog"]
+
+
+def test_shards_that_leave_a_gap_are_refused(tmp_path):
+    one, two, three = shards(tmp_path, (0, 10, 15, 23))
+    for given, message in (
+        ([one, three], "shard-2.h5 has images 15 to 23 of 23, but those before it end at 10; the shards were made"),
+        ([one, two], "shard-1.h5 has images 10 to 15 of 23, but those before it end at 10; the shards were made"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            relevance_store.merge(given, tmp_path / "merged.h5", "merged")
+    assert not (tmp_path / "merged.h5").exists()
+
+
+# ---- how many images are enough ------------------------------------------------------------------------------
+
+MANY = 420
+NOISY = {
+    name: np.random.default_rng(len(name)).gamma(2, np.linspace(1, 3, 40)[:, None, None], (MANY, 40, 2, 2))
+    for name in ("a", "bc")
+}
+MANY_COLUMNS = {"row": np.arange(MANY), "label": np.arange(MANY) % 7}
+ENDS = stability.points(MANY)
+
+
+def noisy(start, stop=None):
+    for layers, _ in batches(start, 40, stop, MANY, NOISY, ENDS):
+        yield layers, np.zeros(len(layers["a"]))
+
+
+def slow_agreement(images):
+    """Spearman's correlation of the two halves' shares, layer by layer."""
+    halves = stability.halves(MANY_COLUMNS["label"][:images])
+    shares = []
+    for half in (0, 1):
+        sums = [np.abs(values[:images][halves == half]).sum((0, 2, 3)) for values in NOISY.values()]
+        shares.append(np.concatenate([part / part.sum() for part in sums]))
+    return stats.spearmanr(*shares).statistic
+
+
+def test_the_curve_compares_halves_of_more_and_more_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(relevance_store, "CHUNK", 64)
+    relevance_store.write(tmp_path / "r.h5", noisy, MANY_COLUMNS, "stamp", ABOUT)
+    curve = relevance_store.stability_of(tmp_path / "r.h5")
+    assert curve[:, 0].tolist() == [50, 100, 200, 400, 420]
+    np.testing.assert_allclose(curve[:, 1], [slow_agreement(images) for images in (50, 100, 200, 400, 420)])
+
+
+@pytest.mark.parametrize("at_least", [2, 101])
+def test_reading_ends_when_two_halves_agree(tmp_path, at_least):
+    wanted = 100 if at_least == 2 else 200
+    until = {"stability": slow_agreement(100) - 1e-9, "at_least": at_least}
+    assert slow_agreement(50) < until["stability"] < slow_agreement(200)
+    relevance_store.write(tmp_path / "r.h5", noisy, MANY_COLUMNS, "stamp", ABOUT, until)
+    relevance_store.write(tmp_path / "whole.h5", noisy, MANY_COLUMNS, "stamp", ABOUT)
+    found, whole = contents(tmp_path / "r.h5"), contents(tmp_path / "whole.h5")
+    maps, images = relevance_store.read(tmp_path / "r.h5")
+    assert images == wanted
+    np.testing.assert_allclose(maps["a"][0], NOISY["a"][:wanted].mean(0), rtol=1e-5)
+    for name in ("row", "label", "target", "a/per_image", "bc/per_image_abs"):
+        np.testing.assert_array_equal(found[name], whole[name][:wanted])
+    np.testing.assert_array_equal(found["stability"], whole["stability"][: len(found["stability"])])
+    assert found["stability"][-1, 0] == wanted
+
+
+@pytest.mark.parametrize("stop", [0, 50, 90, 140, 200])
+def test_a_stopped_run_ends_at_the_same_number_of_images(tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(relevance_store, "SECONDS_BETWEEN_FLUSHES", 0)
+    until = {"stability": slow_agreement(200) - 1e-9, "at_least": 2}
+    relevance_store.write(tmp_path / "whole.h5", noisy, MANY_COLUMNS, "stamp", ABOUT, until)
+    assert relevance_store.read(tmp_path / "whole.h5")[1] == 200
+    join = relevance_store._join
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relevance_store, "_join", killed)
+    with pytest.raises(KeyboardInterrupt):
+        relevance_store.write(tmp_path / "r.h5", lambda start: noisy(start, stop), MANY_COLUMNS, "stamp", ABOUT, until)
+    monkeypatch.setattr(relevance_store, "_join", join)
+    relevance_store.write(tmp_path / "r.h5", noisy, MANY_COLUMNS, "stamp", ABOUT, until)
+    same(tmp_path / "whole.h5", tmp_path / "r.h5")
+
+
+def test_a_ranking_that_never_settles_takes_all_images(tmp_path):
+    relevance_store.write(
+        tmp_path / "r.h5", noisy, MANY_COLUMNS, "stamp", ABOUT, {"stability": 0.9999999, "at_least": 2}
+    )
+    assert relevance_store.read(tmp_path / "r.h5")[1] == MANY
+
+
+# ---- by class ------------------------------------------------------------------------------------------------
+
+
+def test_means_by_class_are_those_of_its_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(relevance_store, "CHUNK", 4)
+    columns = COLUMNS | {"label": np.where(LABELS == 1, 0, LABELS)}
+    relevance_store.write(tmp_path / "r.h5", batches, columns, "stamp", ABOUT)
+    classes, layers = relevance_store.by_class(tmp_path / "r.h5")
+    assert classes == ["cat", "frog"]
+    for name, values in R.items():
+        signed, absolute, positions = layers[name]
+        assert positions == values[0, 0].size
+        for place, label in enumerate((0, 2)):
+            part = values[columns["label"] == label]
+            np.testing.assert_allclose(signed[place], part.sum((2, 3)).mean(0), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(absolute[place], np.abs(part).sum((2, 3)).mean(0), rtol=1e-5)

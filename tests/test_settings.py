@@ -40,6 +40,12 @@ def test_a_second_reading_gets_its_defaults_too():
     assert config["readings"]["thesis"] == settings.checked(LEAST)["readings"]["relevance"] | {"at": "next_input"}
 
 
+def test_a_reading_may_end_early():
+    config = settings.checked(changed("readings.relevance.until", {"stability": 0.995}))
+    assert config["readings"]["relevance"]["until"] == {"at_least": 100, "stability": 0.995}
+    assert settings.checked(LEAST)["readings"]["relevance"]["until"] is None
+
+
 def test_level_0_is_always_measured():
     assert settings.checked(changed("levels", [0.5]))["levels"] == [0, 0.5]
 
@@ -80,6 +86,26 @@ def test_level_0_is_always_measured():
         ("model.weights", "imagnet", "model.weights is imagnet, but there is no such file; did you mean imagenet?"),
         ("data.folder", "mine", "data.folder is for image_folder, but data.source is digits; leave it out"),
         ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
+        ("readings.thesis.shards", 0, "readings.thesis.shards: 0 is less than the minimum of 1"),
+        ("readings.thesis.classes", [], "readings.thesis.classes: [] should be non-empty"),
+        ("readings.thesis.classes", ["cat", "cat"], 'readings.thesis.classes: ["cat", "cat"] names one value twice'),
+        ("readings.thesis.until", {}, "readings.thesis.until: the key stability is missing"),
+        ("readings.thesis.until.stability", 1, "readings.thesis.until.stability: 1 is greater than or equal to"),
+        (
+            "readings.thesis.until",
+            {"stabilty": 0.99},
+            "unknown key readings.thesis.until.stabilty; did you mean stability? Known here: stability, at_least",
+        ),
+        (
+            "readings.thesis",
+            {"until": {"stability": 0.99}, "shards": 2},
+            "readings.thesis has until and 2 shards, which would each end on their own; leave one of the two out",
+        ),
+        (
+            "readings.thesis",
+            {"until": {"stability": 0.99}, "absolute": "after_mean"},
+            "leave until out, or use absolute: before_mean",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_the_cause_and_what_would_be_right(path, value, message):

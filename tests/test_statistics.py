@@ -62,3 +62,24 @@ def test_weights_have_the_same_statistics_over_a_filters_values():
     np.testing.assert_allclose(table["mean_abs"], np.abs(W).mean((1, 2, 3)))
     np.testing.assert_allclose(table["min"], W.min((1, 2, 3)))
     np.testing.assert_allclose(table["mean"], W.mean((1, 2, 3)))
+
+
+@pytest.mark.parametrize("reduce", ["layer_share", "sum", "layer_relative", "mean"])
+def test_statistics_by_class_are_those_of_the_images_of_the_class(reduce):
+    labels = np.arange(20) % 3
+    layers = {
+        layer: (
+            np.stack([values[labels == label].sum((2, 3)).mean(0) for label in range(3)]),
+            np.stack([np.abs(values[labels == label]).sum((2, 3)).mean(0) for label in range(3)]),
+            9,
+        )
+        for layer, values in (("features.0", R), ("features.10", R[:, :2]))
+    }
+    table = statistics.by_class(["cat", "dog", "7"], layers, reduce)
+    assert list(table) == ["layer", "channel", "class", "mean", "mean_abs"] and len(table) == 18
+    for label, name in enumerate(["cat", "dog", "7"]):
+        part = R[labels == label]
+        of_class = statistics.of_relevance({"features.0": (part.mean(0), np.abs(part).mean(0))}, reduce=reduce)
+        found = table[(table["layer"] == "features.0") & (table["class"] == name)]
+        np.testing.assert_allclose(found["mean"], of_class["mean"])
+        np.testing.assert_allclose(found["mean_abs"], of_class["mean_abs"])

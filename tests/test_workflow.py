@@ -1,8 +1,10 @@
 """The graph: a small study over all rules, and which edits rerun which rules."""
 
+import json
 import re
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -17,11 +19,18 @@ RELEVANCE = "workflow/secateur/relevance.py"
 PLOTS = {"plot_strategies": 2, "plot_statistics": 3, "plot_deltas": 2, "plot_layers": 2}
 TABLES = {"collect_evaluations": 1, "tabulate_accuracy": 1}
 SETTINGS = {"write_settings": 1, "describe_study": 1}
+# The study page says how many images were read.
+STABILITY = {"plot_stability": 1, "describe_study": 1}
 REPORT = {"report": 1}
 # Two seeds x (two readings and the weights x two statistics, two combined, four mixed, two random).
 EVALUATIONS = {"evaluate_pruning": 28}
 AFTER_RANKING = EVALUATIONS | TABLES | PLOTS | REPORT
 RELEVANCE_RANKINGS = {"rank_by_statistic": 8, "rank_combined": 4, "rank_mixed": 8}
+AFTER_ONE_READING = (
+    {"summarise_relevance": 2, "rank_by_statistic": 4, "rank_combined": 2, "rank_mixed": 4, "evaluate_pruning": 10}
+    | STABILITY | TABLES | PLOTS | SETTINGS | REPORT
+)  # fmt: skip
+THESIS = yaml.safe_load(TINY)["readings"]["thesis"]
 
 
 def text_edit(path, old, new):
@@ -82,31 +91,36 @@ EDITS = {
     "a mirror": (config_edit(data__mirror="https://mirror.example"), SETTINGS | REPORT),
     "another confidence": (config_edit(figures={"confidence": 0.9}), TABLES | PLOTS | SETTINGS | REPORT),
     "another reduction of one reading": (
-        config_edit(readings__relevance={"reduce": "sum"}),
-        {"summarise_relevance": 2, "rank_by_statistic": 4, "rank_combined": 2, "rank_mixed": 4}
-        | {"evaluate_pruning": 10} | TABLES | PLOTS | SETTINGS | REPORT,
+        config_edit(readings__relevance={"reduce": "sum"}), AFTER_ONE_READING
     ),
     "fewer images for one reading": (
-        config_edit(readings__relevance={"images": 30}),
-        {"extract_relevance": 2, "summarise_relevance": 2, "rank_by_statistic": 4, "rank_combined": 2, "rank_mixed": 4}
-        | {"evaluate_pruning": 10} | TABLES | PLOTS | SETTINGS | REPORT,
+        config_edit(readings__relevance={"images": 30}), {"extract_relevance": 2} | AFTER_ONE_READING
+    ),
+    "a reading that ends early": (
+        config_edit(readings__relevance={"until": {"stability": 0.9}}), {"extract_relevance": 2} | AFTER_ONE_READING
+    ),
+    "a reading in shards": (
+        config_edit(readings__thesis=THESIS | {"shards": 3}),
+        {"extract_relevance_shard": 6, "merge_relevance": 2} | AFTER_ONE_READING,
     ),
     "more epochs": (
         config_edit(training__epochs=3),
         {"train_model": 2, "list_units": 2, "extract_relevance": 4, "summarise_relevance": 4, "summarise_weights": 2}
         | {"rank_by_statistic": 12, "rank_combined": 4, "rank_mixed": 8, "rank_at_random": 4}
-        | AFTER_RANKING | SETTINGS,
+        | AFTER_RANKING | SETTINGS | STABILITY,
     ),
     "a plot's code": (text_edit("workflow/plot_layers.py", "What each", "What one"), {"plot_layers": 2} | REPORT),
     "a caption": (text_edit("report/plot_layers.rst", "The share", "What share"), REPORT),
     "a comment in the relevance module": (text_edit(RELEVANCE, "import torch\n", "# Why.\nimport torch\n"), {}),
     "the relevance module": (
-        text_edit(RELEVANCE, "scatter_(1, target[:, None], 1.0)", "scatter_(1, target[:, None], 2.0)"),
+        text_edit(RELEVANCE, "torch.zeros_like(logits)", "torch.ones_like(logits)"),
         {"extract_relevance": 4, "summarise_relevance": 4} | RELEVANCE_RANKINGS | {"evaluate_pruning": 20}
-        | TABLES | PLOTS | REPORT,
+        | TABLES | PLOTS | REPORT | STABILITY,
     ),
     "what surrounds every job": (text_edit("workflow/secateur/jobs.py", '"done"', '"finished"'), {}),
-    "an environment": (text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"), PLOTS | REPORT),
+    "an environment": (
+        text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"), PLOTS | REPORT | {"plot_stability": 1}
+    ),
     "a comment in an environment": (text_edit("envs/figures.yaml", "# Draws", "# It draws"), {}),
 }  # fmt: skip
 
@@ -134,7 +148,8 @@ def test_an_edit_reruns_only_what_it_invalidates(tiny_study, name, tmp_path):
 def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
-    assert rules - ran == {"fetch_images"}
+    # The test of shards below merges.
+    assert rules - ran == {"fetch_images", "merge_relevance"}
 
 
 def test_the_numbers_of_the_tables_can_be_recomputed_by_plain_torch(tiny_study):
@@ -170,6 +185,92 @@ def test_statistics_can_be_recomputed_from_relevance_of_single_images(tiny_study
         np.testing.assert_allclose(part["mean_abs"], total / total.sum(), rtol=1e-4)
 
 
+READINGS = """
+readings:
+  whole: {}
+  sharded: {shards: 3}
+  early: {until: {stability: 0.8, at_least: 2}}
+  few: {classes: ["3", 5], target: label}
+  wrong: {classes: [thre]}
+"""
+NETWORK = "results/digits/vgg_small/1"
+MORE = ("--configfile", "config/config.yaml", "more.yaml")
+
+
+@pytest.fixture(scope="module")
+def more_readings(tiny_study):
+    """The small study with more readings, in batches of few images, up to their statistics."""
+    (tiny_study.folder / "more.yaml").write_text(READINGS)
+    sizes = [f"{rule}:images_per_batch=16" for rule in ("extract_relevance", "extract_relevance_shard")]
+    wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few")]
+    wanted += [f"{NETWORK}/ranking/{name}.mean_abs.csv" for name in ("whole", "sharded")]
+    tiny_study.run("--cores", "2", *MORE, "--set-resources", *sizes, "--", *wanted)
+    return tiny_study
+
+
+def relevance_of(study, name):
+    """Every number of a relevance file."""
+    found = {}
+    with h5py.File(study.folder / NETWORK / f"relevance/{name}.h5") as file:
+        file.visititems(lambda path, item: found.update({path: item[:]} if isinstance(item, h5py.Dataset) else {}))
+    return found
+
+
+def test_shards_merge_into_the_file_of_one_job(more_readings):
+    whole, sharded = (relevance_of(more_readings, name) for name in ("whole", "sharded"))
+    assert list(whole) == list(sharded)
+    for name in whole:
+        if "map" in name:
+            np.testing.assert_allclose(sharded[name], whole[name], rtol=1e-9)
+        else:
+            np.testing.assert_array_equal(sharded[name], whole[name])
+    folder = more_readings.folder / NETWORK
+    one, other = ((folder / f"ranking/{name}.mean_abs.csv").read_bytes() for name in ("whole", "sharded"))
+    assert one == other
+    assert sorted(path.name for path in (folder / "relevance").glob("sharded*")) == ["sharded.h5"]
+
+
+def test_relevance_that_is_there_need_not_be_read_again_in_shards(tiny_study):
+    text = yaml.safe_dump({"readings": {"thesis": {"shards": 2}}})
+    (tiny_study.folder / "shards.yaml").write_text(text)
+    overlay = ("--configfile", "config/config.yaml", "shards.yaml", "--", "all")
+    assert tiny_study.planned(*overlay)["extract_relevance_shard"] == 4
+    assert tiny_study.planned("--rerun-triggers", "mtime", *overlay) == {}
+
+
+def test_a_reading_that_ends_early_says_after_how_many_images(more_readings):
+    folder = more_readings.folder / NETWORK / "statistics"
+    curve = tables.read(folder / "early.stability.csv")
+    assert curve["images"].tolist() == [50] and curve["spearman"].iloc[0] >= 0.8
+    assert json.loads((folder / "early.json").read_text())["images"] == 50
+    whole = tables.read(folder / "whole.stability.csv")
+    assert whole["images"].tolist() == [50, 60] and whole["spearman"].iloc[0] == curve["spearman"].iloc[0]
+
+
+def test_the_study_page_says_how_many_images_each_reading_read(tiny_study):
+    text = (tiny_study.folder / "results/study.html").read_text()
+    assert "<td>relevance</td><td>rank images, used for nothing else</td><td>60</td>" in text
+    assert "<td>thesis</td><td>the test images, which are also reported on</td><td>120</td>" in text
+
+
+def test_a_reading_of_classes_reads_their_images_only(more_readings):
+    found = relevance_of(more_readings, "few")
+    with images.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
+        wanted = np.flatnonzero(np.isin(shown.labels, (3, 5)))
+    assert found["row"].tolist() == wanted.tolist()
+    assert found["target"].tolist() == found["label"].tolist()
+    table = tables.read(more_readings.folder / NETWORK / "statistics/few.by_class.csv")
+    assert table["class"].unique().tolist() == ["3", "5"]
+    part = table[(table["class"] == "3") & (table["layer"] == "features.0")]
+    rows = found["features.0/per_image_abs"][found["label"] == 3].astype(float).mean(0)
+    np.testing.assert_allclose(part["mean_abs"], rows / rows.sum(), rtol=1e-6)
+
+
+def test_a_class_that_the_images_lack_is_refused(more_readings):
+    text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/wrong.h5", check=False)
+    assert "extract_relevance: digits has no class thre; known: 0, 1, 2" in text
+
+
 def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_study):
     folder = tiny_study.folder / "results/digits/vgg_small/0"
     units = tables.read(folder / "units/units.csv")
@@ -181,8 +282,6 @@ def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_stud
 
 
 def test_splits_are_disjoint_and_of_the_sizes_asked_for(tiny_study):
-    import h5py
-
     rows, sizes = [], {}
     for name in ("train", "rank", "validation", "test"):
         with h5py.File(tiny_study.folder / f"results/digits/images/{name}.h5") as file:
@@ -225,7 +324,7 @@ def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
         path.write_text(re.sub(r"    message:\n.*\n", "", path.read_text()))
     text = workflow.run("--workflow-profile", "slurm", "-n", "--", "all")
     jobs = dict(re.findall(r"^(?:local)?rule (\w+):\n.*?^    resources: ([^\n]+)", text, flags=re.M | re.S))
-    assert len(jobs) == 20  # with "all"
+    assert len(jobs) == 21  # with "all"
     assert {"mem_mb=8000", "runtime=720", "gpu=1"} <= set(jobs["train_model"].split(", "))
     assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
     assert {"mem_mb=2000", "runtime=30"} <= set(jobs["plot_layers"].split(", "))

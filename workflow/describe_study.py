@@ -9,9 +9,10 @@ import yaml
 from secateur import checkpoints, files, images, intervals, jobs, pages, provenance
 
 
-def describe_study(settings, splits, networks, page, confidence):
+def describe_study(settings, splits, networks, readings, page, confidence):
     config = yaml.safe_load(Path(settings).read_text(encoding="utf-8"))
     trained = [checkpoints.load(path)[1] for path in networks]
+    read = _images_read(provenance.read(path) for path in readings)
     parts = [
         f"<p>{html.escape(config['question'])}</p>",
         "<h2>Images</h2>",
@@ -19,7 +20,9 @@ def describe_study(settings, splits, networks, page, confidence):
         f"<p>{_floor(splits[-1], confidence)}</p>",
         "<h2>What ranked on what</h2>",
         f"<p>{_origin(config)}</p>",
-        pages.table(pandas.DataFrame(_reading(name, reading) for name, reading in config["readings"].items())),
+        pages.table(
+            pandas.DataFrame(_reading(name, read[name], reading) for name, reading in config["readings"].items())
+        ),
         "<h2>Networks</h2>",
         pages.table(pandas.DataFrame(_network(about) for about in trained)),
         "<h2>Settings</h2>",
@@ -57,9 +60,25 @@ def _origin(config):
     return text
 
 
-def _reading(name, reading):
+def _images_read(manifests):
+    """{reading: how many images were read}; a reading that ends early may differ by network."""
+    found = {}
+    for manifest in manifests:
+        found.setdefault(manifest["wildcards"]["reading"], set()).add(manifest["images"])
+    return {name: " or ".join(map(str, sorted(counts))) for name, counts in found.items()}
+
+
+def _reading(name, read, reading):
     use = {"test": "the test images, which are also reported on", "rank": "rank images, used for nothing else"}
-    return {"reading": name, "ranked on": use.get(reading["split"], f"{reading['split']} images"), **reading}
+    until = reading["until"]
+    facts = {
+        "reading": name,
+        "ranked on": use.get(reading["split"], f"{reading['split']} images"),
+        "images read": read,
+        "classes": ", ".join(map(str, reading["classes"])) if reading["classes"] else "all",
+        "until": f"two halves agree to {until['stability']:g}" if until else "all are read",
+    }
+    return facts | {key: value for key, value in reading.items() if key not in (*facts, "shards")}
 
 
 def _network(about):
@@ -73,6 +92,7 @@ if "snakemake" in globals():
             snakemake.input.settings,
             snakemake.input.images,
             snakemake.input.networks,
+            snakemake.input.readings,
             snakemake.output.page,
             job.options["confidence"],
         )

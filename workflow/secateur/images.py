@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import math
+import mmap
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import h5py
 import numpy as np
 
 from secateur import files, progress, seeds
-from secateur.names import CHANNELS, SPLITS
+from secateur.names import CHANNELS, SPLITS, nearest
 
 # Decoded at once, in bytes: what bounds the memory, however many images there are.
 CHUNK = 1 << 24
@@ -306,17 +307,62 @@ def _refuse_mismatch(facts, shape):
         )
 
 
-def batches(images, size, limit=None, start=0):
-    """(first row, pixels (n, C, H, W) float32, labels (n,) int64) of `size` images at a time, in order.
+def chosen(images, classes=None, most=None):
+    """The rows of a split that are of these classes (names, or numbers from 0), the first `most` of them.
 
-    Rows from `start` up to `limit`, or to the end; the last batch may be smaller.
+    Raises ValueError for a class that the images do not have, or that none of them shows.
+    """
+    labels = range(len(images.classes)) if classes is None else [_label(images, name) for name in classes]
+    rows = np.flatnonzero(np.isin(images.labels, labels))[:most]
+    if not len(rows):
+        raise ValueError(f"none of the {len(images)} {images.split} images is of class {', '.join(map(str, classes))}")
+    return rows
+
+
+def _label(images, name):
+    """The number of a class from its name or its number."""
+    if isinstance(name, int) and name < len(images.classes):
+        return name
+    if str(name) not in images.classes:
+        known = f"0 to {len(images.classes) - 1}" if isinstance(name, int) else ", ".join(images.classes[:10])
+        near = nearest(str(name), images.classes)
+        raise ValueError(f"{images.name} has no class {name}{near or f'; known: {known}'}")
+    return images.classes.index(str(name))
+
+
+def shard(count, number, total, size):
+    """(first, last) of part `number` (from 0) of `total` of so many images, cut between batches of `size`.
+
+    An image in a batch of other images may be rounded otherwise, so the batches stay those of an undivided run; with
+    fewer batches than parts, some parts are empty.
+    """
+    batches = -(-count // size)
+    first, last = (min(size * (batches * place // total), count) for place in (number, number + 1))
+    return first, last
+
+
+def batches(images, size, rows=None, start=0, ends=()):
+    """(place of the first, pixels (n, C, H, W) float32, labels (n,) int64) of up to `size` images at a time.
+
+    `rows` are those of the split, in this order; without them all are meant. The first batch begins at place
+    `start` of them, and a batch ends at every place in `ends`.
     """
     import torch
 
-    stop = len(images) if limit is None else min(limit, len(images))
-    for first in range(start, stop, size):
-        rows = slice(first, min(first + size, stop))
-        yield first, images.normalised(rows), torch.from_numpy(images.labels[rows])
+    rows = np.arange(len(images)) if rows is None else rows
+    ends = sorted({*(end for end in ends if start < end < len(rows)), len(rows)})
+    for begin, end in itertools.pairwise([start, *ends]):
+        for first in range(begin, end, size):
+            part = rows[first : min(first + size, end)]
+            pixels = images.normalised(part)
+            _give_back(images.pixels)
+            yield first, pixels, torch.from_numpy(images.labels[part])
+
+
+def _give_back(pixels):
+    """Unmap what was read of a mapped file: it stays in the system's cache, but counts as memory of the process."""
+    if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pixels.base.madvise(mmap.MADV_DONTNEED)
 
 
 def normalise(pixels, mean, std):

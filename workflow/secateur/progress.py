@@ -9,9 +9,9 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10
 
 
-def over(total, unit, title):
-    """A tqdm bar whose `update(n)` also writes a line into the log every ten seconds."""
-    return _Bar(total=total, unit=unit, desc=title, disable=not sys.stderr.isatty(), leave=False)
+def over(total, unit, title, done=0):
+    """A tqdm bar whose `update(n)` also writes a line into the log every ten seconds; `done` is of an earlier run."""
+    return _Bar(total=total, unit=unit, desc=title, initial=done, disable=not sys.stderr.isatty(), leave=False)
 
 
 class _Bar(tqdm):
@@ -19,7 +19,8 @@ class _Bar(tqdm):
 
     def __init__(self, *arguments, **options):
         self.started = self.spoken = time.monotonic()
-        self.done, self.wanted = 0, options.get("total")
+        self.done = self.before = options.get("initial", 0)
+        self.wanted = options.get("total")
         self.title, self.what = options.get("desc"), options.get("unit")
         super().__init__(*arguments, **options)
 
@@ -28,7 +29,7 @@ class _Bar(tqdm):
         now = time.monotonic()
         if now - self.spoken > SECONDS_BETWEEN_LINES:
             self.spoken = now
-            rate = self.done / (now - self.started)
+            rate = (self.done - self.before) / (now - self.started)
             left = f", {(self.wanted - self.done) / rate:.0f} s left" if self.wanted else ""
             logging.info(
                 "%s: %d of %s %s, %.4g %s/s%s",

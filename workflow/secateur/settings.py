@@ -26,6 +26,10 @@ ARGUMENTS = {
     "vgg16": {"head": "appended"},
     "vgg16_bn": {"head": "compact"},
 }
+RULES = (
+    *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
+    *("gradient_x_input", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "epsilon_gamma_flat"),
+)
 RESERVED = ("weight", "weight_folded", "random", "combined", "mixed")
 
 
@@ -76,6 +80,7 @@ def _settle(config):
     for name in config["readings"]:
         if name in RESERVED:
             raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
+        _check_until(name, config["readings"][name])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
     _check_criteria(config["criteria"])
 
@@ -88,6 +93,23 @@ def _check_criteria(criteria):
         raise ValueError(
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
+        )
+
+
+def _check_until(name, reading):
+    """What ends a reading early has to see all images one after the other, and the statistic that it watches."""
+    if reading["until"] is None:
+        return
+    if reading["shards"] > 1:
+        raise ValueError(
+            f"readings.{name} has until and {reading['shards']} shards, which would each end on their own; "
+            "leave one of the two out"
+        )
+    if reading["absolute"] == "after_mean":
+        raise ValueError(
+            f"readings.{name} has until, which watches absolute values taken before the mean, and "
+            "absolute: after_mean, which settles on several times as many images; leave until out, or use "
+            "absolute: before_mean"
         )
 
 
@@ -171,6 +193,10 @@ def _line(error):
         return f"{where} is {given}, but must be one of {', '.join(allowed)}{nearest(str(error.instance), allowed)}"
     if error.validator == "uniqueItems":
         return f"{where}: {given} names one value twice"
+    if where.startswith("readings.") and where.endswith(".rule"):
+        return (
+            f"{where} is {given}, which names no rule{nearest(str(error.instance), RULES)}. Known: {', '.join(RULES)}"
+        )
     if where in HINTS and error.validator in ("type", "minimum", "maximum", "pattern"):
         return f"{where}: got {given}, but {HINTS[where]}"
     if error.validator == "type":

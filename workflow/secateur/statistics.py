@@ -33,6 +33,21 @@ def of_relevance(maps, absolute="before_mean", reduce="layer_share"):
     )
 
 
+def by_class(classes, layers, reduce="layer_share"):
+    """A table layer, channel, class, mean, mean_abs from {layer: (signed, absolute, positions)}.
+
+    `signed` and `absolute`, (classes, channels), are the means over a class's images of the sums over positions of R
+    and of abs(R): absolute values are taken before the mean.
+    """
+    parts = []
+    for layer, (signed, absolute, positions) in layers.items():
+        for name, *sums in zip(classes, signed, absolute, strict=True):
+            mean, mean_abs = (REDUCTIONS[reduce](values, positions) for values in sums)
+            columns = {"channel": range(len(mean)), "class": name, "mean": mean, "mean_abs": mean_abs}
+            parts.append(pandas.DataFrame({"layer": layer, **columns}))
+    return pandas.concat(parts, ignore_index=True)
+
+
 def of_weights(filters):
     """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values."""
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})

@@ -6,8 +6,8 @@ import pandas
 
 from secateur import files
 
-# Names of layers may be digits ("0"), and must come back as text.
-TEXT = {"layer": str, "criterion": str, "empty": str}
+# Names of layers and classes may be digits ("0"), and must come back as text.
+TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
 
 
 def write(table, path):

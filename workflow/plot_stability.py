@@ -1,0 +1,36 @@
+"""Draw how many images the rankings of each reading need."""
+
+from pathlib import Path
+
+import pandas
+
+from secateur import figures, files, jobs, pages, tables
+
+NOTE = (
+    "Spearman's correlation between two rankings of all channels, each by one half of the images read so far: "
+    "mean_abs, shared by layer. One column for each reading and training seed; it ends at the number of images that "
+    "were read."
+)
+
+
+def plot_stability(paths, outputs, options):
+    curves = pandas.concat([_curve(path) for path in paths], ignore_index=True)
+    until = {name: ends["stability"] for name, ends in options["until"].items() if ends}
+    title = f"How many images the rankings need: {options['title']}"
+    with files.replacing(outputs.figure) as temporary:
+        figures.save(figures.stability(curves, until, title), temporary)
+    wide = curves.pivot(index="images", columns=["reading", "seed"], values="spearman")
+    wide.columns = [f"{reading}, seed {seed}" for reading, seed in wide.columns]
+    files.write_text(outputs.page, pages.page(title, f"<p>{NOTE}</p>", pages.table(wide.reset_index())))
+
+
+def _curve(path):
+    """The table of results/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv, with its names."""
+    path = Path(path)
+    names = {"reading": path.name.removesuffix(".stability.csv"), "seed": int(path.parts[-3])}
+    return tables.read(path, "images", "spearman").assign(**names)
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        plot_stability(snakemake.input.curves, snakemake.output, job.options)

@@ -1,0 +1,41 @@
+"""How many images are enough: do two halves of them rank the channels alike?
+
+Relevance is summed by half, divided by the layer's total, and the channels of all layers are ranked together.
+"""
+
+import itertools
+
+import numpy as np
+
+FIRST = 50
+
+
+def points(images):
+    """Numbers of images after which the halves are compared: 50, 100, 200, ..., and all of them."""
+    doubled = (FIRST * 2**step for step in itertools.count())
+    return [*itertools.takewhile(lambda point: point < images, doubled), images]
+
+
+def halves(labels):
+    """The half of each image, (images,) of 0 and 1: the images of a class take turns, and so do the odd ones out.
+
+    Turns over the images as they come would divide them by class where the classes take turns themselves.
+    """
+    half = np.empty(len(labels), dtype=np.int64)
+    half[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % 2
+    return half
+
+
+def agreement(layers):
+    """Spearman's correlation between two halves from {layer: sums (2, channels)}; NaN if one ranks nothing."""
+    from scipy import stats
+
+    shares = np.concatenate([_shares(np.asarray(sums, dtype=np.float64)) for sums in layers.values()], axis=1)
+    first, second = (stats.rankdata(half) for half in shares)
+    return float(np.corrcoef(first, second)[0, 1]) if np.ptp(first) and np.ptp(second) else float("nan")
+
+
+def _shares(sums):
+    """Each half's shares of its layer; a half without any relevance has none."""
+    totals = sums.sum(1, keepdims=True)
+    return np.divide(sums, totals, out=np.zeros_like(sums), where=totals != 0)
