@@ -38,6 +38,7 @@ docs: .venv/workflow
 
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
+	.venv/bin/python benchmarks/streaming.py
 
 clean:
 	rm -rf .venv .snakemake results logs

@@ -1,94 +1,107 @@
-"""What reading relevance costs in memory and time, for few and for many images: each run is a process of its own.
+"""Peak memory of relevance extraction by number of images, and images per second: the first should not grow.
 
-    python benchmarks/streaming.py [--images 1000 60000] [--model vgg_small] [--size 16] [--batch 100]
+    python benchmarks/streaming.py [--images 1000 10000 60000] [--size 16]
 
-Peak memory (of the whole process, torch included) should not depend on the number of images. `ahead` reads,
-computes and writes at the same time, as extract_relevance does; `in turns` does one after the other.
+Each number of images runs in a process of its own, on random images of one channel and a vgg_small with random
+weights, through the function that the workflow's script calls. Anonymous memory is what a job cannot give back;
+the resident peak also counts pages of the mapped image file, which the system drops when it needs them.
 """
 
 import argparse
-import importlib.util
 import json
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
-import h5py
-import numpy as np
-import torch
-
-from secateur import checkpoints, models, overlap, settings
-
 ROOT = Path(__file__).resolve().parent.parent
-# Every default.
-STUDY = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
-READING = settings.checked(STUDY)["readings"]["relevance"]
+READING = {
+    "rule": "alpha2beta1", "bias": False, "pool": "proportional", "at": "output", "target": "predicted",
+    "seed": "one", "precision": "float32", "images": None, "classes": None, "until": None,
+}  # fmt: skip
 
 
-def prepare(folder, arguments):
-    """A network with random weights, and as many images of random pixels as each run wants."""
-    shape = [3, arguments.size, arguments.size]
-    about = {"name": arguments.model, "arguments": {"channels": 3}, "classes": list("0123456789"), "shape": shape}
-    torch.manual_seed(0)
-    checkpoints.save(folder / "trained.pt", models.build(arguments.model, 10, channels=3), about)
-    generator = np.random.default_rng(0)
-    for count in arguments.images:
-        with h5py.File(folder / f"{count}.h5", "w") as file:
-            pixels = file.create_dataset("pixels", (count, *shape), np.uint8)
-            for start in range(0, count, 1000):
-                stop = min(start + 1000, count)
-                pixels[start:stop] = generator.integers(0, 256, (stop - start, *shape), np.uint8)
-            file["labels"] = generator.integers(0, 10, count)
-            file.attrs.update(split="rank", name="random", classes=json.dumps(about["classes"]), complete=True)
-            file.attrs.update(mean=np.full(3, 0.5), std=np.full(3, 0.5), split_sha256="", pixels_sha256="")
+def anonymous():
+    """Anonymous resident memory of this process in MB."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) / 1024
 
 
-def measure(folder, count, batch, ahead):
-    """Extract in this process; print seconds and peak mebibytes."""
+def watched(peak, done):
+    while not done.wait(0.05):
+        peak[0] = max(peak[0], anonymous())
+
+
+def child(count, size):
+    """Prepare images and a network, extract, and print the peaks."""
+    import numpy as np
+    import torch
+
+    sys.path.insert(0, str(ROOT / "workflow"))
+    from extract_relevance import extract_relevance
+    from secateur import checkpoints, images, models, sources
+
     torch.set_num_threads(1)
-    if not ahead:
-        overlap.ahead = iter
-    script = ROOT / "workflow" / "extract_relevance.py"
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    target = folder / "relevance.h5"
-    began = time.perf_counter()
-    module.extract_relevance(
-        folder / "trained.pt", folder / f"{count}.h5", target, READING, (0, 1), batch, "cpu", "stamp", {}
-    )
-    seconds = time.perf_counter() - began
-    target.unlink()
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    generator = np.random.default_rng(0)
+
+    def pixels(start, stop):
+        return generator.integers(0, 256, (stop - start, 1, size, size), dtype=np.uint8)
+
+    data = {"source": "random", "name": "random", "size": size, "color": "gray", "mean": [0.5], "std": [0.5]}
+    part = sources.Part(np.arange(count + 60) % 10, pixels)
+    source = sources.Source(tuple("0123456789"), part, sources.Part(np.arange(60) % 10, pixels))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {split: Path(folder) / f"{split}.h5" for split in ("train", "rank", "validation", "test")}
+        split = {"seed": 0, "rank": 30, "validation": 30, "test": None, "rank_from": "train"}
+        images.write(source, images.divided(source, split), paths, data, {})
+        model = models.build("vgg_small", 10, channels=1)
+        about = {
+            "name": "vgg_small",
+            "arguments": {"channels": 1},
+            "classes": list("0123456789"),
+            "shape": [1, size, size],
+        }
+        checkpoints.save(Path(folder) / "network.pt", model, about)
+        peak, done, start = [0.0], threading.Event(), time.monotonic()
+        watcher = threading.Thread(target=watched, args=(peak, done))
+        watcher.start()
+        extract_relevance(
+            Path(folder) / "network.pt",
+            paths["train"],
+            Path(folder) / "relevance.h5",
+            READING,
+            (0, 1),
+            100,
+            "cpu",
+            "",
+            {},
+        )
+        done.set()
+        watcher.join()
+        seconds = time.monotonic() - start
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"images": count, "anonymous": peak[0], "resident": resident, "rate": count / seconds}))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 60000])
-    parser.add_argument("--model", choices=["vgg_small", "vgg16", "vgg16_bn"], default="vgg_small")
-    parser.add_argument("--size", type=int, default=16, help="height and width of the images")
-    parser.add_argument("--batch", type=int, default=100, help="images at once")
-    parser.add_argument("--measure", nargs=3, metavar=("FOLDER", "IMAGES", "AHEAD"), help=argparse.SUPPRESS)
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000, 60000])
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.measure:
-        folder, count, ahead = arguments.measure
-        measure(Path(folder), int(count), arguments.batch, ahead == "ahead")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), arguments)
-        for count in arguments.images:
-            for how in ("ahead", "turns"):
-                command = [sys.executable, __file__, "--batch", str(arguments.batch), "--measure", folder]
-                done = subprocess.run([*command, str(count), how], check=True, capture_output=True, text=True)
-                seconds, mebibytes = map(float, done.stdout.split())
-                name = {"ahead": "ahead", "turns": "in turns"}[how]
-                print(
-                    f"{count:6d} images  {name:8s} {count / seconds:8.0f} images/s  peak {mebibytes:6.0f} MiB",
-                    flush=True,
-                )
+    if arguments.child:
+        return child(arguments.child, arguments.size)
+    for count in arguments.images:
+        command = [sys.executable, __file__, "--child", str(count), "--size", str(arguments.size)]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        print(
+            f"{found['images']:6d} images: anonymous peak {found['anonymous']:6.0f} MB, "
+            f"resident peak {found['resident']:6.0f} MB, {found['rate']:6.0f} images/s"
+        )
+    return None
 
 
 if __name__ == "__main__":
