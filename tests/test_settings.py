@@ -1,10 +1,11 @@
 """Settings: every default filled in, every mistake named in one line with what would be right."""
 
 import copy
+import inspect
 
 import pytest
 
-from secateur import settings
+from secateur import models, settings
 
 LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
 
@@ -154,3 +155,14 @@ def test_the_schema_holds_no_key_that_json_schema_does_not_know():
 def test_every_default_is_valid():
     once = settings.checked(LEAST)
     assert settings.checked(once) == once
+
+
+def test_the_defaults_of_an_architecture_are_those_of_its_function():
+    found = {
+        name: {key: parameter.default for key, parameter in inspect.signature(builder).parameters.items()}
+        for name, builder in models.ARCHITECTURES.items()
+    }
+    for name, arguments in settings.ARGUMENTS.items():
+        wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+        assert {key: found[name][key] for key in wanted} == wanted
+        assert set(found[name]) - set(wanted) == {"classes", "channels"}

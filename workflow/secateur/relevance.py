@@ -70,7 +70,7 @@ class Propagator:
             # Convolutions in bfloat16 want their channels last; in float32 that is slower.
             self.layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
             self.model = self.model.to(dtype).to(memory_format=self.layout)
-        self.at, self.seed, self.pixels, self.bias, self.pool = at, seed, pixels, bias, pool
+        self.at, self.seed, self.pixels, self.bias = at, seed, pixels, bias
         self.times_input = rule == "gradient_x_input"
         self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]

@@ -180,15 +180,17 @@ def two_sided(positive, negative, coefficients, gated=False):
 
     def of_layer(linear, bias, signed):
         P, N = linear.folded(positive(linear.weight)), linear.folded(negative(linear.weight))
-        W = linear.folded(linear.weight)
         g, both = linear.groups, bool(coefficients[1])
         sides = [_expanded(P, N, signed), _expanded(N, P, signed)]
         # z is the sum of both sides where they are the parts of W; otherwise it takes a product of its own.
         # With biases counted, so does their sum hold the bias already.
         parts = not gated
         offsets = _offsets(linear, positive, negative, bias)
-        into = [sides[0], sides[1] if parts else _alike(W, signed), *([] if parts else [sides[1]])]
-        product = linear.forward_all(into, offsets if parts else [offsets[0], torch.zeros_like(offsets[0]), offsets[1]])
+        into = list(sides)
+        if gated:
+            into.insert(1, _alike(linear.folded(linear.weight), signed))
+            offsets.insert(1, torch.zeros_like(offsets[0]))
+        product = linear.forward_all(into, offsets)
         weighted = [c * side for c, side in zip(coefficients, sides, strict=True)]
         back = linear.transpose_all(weighted if both else weighted[:1])
 
