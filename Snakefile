@@ -31,6 +31,7 @@ include: "rules/statistics.smk"
 include: "rules/ranking.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
+include: "rules/thesis.smk"
 
 
 rule all:
@@ -40,9 +41,12 @@ rule all:
         rules.tabulate_accuracy.output,
         expand(rules.plot_strategies.output, reading=READINGS),
         expand(rules.plot_statistics.output, source=SOURCES),
-        expand(rules.plot_deltas.output, reading=MIXED_READINGS),
+        expand(rules.plot_deltas.output, reading=MIXED_READINGS if DELTAS else []),
+        expand("<results>/figures/controls.{criterion}.{kind}", criterion=CONTROLLED, kind=["svg", "html"]),
+        expand(rules.plot_floors.output, reading=FLOORED),
         expand(rules.plot_layers.output, reading=READINGS),
         rules.plot_stability.output,
+        [rules.tabulate_thesis.output, rules.judge_thesis.output] if VERDICT else [],
 
 
 include: "rules/report.smk"

@@ -6,26 +6,14 @@ FOLDER holds CIFAR-10 and vgg16_bn-cifar10.pt, a trained VGG16 with BatchNorm; t
 """
 
 import argparse
-import os
-import tempfile
-from pathlib import Path
 
 import torch
 from scipy.stats import spearmanr
 
-from secateur import checkpoints, downloads, images, levels, models, provenance, relevance, sources, statistics
+import cifar
+from secateur import levels, relevance, statistics
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-
-
-def shown(folder, count):
-    """So many test images of CIFAR-10, normalised as the checkpoint wants them."""
-    data = {"source": "cifar10", "size": 32, "color": "rgb", "mean": [0.5] * 3, "std": [0.5] * 3}
-    with tempfile.TemporaryDirectory() as place:
-        verified = Path(place) / "verified.json"
-        provenance.write(verified, **downloads.fetched(downloads.catalogue()["cifar10"], place, folder))
-        pixels = sources.opened(data, verified).test.pixels(0, count)
-    return images.normalise(torch.from_numpy(pixels), data["mean"], data["std"])
 
 
 def score(model, pictures, dtype):
@@ -44,10 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
     arguments = parser.parse_args()
-    folder = os.environ["SECATEUR_DATA"]
-    model = models.build("vgg16_bn", 10).eval()
-    checkpoints.adopt(model, Path(folder) / "vgg16_bn-cifar10.pt")
-    pictures = shown(folder, arguments.images)
+    model, (pictures, _) = cifar.network(), cifar.shown(arguments.images)
     exact = score(model, pictures, torch.float64)
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         found = score(model, pictures, dtype)

@@ -5,10 +5,13 @@
 
 Weights are random and images 32x32; ratios matter, seconds depend on the machine. The floor counts products: a
 convolution or linear layer takes four for alpha-beta (both signs, forward and back), eight where its input has
-both signs, and one where only its value is wanted, in units of the plain forward pass.
+both signs, and one where only its value is wanted, in units of the plain forward pass. With TorchLRP, values are
+compared too, in float64 at every convolution's output.
 """
 
 import argparse
+import copy
+import functools
 import statistics
 import sys
 import time
@@ -101,6 +104,33 @@ def torchlrp(folder):
     return of_model
 
 
+def apart(model, images, rule):
+    """How far ours is from TorchLRP in float64: the largest difference, as a share of the layer's largest relevance."""
+    import lrp
+
+    # TorchLRP copies weights into layers of the default type.
+    torch.set_default_dtype(torch.float64)
+    try:
+        model, images = copy.deepcopy(model).double(), images.double()
+        converted, outputs = lrp.convert_vgg(model), []
+        for layer in converted.modules():
+            if isinstance(layer, lrp.Conv2d):
+                layer.forward = functools.partial(_keeping, layer.forward, outputs)
+        logits = converted.forward(images.clone().requires_grad_(), explain=True, rule=rule)
+        logits[torch.arange(len(images)), logits.argmax(1)].sum().backward()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    ours = relevance.propagate(model, images, rule=rule).values()
+    pairs = [(output.grad, R) for output, R in zip(outputs, ours, strict=True)]
+    return max(float((theirs - R).abs().max() / theirs.abs().max()) for theirs, R in pairs)
+
+
+def _keeping(forward, outputs, *arguments, **options):
+    outputs.append(forward(*arguments, **options))
+    outputs[-1].retain_grad()
+    return outputs[-1]
+
+
 PEERS = {"zennit": zennit, "captum": captum}
 
 
@@ -131,6 +161,8 @@ def measure(name, arguments):
     peers = {peer: PEERS[peer] for peer in arguments.peers}
     if arguments.torchlrp and name.startswith("vgg"):
         peers["torchlrp"] = torchlrp(arguments.torchlrp)
+        for rule in ("alpha2beta1", "alpha1beta0"):
+            print(f"{name}: {rule} is {apart(model, torch.randn(4, 3, 32, 32), rule):.1e} from TorchLRP in float64")
     print(f"{name}: floor of alpha2beta1 {floor(model, torch.zeros(1, 3, 32, 32)):.2f} x forward")
     for count in arguments.images:
         images = torch.randn(count, 3, 32, 32)

@@ -56,7 +56,8 @@ def _allowed(rule):
     if "enum" in rule:
         return ", ".join(f"`{_text(value)}`" for value in rule["enum"])
     if "items" in rule:
-        return f"list of: {_allowed(rule['items'])}{', or null' if 'null' in rule['type'] else ''}"
+        others = "".join(f", or {kind}" for kind in ("null", "string") if kind in rule["type"])
+        return f"list of: {_allowed(rule['items'])}{others}"
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     bounds = [f"{sign} {rule[key]}" for key, sign in BOUNDS.items() if key in rule]
     return " ".join([" or ".join(kinds), *bounds])

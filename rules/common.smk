@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import digest, names, provenance, settings, sources
+from secateur import digest, files, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -40,16 +40,32 @@ SHARDED = [name for name, reading in config["readings"].items() if reading["shar
 WEIGHTS = config["criteria"]["weights"]
 SOURCES = READINGS + WEIGHTS
 DELTAS = config["criteria"]["deltas"]
-MIXED_READINGS = READINGS if DELTAS else []
 MIXES = config["criteria"]["mixes"]
 DRAWS = list(range(config["criteria"]["random"]))
 
-CRITERIA = [
-    *expand("{source}.{statistic}", source=SOURCES, statistic=config["criteria"]["statistics"]),
-    *(expand("combined.{reading}", reading=READINGS) if config["criteria"]["combined"] else []),
-    *expand("mixed.{reading}.{delta}", reading=READINGS, delta=DELTAS),
-    *expand("random.{draw}", draw=DRAWS),
-]
+STATISTICS = config["criteria"]["statistics"]
+# The lists that mix a reading with the weights; as names for a rule they keep the wildcard.
+MIXED = (["combined.{reading}"] if config["criteria"]["combined"] else []) + [f"mixed.{{reading}}.{d}" for d in DELTAS]
+MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
+CONTROLLED = expand("{source}.{mixes}", source=[*config["criteria"]["mixed"], *WEIGHTS], mixes=MIXES)
+CONTROLLED = CONTROLLED if config["criteria"]["controls"] else []
+
+# A family is evaluated by one job: {family: its criteria}.
+FAMILIES = {
+    **{source: expand("{source}.{statistic}", source=source, statistic=STATISTICS) for source in SOURCES},
+    **{f"mixed.{reading}": [name.format(reading=reading) for name in MIXED] for reading in MIXED_READINGS},
+    **{
+        f"controls.{name}": [f"uniform.{name}", *expand("shuffled.{name}.{draw}", name=name, draw=DRAWS)]
+        for name in CONTROLLED
+    },
+    "random": expand(["random.{draw}", *(["uniform.random.{draw}"] if CONTROLLED else [])], draw=DRAWS),
+}
+CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
+# What is chosen by its accuracy on images that are not reported.
+CHOOSING = config["evaluation"]["choose_on"]
+CHOSEN = [family for family in FAMILIES if family in SOURCES or family.startswith("mixed.")] if CHOOSING else []
+VERDICT = config["verdict"] or {}
+FLOORED = READINGS if len(config["evaluation"]["keep_at_least"]) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 
 
@@ -65,9 +81,8 @@ wildcard_constraints:
     split=alternatives(names.SPLITS),
     reading=alternatives(READINGS),
     source=alternatives(SOURCES),
+    family=alternatives(FAMILIES),
     statistic="mean|mean_abs|max|min|max_abs|min_abs",
-    delta=r"[01](\.\d+)?",
-    draw=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
     download="cifar10|cifar100",
@@ -116,7 +131,7 @@ def training_options():
 def given_weights(wildcards):
     """A local file of weights, so that another file trains again."""
     weights = config["model"]["weights"]
-    return [] if weights in (None, "imagenet") else weights
+    return [] if weights in (None, "imagenet") else files.found(weights)
 
 
 def shown_images(wildcards):
@@ -130,11 +145,25 @@ def reading_choices(name):
     return {key: value for key, value in config["readings"].get(name, {}).items() if key != "shards"} or None
 
 
-def reading_options(wildcards):
+def extraction(name):
     """What the relevance of a reading depends on: all but what its statistics do with it."""
-    reading = reading_choices(wildcards.reading)
-    chosen = {key: value for key, value in reading.items() if key not in ("absolute", "reduce")}
-    return {"reading": chosen, **machine_options()}
+    return {key: value for key, value in reading_choices(name).items() if key not in ("absolute", "reduce")}
+
+
+# Readings that differ only in their statistics share one file of relevance: that of the first by name.
+RELEVANCE_OF = {name: next(first for first in READINGS if extraction(first) == extraction(name)) for name in READINGS}
+EXTRACTED = sorted(set(RELEVANCE_OF.values()))
+
+
+def reading_options(wildcards):
+    """What the extraction of a reading's relevance is told."""
+    return {"reading": extraction(wildcards.reading), **machine_options()}
+
+
+def relevance_file(wildcards):
+    """The relevance behind a reading's statistics."""
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/relevance"
+    return f"{folder}/{RELEVANCE_OF[wildcards.reading]}.h5"
 
 
 def shard_files(wildcards):
@@ -145,18 +174,23 @@ def shard_files(wildcards):
 
 
 def summary_options(wildcards):
-    """What the statistics of a reading do with its relevance."""
+    """What the statistics of a reading do with its relevance, and what that must have been read with."""
     reading = config["readings"][wildcards.reading]
-    return {"absolute": reading["absolute"], "reduce": reading["reduce"]}
+    return {
+        "absolute": reading["absolute"],
+        "reduce": reading["reduce"],
+        "reading": extraction(wildcards.reading),
+    }
 
 
 def ranking_options(wildcards):
     """The choices behind a ranking's name, for its manifest."""
     names = dict(wildcards.items())
     reading = names.get("reading", names.get("source"))
-    chosen = {key: names[key] for key in names if key not in ("dataset", "model", "seed")}
-    mixed = {} if "source" in names else {"mixes": MIXES, "weight": WEIGHTS[0]}
-    return {"names": chosen, "reading": reading_choices(reading), **mixed}
+    if "source" in names:
+        return {"statistics": STATISTICS, "reading": reading_choices(reading)}
+    mixed = {"combined": config["criteria"]["combined"], "deltas": DELTAS, "mixes": MIXES, "weight": WEIGHTS[0]}
+    return {"reading": reading_choices(reading), **mixed}
 
 
 def mixed_lists(wildcards):
@@ -168,25 +202,71 @@ def mixed_lists(wildcards):
     }
 
 
+def evaluated_rankings(wildcards):
+    """The rankings of a family of criteria."""
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/ranking"
+    return [f"{folder}/{criterion}.csv" for criterion in FAMILIES[wildcards.family]]
+
+
+def evaluation_options(wildcards):
+    """What an evaluation depends on beside the network, the images and the rankings."""
+    chosen = {key: config["evaluation"][key] for key in ("precision", "keep_at_least")}
+    return {"criteria": FAMILIES[wildcards.family], "levels": config["levels"], **chosen, **machine_options()}
+
+
 def study_options():
     """What the tables of a study depend on beside the evaluations."""
-    return {"criteria": CRITERIA, "seeds": SEEDS, "seed": config["seed"], **config["figures"]}
+    chosen = {"criteria": CRITERIA, "seeds": SEEDS, "choose_on": CHOOSING, "seed": config["seed"]}
+    return {**chosen, **config["figures"]}
 
 
 def figure_options(wildcards):
     """What a figure of one reading or of one source shows."""
-    reading = reading_choices(dict(wildcards.items()).get("reading", dict(wildcards.items()).get("source")))
+    name = dict(wildcards.items()).get("reading", dict(wildcards.items()).get("source"))
     return {
         "title": f"{MODEL} on {DATASET}",
         "mixes": MIXES,
         "weight": WEIGHTS[0],
         "deltas": DELTAS,
-        "statistics": config["criteria"]["statistics"],
-        "combined": config["criteria"]["combined"],
-        "reading": reading,
+        "statistics": STATISTICS,
+        "combined": config["criteria"]["combined"] and name in MIXED_READINGS,
+        "reading": reading_choices(name),
     }
 
 
 def captions_digest():
     """The text of all captions: as inputs they would count by time stamp."""
     return provenance.digest({path.name: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob("*.rst")})
+
+
+def typed_digest():
+    """The thesis's numbers as typed; as inputs they would count by time stamp."""
+    return provenance.digest(
+        [(ROOT / "report" / f"thesis.{kind}").read_text(encoding="utf-8") for kind in ("csv", "yaml")]
+    )
+
+
+def judged_readings():
+    """The readings that the verdict names, in the order of its keys, each once."""
+    named = [VERDICT[key] for key in ("ours", "faithful", "clean") if VERDICT.get(key)]
+    return list(dict.fromkeys([*named, *(VERDICT.get("reductions") or [])]))
+
+
+def verdict_options():
+    """What the verdict page depends on beside the tables."""
+    study = ROOT / "config" / "studies" / f"{config['study']}.yaml"
+    return {
+        "verdict": VERDICT,
+        "choose_on": CHOOSING,
+        "study": config["study"],
+        "seeds": SEEDS,
+        "seed": config["seed"],
+        "model": config["model"],
+        "rank_from": config["split"]["rank_from"],
+        "epochs": config["training"]["epochs"],
+        "readings": {name: reading_choices(name) for name in judged_readings()},
+        "criteria": {"mixes": MIXES, "weights": WEIGHTS, "deltas": DELTAS, "statistics": STATISTICS},
+        "command": f"make study STUDY=config/studies/{study.name}" if study.is_file() else "make study",
+        "typed": typed_digest(),
+        **config["figures"],
+    }

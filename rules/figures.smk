@@ -91,6 +91,68 @@ rule plot_deltas:
         "../workflow/plot_deltas.py"
 
 
+rule plot_controls:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/controls.{source}.{statistic}.svg",
+            caption="../report/plot_controls.rst",
+            category="5 Controls",
+            labels={"criterion": "{source}.{statistic}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/controls.{source}.{statistic}.html",
+            caption="../report/data.rst",
+            category="5 Controls",
+            labels={"criterion": "{source}.{statistic}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_controls/{source}.{statistic}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_controls"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw how many of each layer against which: {wildcards.source}.{wildcards.statistic}."
+    script:
+        "../workflow/plot_controls.py"
+
+
+rule plot_floors:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/floors.{reading}.svg",
+            caption="../report/plot_floors.rst",
+            category="6 Floors",
+            labels={"reading": "{reading}", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/floors.{reading}.html",
+            caption="../report/data.rst",
+            category="6 Floors",
+            labels={"reading": "{reading}", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_floors/{reading}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=figure_options,
+        code=code_digest("plot_floors"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw the strategies with and without a floor: {wildcards.reading}."
+    script:
+        "../workflow/plot_floors.py"
+
+
 rule plot_layers:
     input:
         evaluations=rules.collect_evaluations.output.evaluations,
@@ -99,13 +161,13 @@ rule plot_layers:
         figure=report(
             "<results>/figures/layers.{reading}.svg",
             caption="../report/plot_layers.rst",
-            category="5 Layers",
+            category="7 Layers",
             labels={"reading": "{reading}", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/layers.{reading}.html",
             caption="../report/data.rst",
-            category="5 Layers",
+            category="7 Layers",
             labels={"reading": "{reading}", "kind": "the numbers"},
         ),
     log:
@@ -129,13 +191,13 @@ rule plot_stability:
         figure=report(
             "<results>/figures/stability.svg",
             caption="../report/plot_stability.rst",
-            category="6 Stability",
+            category="8 Stability",
             labels={"reading": "all", "kind": "figure"},
         ),
         page=report(
             "<results>/figures/stability.html",
             caption="../report/plot_stability.rst",
-            category="6 Stability",
+            category="8 Stability",
             labels={"reading": "all", "kind": "the numbers"},
         ),
     log:

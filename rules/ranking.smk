@@ -3,10 +3,12 @@ rule rank_by_statistic:
         statistics="<results>/{dataset}/{model}/{seed}/statistics/{source}.csv",
         units="<results>/{dataset}/{model}/{seed}/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/{source}.{statistic}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/{source}.{statistic}.json",
+        tables=expand(
+            "<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{{source}}.{statistic}.csv", statistic=STATISTICS
+        ),
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/{source}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_by_statistic/{source}.{statistic}.log",
+        "<logs>/{dataset}/{model}/{seed}/rank_by_statistic/{source}.log",
     conda:
         "../envs/tables.yaml"
     params:
@@ -14,30 +16,9 @@ rule rank_by_statistic:
         code=code_digest("rank_by_statistic"),
         environment=environment_digest("tables"),
     message:
-        "Rank channels by {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
+        "Rank channels by each statistic of {wildcards.source}, seed {wildcards.seed}."
     script:
         "../workflow/rank_by_statistic.py"
-
-
-rule rank_combined:
-    input:
-        unpack(mixed_lists),
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
-    output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.json",
-    log:
-        "<logs>/{dataset}/{model}/{seed}/rank_combined/{reading}.log",
-    conda:
-        "../envs/tables.yaml"
-    params:
-        options=ranking_options,
-        code=code_digest("rank_combined"),
-        environment=environment_digest("tables"),
-    message:
-        "Take {wildcards.reading} and weights in turns, seed {wildcards.seed}."
-    script:
-        "../workflow/rank_combined.py"
 
 
 rule rank_mixed:
@@ -45,10 +26,10 @@ rule rank_mixed:
         unpack(mixed_lists),
         units="<results>/{dataset}/{model}/{seed}/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.{delta}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.{delta}.json",
+        tables=expand("<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{mix}.csv", mix=MIXED),
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_mixed/{reading}.{delta}.log",
+        "<logs>/{dataset}/{model}/{seed}/rank_mixed/{reading}.log",
     conda:
         "../envs/tables.yaml"
     params:
@@ -56,7 +37,7 @@ rule rank_mixed:
         code=code_digest("rank_mixed"),
         environment=environment_digest("tables"),
     message:
-        "Mix weights and {wildcards.reading} with delta {wildcards.delta}, seed {wildcards.seed}."
+        "Mix the lists of weights and of {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/rank_mixed.py"
 
@@ -65,17 +46,40 @@ rule rank_at_random:
     input:
         units="<results>/{dataset}/{model}/{seed}/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/random.{draw}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/random.{draw}.json",
+        tables=expand("<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{name}.csv", name=FAMILIES["random"]),
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/random.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_at_random/{draw}.log",
+        "<logs>/{dataset}/{model}/{seed}/rank_at_random.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        options={"seed": config["seed"], "criteria": FAMILIES["random"]},
+        code=code_digest("rank_at_random"),
+        environment=environment_digest("tables"),
+    message:
+        "Draw random orders, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_at_random.py"
+
+
+rule rank_controls:
+    input:
+        ranking="<results>/{dataset}/{model}/{seed}/ranking/{source}.{statistic}.csv",
+    output:
+        uniform="<results>/{dataset}/{model}/{seed}/ranking/uniform.{source}.{statistic}.csv",
+        shuffled=expand(
+            "<results>/{{dataset}}/{{model}}/{{seed}}/ranking/shuffled.{{source}}.{{statistic}}.{draw}.csv", draw=DRAWS
+        ),
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/controls.{source}.{statistic}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_controls/{source}.{statistic}.log",
     conda:
         "../envs/tables.yaml"
     params:
         options={"seed": config["seed"]},
-        code=code_digest("rank_at_random"),
+        code=code_digest("rank_controls"),
         environment=environment_digest("tables"),
     message:
-        "Draw random order {wildcards.draw}, seed {wildcards.seed}."
+        "Separate how many from which: {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
     script:
-        "../workflow/rank_at_random.py"
+        "../workflow/rank_controls.py"

@@ -7,7 +7,7 @@ rule extract_relevance:
     log:
         "<logs>/{dataset}/{model}/{seed}/extract_relevance/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(name for name in READINGS if name not in SHARDED),
+        reading=alternatives(name for name in EXTRACTED if name not in SHARDED),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -32,7 +32,7 @@ use rule extract_relevance as extract_relevance_shard with:
     log:
         "<logs>/{dataset}/{model}/{seed}/extract_relevance_shard/{reading}.{shard}-of-{shards}.log",
     wildcard_constraints:
-        reading=alternatives(SHARDED),
+        reading=alternatives(name for name in EXTRACTED if name in SHARDED),
     message:
         "Read the relevance of shard {wildcards.shard} of {wildcards.shards}, seed {wildcards.seed}: {wildcards.reading}."
 
@@ -45,7 +45,7 @@ rule merge_relevance:
     log:
         "<logs>/{dataset}/{model}/{seed}/merge_relevance/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(SHARDED),
+        reading=alternatives(name for name in EXTRACTED if name in SHARDED),
     conda:
         "../envs/tables.yaml"
     params:

@@ -1,10 +1,11 @@
 rule summarise_relevance:
     input:
-        relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
+        relevance=relevance_file,
     output:
         table="<results>/{dataset}/{model}/{seed}/statistics/{reading}.csv",
         by_class="<results>/{dataset}/{model}/{seed}/statistics/{reading}.by_class.csv",
         stability="<results>/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv",
+        conservation="<results>/{dataset}/{model}/{seed}/statistics/{reading}.conservation.csv",
         manifest="<results>/{dataset}/{model}/{seed}/statistics/{reading}.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/summarise_relevance/{reading}.log",

@@ -66,7 +66,9 @@ readings:
   relevance: {}
   thesis: {at: next_input, pool: gradient, split: test, absolute: after_mean, reduce: mean}
 criteria: {statistics: [mean_abs, max], deltas: ["0.0", "0.5"], random: 2}
-levels: [0, 0.5, 1]
+evaluation: {keep_at_least: [0, 0.1], choose_on: validation}
+levels: [0, 0.5, 0.75]
+verdict: {page: results/verdict.md, ours: relevance, faithful: thesis}
 """
 
 

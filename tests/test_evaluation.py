@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from conftest import small_vgg
-from secateur import curves, evaluation, graph, ranking, units
+from secateur import curves, evaluation, graph, plans, pruning, ranking, units
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
 
@@ -36,7 +36,11 @@ def test_no_images_are_an_error():
 def curve(model, pictures, wanted, seed=3):
     table = units.table(units.find(model, pictures))
     order = ranking.table(ranking.at_random(len(table), seed), table)
-    return list(curves.points(model, order, wanted, lambda: [(pictures, LABELS)], LABELS, pictures[:2]))
+    return list(prepared(model, pictures).points(order, wanted))
+
+
+def prepared(model, pictures, **options):
+    return curves.Network(model, lambda: [(pictures, LABELS)], LABELS.numpy(), pictures[:2], "float64", **options)
 
 
 def test_level_0_is_the_dense_network_and_level_1_answers_every_image_alike(network, pictures):
@@ -53,9 +57,7 @@ def test_a_collapsed_network_measures_what_its_mask_does(pictures):
     model = small_vgg(5)
     table = units.table(units.find(model, pictures))
     order = ranking.table(np.argsort(table["layer"] != "features.3", kind="stable"), table)
-    point = list(curves.points(model, order, [8 / 24], lambda: [(pictures, LABELS)], LABELS, pictures[:2]))[0]
-    from secateur import pruning
-
+    point = next(prepared(model, pictures).points(order, [8 / 24]))
     with pruning.masked(model, {"features.3": list(range(8))}):
         wanted = evaluation.measure(model, pictures, LABELS)
     assert point.empty == ["features.3"]
@@ -69,3 +71,82 @@ def test_realised_shares_and_costs_fall_with_the_level(network, pictures):
     assert [point.realised for point in points] == [0, 2 / 24, 0.5, 22 / 24]
     macs = [point.cost.macs for point in points]
     assert macs == sorted(macs, reverse=True)
+
+
+def test_what_a_plan_measured_is_kept_and_not_measured_again(network, pictures, tmp_path):
+    table = units.table(units.find(network, pictures))
+    order = ranking.table(ranking.at_random(len(table), 0), table)
+
+    def store(context="a"):
+        return plans.Store(tmp_path / "plans", {"context": context}, LABELS.numpy(), 5)
+
+    first = list(prepared(network, pictures, store=store()).points(order, [0, 0.5, 0.9]))
+
+    def no_images():
+        raise AssertionError("a plan that is known was evaluated again")
+
+    again = prepared(network, pictures, store=store())
+    again.batches = no_images
+    for point, kept in zip(first, again.points(order, [0, 0.5, 0.9]), strict=True):
+        assert (point.measured.loss, point.measured.accuracy) == (kept.measured.loss, kept.measured.accuracy)
+        assert point.deviation == kept.deviation and point.empty == kept.empty
+        np.testing.assert_array_equal(point.measured.right, kept.measured.right)
+        np.testing.assert_array_equal(point.measured.by_class, kept.measured.by_class)
+    # Another network, or other images: nothing of it counts, and it goes.
+    other = prepared(network, pictures, store=store("b"))
+    other.batches = no_images
+    with pytest.raises(AssertionError, match="evaluated again"):
+        list(other.points(order, [0]))
+    assert not list((tmp_path / "plans").rglob("*.npz"))
+
+
+def test_a_damaged_plan_is_evaluated_again(network, pictures, tmp_path):
+    store = plans.Store(tmp_path, {}, LABELS.numpy(), 5)
+    subject = prepared(network, pictures, store=store)
+    wanted, _, _ = subject.evaluated({"features.0": [1]})
+    store.path({"features.0": [1]}).write_bytes(b"PK\x03\x04 cut short")
+    found, _, _ = subject.evaluated({"features.0": [1]})
+    assert found.loss == wanted.loss
+
+
+def test_the_order_of_channels_is_no_other_plan(tmp_path):
+    store = plans.Store(tmp_path, {}, LABELS.numpy(), 5)
+    same = store.path({"a": [1, 2], "b": [0]})
+    assert store.path({"b": [np.int64(0)], "a": [2, 1], "c": []}) == same
+    assert store.path({"a": [1], "b": [0]}) != same
+
+
+def test_a_ranking_of_another_architecture_is_refused(network, pictures):
+    model = small_vgg(norm=False)
+    table = units.table(units.find(network, pictures))
+    with pytest.raises(ValueError, match="the first that differs is channel . of layer features.2: rank this very"):
+        next(prepared(model, pictures).points(ranking.table(range(24), table), [0]))
+    twice = ranking.table(range(24), table)
+    twice = twice.iloc[[0, *range(24)]]
+    with pytest.raises(ValueError, match="a channel that it names twice"):
+        next(prepared(network, pictures).points(twice, [0]))
+
+
+def test_bfloat16_measures_nearly_the_same(pictures):
+    model = small_vgg().float()
+    images = pictures.float()
+    exact = evaluation.measure(model, images, LABELS)
+    rounded = evaluation.over(evaluation.prepared(small_vgg().float(), "bfloat16"), [(images, LABELS)])
+    assert rounded.loss == pytest.approx(exact.loss, rel=0.02)
+
+
+def test_copies_of_a_map_are_merged_without_a_difference():
+    from secateur import folding, models
+
+    torch.manual_seed(0)
+    model = models.build("vgg16", 10).double().eval()
+    pixels = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        wanted = model(pixels)
+        merged = folding.copies_merged(folding.folded(model), pixels)
+        torch.testing.assert_close(merged(pixels), wanted, rtol=1e-10, atol=1e-12)
+    assert merged.classifier[0].weight.shape == (4096, 512)
+    assert graph.links(merged)[-1].copies == 1
+    # At 64 pixels the pool does more than copy.
+    other = folding.copies_merged(folding.folded(model), torch.randn(1, 3, 64, 64, dtype=torch.float64))
+    assert other.classifier[0].weight.shape == (4096, 25088)

@@ -140,3 +140,34 @@ class Residual(torch.nn.Module):
 def test_channels_that_join_others_are_refused_by_name():
     with pytest.raises(ValueError, match=r"^the output of layer first is read by 2 others \(second, add\)"):
         units.find(Residual(), torch.zeros(1, 3, 4, 4))
+
+
+RANKED = pandas.DataFrame({"unit": range(10), "layer": list("aaaabbbbbb"), "channel": [0, 1, 2, 3, 0, 1, 2, 3, 4, 5]})
+
+
+def test_what_a_floor_keeps_the_next_in_the_ranking_replaces():
+    assert pruning.plan(RANKED, 0.4) == {"a": [0, 1, 2, 3]}
+    assert pruning.plan(RANKED, 0.4, 1) == {"a": [0, 1, 2], "b": [0]}
+    # Half of four is two, a third of six too; shares are rounded up.
+    assert pruning.plan(RANKED, 0.4, 0.5) == {"a": [0, 1], "b": [0, 1]}
+    assert pruning.plan(RANKED, 0.5, 0.26) == {"a": [0, 1], "b": [0, 1, 2]}
+
+
+def test_a_floor_that_makes_a_level_impossible_is_told():
+    with pytest.raises(
+        ValueError, match="level 0.9 is 9 of 10 units, but with keep_at_least 0.5 only 5 can be removed"
+    ):
+        pruning.plan(RANKED, 0.9, 0.5)
+
+
+@hypothesis.given(
+    strategies.permutations(range(30)), strategies.sampled_from([0, 1, 2, 0.1, 0.2, 0.34]), strategies.data()
+)
+def test_a_higher_level_removes_more_of_the_same(order, floor, data):
+    layers = {unit: "abc"[unit // 10] for unit in range(30)}
+    table = pandas.DataFrame({"unit": order, "layer": [layers[u] for u in order], "channel": [u % 10 for u in order]})
+    low, high = sorted(data.draw(strategies.tuples(*[strategies.integers(0, 6)] * 2)))
+    less, more = (pruning.plan(table, tenths / 10, floor) for tenths in (low, high))
+    assert sum(map(len, more.values())) == 3 * high
+    assert all(set(channels) <= set(more[layer]) for layer, channels in less.items())
+    assert all(10 - len(channels) >= levels.floor(floor, 10) for channels in more.values())

@@ -110,3 +110,29 @@ def test_a_table_holds_the_order_and_gives_it_back():
 def test_an_order_that_is_no_permutation_is_refused():
     with pytest.raises(ValueError, match="^the ranking is no permutation of the 3 units$"):
         ranking.table(np.array([0, 0, 1]), UNITS)
+
+
+# ---- controls ------------------------------------------------------------------------------------------------
+
+
+@hypothesis.given(permutations_of(20), strategies.integers(0, 5))
+def test_shuffling_keeps_how_many_of_each_layer_and_draws_which(order, seed):
+    layers = {unit: "abc"[unit % 3] for unit in range(20)}
+    found = ranking.shuffled(order, layers, seed).tolist()
+    assert sorted(found) == list(range(20))
+    assert [layers[unit] for unit in found] == [layers[unit] for unit in order]
+
+
+@hypothesis.given(permutations_of(24), strategies.integers(0, 24))
+def test_uniform_thins_all_layers_alike_in_the_rankings_order(order, count):
+    layers = {unit: "a" if unit < 4 else "b" if unit < 12 else "c" for unit in range(24)}
+    found = ranking.uniform(order, layers).tolist()
+    for layer, width in (("a", 4), ("b", 8), ("c", 12)):
+        own = [unit for unit in found if layers[unit] == layer]
+        assert own == [unit for unit in order if layers[unit] == layer]
+        gone = sum(layers[unit] == layer for unit in found[:count])
+        assert abs(gone - count * width / 24) <= 1
+
+
+def test_units_are_filed_under_their_layer():
+    assert ranking.layers_of(UNITS) == {0: "a", 1: "a", 2: "b"}

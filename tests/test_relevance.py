@@ -203,10 +203,54 @@ def test_what_cannot_be_explained_is_refused_by_name(network, pictures):
         relevance.propagate(network, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="targets go from 7 to 7, but the model has 5 classes"):
         relevance.propagate(network, pictures, target=7)
-    with torch.no_grad():
-        network.classifier[0].weight[0, 0] = float("nan")
-    with pytest.raises(ValueError, match="the weights classifier.0.weight hold values that are not finite"):
+    with pytest.raises(ValueError, match=r"classifier.0 reads 40 values of an image, but was given 160: .* as large"):
+        relevance.propagate(network, torch.zeros(1, 3, 16, 16, dtype=torch.float64))
+    with pytest.raises(ValueError, match="classifier.0 reads 40 values of an image, but was given 10: are the images"):
+        relevance.propagate(network, pictures[:, :, ::2, ::2])
+    with pytest.raises(ValueError, match=r"features.\d+ cannot take images of shape \(3, 2, 2\): .*; are these"):
+        relevance.propagate(network, pictures[:, :, :2, :2])
+    pictures[3, 1, 2, 2] = float("inf")
+    with pytest.raises(ValueError, match="1 of 8 images of the batch hold NaN or infinity, first image 3; leave"):
         relevance.propagate(network, pictures)
+
+
+@pytest.mark.parametrize("name", ["classifier.0.weight", "features.1.running_var"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_weights_that_are_not_finite_are_named(network, pictures, name, value):
+    network.state_dict()[name].view(-1)[:2] = float(value)
+    with pytest.raises(ValueError, match=f"the weights {name} hold 2 values that are NaN or infinite, so .* take an"):
+        relevance.propagate(network, pictures)
+
+
+class Branching(nn.Module):
+    """Its forward asks a value."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if x.mean() > 0:
+            x = x * 2
+        return self.head(x.mean((2, 3)))
+
+
+def test_the_line_that_stops_a_trace_is_named(pictures):
+    with pytest.raises(ValueError, match=r"Branching: .*test_relevance.py:\d+ \(if x.mean\(\) > 0:\): ") as e:
+        relevance.propagate(Branching().double().eval(), pictures)
+    assert "torch.fx.wrap" in str(e.value) and "\n" not in str(e.value)
+
+
+def test_a_pool_that_copied_a_small_map_averages_a_larger_one_afterwards():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+    )
+    propagator, small, large = relevance.Propagator(model.double().eval()), *(torch.randn(2, 3, n, n) for n in (2, 8))
+    propagator(small.double())
+    found, wanted = propagator(large.double())[0], relevance.propagate(model, large.double())
+    assert torch.equal(found["0"], wanted["0"])
 
 
 # ---- networks of other shapes --------------------------------------------------------------------------------
@@ -423,3 +467,85 @@ def test_a_pool_that_copies_a_map_of_1x1_equals_the_wide_layer():
     wanted = zennit_relevance(model, images, composite=composite)
     for layer in found:
         torch.testing.assert_close(found[layer], wanted[layer], rtol=1e-7, atol=1e-9)
+
+
+# ---- what is conserved ---------------------------------------------------------------------------------------
+
+
+def half_dead(weight=0.0):
+    """A chain whose hidden unit 1 lives by its bias alone, and has half of the relevance of either class."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(2, 2)
+    )  # fmt: skip
+    with torch.no_grad():
+        for layer in (0, 2, 5):
+            model[layer].weight.fill_(1)
+            model[layer].bias.fill_(0)
+        model[2].weight[1], model[2].bias[1] = weight, 2 - 2 * weight
+    return model.double().eval()
+
+
+@pytest.mark.parametrize(("rule", "weight", "left"), [
+    ("alpha1beta0", 0.0, [0.5, 1]), ("alpha1beta0", 0.5, [1, 1]),
+    # Every unit here has contributions of one sign: alpha times what arrives, or less beta times, at each step.
+    ("alpha2beta1", 0.0, [2 * 0.5 * 2, 2]), ("alpha2beta1", -0.5, [2 * (0.5 * 2 - 0.5), 2]),
+    ("gamma", 0.0, [0.5, 1]),
+])  # fmt: skip
+def test_a_unit_that_lives_by_its_bias_loses_exactly_its_relevance(rule, weight, left):
+    propagator = relevance.Propagator(half_dead(weight), rule=rule)
+    found, _, starts = propagator(torch.ones(3, 1, 1, 1, dtype=torch.float64))
+    assert starts.tolist() == [1, 1, 1] and propagator.whole == ["0", "2"]
+    for layer, share in zip(propagator.whole, left, strict=True):
+        torch.testing.assert_close(found[layer].sum((1, 2, 3)), torch.full((3,), float(share), dtype=torch.float64))
+
+
+def test_only_what_every_path_crosses_has_the_whole_relevance(pictures):
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    wanted = {Chain: 7, Residual: 1, Dense: 1}
+    for kind, number in wanted.items():
+        propagator = relevance.Propagator(made(kind), rule="zplus", seed="logit")
+        found, _, starts = propagator(images)
+        assert len(propagator.whole) == number
+        assert set(propagator.whole) == set(list(found)[:number])
+        torch.testing.assert_close(starts, propagator.model(images).max(1).values)
+
+
+@pytest.mark.parametrize(("rule", "bias", "why"), [
+    ("alpha2beta1", False, None), ("gamma=0.1", False, None), ("zplus", True, "biases absorb a part"),
+    ("epsilon=0.1", False, "epsilon absorbs a part"), ("epsilon_plus_flat", False, "epsilon absorbs a part"),
+    ("gradient_x_input", False, "a gradient has no sum to keep"),
+    ({0.5: "zplus", 1: "epsilon"}, False, "epsilon absorbs a part"), ({1: "zplus"}, False, None),
+])  # fmt: skip
+def test_rules_that_are_not_meant_to_conserve_say_why(rule, bias, why):
+    assert relevance.absorbed_by(rule, bias) == why
+
+
+def test_bands_of_a_setting_are_those_of_python():
+    bands = [{"to": 0.3, "rule": "zplus"}, {"to": 1, "rule": "epsilon"}]
+    assert relevance.from_setting(bands) == {0.3: "zplus", 1: "epsilon"}
+    assert relevance.from_setting("zplus") == "zplus"
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation"), [
+    (8, 3, 2, 1, 1), (7, 3, 2, 1, 1), (9, 5, (2, 3), 2, 1), (8, 3, 2, 0, 1), (11, 3, 3, 2, 2), (6, 2, 2, 0, 1),
+])  # fmt: skip
+def test_depthwise_products_in_bfloat16_are_those_of_the_transpose(size, kernel, stride, padding, dilation):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(6, 6, kernel, stride, padding, dilation, groups=6)
+    # Small whole numbers are exact in bfloat16.
+    weight, x = torch.randint(-3, 4, conv.weight.shape).float(), torch.zeros(2, 6, size, size)
+    S = torch.randint(-3, 4, conv(x).shape).float()
+    exact = rules.Map(conv).transpose(weight)(S, x.shape[2:])
+    found = rules.Map(conv.bfloat16()).transpose(weight.bfloat16())(S.bfloat16(), x.shape[2:])
+    torch.testing.assert_close(found.float(), exact)
+
+
+def test_huge_relevance_stays_finite_where_a_unit_has_no_contributions():
+    conv, x = nn.Conv2d(1, 2, 1), torch.tensor([[[[0.0, 1.0]]]])
+    with torch.no_grad():
+        conv.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)), conv.bias.copy_(torch.tensor([1.0, 2.0]))
+        forward, backward = rules.named("gamma")(rules.Map(conv), bias=False, signed=False)
+        z, kept = forward(x)
+        found = backward(kept, x, z, torch.full_like(z, 1e20))
+    # At the first place both units live by their biases and pass on nothing; at the second both pass on all.
+    torch.testing.assert_close(found, torch.tensor([[[[0.0, 2e20]]]]))

@@ -1,8 +1,12 @@
 """The relevance file: what is in it, and that killed, divided and early ended runs give the same file."""
 
+import importlib.util
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from secateur import overlap, relevance_store, stability
@@ -13,9 +17,10 @@ R = {
     "features.2": np.ones((23, 1, 1, 1)),
 }
 TARGETS = np.arange(23) % 4
+STARTS = np.linspace(-1, 2, 23)
 LABELS = np.arange(23) % 3
 COLUMNS = {"row": np.arange(100, 123), "label": LABELS}
-ABOUT = {"classes": ["cat", "dog", "frog"], "part": [0, 23, 23]}
+ABOUT = {"classes": ["cat", "dog", "frog"], "part": [0, 23, 23], "whole": ["features.0", "features.2"]}
 
 
 def batches(start, size=5, stop=None, total=23, values=R, ends=()):
@@ -24,7 +29,8 @@ def batches(start, size=5, stop=None, total=23, values=R, ends=()):
         if stop is not None and first >= stop:
             raise KeyboardInterrupt
         last = min([first + size, total, *(end for end in ends if end > first)])
-        yield {name: part[first:last].astype(np.float32) for name, part in values.items()}, TARGETS[first:last]
+        layers = {name: part[first:last].astype(np.float32) for name, part in values.items()}
+        yield layers, TARGETS[first:last], STARTS[first:last]
         first = last
 
 
@@ -49,7 +55,7 @@ def test_the_file_holds_sums_over_images_and_rows_by_image(tmp_path):
     np.testing.assert_allclose(found["features.0/map_abs_sum"], np.abs(R["features.0"]).sum(0), rtol=1e-5)
     np.testing.assert_allclose(found["features.0/per_image"], R["features.0"].sum((2, 3)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found["features.0/per_image_abs"], np.abs(R["features.0"]).sum((2, 3)), rtol=1e-5)
-    for name, wanted in (("target", TARGETS), ("label", LABELS), ("row", COLUMNS["row"])):
+    for name, wanted in (("target", TARGETS), ("start", STARTS), ("label", LABELS), ("row", COLUMNS["row"])):
         np.testing.assert_array_equal(found[name], wanted)
     maps, images = relevance_store.read(tmp_path / "r.h5")
     assert images == 23 and list(maps) == ["features.0", "features.10", "features.2"]
@@ -135,6 +141,13 @@ def test_a_truncated_or_foreign_file_is_named(tmp_path):
         relevance_store.read(tmp_path / "other.h5")
 
 
+def test_relevance_that_is_not_finite_is_refused(tmp_path):
+    broken = {name: values.copy() for name, values in R.items()}
+    broken["features.10"][[8, 9], 1] = np.array([np.inf, np.nan])[:, None, None]
+    with pytest.raises(ValueError, match="relevance of layer features.10 is NaN or infinite for 2 of 5 .*bias: true"):
+        relevance_store.write(tmp_path / "r.h5", lambda s: batches(s, values=broken), COLUMNS, "stamp", ABOUT)
+
+
 def test_too_few_images_are_an_error(tmp_path):
     columns = {"row": np.arange(30), "label": np.zeros(30)}
     with pytest.raises(ValueError, match="has relevance of 23 images, expected 30"):
@@ -169,7 +182,7 @@ def test_merged_shards_are_the_file_of_one_run(tmp_path, monkeypatch, cuts):
             np.testing.assert_allclose(merged[name], whole[name], rtol=1e-12)
         else:
             np.testing.assert_array_equal(merged[name], whole[name])
-    assert relevance_store._about(tmp_path / "merged.h5") == ABOUT | {"provenance": "merged"}
+    assert relevance_store.about(tmp_path / "merged.h5") == ABOUT | {"provenance": "merged"}
     assert relevance_store.by_class(tmp_path / "merged.h5")[0] == ["cat", "dog", "frog"]
 
 
@@ -196,8 +209,8 @@ ENDS = stability.points(MANY)
 
 
 def noisy(start, stop=None):
-    for layers, _ in batches(start, 40, stop, MANY, NOISY, ENDS):
-        yield layers, np.zeros(len(layers["a"]))
+    for layers, *_ in batches(start, 40, stop, MANY, NOISY, ENDS):
+        yield layers, np.zeros(len(layers["a"])), np.ones(len(layers["a"]))
 
 
 def slow_agreement(images):
@@ -277,3 +290,74 @@ def test_means_by_class_are_those_of_its_images(tmp_path, monkeypatch):
             part = values[columns["label"] == label]
             np.testing.assert_allclose(signed[place], part.sum((2, 3)).mean(0), rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(absolute[place], np.abs(part).sum((2, 3)).mean(0), rtol=1e-5)
+
+
+# ---- conservation --------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_of_the_start_is_told_of_layers_that_every_path_crosses(tmp_path, monkeypatch):
+    monkeypatch.setattr(relevance_store, "CHUNK", 4)
+    starts = np.where(np.arange(23) == 7, 0, STARTS)
+    monkeypatch.setitem(globals(), "STARTS", starts)
+    relevance_store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", ABOUT)
+    kept = relevance_store.kept(tmp_path / "r.h5")
+    assert list(kept) == ["features.0", "features.2"]
+    others = np.arange(23) != 7
+    shares = R["features.0"].sum((1, 2, 3))[others] / starts[others]
+    np.testing.assert_allclose(kept["features.0"][others], shares, rtol=1e-4, atol=1e-5)
+    assert kept["features.0"][7] == 1
+
+
+# ---- relevance of something else -----------------------------------------------------------------------------
+
+READING = {"rule": "alpha2beta1", "images": None}
+OF_NETWORK = {"dataset": "digits", "model": "vgg_small", "seed": "0"}
+
+
+@pytest.mark.parametrize(
+    ("reading", "network", "message"),
+    [
+        ({"rule": "zplus"}, {}, "r.h5 holds relevance of rule alpha2beta1, but the study asks for rule zplus; delete"),
+        ({"images": 30}, {}, "r.h5 holds relevance of images None, but the study asks for images 30; delete the file"),
+        ({}, {"model": "vgg16"}, "r.h5 holds relevance of model vgg_small, but the study asks for model vgg16"),
+        ({}, {"seed": "1"}, "r.h5 holds relevance of seed 0, but the study asks for seed 1"),
+    ],
+)
+def test_relevance_of_another_rule_or_network_is_refused(tmp_path, reading, network, message):
+    about = ABOUT | {"reading": READING, "provenance": {"wildcards": OF_NETWORK | {"reading": "relevance"}}}
+    relevance_store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", about)
+    relevance_store.refuse_other(tmp_path / "r.h5", READING, OF_NETWORK)
+    with pytest.raises(ValueError, match=message):
+        relevance_store.refuse_other(tmp_path / "r.h5", READING | reading, OF_NETWORK | network)
+
+
+def test_shards_of_another_reading_or_network_are_refused(tmp_path):
+    for number, rule in ((0, "alpha2beta1"), (1, "zplus")):
+        first, last = (0, 10) if number == 0 else (10, 23)
+        about = ABOUT | {"part": [first, last, 23], "reading": {"rule": rule}}
+        columns = {name: values[first:last] for name, values in COLUMNS.items()}
+        part = lambda start, first=first, last=last: batches(first + start, total=last)  # noqa: E731
+        relevance_store.write(tmp_path / f"{number}.h5", part, columns, "stamp", about)
+    with pytest.raises(ValueError, match="1.h5 was read with another reading than .*0.h5; delete the shards and run"):
+        relevance_store.merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "merged.h5", "merged")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sums_made_where_relevance_lies_are_those_made_here(dtype, tmp_path):
+    place = Path(__file__).parent.parent / "workflow" / "extract_relevance.py"
+    spec = importlib.util.spec_from_file_location("extract_relevance", place)
+    spec.loader.exec_module(extract := importlib.util.module_from_spec(spec))
+    layers = {name: torch.from_numpy(values).to(dtype) for name, values in R.items()}
+    given = layers, torch.from_numpy(TARGETS), torch.from_numpy(STARTS).to(dtype)
+    arrays, targets, starts = extract._arrays(*given)
+    sums, *rest = extract._summed(*given)
+    np.testing.assert_array_equal(rest, [targets, starts])
+    assert list(sums) == list(arrays)
+    for name, wanted in arrays.items():
+        for one, other in zip(sums[name], relevance_store.sums_of(wanted), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    for kind, found in (("array", arrays), ("sums", sums)):
+        columns = {"row": COLUMNS["row"], "label": LABELS}
+        relevance_store.write(tmp_path / f"{kind}.h5", lambda _, f=found: [(f, *rest)], columns, "stamp", ABOUT)
+    one, other = contents(tmp_path / "array.h5"), contents(tmp_path / "sums.h5")
+    assert all(np.allclose(one[name], other[name], rtol=1e-6) for name in one if name != "layers")

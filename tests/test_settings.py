@@ -63,10 +63,18 @@ def test_level_0_is_always_measured():
             'data.source is "cifar", but must be one of digits, cifar10, cifar100, image_folder; did you',
         ),
         ("readings.thesis.rule", "alpha2beta", "did you mean alpha2beta1?"),
+        ("readings.thesis.rule", "alpha3beta1", "readings.thesis.rule is alpha3beta1, but alpha - beta must be 1"),
+        (
+            "readings.thesis.rule",
+            [{"to": 0.3, "rule": "zplus"}, {"to": 0.9, "rule": "epsilon"}],
+            "readings.thesis.rule has bands to 0.3, 0.9; they must rise, and the last one must be to 1",
+        ),
+        ("readings.thesis.rule", [{"to": 1, "rule": "zplux"}], "which names no rule; did you mean zplus?"),
+        ("readings.thesis.rule", [{"rule": "zplus"}], "readings.thesis.rule: the key to is missing"),
         (
             "levels",
             [0, 30],
-            "levels: got 30, but a level is the share of channels removed, a fraction from 0 to 1: write 0.3",
+            "levels: got 30, but a level is the share of channels removed, a fraction from 0 to below 1: write 0.3",
         ),
         ("levels", ["0.3"], 'levels: got "0.3", but a level is the share of channels removed'),
         (
@@ -84,7 +92,7 @@ def test_level_0_is_always_measured():
         ("criteria.statistics", ["max"], "criteria.mixes is mean_abs, which criteria.statistics does not list"),
         ("split.rank", 30.5, "split.rank is 30.5: give a share below 1, or a whole number of images"),
         ("model.arguments.head", "compact", "model.arguments.head is no choice of vgg_small; known: widths, hidden"),
-        ("model.weights", "imagnet", "model.weights is imagnet, but there is no such file; did you mean imagenet?"),
+        ("model.weights", "imagnet", "did you mean imagenet?"),
         ("data.folder", "mine", "data.folder is for image_folder, but data.source is digits; leave it out"),
         ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
         ("readings.thesis.shards", 0, "readings.thesis.shards: 0 is less than the minimum of 1"),
@@ -106,6 +114,25 @@ def test_level_0_is_always_measured():
             "readings.thesis",
             {"until": {"stability": 0.99}, "absolute": "after_mean"},
             "leave until out, or use absolute: before_mean",
+        ),
+        ("levels", [1], "levels: got 1, but a level is the share of channels removed"),
+        (
+            "evaluation.keep_at_least",
+            [0.2],
+            "levels: 0.9 removes 475 of vgg_small's 528 channels, but evaluation.keep_at_least 0.2 lets only 420 go; "
+            "the highest level that is possible is 0.795",
+        ),
+        ("evaluation.keep_at_least", [1.5], "give a share below 1, or a whole number of channels"),
+        ("criteria.mixed", ["relevanc"], "criteria.mixed names relevanc, which is no reading; did you mean relevance?"),
+        (
+            "verdict",
+            {"page": "a.md", "ours": "relevanc"},
+            "verdict names relevanc, which is no reading; did you mean relevance?",
+        ),
+        (
+            "verdict",
+            {"page": "a.md", "ours": "relevance"},
+            "evaluation.choose_on must be rank or validation",
         ),
     ],
 )
@@ -166,3 +193,14 @@ def test_the_defaults_of_an_architecture_are_those_of_its_function():
         wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         assert {key: found[name][key] for key in wanted} == wanted
         assert set(found[name]) - set(wanted) == {"classes", "channels"}
+
+
+def test_the_widths_that_floors_are_checked_against_are_the_networks():
+    from torch import nn
+
+    from secateur import models
+
+    for name, arguments in settings.ARGUMENTS.items():
+        model = models.build(name, 10, **arguments)
+        widths = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
+        assert list(settings.widths_of({"name": name, "arguments": arguments})) == widths

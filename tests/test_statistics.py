@@ -83,3 +83,12 @@ def test_statistics_by_class_are_those_of_the_images_of_the_class(reduce):
         found = table[(table["layer"] == "features.0") & (table["class"] == name)]
         np.testing.assert_allclose(found["mean"], of_class["mean"])
         np.testing.assert_allclose(found["mean_abs"], of_class["mean_abs"])
+
+
+def test_conservation_counts_the_images_whose_share_is_not_one():
+    shares = {"a": np.array([1, 2, 1.0005, 0.5]), "b": np.array([1, 1, np.nan, 1])}
+    table = statistics.of_conservation(shares, tolerance=0.001)
+    assert table["layer"].tolist() == ["a", "b"] and table["images"].tolist() == [4, 4]
+    assert table["not_conserved"].tolist() == [0.5, 0.25]
+    assert table["median"].iloc[0] == pytest.approx(0.25025) and table["largest"].iloc[0] == 1
+    assert list(statistics.of_conservation({}, 0.001)) == list(table)

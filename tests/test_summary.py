@@ -29,17 +29,28 @@ def test_the_binomial_floor_is_the_textbooks():
     assert intervals.binomial_floor(0.9, 10000) == pytest.approx(1.959964 * np.sqrt(0.09 / 10000))
 
 
-def one(accuracy, empty=""):
-    columns = {"units": 0, "realised": 0.0, "parameters": 10, "macs": 20, "loss": 1.0}
+def one(criterion, accuracy, empty=""):
+    columns = {
+        "criterion": criterion,
+        "keep_at_least": 0.0,
+        "images": 500,
+        "units": 0,
+        "realised": 0.0,
+        "parameters": 10,
+        "macs": 20,
+        "loss": 1.0,
+    }
     return pandas.DataFrame({"level": [0.0, 0.5], "accuracy": accuracy, "empty": ["", empty], **columns})
 
 
 def study(seeds=(0, 1, 2)):
     parts = []
     for seed in seeds:
-        parts.append((seed, "weight.mean", one([0.9 + seed / 100, 0.7 + seed / 50])))
-        parts.append((seed, "random.0", one([0.9 + seed / 100, 0.3], "a" if seed == 0 else "")))
-        parts.append((seed, "random.1", one([0.9 + seed / 100, 0.5])))
+        parts.append((seed, "test", one("weight.mean", [0.9 + seed / 100, 0.7 + seed / 50])))
+        parts.append((seed, "test", one("random.0", [0.9 + seed / 100, 0.3], "a" if seed == 0 else "")))
+        parts.append((seed, "test", one("random.1", [0.9 + seed / 100, 0.5])))
+    # What chooses is no part of what is reported.
+    parts.append((0, "rank", one("weight.mean", [0.1, 0.1])))
     return summary.evaluations(parts)
 
 
@@ -48,7 +59,7 @@ def row(curves, criterion, level):
 
 
 def test_draws_are_averaged_within_a_seed_first():
-    curves = summary.curves(study(), {}, 0.95, 100, 0)
+    curves = summary.curves(study(), [], 0.95, 100, 0)
     random = row(curves, "random", 0.5)
     assert random["accuracy"] == pytest.approx(0.4)
     assert random["seeds"] == 3
@@ -56,7 +67,7 @@ def test_draws_are_averaged_within_a_seed_first():
 
 
 def test_intervals_over_seeds_are_of_paired_differences():
-    weight = row(summary.curves(study(), {}, 0.95, 100, 0), "weight.mean", 0.5)
+    weight = row(summary.curves(study(), [], 0.95, 100, 0), "weight.mean", 0.5)
     change = np.array([0.7 + s / 50 - 0.9 - s / 100 for s in range(3)])
     low, high = stats.t.interval(0.95, 2, loc=change.mean(), scale=stats.sem(change))
     assert weight["accuracy_change"] == pytest.approx(change.mean())
@@ -70,7 +81,7 @@ def test_one_network_gets_a_bootstrap_over_images_and_no_interval_for_the_loss()
         name: generator.random((2, 500)) < share
         for name, share in (("weight.mean", 0.8), ("random.0", 0.3), ("random.1", 0.5))
     }
-    curves = summary.curves(study([0]), bits, 0.95, 500, 0)
+    curves = summary.curves(study([0]), list(bits.values()), 0.95, 500, 0)
     weight = row(curves, "weight.mean", 0.5)
     assert (
         weight["versus_random_low"]

@@ -16,18 +16,21 @@ from secateur import checkpoints, folding, images, levels, tables
 pytestmark = pytest.mark.study
 
 RELEVANCE = "workflow/secateur/relevance.py"
-PLOTS = {"plot_strategies": 2, "plot_statistics": 3, "plot_deltas": 2, "plot_layers": 2}
-TABLES = {"collect_evaluations": 1, "tabulate_accuracy": 1}
+PLOTS = {
+    "plot_strategies": 2, "plot_statistics": 3, "plot_deltas": 2, "plot_controls": 3, "plot_floors": 2, "plot_layers": 2
+}  # fmt: skip
+TABLES = {"collect_evaluations": 1, "tabulate_accuracy": 1, "tabulate_thesis": 1, "judge_thesis": 1}
 SETTINGS = {"write_settings": 1, "describe_study": 1}
 # The study page says how many images were read.
 STABILITY = {"plot_stability": 1, "describe_study": 1}
 REPORT = {"report": 1}
-# Two seeds x (two readings and the weights x two statistics, two combined, four mixed, two random).
-EVALUATIONS = {"evaluate_pruning": 28}
+# Two seeds x (two readings and the weights, with their controls; two that mix; random), and those that are chosen from.
+EVALUATIONS = {"evaluate_pruning": 18, "evaluate_choosing": 10}
 AFTER_RANKING = EVALUATIONS | TABLES | PLOTS | REPORT
-RELEVANCE_RANKINGS = {"rank_by_statistic": 8, "rank_combined": 4, "rank_mixed": 8}
+RELEVANCE_RANKINGS = {"rank_by_statistic": 4, "rank_mixed": 4, "rank_controls": 4}
 AFTER_ONE_READING = (
-    {"summarise_relevance": 2, "rank_by_statistic": 4, "rank_combined": 2, "rank_mixed": 4, "evaluate_pruning": 10}
+    {"summarise_relevance": 2, "rank_by_statistic": 2, "rank_mixed": 2, "rank_controls": 2}
+    | {"evaluate_pruning": 6, "evaluate_choosing": 4}
     | STABILITY | TABLES | PLOTS | SETTINGS | REPORT
 )  # fmt: skip
 THESIS = yaml.safe_load(TINY)["readings"]["thesis"]
@@ -79,15 +82,15 @@ EDITS = {
     ),
     "a delta more": (
         config_edit(criteria__deltas=["0.0", "0.5", "1.0"]),
-        {"rank_mixed": 4, "evaluate_pruning": 4} | TABLES | PLOTS | SETTINGS | REPORT,
+        {"rank_mixed": 4, "evaluate_pruning": 4, "evaluate_choosing": 4} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
     "a draw more": (
         config_edit(criteria__random=3),
-        {"rank_at_random": 2, "evaluate_pruning": 2} | TABLES | PLOTS | SETTINGS | REPORT,
+        {"rank_at_random": 2, "rank_controls": 6, "evaluate_pruning": 8} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
-    "another level": (config_edit(levels=[0, 0.25, 1]), AFTER_RANKING | SETTINGS),
+    "another level": (config_edit(levels=[0, 0.25, 0.75]), AFTER_RANKING | SETTINGS),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
-    "another name": (config_edit(study="other"), SETTINGS | REPORT),
+    "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),
     "a mirror": (config_edit(data__mirror="https://mirror.example"), SETTINGS | REPORT),
     "another confidence": (config_edit(figures={"confidence": 0.9}), TABLES | PLOTS | SETTINGS | REPORT),
     "another reduction of one reading": (
@@ -106,7 +109,7 @@ EDITS = {
     "more epochs": (
         config_edit(training__epochs=3),
         {"train_model": 2, "list_units": 2, "extract_relevance": 4, "summarise_relevance": 4, "summarise_weights": 2}
-        | {"rank_by_statistic": 12, "rank_combined": 4, "rank_mixed": 8, "rank_at_random": 4}
+        | {"rank_by_statistic": 6, "rank_mixed": 4, "rank_at_random": 2, "rank_controls": 6}
         | AFTER_RANKING | SETTINGS | STABILITY,
     ),
     "a plot's code": (text_edit("workflow/plot_layers.py", "What each", "What one"), {"plot_layers": 2} | REPORT),
@@ -114,7 +117,8 @@ EDITS = {
     "a comment in the relevance module": (text_edit(RELEVANCE, "import torch\n", "# Why.\nimport torch\n"), {}),
     "the relevance module": (
         text_edit(RELEVANCE, "torch.zeros_like(logits)", "torch.ones_like(logits)"),
-        {"extract_relevance": 4, "summarise_relevance": 4} | RELEVANCE_RANKINGS | {"evaluate_pruning": 20}
+        {"extract_relevance": 4, "summarise_relevance": 4} | RELEVANCE_RANKINGS
+        | {"evaluate_pruning": 12, "evaluate_choosing": 8}
         | TABLES | PLOTS | REPORT | STABILITY,
     ),
     "what surrounds every job": (text_edit("workflow/secateur/jobs.py", '"done"', '"finished"'), {}),
@@ -152,15 +156,26 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     assert rules - ran == {"fetch_images", "merge_relevance"}
 
 
+CELLS = {
+    "relevance": "relevance.mean_abs",
+    "thesis": "thesis.max",
+    "mixed.thesis": "combined.thesis",
+    "mixed.relevance": "mixed.relevance.0.5",
+    "random": "uniform.random.1",
+    "controls.weight.mean_abs": "shuffled.weight.mean_abs.0",
+}
+
+
 def test_the_numbers_of_the_tables_can_be_recomputed_by_plain_torch(tiny_study):
     results = tiny_study.folder / "results"
     network = results / "digits/vgg_small/1"
     model, _ = checkpoints.load(network / "training/trained.pt")
     with images.opened(results / "digits/images/test.h5") as shown:
         pixels, labels = shown.normalised(slice(None)), torch.as_tensor(shown.labels[:])
-    for criterion in ("relevance.mean_abs", "thesis.max", "combined.thesis", "mixed.relevance.0.5", "random.1"):
+    for family, criterion in CELLS.items():
         order = tables.read(network / f"ranking/{criterion}.csv")
-        row = tables.read(network / f"evaluation/{criterion}.csv").query("level == 0.5").iloc[0]
+        found = tables.read(network / f"evaluation/{family}.csv")
+        row = found.query("level == 0.5 and keep_at_least == 0 and criterion == @criterion").iloc[0]
         masked = folding.folded(model)
         with torch.no_grad():
             for layer, channel in order[["layer", "channel"]].to_numpy()[: levels.removed_at(0.5, len(order))]:
@@ -187,8 +202,9 @@ def test_statistics_can_be_recomputed_from_relevance_of_single_images(tiny_study
 
 READINGS = """
 readings:
-  whole: {}
-  sharded: {shards: 3}
+  whole: {images: 100}
+  sharded: {images: 60, shards: 3}
+  banded: {rule: [{to: 0.5, rule: zplus}, {to: 1, rule: epsilon=0.01}], seed: logit}
   early: {until: {stability: 0.8, at_least: 2}}
   few: {classes: ["3", 5], target: label}
   wrong: {classes: [thre]}
@@ -204,6 +220,7 @@ def more_readings(tiny_study):
     sizes = [f"{rule}:images_per_batch=16" for rule in ("extract_relevance", "extract_relevance_shard")]
     wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few")]
     wanted += [f"{NETWORK}/ranking/{name}.mean_abs.csv" for name in ("whole", "sharded")]
+    wanted += [f"{NETWORK}/relevance/banded.h5"]
     tiny_study.run("--cores", "2", *MORE, "--set-resources", *sizes, "--", *wanted)
     return tiny_study
 
@@ -230,6 +247,26 @@ def test_shards_merge_into_the_file_of_one_job(more_readings):
     assert sorted(path.name for path in (folder / "relevance").glob("sharded*")) == ["sharded.h5"]
 
 
+def test_readings_that_differ_only_in_their_statistics_share_one_extraction(tmp_path):
+    summed = "  relevance_sum: {reduce: sum, shards: 4}\n"
+    workflow = Workflow(tmp_path / "study", TINY.replace("  thesis:", f"{summed}  thesis:"))
+    planned = workflow.planned()
+    assert planned["extract_relevance"] == 4 and "extract_relevance_shard" not in planned
+    assert planned["summarise_relevance"] == 6 and planned["rank_by_statistic"] == 8
+
+
+def test_bands_of_depth_are_a_setting(more_readings):
+    from secateur import relevance
+
+    model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
+    with images.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
+        bands = {0.5: "zplus", 1: "epsilon=0.01"}
+        maps = relevance.propagate(model, shown.normalised(slice(None)), rule=bands, seed="logit")
+    found = relevance_of(more_readings, "banded")
+    for layer, R in maps.items():
+        np.testing.assert_allclose(found[f"{layer}/map_sum"], R.double().sum(0), rtol=1e-3, atol=1e-4)
+
+
 def test_relevance_that_is_there_need_not_be_read_again_in_shards(tiny_study):
     text = yaml.safe_dump({"readings": {"thesis": {"shards": 2}}})
     (tiny_study.folder / "shards.yaml").write_text(text)
@@ -249,8 +286,17 @@ def test_a_reading_that_ends_early_says_after_how_many_images(more_readings):
 
 def test_the_study_page_says_how_many_images_each_reading_read(tiny_study):
     text = (tiny_study.folder / "results/study.html").read_text()
-    assert "<td>relevance</td><td>rank images, used for nothing else</td><td>60</td>" in text
-    assert "<td>thesis</td><td>the test images, which are also reported on</td><td>120</td>" in text
+    assert "<td>relevance</td><td>alpha2beta1</td><td>rank images, used for nothing else</td><td>60</td>" in text
+    assert "<td>thesis</td><td>alpha2beta1</td><td>the test images, which are also reported on</td><td>120</td>" in text
+
+
+def test_the_study_page_says_for_how_many_images_relevance_is_not_conserved(tiny_study):
+    text = (tiny_study.folder / "results/study.html").read_text()
+    folders = [tiny_study.folder / f"results/digits/vgg_small/{seed}/statistics" for seed in (0, 1)]
+    kept = [tables.read(folder / "relevance.conservation.csv") for folder in folders]
+    assert [len(table) for table in kept] == [6, 6]
+    shares = (kept[0]["not_conserved"] + kept[1]["not_conserved"]) / 2
+    assert f"<td>all are read</td><td>{100 * shares[0]:.1f} %</td><td>{100 * shares.max():.1f} %</td>" in text
 
 
 def test_a_reading_of_classes_reads_their_images_only(more_readings):
@@ -276,7 +322,7 @@ def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_stud
     units = tables.read(folder / "units/units.csv")
     assert len(units) == 36
     found = {path.stem: tables.read(path)["unit"].tolist() for path in (folder / "ranking").glob("*.csv")}
-    assert len(found) == 14
+    assert len(found) == 25
     assert all(sorted(order) == units["unit"].tolist() for order in found.values())
     assert found["mixed.relevance.0.0"] == found["weight.mean_abs"]
 
@@ -292,10 +338,35 @@ def test_splits_are_disjoint_and_of_the_sizes_asked_for(tiny_study):
 
 
 def test_the_same_study_gives_the_same_tables(tiny_study):
-    path = tiny_study.folder / "results/digits/vgg_small/0/evaluation/relevance.max.csv"
-    before = path.read_bytes()
-    tiny_study.run("--cores", "2", "--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
-    assert path.read_bytes() == before
+    path = tiny_study.folder / "results/digits/vgg_small/0/evaluation/relevance.csv"
+    before, plans = path.read_bytes(), path.parent / "plans"
+    kept = {name: name.read_bytes() for name in plans.rglob("*.npz")}
+    for gone in (False, True):
+        if gone:
+            shutil.rmtree(plans)
+        tiny_study.run("--cores", "2", "--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
+        assert path.read_bytes() == before
+    assert {name: name.read_bytes() for name in plans.rglob("*.npz")}.items() <= kept.items()
+
+
+def test_a_floor_keeps_a_part_of_every_layer_at_every_level(tiny_study):
+    table = tables.read(tiny_study.folder / "results/tables/evaluations.csv")
+    shares = [column for column in table if column.startswith("removed.")]
+    floored = table[table["keep_at_least"] == 0.1]
+    assert floored[shares].max().max() < 1 and floored["empty"].isna().all()
+    assert table[table["keep_at_least"] == 0]["empty"].notna().any()
+    realised = floored.groupby(["split", "seed", "criterion"])["realised"].apply(list)
+    assert all(values == [0, 18 / 36, 27 / 36] or values == [0, 0.5, 0.75] for values in realised)
+
+
+def test_controls_keep_what_they_say(tiny_study):
+    table = tables.read(tiny_study.folder / "results/tables/evaluations.csv")
+    rows = table[(table["keep_at_least"] == 0) & (table["split"] == "test") & (table["seed"] == 0)]
+    shares = rows.set_index(["criterion", "level"])[[column for column in table if column.startswith("removed.")]]
+    own, shuffled = shares.loc["relevance.mean_abs"], shares.loc["shuffled.relevance.mean_abs.1"]
+    np.testing.assert_array_equal(own, shuffled)
+    uniform = shares.loc["uniform.relevance.mean_abs"]
+    assert (uniform.loc[0.5] == 0.5).all() and uniform.loc[0.75].between(0.6, 0.9).all()
 
 
 def test_the_workflow_can_be_used_as_a_module_from_another_folder(tiny_study, tmp_path):
@@ -321,10 +392,10 @@ def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
     workflow = Workflow(tmp_path / "study", TINY + "device: cuda\n")
     for path in (workflow.folder / "rules").glob("*.smk"):
         # A plan prints a rule's message or its resources, not both.
-        path.write_text(re.sub(r"    message:\n.*\n", "", path.read_text()))
+        path.write_text(re.sub(r"^ +message:\n.*\n", "", path.read_text(), flags=re.M))
     text = workflow.run("--workflow-profile", "slurm", "-n", "--", "all")
     jobs = dict(re.findall(r"^(?:local)?rule (\w+):\n.*?^    resources: ([^\n]+)", text, flags=re.M | re.S))
-    assert len(jobs) == 21  # with "all"
+    assert len(jobs) == 26  # with "all"
     assert {"mem_mb=8000", "runtime=720", "gpu=1"} <= set(jobs["train_model"].split(", "))
     assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
     assert {"mem_mb=2000", "runtime=30"} <= set(jobs["plot_layers"].split(", "))

@@ -2,31 +2,25 @@
 
 from pathlib import Path
 
-import h5py
-import numpy as np
-
-from secateur import jobs, provenance, summary, tables
+from secateur import bits, jobs, provenance, summary, tables
 
 
-def collect_evaluations(paths, bits, evaluations, curves, options):
-    parts = [(*_names(path), tables.read(path, "level", "accuracy", "loss")) for path in paths]
-    table = summary.evaluations(parts)
+def collect_evaluations(paths, right, choosing, evaluations, curves, options):
+    """`paths` and `right` are tables and bits on the test images, `choosing` tables on the images that choose."""
+    found = [(_seed(path, -3), "test", tables.read(path, *summary.NEEDED)) for path in paths]
+    found += [(_seed(path, -4), options["choose_on"], tables.read(path, *summary.NEEDED)) for path in choosing]
+    table = summary.evaluations(found)
     tables.write(table, evaluations)
     # Bits are read only where they are needed: for one network.
-    right = {_names(path)[1]: read_bits(path) for path in bits} if len(options["seeds"]) == 1 else {}
-    tables.write(summary.curves(table, right, options["confidence"], options["resamples"], options["seed"]), curves)
+    one = len(options["seeds"]) == 1
+    kept = [bits.read(path, len(part)) for path, (_, _, part) in zip(right, found, strict=False)] if one else []
+    rows = summary.curves(table, kept, options["confidence"], options["resamples"], options["seed"])
+    tables.write(rows, curves)
 
 
-def _names(path):
-    """(training seed, criterion) of results/{dataset}/{model}/{seed}/evaluation/{criterion}.csv."""
-    path = Path(path)
-    return int(path.parts[-3]), path.name.removesuffix(path.suffix)
-
-
-def read_bits(path):
-    """Bools (levels, images)."""
-    with h5py.File(path, "r") as file:
-        return np.unpackbits(file["right"][:], axis=1, count=int(file.attrs["images"])).astype(bool)
+def _seed(path, place):
+    """The training seed of results/{dataset}/{model}/{seed}/evaluation/{family}.csv."""
+    return int(Path(path).parts[place])
 
 
 if "snakemake" in globals():
@@ -34,6 +28,7 @@ if "snakemake" in globals():
         collect_evaluations(
             snakemake.input.tables,
             snakemake.input.bits,
+            snakemake.input.choosing,
             snakemake.output.evaluations,
             snakemake.output.curves,
             job.options,

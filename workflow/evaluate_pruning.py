@@ -1,16 +1,18 @@
-"""Remove channels in the order of one ranking, level by level, and measure what is left."""
+"""Remove channels in the order of each ranking of a family, level by level, and measure what is left."""
 
-import h5py
-import numpy as np
 import pandas
 
-from secateur import checkpoints, curves, devices, files, images, jobs, progress, provenance, tables
+from secateur import bits, checkpoints, curves, devices, files, images, jobs, plans, progress, provenance, tables
+
+# So many images tell whether removing channels does what silencing them does.
+CHECKED = 8
 
 
-def evaluate_pruning(checkpoint, split, ranking, table, bits, levels, images_per_batch, device):
+def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options, images_per_batch):
+    """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back the largest deviations."""
     model, about = checkpoints.load(checkpoint)
-    device = devices.chosen(device)
-    ranking = tables.read(ranking, "unit", "layer", "channel")
+    device = devices.chosen(options["device"])
+    rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
 
@@ -18,21 +20,36 @@ def evaluate_pruning(checkpoint, split, ranking, table, bits, levels, images_per
             for _, pixels, labels in images.batches(shown, images_per_batch):
                 yield pixels.to(device), labels.to(device)
 
-        check = shown.normalised(slice(0, 32)).to(device)
-        with progress.over(len(levels), "levels", "evaluation") as bar:
-            points = []
-            for point in curves.points(model.to(device), ranking, levels, batches, shown.labels[:], check):
-                points.append(point)
-                bar.update(1)
-        tables.write(as_table(points, shown.classes), table)
-    write_bits(points, bits)
-    return {str(point.level): point.deviation for point in points}
+        context = {
+            "network": files.digest(checkpoint),
+            "images": shown.identity,
+            "images_per_batch": images_per_batch,
+            "device": device.type,
+            **{key: options[key] for key in ("precision", "threads", "code", "torch")},
+        }
+        store = plans.Store(folder, context, shown.labels, len(shown.classes))
+        check = shown.normalised(slice(0, CHECKED)).to(device)
+        network = curves.Network(model.to(device), batches, shown.labels, check, options["precision"], store)
+        rows = []
+        total = len(rankings) * len(options["keep_at_least"]) * len(options["levels"])
+        with progress.over(total, "levels", "evaluation") as bar:
+            for criterion, ranking in rankings.items():
+                for floor in options["keep_at_least"]:
+                    for point in network.points(ranking, options["levels"], floor):
+                        rows.append((criterion, floor, point))
+                        bar.update(1)
+        tables.write(as_table(rows, shown.classes), table)
+    bits.write([point.measured.right for _, _, point in rows], right)
+    deviations = [point.deviation for _, _, point in rows if point.deviation is not None]
+    return {"images": len(check), "levels": len(deviations), "largest": max(deviations, default=None)}
 
 
-def as_table(points, classes):
+def as_table(rows, classes):
     """One row for each level; `empty` names layers without channels, `removed.*` are shares of a layer's channels."""
     return pandas.DataFrame(
         {
+            "criterion": criterion,
+            "keep_at_least": floor,
             "level": point.level,
             "images": len(point.measured.right),
             "units": point.units,
@@ -45,29 +62,21 @@ def as_table(points, classes):
             **{f"accuracy.{name}": value for name, value in zip(classes, point.measured.by_class, strict=True)},
             **{f"removed.{layer}": share for layer, share in point.removed.items()},
         }
-        for point in points
+        for criterion, floor, point in rows
     )
-
-
-def write_bits(points, path):
-    """One bit for each level and test image: right or wrong, eight to a byte."""
-    right = np.stack([point.measured.right for point in points])
-    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["right"] = np.packbits(right, axis=1)
-        file["level"] = [point.level for point in points]
-        file.attrs["images"] = right.shape[1]
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
-        deviations = evaluate_pruning(
+        facts = {"code": snakemake.params.code, "torch": job.provenance["versions"]["torch"]}
+        deviation = evaluate_pruning(
             snakemake.input.network,
             snakemake.input.images,
-            snakemake.input.ranking,
+            dict(zip(job.options["criteria"], snakemake.input.rankings, strict=True)),
             snakemake.output.table,
             snakemake.output.bits,
-            levels=job.options["levels"],
-            images_per_batch=snakemake.resources.images_per_batch,
-            device=job.options["device"],
+            snakemake.params.plans,
+            {**job.options, **facts},
+            snakemake.resources.images_per_batch,
         )
-        provenance.write(snakemake.output.manifest, **job.provenance, removed_against_masked=deviations)
+        provenance.write(snakemake.output.manifest, **job.provenance, removed_against_masked=deviation)

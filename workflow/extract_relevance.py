@@ -22,7 +22,8 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": t
 def extract_relevance(checkpoint, split, path, reading, shard, images_per_batch, device, stamp, record):
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
-    settings = {key: reading[key] for key in ("rule", "at", "bias", "pool", "seed")}
+    settings = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+    settings["rule"] = relevance.from_setting(reading["rule"])
     propagator = relevance.Propagator(model.to(device), dtype=PRECISIONS[reading["precision"]], **settings)
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
@@ -32,18 +33,19 @@ def extract_relevance(checkpoint, split, path, reading, shard, images_per_batch,
         ends = stability.points(len(rows)) if reading["until"] else ()
 
         def batches(start):
-            coming = overlap.ahead(images.batches(shown, images_per_batch, rows, start, ends))
+            coming = overlap.ahead(_pinned(images.batches(shown, images_per_batch, rows, start, ends), device))
             with progress.over(len(rows), "images", f"relevance of {shown.split} images", start) as bar:
-                for _, pixels, labels in coming:
-                    true = labels.to(device) if reading["target"] == "label" else None
-                    layers, targets = propagator(pixels.to(device), true)
-                    yield {name: _array(R) for name, R in layers.items()}, targets.cpu().numpy()
+                for pixels, labels in coming:
+                    true = labels.to(device, non_blocking=True) if reading["target"] == "label" else None
+                    found = propagator(pixels.to(device, non_blocking=True), true)
+                    yield (_arrays if device.type == "cpu" else _summed)(*found)
                     bar.update(len(labels))
 
         columns = {"row": rows, "label": shown.labels[rows]}
         attributes = {"reading": reading, "split": shown.split, "classes": shown.classes, "provenance": record}
+        attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
         # A killed job's file is continued only for the very same network and images.
-        own = provenance.digest([stamp, files.digest(checkpoint), shown.identity, str(device)])
+        own = provenance.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(
             path,
             lambda start: overlap.ahead(batches(start)),
@@ -54,9 +56,31 @@ def extract_relevance(checkpoint, split, path, reading, shard, images_per_batch,
         )
 
 
-def _array(R):
+def _pinned(batches, device):
+    """Pixels and labels of each batch, for a GPU in memory from which it copies while it computes."""
+    for _, *batch in batches:
+        yield [tensor.pin_memory() for tensor in batch] if device.type == "cuda" else batch
+
+
+def _arrays(layers, targets, starts):
+    return {name: _array(R) for name, R in layers.items()}, _array(targets), _array(starts)
+
+
+def _array(values):
     """numpy has no bfloat16."""
-    return (R.float() if R.dtype == torch.bfloat16 else R).cpu().numpy()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _summed(layers, targets, starts):
+    """The same as sums, made where relevance lies: one small transfer for a batch instead of all maps."""
+    double = {"dtype": torch.float64}
+    parts = [targets.double(), starts.double()]
+    for R in layers.values():
+        parts += [part.sum(axes, **double) for axes in ((2, 3), 0) for part in (R, R.abs())]
+    whole = torch.cat([part.flatten() for part in parts]).cpu().split([part.numel() for part in parts])
+    targets, starts, *sums = (one.view(part.shape).numpy() for one, part in zip(whole, parts, strict=True))
+    each = {name: relevance_store.Sums(*sums[4 * i : 4 * i + 4]) for i, name in enumerate(layers)}
+    return each, targets.astype(int), starts
 
 
 if "snakemake" in globals():

@@ -1,15 +1,20 @@
-"""Draw a random order of the channels: the control that every criterion has to beat."""
+"""Draw random orders of the channels, free and at equal shares of every layer: what every criterion has to beat."""
 
 from secateur import jobs, provenance, ranking, seeds, tables
 
 
-def rank_at_random(units, table, seed):
+def rank_at_random(units, paths, seed):
+    """`paths` is {"random.{draw}" or "uniform.random.{draw}": where it is written}; equal draws are equal orders."""
     units = tables.read(units, "unit", "layer", "channel")
-    tables.write(ranking.table(ranking.at_random(units["unit"].nunique(), seed), units), table)
+    layers = ranking.layers_of(units)
+    for name, path in paths.items():
+        kind, _, draw = name.rpartition(".")
+        order = ranking.at_random(len(layers), seeds.derived(*seed, draw))
+        tables.write(ranking.table(ranking.uniform(order, layers) if kind == "uniform.random" else order, units), path)
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        seed = seeds.derived(job.options["seed"], "random", job.wildcards["seed"], job.wildcards["draw"])
-        rank_at_random(snakemake.input.units, snakemake.output.table, seed)
+        paths = dict(zip(job.options["criteria"], snakemake.output.tables, strict=True))
+        rank_at_random(snakemake.input.units, paths, (job.options["seed"], "random", job.wildcards["seed"]))
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,20 +1,18 @@
-"""Rank the channels of one network by one statistic."""
+"""Rank the channels of one network by each statistic of one source."""
 
 from secateur import jobs, provenance, ranking, tables
 
 
-def rank_by_statistic(statistics, units, table, statistic):
-    units = tables.read(units, "unit", "layer", "channel")
-    scores = ranking.scores(tables.read(statistics, "layer", "channel", statistic), units, statistic)
-    tables.write(ranking.table(ranking.by_score(scores), units), table)
+def rank_by_statistic(statistics, units, paths):
+    """`paths` is {statistic: where its ranking is written}."""
+    units, values = tables.read(units, "unit", "layer", "channel"), tables.read(statistics, "layer", "channel", *paths)
+    for statistic, path in paths.items():
+        scores = ranking.scores(values, units, statistic)
+        tables.write(ranking.table(ranking.by_score(scores), units), path)
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        rank_by_statistic(
-            snakemake.input.statistics,
-            snakemake.input.units,
-            snakemake.output.table,
-            job.wildcards["statistic"],
-        )
+        paths = dict(zip(job.options["statistics"], snakemake.output.tables, strict=True))
+        rank_by_statistic(snakemake.input.statistics, snakemake.input.units, paths)
         provenance.write(snakemake.output.manifest, **job.provenance)

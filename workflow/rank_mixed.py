@@ -1,21 +1,27 @@
-"""Mix the weight ranking and the relevance ranking in the proportion of one delta."""
+"""Mix the weight ranking and the relevance ranking: taken in turns, and in the proportion of each delta."""
 
 from secateur import jobs, provenance, ranking, tables
 
 
-def rank_mixed(relevance, weight, units, table, delta):
+def rank_mixed(relevance, weight, units, combined, mixed):
+    """`combined` is where the list in turns is written, or None; `mixed` is {delta: where}."""
     units = tables.read(units, "unit", "layer", "channel")
     relevance, weight = (ranking.order(tables.read(path, "unit")) for path in (relevance, weight))
-    tables.write(ranking.table(ranking.mixed(weight, relevance, delta), units), table)
+    if combined:
+        tables.write(ranking.table(ranking.combined(relevance, weight), units), combined)
+    for delta, path in mixed.items():
+        tables.write(ranking.table(ranking.mixed(weight, relevance, delta), units), path)
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
+        paths = list(snakemake.output.tables)
+        combined = paths.pop(0) if job.options["combined"] else None
         rank_mixed(
             snakemake.input.relevance,
             snakemake.input.weight,
             snakemake.input.units,
-            snakemake.output.table,
-            delta=job.wildcards["delta"],
+            combined,
+            dict(zip(job.options["deltas"], paths, strict=True)),
         )
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,20 +1,32 @@
-"""From relevance maps to six statistics for each channel, the same by class, and how stable they are."""
+"""From relevance maps to six statistics for each channel, by class too; how stable they are, and what was lost."""
+
+from pathlib import Path
 
 import pandas
 
 from secateur import jobs, provenance, relevance_store, statistics, tables
 
+# How far from all of the relevance still counts as all; bfloat16 rounds more.
+TOLERANCES = {"float64": 0.001, "float32": 0.001, "bfloat16": 0.05}
 
-def summarise_relevance(relevance, outputs, absolute, reduce):
+
+def summarise_relevance(relevance, outputs, absolute, reduce, reading, network):
+    relevance_store.refuse_other(relevance, reading, network)
     maps, images = relevance_store.read(relevance)
     tables.write(statistics.of_relevance(maps, absolute, reduce), outputs["table"])
     tables.write(statistics.by_class(*relevance_store.by_class(relevance), reduce), outputs["by_class"])
     curve = pandas.DataFrame(relevance_store.stability_of(relevance), columns=["images", "spearman"])
     tables.write(curve.astype({"images": int}), outputs["stability"])
-    return images
+    kept = statistics.of_conservation(relevance_store.kept(relevance), TOLERANCES[reading["precision"]])
+    tables.write(kept, outputs["conservation"])
+    lost = dict(zip(kept["layer"], kept["not_conserved"], strict=True))
+    return {"images": images, "relevance": Path(relevance).name, "not_conserved": lost}
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        count = summarise_relevance(snakemake.input.relevance, dict(snakemake.output.items()), **job.options)
-        provenance.write(snakemake.output.manifest, **job.provenance, images=count)
+        network = {key: job.wildcards[key] for key in ("dataset", "model", "seed")}
+        found = summarise_relevance(
+            snakemake.input.relevance, dict(snakemake.output.items()), network=network, **job.options
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance, **found)

@@ -6,16 +6,25 @@ from secateur import files, jobs, pages, tables
 
 
 def tabulate_accuracy(curves, page):
-    table = tables.read(curves, "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
-    cells = table.assign(cell=[_cell(row) for row in table.itertuples()])
-    wide = cells.pivot(index="criterion", columns="level", values="cell").loc[table["criterion"].unique()]
-    wide.columns = [f"{100 * level:g} %" for level in wide.columns]
+    needed = ("keep_at_least", "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
+    table = tables.read(curves, *needed)
     note = (
         "<p>Test accuracy in percent ± half the interval of its change against the dense network. "
         "† a layer is empty in at least one network.</p>"
     )
     title = "Accuracy by criterion and share of channels removed"
-    files.write_text(page, pages.page(title, note, pages.table(wide.reset_index())))
+    parts = [part for floor, rows in table.groupby("keep_at_least", sort=False) for part in _of_floor(floor, rows)]
+    files.write_text(page, pages.page(title, note, *parts))
+
+
+def _of_floor(floor, rows):
+    """The heading and the table of one floor."""
+    kept = f"{100 * floor:g} % of" if floor < 1 else f"{floor:g} of"
+    heading = f"<h2>{f'At least {kept} the channels of every layer kept' if floor else 'Without a floor'}</h2>"
+    cells = rows.assign(cell=[_cell(row) for row in rows.itertuples()])
+    wide = cells.pivot(index="criterion", columns="level", values="cell").loc[rows["criterion"].unique()]
+    wide.columns = [f"{100 * level:g} %" for level in wide.columns]
+    return heading, pages.table(wide.reset_index())
 
 
 def _cell(row):

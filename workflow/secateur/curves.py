@@ -1,13 +1,15 @@
-"""One ranking's curve: the network at every level, each evaluated as the smaller network it is."""
+"""A network at the levels of a ranking, each evaluated as the smaller network it is."""
 
+import copy
 import dataclasses
 
 import torch
 
 from secateur import cost, evaluation, folding, graph, levels, pruning
 
-# Removal and masking compute the same sums in another order; more than this share of the logits' range is an error.
-TOLERANCE = 1e-4
+# Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
+# float32 differs by more, float64 tells rounding from a fault.
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,46 +30,90 @@ class Point:
     deviation: float | None
 
 
-def points(model, ranking, wanted, batches, labels, check):
-    """A Point for each wanted level of a ranking table.
+class Network:
+    """A network made ready to be evaluated with many sets of channels removed.
 
-    `batches()` yields (images, labels) anew, `labels` are all of them, (N,), and `check` is a small batch of images
-    on which removal is compared with masking at every level.
+    BatchNorm is folded, copies of a 1x1 map are merged, and the graph is followed once. `batches()` yields (images,
+    labels) anew; `labels` are all of them, (N,); on `check`, a small batch of images (n, C, H, W), removal is compared
+    with masking, in the network's own precision, whatever `precision` evaluates. `store` keeps results, if given.
     """
-    folded, links = folding.folded(model), graph.links(model)
-    # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
-    bare = [dataclasses.replace(link, norms=()) for link in links]
-    positions = cost.positions(model, check)
-    total, widths = ranking["unit"].nunique(), ranking.groupby("layer").size()
-    for level in wanted:
-        channels = pruning.plan(ranking, level)
-        count = levels.removed_at(level, total)
-        measured, empty, deviation = _measured(folded, bare, channels, batches, labels, check)
-        yield Point(
-            level=level,
-            units=count,
-            realised=count / total,
-            removed={link.layer: len(channels.get(link.layer, [])) / widths[link.layer] for link in links},
-            empty=empty,
-            cost=cost.of_positions(pruning.narrowed(model, channels, links), positions),
-            measured=measured,
-            deviation=deviation,
-        )
+
+    def __init__(self, model, batches, labels, check, precision="float32", store=None):
+        self.links, self.positions = graph.links(model), cost.positions(model, check)
+        self.model, self.check = model, check
+        self.folded = folding.copies_merged(folding.folded(model), check)
+        # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
+        self.bare = graph.links(self.folded)
+        self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
+        # Counting needs shapes alone: no weight is copied.
+        self.shapes = copy.deepcopy(model).to("meta")
+        self.widths = {link.layer: model.get_submodule(link.layer).out_channels for link in self.links}
+
+    def points(self, ranking, wanted, keep_at_least=0):
+        """A Point for each wanted level of a ranking table.
+
+        Raises ValueError if the ranking is not of this network's channels, or if the floor makes a level impossible.
+        """
+        self._refuse_foreign(ranking)
+        total = ranking["unit"].nunique()
+        for level in wanted:
+            channels = pruning.plan(ranking, level, keep_at_least)
+            count = levels.removed_at(level, total)
+            measured, empty, deviation = self.evaluated(channels)
+            yield Point(
+                level=level,
+                units=count,
+                realised=count / total,
+                removed={layer: len(channels.get(layer, [])) / width for layer, width in self.widths.items()},
+                empty=empty,
+                cost=cost.of_positions(pruning.narrowed(self.shapes, channels, self.links), self.positions),
+                measured=measured,
+                deviation=deviation,
+            )
+
+    def evaluated(self, channels):
+        """(Measured, empty layers, deviation) with `channels`, {layer: [index, ...]}, removed."""
+        empty = pruning.collapsed(self.folded, channels)
+        known = self.store.get(channels) if self.store else None
+        measured, deviation = known or self._measured(channels, empty)
+        if self.store and not known:
+            self.store.put(channels, measured, deviation)
+        return measured, empty, deviation
+
+    def _measured(self, channels, empty):
+        """(Measured, deviation) of channels that have to be evaluated; an empty layer needs no images at all."""
+        if empty:
+            with torch.no_grad(), pruning.masked(self.folded, channels, self.bare) as silenced:
+                return evaluation.constant(silenced(self.check[:1])[0].cpu(), self.labels), None
+        smaller, deviation = _removed_and_compared(self.folded, channels, self.bare, self.check)
+        if deviation > TOLERANCE[self.check.dtype]:
+            _, exact = _removed_and_compared(
+                copy.deepcopy(self.folded).double(), channels, self.bare, self.check.double()
+            )
+            if exact > TOLERANCE[torch.float64]:
+                raise RuntimeError(
+                    f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
+                    "range; this is a fault of secateur's: please report it with the model and the ranking"
+                )
+        return evaluation.over(evaluation.prepared(smaller, self.precision), self.batches()), deviation
+
+    def _refuse_foreign(self, ranking):
+        """A ranking of another architecture would be evaluated half, or not at all."""
+        own = {(layer, index) for layer, width in self.widths.items() for index in range(width)}
+        given = list(zip(ranking["layer"], ranking["channel"], strict=True))
+        odd = sorted(own ^ set(given))
+        if odd or len(given) != len(own):
+            where = f"channel {odd[0][1]} of layer {odd[0][0]}" if odd else "a channel that it names twice"
+            raise ValueError(
+                f"the ranking has {len(given)} channels and the network {len(own)} that can be removed; the first that "
+                f"differs is {where}: rank this very network"
+            )
 
 
-def _measured(folded, links, channels, batches, labels, check):
-    """(Measured, empty layers, deviation) of one plan."""
-    empty = pruning.collapsed(folded, channels)
-    with torch.no_grad(), pruning.masked(folded, channels, links) as silenced:
+@torch.no_grad()
+def _removed_and_compared(model, channels, links, check):
+    """(the smaller network, how far its logits on `check` are from the masked one's as a share of their range)."""
+    with pruning.masked(model, channels, links) as silenced:
         logits = silenced(check)
-    if empty:
-        return evaluation.constant(logits[0].cpu(), labels), empty, None
-    smaller = pruning.narrowed(folded, channels, links)
-    with torch.no_grad():
-        deviation = float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))
-    if not deviation <= TOLERANCE:
-        raise RuntimeError(
-            f"the network with channels removed differs from the masked one by {deviation:.3g} of the logits' range; "
-            "this is a fault of secateur's: please report it with the model and the ranking"
-        )
-    return evaluation.over(smaller, batches()), empty, deviation
+    smaller = pruning.narrowed(model, channels, links)
+    return smaller, float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from secateur import modes
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -26,14 +28,23 @@ def measure(model, pixels, labels, images_per_batch=256):
     return over(model, batches)
 
 
+def prepared(model, precision="float32"):
+    """The model itself, in the arithmetic of `precision` and laid out as its kernels are fastest: channels last."""
+    return model.to(dtype=PRECISIONS[precision], memory_format=torch.channels_last)
+
+
 @torch.no_grad()
 def over(model, batches):
     """Evaluate a model over batches of (images, labels); a class without images has accuracy NaN.
 
-    The model runs in eval mode; every module's mode is put back.
+    Images are brought to the model's own precision and layout; the loss is taken in float64. The model runs in eval
+    mode; every module's mode is put back.
     """
+    like = next(model.parameters(), None)
     losses, right, seen, classes = [], [], [], 0
     for pixels, labels in batches:
+        if like is not None:
+            pixels = pixels.to(like.dtype, memory_format=torch.channels_last)
         with modes.evaluating(model):
             logits = model(pixels).double()
         classes = logits.shape[1]
@@ -42,7 +53,15 @@ def over(model, batches):
         seen.append(labels.cpu().numpy())
     if not seen:
         raise ValueError("there are no images to evaluate on")
-    return _measured(np.concatenate(losses), np.concatenate(right), np.concatenate(seen), classes)
+    return of_bits(np.concatenate(right), np.concatenate(losses).mean(), np.concatenate(seen), classes)
+
+
+def of_bits(right, loss, labels, classes):
+    """The Measured of `right`, a bool for each image, and of the mean loss: the rest follows from the labels (N,)."""
+    counts = np.bincount(labels, minlength=classes)
+    with np.errstate(invalid="ignore"):
+        by_class = np.bincount(labels[right], minlength=classes) / counts
+    return Measured(float(loss), float(right.mean()), by_class, right)
 
 
 def constant(logits, labels):
@@ -50,11 +69,4 @@ def constant(logits, labels):
     logits, labels = logits.double(), torch.as_tensor(labels)
     losses = F.cross_entropy(logits.expand(len(labels), -1), labels, reduction="none")
     right = (labels == int(logits.argmax())).numpy()
-    return _measured(losses.numpy(), right, labels.numpy(), len(logits))
-
-
-def _measured(losses, right, labels, classes):
-    counts = np.bincount(labels, minlength=classes)
-    with np.errstate(invalid="ignore"):
-        by_class = np.bincount(labels[right], minlength=classes) / counts
-    return Measured(float(losses.mean()), float(right.mean()), by_class, right)
+    return of_bits(right, losses.mean(), labels.numpy(), len(logits))

@@ -8,6 +8,8 @@ import seaborn
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter, NullLocator, PercentFormatter
 
+from secateur import names
+
 # Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures equal files.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", "font.family": "sans-serif"})
 RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
@@ -21,11 +23,13 @@ def curves(curves, evaluations, lines, title):
     """Accuracy and loss against the level and against realised multiply-adds: four panels.
 
     `lines` is {criterion: (label, colour)}. Bands are the intervals of the table, thin lines single seeds, and the
-    random control is always drawn. Of many lines only the first and the last have a band.
+    random control is always drawn. Of many lines only the first and the last have a band. Floors of `curves` beyond
+    its first are drawn in dashes, without bands.
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
     dense = curves["macs"].max()
+    first, *others = (part for _, part in curves.groupby("keep_at_least", sort=False))
     styles = {"random": RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
     few = len(lines) <= MOST_BANDS
     banded = {"random", *(lines if few else (list(lines)[0], list(lines)[-1]))}
@@ -33,16 +37,28 @@ def curves(curves, evaluations, lines, title):
         for column, against in enumerate(("level", "macs")):
             scale = 1 / dense if against == "macs" else 1
             for criterion, style in styles.items():
-                mean = _sorted(curves[curves["criterion"] == criterion], against, scale)
+                mean = _sorted(first[first["criterion"] == criterion], against, scale)
                 _line(axes[row, column], mean, measure, style, band=criterion in banded)
+                for other in others:
+                    mean = _sorted(other[other["criterion"] == criterion], against, scale)
+                    floor = f"{style['label']}, {_floor(mean)} kept"
+                    dashed = style | {"linestyle": (0, (1, 1)), "label": floor}
+                    _line(axes[row, column], mean, measure, dashed, band=False)
                 if few and criterion != "random" and evaluations["seed"].nunique() > 1:
-                    for _, one in evaluations[evaluations["criterion"] == criterion].groupby("seed"):
+                    own = evaluations[evaluations["criterion"].map(names.without_draw) == criterion]
+                    for _, one in own.groupby(["seed", "criterion"]):
                         _thin_line(axes[row, column], _sorted(one, against, scale), measure, style["color"])
     _dress(axes, _chance(evaluations))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.suptitle(title)
     return figure
+
+
+def _floor(table):
+    """A floor in words."""
+    floor = table["keep_at_least"].iloc[0]
+    return f"{100 * floor:g} %" if floor < 1 else f"{floor:g}"
 
 
 def _sorted(table, against, scale):
@@ -120,8 +136,8 @@ def layers(evaluations, criteria, title):
 def removed_shares(evaluations):
     """A long table criterion, seed, level, layer, share from the columns `removed.*`; draws are one criterion."""
     columns = [column for column in evaluations if column.startswith("removed.")]
-    names = evaluations["criterion"].where(~evaluations["criterion"].str.startswith("random."), "random")
-    long = evaluations.assign(criterion=names).melt(["criterion", "seed", "level"], columns, "layer", "share")
+    own = evaluations["criterion"].map(names.without_draw)
+    long = evaluations.assign(criterion=own).melt(["criterion", "seed", "level"], columns, "layer", "share")
     return long.assign(layer=long["layer"].str.removeprefix("removed."))
 
 

@@ -31,6 +31,13 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
+def found(name):
+    """The path of a file that a setting names: as it is, or else inside the folder that SECATEUR_DATA names."""
+    shared = os.environ.get("SECATEUR_DATA")
+    inside = Path(shared) / name if shared else None
+    return str(inside) if inside and not Path(name).is_file() and inside.is_file() else name
+
+
 def write_text(path, text):
     """Write a small text file at once."""
     with replacing(path) as temporary:

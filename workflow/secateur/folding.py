@@ -1,4 +1,4 @@
-"""BatchNorm folded into the layer before it: the same function with fewer layers.
+"""The same function with fewer layers: BatchNorm folded into the layer before it, copies of a map merged.
 
 With s = weight / sqrt(running_var + eps), BatchNorm(W x + b) = (s W) x + (b - running_mean) s + bias.
 """
@@ -8,7 +8,7 @@ import copy
 import torch
 from torch import nn
 
-from secateur import graph
+from secateur import graph, modes
 
 
 def folded(model, strict=True):
@@ -66,3 +66,54 @@ def _fold(layer, norm, name):
     trains = layer.weight.requires_grad
     layer.weight = nn.Parameter(weight.to(layer.weight.dtype), requires_grad=trains)
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype), requires_grad=trains)
+
+
+def copies_merged(model, example):
+    """The model itself, without the average pools that only copy a 1x1 map into a linear layer.
+
+    At 32x32 pixels VGG16's 7x7 pool makes 49 equal copies of every channel; adding up the columns that read them
+    gives the same function with 1/49 of the weights. `example` is a batch (N, C, H, W).
+    """
+    modules = dict(model.named_modules())
+    pools = [name for name, module in modules.items() if isinstance(module, nn.AdaptiveAvgPool2d)]
+    for name in pools:
+        reader = _linear_behind(name, model, modules)
+        if reader and _input_shape(model, modules[name], example)[2:] == (1, 1):
+            _merge(modules[reader], _input_shape(model, modules[name], example)[1])
+            model.set_submodule(name, nn.Identity())
+    return model
+
+
+def _linear_behind(name, model, modules):
+    """The name of the linear layer that alone reads a module's output through nothing but a flatten, or None."""
+    nodes = [node for node in graph.traced(model).graph.nodes if node.op == "call_module" and node.target == name]
+    node, flat = (nodes[0] if len(nodes) == 1 else None), False
+    while node is not None and len(node.users) == 1:
+        node = next(iter(node.users))
+        module = modules.get(node.target) if node.op == "call_module" else None
+        if isinstance(module, nn.Linear):
+            uses = [other for other in node.graph.nodes if other.op == "call_module" and other.target == node.target]
+            return node.target if flat and len(uses) == 1 else None
+        flat = flat or graph.is_flatten(node, module)
+        if not (graph.is_flatten(node, module) or isinstance(module, (nn.Dropout, nn.Identity))):
+            return None
+    return None
+
+
+def _input_shape(model, module, example):
+    shapes = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
+    try:
+        with torch.no_grad(), modes.evaluating(model):
+            model(example[:1])
+    finally:
+        handle.remove()
+    return shapes[0]
+
+
+@torch.no_grad()
+def _merge(linear, channels):
+    """Add up, in float64, the columns that read the copies of one channel."""
+    weight = linear.weight.double().reshape(linear.out_features, channels, -1).sum(2)
+    linear.weight = nn.Parameter(weight.to(linear.weight.dtype), requires_grad=linear.weight.requires_grad)
+    linear.in_features = channels

@@ -1,6 +1,8 @@
 """A model as the graph that torch.fx traces: which layer feeds which."""
 
 import dataclasses
+import traceback
+from pathlib import Path
 
 import torch
 from torch import fx, nn
@@ -18,6 +20,7 @@ CHANNELWISE = (
 )
 CHANNELWISE_FUNCTIONS = (torch.relu, nn.functional.relu)
 FLATTEN_FUNCTIONS = (torch.flatten,)
+TORCH = Path(torch.__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,20 @@ def traced(model):
     try:
         return fx.symbolic_trace(model)
     except Exception as error:
-        raise ValueError(f"torch.fx cannot trace {type(model).__name__}: {error}") from error
+        # torch's own hint spells out half a page.
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"torch.fx cannot trace {type(model).__name__}: {_where(error)}{reason}. A forward must not branch or loop "
+            "on values of tensors, nor turn them into numbers: move that out of forward, or wrap the function that "
+            "does it with torch.fx.wrap"
+        ) from error
+
+
+def _where(error):
+    """The line of the user's own code at which a trace ended."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__]
+    return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
 
 
 def links(model):

@@ -12,3 +12,14 @@ def fraction(number):
 def removed_at(level, units):
     """How many of `units` a level removes: floor(level * units + 1/2)."""
     return math.floor(fraction(level) * units + Fraction(1, 2))
+
+
+def floor(keep_at_least, width):
+    """How many of a layer's `width` channels stay: a share (below 1) rounded up, or a count."""
+    least = fraction(keep_at_least)
+    return min(math.ceil(least * width) if least < 1 else int(least), width)
+
+
+def highest(widths, keep_at_least):
+    """How many channels of layers of these widths can be removed when each keeps its floor."""
+    return sum(width - floor(keep_at_least, width) for width in widths)

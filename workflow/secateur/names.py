@@ -10,3 +10,9 @@ def nearest(word, known):
     """The words "; did you mean X?", or nothing if no known name is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def without_draw(criterion):
+    """The name of a control without the number of its draw: random.2 is random."""
+    drawn = criterion.startswith(("random.", "uniform.random.", "shuffled."))
+    return criterion.rpartition(".")[0] if drawn else criterion

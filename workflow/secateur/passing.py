@@ -11,6 +11,7 @@ import operator
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.utils import _pair
 
 from secateur import graph
 
@@ -88,7 +89,7 @@ class Graph:
         self.nodes = list(graph.traced(model).graph.nodes)
         self.modules = dict(model.named_modules())
         self.model, self.pool = model, pool
-        self.signs, self.winners = {}, {}
+        self.signs, self.winners, self.copied = {}, {}, {}
         for node in self.nodes:
             if node.op in ("call_module", "call_function", "call_method"):
                 self._refuse_unknown(node)
@@ -99,14 +100,29 @@ class Graph:
     def reads_images(self, node):
         return all(source.op == "placeholder" for source in node.all_input_nodes)
 
+    def crossed(self):
+        """The nodes that every path from the images to the classes crosses, in order."""
+        before = {}
+        for node in self.nodes:
+            sources = [source for source in node.all_input_nodes if source in before and not _only_numbers(source)]
+            if sources or node.op == "placeholder":
+                first, *others = [before[source] for source in sources] or [[]]
+                shared = set(first).intersection(*others)
+                before[node] = [*(one for one in first if one in shared), node]
+        return before[self.nodes[-1]]
+
     def value(self, node, values):
         """What a node computes from the values of the nodes before it."""
         if node.op == "output":
             return values[node.args[0]]
         if node.op == "get_attr":
             return operator.attrgetter(node.target)(self.model)
+        if isinstance(self.module(node), nn.AdaptiveAvgPool2d):
+            self.copied.pop(self._linear_behind(node), None)
         if self._is_copied_map(node, values):
             # A 1x1 map that a pool copies is read once: the linear layer behind adds up the columns of its copies.
+            height, width = _pair(self.module(node).output_size)
+            self.copied[self._linear_behind(node)] = (height or 1) * (width or 1)
             return values[node.all_input_nodes[0]]
         if type(self.module(node)) is nn.MaxPool2d and not self.module(node).return_indices:
             value, self.winners[node] = _max_pool(self.module(node), values[node.all_input_nodes[0]])
@@ -140,15 +156,22 @@ class Graph:
         """An adaptive average pool that only copies a 1x1 map, with nothing behind it but a flatten into Linear."""
         if not isinstance(self.module(node), nn.AdaptiveAvgPool2d) or self.pool == "plain":
             return False
-        x = values[node.all_input_nodes[0]]
-        while x.shape[-2:] == (1, 1) and len(node.users) == 1:
+        return values[node.all_input_nodes[0]].shape[-2:] == (1, 1) and self._linear_behind(node) is not None
+
+    def _linear_behind(self, node):
+        """The linear layer that alone reads a node, with nothing but a flatten between; None if there is none."""
+        while len(node.users) == 1:
             (node,) = node.users
             module = self.module(node)
             if isinstance(module, nn.Linear):
-                return True
+                return node
             if not (isinstance(module, (nn.Dropout, nn.Identity)) or graph.is_flatten(node, module)):
-                return False
-        return False
+                return None
+        return None
+
+    def copies(self, node):
+        """How many equal inputs of a linear layer stand for one value that it is given."""
+        return self.copied.get(node, 1)
 
     def _kind(self, node):
         """How relevance passes a node: one of the functions below."""

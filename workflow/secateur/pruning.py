@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from collections import Counter
 
 import numpy as np
 import torch
@@ -10,12 +11,42 @@ from torch import nn
 from secateur import graph, levels
 
 
-def plan(ranking, level):
-    """The channels that a level removes, {layer: [index, ...]}, from a ranking table."""
-    order = list(dict.fromkeys(ranking["unit"]))
-    gone = set(order[: levels.removed_at(level, len(order))])
-    rows = ranking[ranking["unit"].isin(gone)]
+def plan(ranking, level, keep_at_least=0):
+    """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
+
+    With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
+    ranking goes in its place, so that the level is met all the same. The floor is a share of each layer's channels
+    (below 1, rounded up) or a count. Raises ValueError where the floors leave too little to remove.
+    """
+    order, last = _by_removal(ranking, keep_at_least)
+    count = levels.removed_at(level, len(order))
+    if count > last:
+        raise ValueError(
+            f"level {level} is {count} of {len(order)} units, but with keep_at_least {keep_at_least} only {last} can "
+            "be removed; lower the level or the floor"
+        )
+    rows = ranking[ranking["unit"].isin(set(order[:count]))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
+
+
+def _by_removal(ranking, keep_at_least):
+    """(units in the order in which they go, how many of them can go); those that a floor keeps come last."""
+    order = list(dict.fromkeys(ranking["unit"]))
+    if not keep_at_least:
+        return order, len(order)
+    left = Counter(ranking["layer"])
+    least = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
+    by_unit = {}
+    for unit, layer in zip(ranking["unit"], ranking["layer"], strict=True):
+        by_unit.setdefault(unit, Counter())[layer] += 1
+    gone, kept = [], []
+    for unit in order:
+        if any(left[layer] - count < least[layer] for layer, count in by_unit[unit].items()):
+            kept.append(unit)
+            continue
+        left.subtract(by_unit[unit])
+        gone.append(unit)
+    return gone + kept, len(gone)
 
 
 @contextlib.contextmanager

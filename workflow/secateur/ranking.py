@@ -1,6 +1,7 @@
 """Rankings: the order in which units are removed. The first is removed first, and every ranking is a permutation."""
 
 import itertools
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -67,6 +68,45 @@ def _without_repeats(units):
 def _same_units(first, second):
     if sorted(first) != sorted(second):
         raise ValueError(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
+
+
+# ---- controls ------------------------------------------------------------------------------------------------
+# Where a ranking's merit lies: in how many channels it takes of each layer, or in which.
+
+
+def uniform(order, layers):
+    """The ranking's order within layers, every layer thinned alike: a unit's place is its share of its layer's units.
+
+    `layers` names the layer of each unit, {unit: layer}; at any level all layers lose the same share, to a unit.
+    """
+    places = _places_within(order, layers)
+    widths = Counter(layers[unit] for unit in order)
+    # The middle of a unit's share, so that layers of all widths begin and end together; ties keep the ranking's order.
+    shares = [Fraction(2 * places[unit] + 1, 2 * widths[layers[unit]]) for unit in order]
+    return np.array([order[place] for place in sorted(range(len(order)), key=shares.__getitem__)])
+
+
+def shuffled(order, layers, seed):
+    """Random units within layers, as many of each layer at every level as the ranking takes (Su et al., 2020)."""
+    generator = seeds.numpy_generator(seed, "shuffled within layers")
+    by_layer = {}
+    for unit in sorted(order):
+        by_layer.setdefault(layers[unit], []).append(unit)
+    drawn = {layer: iter(generator.permutation(units)) for layer, units in by_layer.items()}
+    return np.array([next(drawn[layers[unit]]) for unit in order])
+
+
+def layers_of(ranking):
+    """{unit: layer} of a table of units or of a ranking; a unit of several layers is filed under the first."""
+    return dict(zip(ranking["unit"][::-1], ranking["layer"][::-1], strict=True))
+
+
+def _places_within(order, layers):
+    counts, places = Counter(), {}
+    for unit in order:
+        places[unit] = counts[layers[unit]]
+        counts[layers[unit]] += 1
+    return places
 
 
 # ---- tables --------------------------------------------------------------------------------------------------

@@ -76,15 +76,24 @@ class Propagator:
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
         self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
         self.links = graph.links(self.model) if at == "next_input" else []
+        crossed = self.graph.crossed()
+        # Convolutions that every path from the image to the classes crosses: each has the whole relevance.
+        self.whole = [n.target for n in crossed if isinstance(self.graph.module(n), nn.Conv2d)]
         self.prepared = {}
 
     def __call__(self, images, target=None):
-        """({layer: (N, C, H, W)}, the class explained (N,)) for one batch."""
+        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch."""
         first = next(self.model.parameters())
         if images.dim() != 4 or not images.is_floating_point():
             raise ValueError(
                 "images must be floats (N, C, H, W), normalised as the model expects; "
                 f"got {images.dtype} {tuple(images.shape)}"
+            )
+        broken = (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+        if broken:
+            raise ValueError(
+                f"{len(broken)} of {len(images)} images of the batch hold NaN or infinity, first image {broken[0]}; "
+                "leave such images out, or mend what reads or normalises them"
             )
         with torch.no_grad():
             values = self._forward(images.to(first.dtype).contiguous(memory_format=self.layout))
@@ -92,9 +101,9 @@ class Propagator:
             if isinstance(target, str) and target == "all":
                 classes = [torch.full_like(logits[:, 0], c, dtype=torch.long) for c in range(logits.shape[1])]
                 each = [self._read(values, logits, chosen, again=True) for chosen in classes]
-                return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None
+                return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None, None
             chosen = _chosen(target, logits)
-            return self._read(values, logits, chosen), chosen
+            return self._read(values, logits, chosen), chosen, self._start(logits, chosen)
 
     def _is_linear(self, node):
         return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
@@ -105,24 +114,41 @@ class Propagator:
         for node in self.graph.nodes:
             if node.op == "placeholder":
                 values[node] = images
-            elif self._is_linear(node):
-                x = values[node.all_input_nodes[0]]
-                forward, _ = self._prepared(node, x)
-                values[node], self.kept[node] = forward(x)
             else:
-                values[node] = self.graph.value(node, values)
+                try:
+                    values[node] = self._value(node, values)
+                except torch.OutOfMemoryError:
+                    raise
+                # What torch says of shapes that do not fit names no layer.
+                except RuntimeError as error:
+                    raise ValueError(
+                        f"the layer {node.target} cannot take images of shape {tuple(images.shape[1:])}: {error}; "
+                        "are these the images that the model was trained on?"
+                    ) from error
         return values
+
+    def _value(self, node, values):
+        if not self._is_linear(node):
+            return self.graph.value(node, values)
+        x = values[node.all_input_nodes[0]]
+        value, self.kept[node] = self._prepared(node, x)[0](x)
+        return value
 
     def _prepared(self, node, x):
         """(forward, backward) of a linear layer, made when it first meets an input."""
         module = self.graph.module(node)
-        copies = module.in_features // x.shape[-1] if isinstance(module, nn.Linear) else 1
+        copies = self.graph.copies(node) if isinstance(module, nn.Linear) else 1
         size = tuple(x.shape[2:])
         if (node, copies, size) not in self.prepared:
             if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
                 raise ValueError(
                     f"the layer {node.target} reads {module.in_channels} channels, but was given {x.shape[1]}: "
                     "are these the images that the model was trained on?"
+                )
+            if isinstance(module, nn.Linear) and x.shape[-1] * copies != module.in_features:
+                raise ValueError(
+                    f"the layer {node.target} reads {module.in_features} values of an image, but was given "
+                    f"{x.shape[-1] * copies}: are the images as large as those that the model was trained on?"
                 )
             signed = not self.graph.never_negative(node.all_input_nodes[0])
             # What enters the first layer has its own relevance only if the pixels' is wanted.
@@ -131,10 +157,15 @@ class Propagator:
             self.prepared[node, copies, size] = rule(rules.Map(module, copies, size), self.bias, signed)
         return self.prepared[node, copies, size]
 
+    def _start(self, logits, target):
+        """What relevance starts with at the class of each image, (N,)."""
+        logit = logits.gather(1, target[:, None])[:, 0]
+        return torch.ones_like(logit) if self.seed == "one" else logit
+
     def _read(self, values, logits, target, again=False):
         """Relevance where it is read, for one class of each image."""
-        start = torch.ones_like(logits) if self.seed == "one" else logits
-        seed = torch.zeros_like(logits).scatter_(1, target[:, None], start.gather(1, target[:, None]))
+        start = self._start(logits, target)
+        seed = torch.zeros_like(logits).scatter_(1, target[:, None], start[:, None])
         outputs, inputs = self._backward(values, seed, again)
         found = PLACES[self.at](self, values, outputs, inputs)
         return found | ({"": inputs[""]} if self.pixels else {})
@@ -171,9 +202,18 @@ def _refuse_unfit(model):
         raise ValueError(
             "the model is in train mode, where dropout and BatchNorm draw and count; call model.eval() first"
         )
-    for name, parameter in model.named_parameters():
-        if not bool(parameter.isfinite().all()):
-            raise ValueError(f"the weights {name} hold values that are not finite; the model cannot be explained")
+    for name, values in (*model.named_parameters(), *model.named_buffers()):
+        bad = int((~values.isfinite()).sum())
+        if bad:
+            raise ValueError(
+                f"the weights {name} hold {bad} values that are NaN or infinite, so relevance would be too; "
+                "take an earlier checkpoint, or train again with a lower learning rate"
+            )
+
+
+def from_setting(rule):
+    """A rule as `propagate` takes it; a study's settings have bands of depth as a list of {"to": ..., "rule": ...}."""
+    return {band["to"]: band["rule"] for band in rule} if isinstance(rule, list) else rule
 
 
 def _is_gradient(rule):
@@ -214,6 +254,16 @@ def _chosen(target, logits):
             f"targets go from {int(target.min())} to {int(target.max())}, but the model has {logits.shape[1]} classes"
         )
     return target
+
+
+def absorbed_by(rule, bias):
+    """Why a rule is not meant to conserve relevance, in words; None if it is."""
+    names = rule.values() if isinstance(rule, dict) else [*COMPOSITES.get(rule, ()), rule]
+    if any(_is_gradient(name) for name in names):
+        return "a gradient has no sum to keep"
+    if any(name.startswith("epsilon") for name in names):
+        return "epsilon absorbs a part"
+    return "biases absorb a part" if bias else None
 
 
 # ---- where relevance is read ---------------------------------------------------------------------------------

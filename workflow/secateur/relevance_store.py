@@ -2,7 +2,8 @@
 
 Per layer: `per_image` and `per_image_abs` (images, channels) float32, the sums over positions of R and of abs(R);
 `map_sum` and `map_abs_sum` (channels, height, width) float64, the sums over images. Layers keep network order.
-Per image: its `row` in the split, its `label`, and the `target`, the class that was explained. `stability` (points,
+Per image: its `row` in the split, its `label`, the `target`, the class that was explained, and the `start`, the
+relevance put on that class. `stability` (points,
 2): numbers of images, and how alike two halves of so many rank the channels (stability.py).
 While it is written, the file is `<path>.partial` and holds the maps twice: a batch is written into the copy that
 does not count yet, and then one small write of `state` (images done, copy that counts) makes it count. The finished
@@ -13,6 +14,7 @@ import contextlib
 import json
 import logging
 import time
+import typing
 from pathlib import Path
 
 import h5py
@@ -22,19 +24,36 @@ from secateur import files, stability
 
 MAPS = ("map_sum", "map_abs_sum")
 ROWS = ("per_image", "per_image_abs")
-COLUMNS = ("row", "label", "target")
+COLUMNS = {"row": np.int64, "label": np.int64, "target": np.int64, "start": np.float64}
+# What all shards of a reading have in common.
+SHARED = ("reading", "network", "split", "classes", "whole")
 SECONDS_BETWEEN_FLUSHES = 5
 # Rows of one layer in memory at once.
 CHUNK = 4096
 
 
-def write(path, batches, columns, stamp, attributes, until=None):
-    """Write relevance to `path`; `batches(start)` yields (layers, targets) from image `start` on.
+class Sums(typing.NamedTuple):
+    """What the file keeps of a layer's relevance of some images, all float64."""
 
-    `layers` is {layer: array (n, C, H, W)} in network order, `targets` the class explained, (n,). `columns` has the
-    `row` and the `label` of all images, (images,). A partial file with another stamp or of other rows is not
-    continued. With `until`, {"stability": least agreement, "at_least": images}, reading ends at the first of
-    `stability.points` where two halves agree so well; a batch has to end at each of them.
+    per_image: np.ndarray
+    per_image_abs: np.ndarray
+    map_sum: np.ndarray
+    map_abs_sum: np.ndarray
+
+
+def sums_of(R):
+    """The Sums of an array (n, C, H, W)."""
+    return Sums(*(part.sum(axes, dtype=np.float64) for axes in ((2, 3), 0) for part in (R, np.abs(R))))
+
+
+def write(path, batches, columns, stamp, attributes, until=None):
+    """Write relevance to `path`; `batches(first)` yields (layers, targets, starts) from image `first` on.
+
+    `layers` is {layer: array (n, C, H, W), or its Sums} in network order, `targets` the class explained and `starts`
+    the relevance put on it, (n,). `columns` has the `row` and the `label` of all images, (images,). A partial file
+    with another stamp or of other rows is not continued. With `until`, {"stability": least agreement, "at_least":
+    images}, reading ends at the first of `stability.points` where two halves agree so well; a batch has to end at
+    each of them.
     """
     path, partial = Path(path), Path(f"{path}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,16 +67,21 @@ def write(path, batches, columns, stamp, attributes, until=None):
 
 def merge(shards, path, provenance):
     """Write to `path` what one run would have written, from the finished files of all shards, in their order."""
-    about, after = [_about(shard) for shard in shards], 0
-    for shard, one in zip(shards, about, strict=True):
+    all_about, after = [about(shard) for shard in shards], 0
+    for shard, one in zip(shards, all_about, strict=True):
         first, last, total = one["part"]
+        other = [key for key in SHARED if one.get(key) != all_about[0].get(key)]
+        if other:
+            raise ValueError(
+                f"{shard} was read with another {other[0]} than {shards[0]}; delete the shards and run again"
+            )
         if first != after or (shard == shards[-1] and last != total):
             raise ValueError(
                 f"{shard} has images {first} to {last} of {total}, but those before it end at {after}; the shards "
                 "were made with other settings or images_per_batch: delete them and run again"
             )
         after = last
-    _join(shards, path, about[0] | {"part": [0, after, after], "provenance": provenance})
+    _join(shards, path, all_about[0] | {"part": [0, after, after], "provenance": provenance})
 
 
 def _fill(partial, batches, columns, stamp, until):
@@ -67,10 +91,12 @@ def _fill(partial, batches, columns, stamp, until):
             _begin(file, columns, stamp)
         slot, sums, flushed = _state(file)[1], _sums(file), time.monotonic()
         enough = _enough(file, done, until)
-        for layers, targets in () if enough else batches(done):
+        for layers, targets, starts in () if enough else batches(done):
+            layers = {name: R if isinstance(R, Sums) else sums_of(R) for name, R in layers.items()}
+            _refuse_endless(layers)
             if not done:
                 _create(file, layers, images)
-            _add_rows(file, done, layers, targets)
+            _add_rows(file, done, layers, targets, starts)
             _add_maps(sums, layers)
             done += len(targets)
             enough = _enough(file, done, until)
@@ -81,6 +107,16 @@ def _fill(partial, batches, columns, stamp, until):
                 break
     if done != images and not enough:
         raise ValueError(f"{partial} has relevance of {done} images, expected {images}")
+
+
+def _refuse_endless(layers):
+    for name, found in layers.items():
+        bad = int((~np.isfinite(found.per_image_abs)).any(1).sum())
+        if bad:
+            raise ValueError(
+                f"the relevance of layer {name} is NaN or infinite for {bad} of {len(found.per_image_abs)} images: the "
+                "rule divides by sums that come close to zero. Count biases in them (bias: true), or take another rule"
+            )
 
 
 def _resumable(partial, columns, stamp):
@@ -145,6 +181,7 @@ def _begin(file, columns, stamp):
     for name in ("row", "label"):
         file[name] = np.asarray(columns[name], dtype=np.int64)
     file["target"] = np.full(len(columns["row"]), -1, dtype=np.int64)
+    file["start"] = np.zeros(len(columns["row"]))
     file["state"] = np.zeros(2, dtype=np.int64)
     file.flush()
 
@@ -154,27 +191,27 @@ def _create(file, layers, images):
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     file["layers"] = np.array(list(layers), dtype=h5py.string_dtype())
-    for name, R in layers.items():
+    for name, found in layers.items():
         group = file.create_group(name, track_order=True)
         for kind in ROWS:
-            group.create_dataset(kind, (images, R.shape[1]), np.float32, dcpl=early)
+            group.create_dataset(kind, (images, len(found.map_sum)), np.float32, dcpl=early)
         for kind in MAPS:
             for slot in (0, 1):
-                group.create_dataset(f"{kind}_{slot}", R.shape[1:], np.float64, dcpl=early)
+                group.create_dataset(f"{kind}_{slot}", found.map_sum.shape, np.float64, dcpl=early)
     file.flush()
 
 
-def _add_rows(file, start, layers, targets):
-    rows = slice(start, start + len(targets))
-    file["target"][rows] = targets
-    for name, R in layers.items():
-        file[name]["per_image"][rows] = R.sum((2, 3), dtype=np.float64)
-        file[name]["per_image_abs"][rows] = np.abs(R).sum((2, 3), dtype=np.float64)
+def _add_rows(file, first, layers, targets, starts):
+    rows = slice(first, first + len(targets))
+    file["target"][rows], file["start"][rows] = targets, starts
+    for name, found in layers.items():
+        for kind in ROWS:
+            file[name][kind][rows] = getattr(found, kind)
 
 
 def _add_maps(sums, layers):
-    for name, R in layers.items():
-        batch = [R.sum(0, dtype=np.float64), np.abs(R).sum(0, dtype=np.float64)]
+    for name, found in layers.items():
+        batch = [found.map_sum, found.map_abs_sum]
         sums[name] = [old + new for old, new in zip(sums[name], batch, strict=True)] if name in sums else batch
 
 
@@ -196,8 +233,8 @@ def _join(sources, path, attributes):
         parts = [(part, count) for part in parts if (count := _count(part))]
         layers = _layers(parts[0][0]) if parts else []
         file["layers"] = np.array(layers, dtype=h5py.string_dtype())
-        for column in COLUMNS:
-            file[column] = np.concatenate([np.empty(0, np.int64), *(part[column][:count] for part, count in parts)])
+        for column, kind in COLUMNS.items():
+            file[column] = np.concatenate([np.empty(0, kind), *(part[column][:count] for part, count in parts)])
         for name in layers:
             group = file.create_group(name, track_order=True)
             for kind in ROWS:
@@ -232,6 +269,25 @@ def _copy_rows(group, kind, sources):
 # ---- what later stages read ----------------------------------------------------------------------------------
 
 
+def about(path):
+    """What a finished file says of its reading, its network and its images, as plain data."""
+    with _finished(path) as file:
+        return json.loads(file.attrs["about"])
+
+
+def refuse_other(path, reading, network):
+    """Refuse relevance that was read otherwise, or of another network: {setting: value} and {wildcard: value}."""
+    own = about(path)
+    wanted = json.loads(json.dumps({**reading, **network}, default=str))
+    found = {**own["reading"], **own["provenance"]["wildcards"]}
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise ValueError(
+                f"{path} holds relevance of {key} {found.get(key)}, but the study asks for {key} {value}; "
+                "delete the file and run again"
+            )
+
+
 def read(path):
     """(maps, number of images): maps is {layer: (mean of R, mean of abs(R))}, each (C, H, W) float64."""
     with _finished(path) as file:
@@ -255,15 +311,31 @@ def by_class(path):
         return [names[label] for label in present], layers
 
 
+def kept(path):
+    """{layer: (images,)}: the share of an image's relevance that is still there at a layer, 1 where it is conserved.
+
+    Only of layers that every path crosses, where nothing goes past; an image that started with nothing has 1.
+    """
+    with _finished(path) as file:
+        start, whole = file["start"][:], json.loads(file.attrs["about"])["whole"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {
+                name: np.where(start == 0, 1, _totals(file[name]["per_image"]) / start)
+                for name in _layers(file)
+                if name in whole
+            }
+
+
+def _totals(rows):
+    """(images,) float64: the sums over channels, a chunk at a time."""
+    parts = [rows[first : first + CHUNK].sum(1, dtype=np.float64) for first in range(0, len(rows), CHUNK)]
+    return np.concatenate([np.empty(0), *parts])
+
+
 def stability_of(path):
     """(points, 2): numbers of images, and Spearman's correlation between the rankings of two halves of so many."""
     with _finished(path) as file:
         return file["stability"][:]
-
-
-def _about(path):
-    with _finished(path) as file:
-        return json.loads(file.attrs["about"])
 
 
 @contextlib.contextmanager

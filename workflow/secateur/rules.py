@@ -77,10 +77,14 @@ class Map:
             matrix, _ = self._matrix(weight)
             return lambda S, size: (S.flatten(1) @ matrix).view(len(S), -1, *size)
         reach = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
-        if set(m.stride) == {1} and all(p <= r for p, r in zip(self.padding, reach, strict=True)):
+        # On a CPU, transposed depthwise convolutions in bfloat16 are slow: ten times what zeros between take.
+        slow = weight.dtype == torch.bfloat16 and weight.shape[1] == 1 < self.groups and not weight.is_cuda
+        if (slow or set(m.stride) == {1}) and all(p <= r for p, r in zip(self.padding, reach, strict=True)):
             turned = _turned(weight, self.groups)
             border = tuple(r - p for r, p in zip(reach, self.padding, strict=True))
-            return lambda S, size: F.conv2d(S, turned, None, 1, border, m.dilation, self.groups)
+            return lambda S, size: F.conv2d(
+                self._spread(S, size, reach), turned, None, 1, border, m.dilation, self.groups
+            )
 
         def transposed(S, size):
             extra = [
@@ -90,6 +94,15 @@ class Map:
             return F.conv_transpose2d(S, weight, None, m.stride, self.padding, extra, self.groups, m.dilation)
 
         return transposed
+
+    def _spread(self, S, size, reach):
+        """What a stride of 1 would have given, with zeros where the stride leaves outputs out."""
+        if set(self.module.stride) == {1}:
+            return S
+        all_places = [n + 2 * p - r for n, p, r in zip(size, self.padding, reach, strict=True)]
+        wide = S.new_empty((*S.shape[:2], *all_places)).to(memory_format=torch.channels_last).zero_()
+        wide[:, :, :: self.module.stride[0], :: self.module.stride[1]] = S
+        return wide
 
     def forward_all(self, weights, biases):
         """A function x -> the products with several weights, (N, groups, weights, outputs of a group, ...)."""
@@ -204,15 +217,16 @@ def two_sided(positive, negative, coefficients, gated=False):
 
         def backward(kept, x, z, R):
             R = R.view(len(R), g, 1, -1, *R.shape[2:])
+            # Winograd and FFT, which a GPU may choose, would smear a huge ratio over its neighbours; and where
+            # gamma's own relevance is huge, the ratio overflows, and nothing times infinity is no number.
+            empty = kept.abs() <= 10 * TINY if kept.is_cuda or gated else None
             # In place of what was kept: new memory would cost three times the division.
-            empty = kept.abs() <= 10 * TINY if kept.is_cuda else None
             S = torch.div(R, kept, out=kept)
-            if empty is not None:
-                # Winograd and FFT, which a GPU may choose, would smear the huge ratio over its neighbours.
-                S = S.masked_fill_(empty, 0.0)
             if gated:
                 above = (z > 0).view(R.shape)
-                S = S * torch.cat([above, ~above], 2)
+                empty |= torch.cat([~above, above], 2)
+            if empty is not None:
+                S = S.masked_fill_(empty, 0.0)
             wide = linear.padded(x)
             size = wide.shape[2:]
             passed = back(S, size)

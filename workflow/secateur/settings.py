@@ -6,17 +6,20 @@ what would be right.
 
 import copy
 import json
+import math
+import re
 from pathlib import Path
 
 import jsonschema
 import yaml
 
-from secateur.levels import fraction
+from secateur import files
+from secateur.levels import fraction, highest, removed_at
 from secateur.names import CHANNELS, nearest
 
 SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
 HINTS = {
-    "levels": "a level is the share of channels removed, a fraction from 0 to 1: write 0.3 for 30 %",
+    "levels": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "criteria.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
 }
 DEFAULT_COLOR = {"digits": "gray"}
@@ -26,11 +29,15 @@ ARGUMENTS = {
     "vgg16": {"head": "appended"},
     "vgg16_bn": {"head": "compact"},
 }
+VGG16_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 RULES = (
     *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
     *("gradient_x_input", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "epsilon_gamma_flat"),
 )
-RESERVED = ("weight", "weight_folded", "random", "combined", "mixed")
+RESERVED = (
+    *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
+    *("choosing", "plans"),
+)
 
 
 def schema():
@@ -80,12 +87,56 @@ def _settle(config):
     for name in config["readings"]:
         if name in RESERVED:
             raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
+        _check_rule(name, config["readings"][name]["rule"])
         _check_until(name, config["readings"][name])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
-    _check_criteria(config["criteria"])
+    _check_criteria(config["criteria"], config["readings"])
+    _check_floors(config)
+    _check_verdict(config)
 
 
-def _check_criteria(criteria):
+def _check_verdict(config):
+    """The parts of a verdict are played by readings, and what is chosen is chosen on images that are not reported."""
+    verdict = config["verdict"]
+    if verdict is None:
+        return
+    named = [verdict[key] for key in ("ours", "faithful", "clean") if verdict[key]] + verdict["reductions"]
+    for name in named:
+        if name not in config["readings"]:
+            raise ValueError(f"verdict names {name}, which is no reading{nearest(name, config['readings'])}")
+    if config["evaluation"]["choose_on"] is None:
+        raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
+
+
+def _check_floors(config):
+    """A floor that makes a level impossible, and a level that leaves nothing, before any job."""
+    widths = widths_of(config["model"])
+    total, level = sum(widths), config["levels"][-1]
+    count = removed_at(level, total)
+    for floor in config["evaluation"]["keep_at_least"]:
+        if floor >= 1 and floor != int(floor):
+            raise ValueError(
+                f"evaluation.keep_at_least is {floor}: give a share below 1, or a whole number of channels"
+            )
+        most = highest(widths, floor) if floor else total - 1
+        if count > most:
+            kept = f"evaluation.keep_at_least {floor} lets only {most} go" if floor else "nothing would be left"
+            raise ValueError(
+                f"levels: {level} removes {count} of {config['model']['name']}'s {total} channels, but {kept}; "
+                f"the highest level that is possible is {math.floor(1000 * most / total) / 1000:g}"
+            )
+
+
+def widths_of(model):
+    """How many channels each convolution of a study's network has, without building it."""
+    return model["arguments"].get("widths", VGG16_WIDTHS)
+
+
+def _check_criteria(criteria, readings):
+    criteria["mixed"] = list(readings) if criteria["mixed"] is None else criteria["mixed"]
+    for name in criteria["mixed"]:
+        if name not in readings:
+            raise ValueError(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
     deltas = criteria["deltas"]
     if len({fraction(delta) for delta in deltas}) < len(deltas):
         raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
@@ -94,6 +145,23 @@ def _check_criteria(criteria):
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
+
+
+def _check_rule(name, rule):
+    """What a pattern cannot say: alpha less beta is 1, and bands of depth follow each other up to the last layer."""
+    bands = [{"to": 1, "rule": rule}] if isinstance(rule, str) else rule
+    ends = [band["to"] for band in bands]
+    if ends != sorted(set(ends)) or ends[-1] != 1:
+        given = ", ".join(map(str, ends))
+        raise ValueError(f"readings.{name}.rule has bands to {given}; they must rise, and the last one must be to 1")
+    for band in bands:
+        numbers = re.fullmatch(r"alpha(.+)beta(.+)", band["rule"])
+        try:
+            fits = numbers is None or abs(float(numbers[1]) - float(numbers[2]) - 1) < 1e-9
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"readings.{name}.rule is {band['rule']}, but alpha - beta must be 1, as in alpha2beta1")
 
 
 def _check_until(name, reading):
@@ -157,9 +225,12 @@ def _check_model(model, data, training):
         )
     if training["epochs"] == 0 and len(training["seeds"]) > 1:
         raise ValueError("training.epochs is 0, so every seed would be the same network; give one: training.seeds: [0]")
-    if model["weights"] not in (None, "imagenet") and not Path(model["weights"]).is_file():
+    if model["weights"] not in (None, "imagenet") and not Path(files.found(model["weights"])).is_file():
         near = nearest(model["weights"], ["imagenet"])
-        raise ValueError(f"model.weights is {model['weights']}, but there is no such file{near}")
+        raise ValueError(
+            f"model.weights is {model['weights']}, but there is no such file, here or in the folder that "
+            f"SECATEUR_DATA names{near}"
+        )
     if small and (model["weights"] == "imagenet" or model["trainable"] == "head"):
         raise ValueError(
             "model.name is vgg_small, which has neither ImageNet weights nor an appended head; "
@@ -197,7 +268,7 @@ def _line(error):
         return (
             f"{where} is {given}, which names no rule{nearest(str(error.instance), RULES)}. Known: {', '.join(RULES)}"
         )
-    if where in HINTS and error.validator in ("type", "minimum", "maximum", "pattern"):
+    if where in HINTS and error.validator in ("type", "minimum", "exclusiveMaximum", "pattern"):
         return f"{where}: got {given}, but {HINTS[where]}"
     if error.validator == "type":
         allowed = (

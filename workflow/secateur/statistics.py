@@ -48,6 +48,21 @@ def by_class(classes, layers, reduce="layer_share"):
     return pandas.concat(parts, ignore_index=True)
 
 
+def of_conservation(kept, tolerance):
+    """A table with a row for each layer from {layer: (images,)}, the share of relevance that is left at the layer.
+
+    `not_conserved` is the share of images where it differs from 1 by more than `tolerance`; `median` and `largest`
+    are of that difference.
+    """
+    columns = ("layer", "images", "tolerance", "not_conserved", "median", "largest")
+    rows = []
+    for layer, shares in kept.items():
+        away = np.abs(shares - 1)
+        # What is no number is not conserved either.
+        rows.append((layer, len(away), tolerance, (~(away <= tolerance)).mean(), np.median(away), away.max()))
+    return pandas.DataFrame(rows, columns=columns)
+
+
 def of_weights(filters):
     """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values."""
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})

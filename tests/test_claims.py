@@ -1,0 +1,491 @@
+"""Verdicts on studies whose truth is constructed: what holds, what does not, what cannot be told."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from scipy import stats
+
+import judge_thesis
+import tabulate_thesis
+from secateur import bits, claims, comparisons, intervals, tables, thesis, verdict
+from secateur.comparisons import FAILS, HOLDS, UNKNOWN, Comparison, Shift, Side
+
+ROOT = Path(__file__).resolve().parent.parent
+LEVELS = [round(level / 10, 1) for level in range(10)]
+DELTAS = tuple(f"{tenth / 10:.1f}" for tenth in range(11))
+STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
+IMAGES = 1500
+PRINTED = thesis.read(ROOT / "report" / "thesis.csv")
+
+
+def falling(start):
+    """An accuracy that stays at 0.9 up to a level, and falls to chance within the next three."""
+    return lambda level: float(np.clip(0.9 - 0.8 * (level - start) / 0.3, 0.1, 0.9))
+
+
+def blend(reading):
+    """Deltas whose best moves from 0.7 at 10 % to 0.2 at 60 %."""
+    best = {level: 0.8 - level for level in LEVELS}
+    return {
+        f"mixed.{reading}.{delta}": lambda level, d=float(delta): max(0.1, 0.9 - level / 2 - (d - best[level]) ** 2)
+        for delta in DELTAS
+    }
+
+
+def truth():
+    """{criterion: accuracy at a level}: relevance collapses early, weight late, combined latest."""
+    found = {f"relevance.{name}": falling(0.1) for name in STATISTICS}
+    found |= {f"thesis.{name}": falling(0.0) for name in STATISTICS}
+    found |= {f"weight.{name}": falling(0.2) for name in STATISTICS} | blend("relevance")
+    found |= {"combined.relevance": falling(0.35), "random.0": falling(0.05), "random.1": falling(0.05)}
+    found |= {"thesis_clean.mean_abs": falling(0.0), "combined.thesis_clean": falling(0.35)}
+    found |= {"combined.thesis": falling(0.35), "weight_folded.mean_abs": falling(0.1)}
+    found |= {"relevance_sum.mean_abs": falling(0.05), "relevance_mean.mean_abs": falling(0.3)}
+    found |= {"uniform.relevance.mean_abs": falling(0.1), "uniform.random.0": falling(0.0)}
+    return found | {"shuffled.relevance.mean_abs.0": falling(0.0), "shuffled.relevance.mean_abs.1": falling(0.0)}
+
+
+def study(accuracies, seeds=(0,), noise=0.0, generator=0, **parts):
+    """A study of these accuracies: bits for one seed; for several, accuracies that differ by so much between seeds."""
+    drawn = np.random.default_rng(generator)
+    bits, rows = {}, []
+    for split, images in (("test", IMAGES), ("rank", 800)):
+        for criterion, accuracy in accuracies.items():
+            hard = drawn.random(images) if noise else np.linspace(0, 1, images, endpoint=False)
+            right = np.array([hard < accuracy(level) for level in LEVELS])
+            bits[split, criterion] = right
+            for seed in seeds:
+                rows += [cell(split, criterion, level, seed, right[i], drawn) for i, level in enumerate(LEVELS)]
+    parts = {"ours": "relevance", "deltas": DELTAS} | parts
+    return claims.Study(comparisons.Results(pandas.DataFrame(rows), bits), PRINTED, **parts)
+
+
+def cell(split, criterion, level, seed, right, drawn):
+    jitter = 0 if seed == 0 else drawn.normal(0, 0.002)
+    accuracy = right.mean() + jitter
+    shared = {"split": split, "criterion": criterion, "level": level, "seed": seed, "images": len(right)}
+    empty = "features.0" if accuracy <= 0.102 else ""
+    classes = {f"accuracy.{name}": accuracy for name in range(10)}
+    return {**shared, "keep_at_least": "0", "loss": 1 - accuracy, "accuracy": accuracy, "empty": empty, **classes}
+
+
+@pytest.fixture(scope="module")
+def whole():
+    parts = {
+        "faithful": "thesis",
+        "clean": "thesis_clean",
+        "reductions": ("relevance", "relevance_sum", "relevance_mean"),
+    }
+    return study(truth() | blend("thesis"), **parts, weights=("weight", "weight_folded"))
+
+
+@pytest.fixture(scope="module")
+def findings(whole):
+    return {(one.name, one.reading): one for one in claims.judge(whole, 0.05, 500, 0)}
+
+
+FACTS = {
+    "study": "toy",
+    "seeds": [0],
+    "model": {"name": "vgg16_bn", "weights": "folder/net.pt", "trainable": "all", "arguments": {"head": "compact"}},
+    "epochs": 0,
+    "rank_from": "test",
+    "readings": {
+        name: {"at": "output", "absolute": "before_mean", "reduce": "layer_share", "split": "rank"}
+        for name in ("relevance", "thesis", "thesis_clean", "relevance_sum", "relevance_mean")
+    },
+    "confidence": 0.95,
+    "resamples": 500,
+    "seed": 0,
+    "command": "make study STUDY=config/studies/toy.yaml",
+    "source": {"author": "A", "title": "T", "institution": "I", "year": 2024},
+    "digests": {"evaluations.csv": "0123456789abcdef"},
+}
+
+
+# Holm
+
+
+def test_holm_is_the_textbooks():
+    # Holm (1979) by hand: 0.05 / 4 and 0.05 / 3 reject, 0.05 / 2 does not, and nothing after it is rejected.
+    p = [0.01, 0.04, 0.03, 0.005]
+    assert comparisons.holm(p, 0.05) == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4])
+    assert [a <= b for a, b in zip(p, comparisons.holm(p, 0.05), strict=True)] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("generator", range(5))
+def test_holm_rejects_what_its_adjusted_p_values_reject(generator):
+    p = np.random.default_rng(generator).random(12) ** 4
+    order = np.argsort(p)
+    adjusted = np.empty(12)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, p[order] * np.arange(12, 0, -1)))
+    assert ((p <= comparisons.holm(p, 0.05)) == (adjusted <= 0.05)).all()
+
+
+def test_one_comparison_is_tested_at_the_whole_level():
+    assert comparisons.holm([0.2], 0.05) == pytest.approx([0.05])
+
+
+# Intervals and p-values
+
+
+def test_draws_are_those_of_the_paired_bootstrap():
+    generator = np.random.default_rng(0)
+    right, reference = generator.random(400) < 0.8, generator.random(400) < 0.7
+    values = right.astype(float) - reference
+    test = comparisons.OverImages(
+        values.mean(), comparisons.bootstrap_means(values, 20000, np.random.default_rng(1)), 0.0, 400
+    )
+    wanted = intervals.paired_bootstrap(right, reference, 0.95, 20000, np.random.default_rng(2))
+    assert test.interval(0.05) == pytest.approx(wanted, abs=0.003)
+
+
+def test_student_is_the_textbooks():
+    values = [0.01, 0.03, 0.02, 0.05]
+    test = comparisons.OverSeeds(values, 0.0)
+    assert comparisons.p_value(test) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert test.interval(0.05) == pytest.approx(stats.t.interval(0.95, 3, np.mean(values), stats.sem(values)))
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05])
+@pytest.mark.parametrize("shift", [-0.2, -0.03, -0.005, 0.0, 0.005, 0.03, 0.2])
+def test_the_p_value_is_where_the_interval_settles_the_question(shift, margin):
+    draws = np.random.default_rng(0).normal(shift, 0.01, 4000)
+    for test in (
+        comparisons.OverImages(shift, draws, margin, 100),
+        comparisons.OverSeeds(shift + np.array([-0.02, 0.01, 0.01]), margin),
+    ):
+        p = comparisons.p_value(test)
+        for alpha in (0.9, 0.5, 0.2, 0.05, 0.01, 0.001):
+            assert (comparisons.verdict(test, alpha) != UNKNOWN) == (p <= alpha), (p, alpha)
+
+
+@pytest.mark.parametrize(("shift", "wanted"), [(0.0, HOLDS), (0.2, FAILS), (-0.2, FAILS), (0.05, UNKNOWN)])
+def test_alike_means_within_the_margin(shift, wanted):
+    test = comparisons.OverImages(shift, np.random.default_rng(0).normal(shift, 0.005, 4000), 0.05, 100)
+    assert comparisons.verdict(test, 0.05) == wanted
+
+
+def test_seeds_that_all_differ_by_the_same_say_nothing_of_the_spread():
+    test = comparisons.OverSeeds([0.4, 0.4, 0.4], 0.0)
+    assert comparisons.p_value(test) == 1
+    assert comparisons.verdict(test, 0.05) == UNKNOWN
+
+
+def test_the_same_images_right_cannot_be_told(whole):
+    same = Comparison(Side("random"), Side("random"), (0.1,))
+    test = comparisons.test(whole.results, same, 500, 0)
+    assert test.interval(0.05) == (0, 0)
+    assert comparisons.verdict(test, 0.05) == UNKNOWN
+
+
+def test_enough_draws_lie_beyond_the_narrowest_tail():
+    assert comparisons.draws_needed(50, 0.05, 2000) == 100000
+    assert comparisons.draws_needed(1, 0.05, 5000) == 5000
+
+
+# Results
+
+
+def test_draws_of_a_control_are_averaged(whole):
+    results = whole.results
+    assert results.names("random") == ["random.0", "random.1"]
+    assert results.names("uniform.relevance.mean_abs") == ["uniform.relevance.mean_abs"]
+    wanted = (results.bits["test", "random.0"][1].astype(float) + results.bits["test", "random.1"][1]) / 2
+    assert (results.right("random", 0.1) == wanted).all()
+    assert results.accuracy(Side("random"), 0.1) == pytest.approx(wanted.mean())
+
+
+def test_only_the_first_floor_counts():
+    rows = [cell("test", "a", 0.0, 0, np.ones(10), None), cell("test", "a", 0.0, 0, np.zeros(10), None)]
+    rows[1]["keep_at_least"] = "0.1"
+    assert comparisons.Results(pandas.DataFrame(rows), {}).accuracy(Side("a"), 0) == 1
+
+
+def test_what_is_missing_is_named(whole):
+    with pytest.raises(comparisons.MissingError, match=re.escape("the study has no `nothing` on the split test")):
+        whole.results.right("nothing", 0.1)
+    with pytest.raises(comparisons.MissingError, match=re.escape("no level 15 % of `weight.mean`")):
+        whole.results.column("weight.mean", 0.15, "accuracy")
+    bare = comparisons.Results(whole.results.table, {})
+    with pytest.raises(comparisons.MissingError, match="no right or wrong images are stored of `weight.mean`"):
+        bare.right("weight.mean", 0.1)
+
+
+def test_the_best_is_chosen_by_accuracy_then_loss_then_order():
+    rows = [cell("rank", name, 0.1, 0, np.arange(10) < kept, None) for name, kept in (("a", 4), ("b", 5), ("c", 5))]
+    results = comparisons.Results(pandas.DataFrame(rows), {})
+    assert results.accuracy(Side("b"), 0.1, "rank") == 0.5
+    assert comparisons.best(results, ["a", "b", "c"], 0.1, "rank") == {0: "b"}
+    rows[2]["loss"] = 0.1
+    results = comparisons.Results(pandas.DataFrame(rows), {})
+    assert comparisons.best(results, ["a", "b", "c"], 0.1, "rank") == {0: "c"}
+
+
+def test_the_choice_looks_at_the_choosing_split_only(whole):
+    table = whole.results.table
+    other = table.assign(accuracy=table["accuracy"].where(table["split"] == "rank", 1 - table["accuracy"]))
+    names = [f"mixed.relevance.{delta}" for delta in DELTAS]
+    chosen = [
+        comparisons.best(comparisons.Results(one, {}), names, 0.3, "rank")
+        for one in (table, other.reset_index(drop=True))
+    ]
+    assert chosen[0] == chosen[1] == {0: "mixed.relevance.0.5"}
+
+
+def test_the_shift_of_the_best_delta_is_the_slow_bootstraps():
+    noisy = study(blend("relevance"), noise=1)
+    shift = Shift("relevance", DELTAS, (0.1, 0.6), "rank")
+    fast = comparisons.shift_draws(noisy.results, shift, 4000, np.random.default_rng(0))
+    generator, slow = np.random.default_rng(1), []
+    names = {
+        level: sorted(
+            (f"mixed.relevance.{delta}" for delta in DELTAS),
+            key=lambda name, level=level: noisy.results.column(name, level, "loss", "rank")[0],
+        )
+        for level in shift.levels
+    }
+    right = {(name, level): noisy.results.right(name, level, "rank") for level in names for name in names[level]}
+    for _ in range(1000):
+        drawn = generator.integers(0, 800, 800)
+        picked = [max(names[level], key=lambda n, level=level: right[n, level][drawn].mean()) for level in shift.levels]
+        slow.append(float(picked[0][-3:]) - float(picked[1][-3:]))
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.02)
+    assert fast.std() == pytest.approx(np.std(slow), abs=0.02)
+
+
+# Claims
+
+
+def test_what_was_built_to_hold_holds(findings):
+    held = ("combined_at_40", "weight_at_40", "gradual", "neither_extreme", "delta_moves", "better_than_random")
+    assert {name: findings[name, "relevance"].verdict for name in held} == dict.fromkeys(held, HOLDS)
+    assert findings["which_channels", ""].verdict == HOLDS
+    assert findings["raw_weights", ""].verdict == HOLDS
+
+
+def test_what_was_built_to_fail_fails(findings):
+    # The thesis's mean over positions is built to be the better one, and combined to beat every blend.
+    assert findings["reductions", ""].verdict == FAILS
+    assert findings["turns_like_half", "relevance"].verdict == FAILS
+    assert findings["better_than_random", "thesis"].verdict == FAILS
+    assert findings["no_winner", "thesis"].verdict == FAILS
+
+
+def test_what_was_built_equal_cannot_be_told(findings):
+    finding = findings["mean_abs_best", "relevance"]
+    assert finding.verdict == UNKNOWN
+    assert {item.verdict for item in finding.items} == {UNKNOWN}
+    assert findings["clean_split", ""].verdict == UNKNOWN
+    assert findings["how_many", ""].verdict == UNKNOWN
+
+
+def test_two_ruins_are_not_equal():
+    low = {"a.mean_abs": lambda level: 0.1 if level else 0.9, "weight.mean_abs": lambda level: 0.115 if level else 0.9}
+    ruined = study(low, ours="a")
+    finding = next(one for one in claims.judge(ruined, 0.05, 500, 0) if one.name == "weight_at_40")
+    (item,) = finding.items
+    assert item.low > 0, "the interval alone would say that it holds"
+    assert (item.verdict, item.note) == (UNKNOWN, "at chance, so that nothing can be compared")
+
+
+def test_a_change_of_sign_is_no_winner():
+    assert claims.both_ways([HOLDS, UNKNOWN, FAILS]) == HOLDS
+    assert claims.both_ways([HOLDS, HOLDS]) == FAILS
+    assert claims.both_ways([FAILS, FAILS]) == FAILS
+    assert claims.both_ways([HOLDS, UNKNOWN]) == UNKNOWN
+    assert claims.both_ways([UNKNOWN, UNKNOWN]) == UNKNOWN
+
+
+def test_a_conjunction_holds_where_all_do_and_fails_where_one_does():
+    assert claims.all_hold([HOLDS, HOLDS]) == HOLDS
+    assert claims.all_hold([HOLDS, FAILS]) == FAILS
+    assert claims.all_hold([HOLDS, UNKNOWN]) == UNKNOWN
+    assert claims.all_hold([UNKNOWN, FAILS]) == FAILS
+
+
+def test_verdicts_agree_with_holms_intervals_and_shared_comparisons_count_once(findings):
+    items = {item.comparison: item for finding in findings.values() for item in finding.items}
+    assert len(items) == claims.family_size(findings.values())
+    assert len(items) < sum(len(finding.items) for finding in findings.values())
+    levels = comparisons.holm([item.p for item in items.values()], 0.05)
+    for item, level in zip(items.values(), levels, strict=True):
+        assert item.alpha == pytest.approx(level)
+        if item.comparison.margin == 0:
+            found = HOLDS if item.low > 0 else FAILS if item.high < 0 else UNKNOWN
+            assert item.verdict == (UNKNOWN if item.note.startswith("at chance") else found)
+
+
+def test_what_a_study_lacks_is_not_tested_and_says_why():
+    small = study({"relevance.mean_abs": falling(0.1), "weight.mean_abs": falling(0.3)}, deltas=())
+    found = {(one.name, one.reading): one for one in claims.judge(small, 0.05, 500, 0)}
+    assert found["weight_at_40", "relevance"].verdict
+    assert found["combined_at_40", "relevance"].missing == "the study has no `combined.relevance` on the split test"
+    assert found["clean_split", ""].missing == "the study names no reading as `faithful`"
+    assert found["delta_moves", "relevance"].missing
+    assert claims.judge(study({"weight.mean_abs": falling(0.3)}, deltas=()), 0.05, 500, 0)
+
+
+def test_several_seeds_are_compared_by_seed():
+    many = study(truth(), seeds=(0, 1, 2, 3, 4))
+    found = {(one.name, one.reading): one for one in claims.judge(many, 0.05, 500, 0)}
+    item = found["weight_at_40", "relevance"].items[0]
+    assert item.n == 5
+    table = many.results.table
+    rows = table[(table["level"] == 0.4) & (table["split"] == "test")].set_index(["criterion", "seed"])["accuracy"]
+    difference = rows["weight.mean_abs"] - rows["relevance.mean_abs"]
+    assert item.difference == pytest.approx(difference.mean())
+    half = stats.t.ppf(1 - item.alpha / 2, 4) * stats.sem(difference)
+    assert (item.low, item.high) == pytest.approx((difference.mean() - half, difference.mean() + half))
+
+
+def test_the_page_of_several_seeds_speaks_of_seeds():
+    many = study(truth(), seeds=(0, 1, 2))
+    found = claims.judge(many, 0.05, 500, 0)
+    text = verdict.as_markdown(verdict.blocks(many, found, {**FACTS, "seeds": [0, 1, 2]}))
+    assert "There are 3 networks from 3 training seeds: differences are paired by seed" in text
+    assert "1,500 images, 3 networks" in text and "Every verdict is about these networks" in text
+    assert "drawn with replacement" not in text
+
+
+def test_equal_tables_give_equal_pages(whole):
+    pages = [verdict.as_markdown(verdict.blocks(whole, claims.judge(whole, 0.05, 500, 0), FACTS)) for _ in range(2)]
+    assert pages[0] == pages[1]
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def page(whole, findings):
+    return verdict.as_markdown(verdict.blocks(whole, list(findings.values()), FACTS))
+
+
+def test_the_page_says_what_it_is_about(page):
+    assert "The network is not the thesis's: `vgg16_bn`, compact head, with weights from `folder/net.pt`" in page
+    assert "80.76 % test accuracy (loss 0.676418)" in page
+    assert "90.00 %" in page and "1,500 test images" in page
+    assert "the 800 images of the split *rank*" in page
+    assert page.rstrip().endswith("`evaluations.csv` 0123456789abcdef.")
+    assert "make study STUDY=config/studies/toy.yaml" in page
+
+
+def test_every_judgement_stands_in_the_summary_and_in_a_section(page, findings):
+    summary, rest = page.split("## How it was judged")
+    for finding in findings.values():
+        if not finding.missing:
+            assert f"| {finding.claim.sentence} |" in summary
+            assert f"## {finding.claim.sentence.rstrip('.')}\n" in rest
+    tested = [finding for finding in findings.values() if not finding.missing]
+    assert f"Of {len(tested)} judgements" in summary
+    for kind in (HOLDS, FAILS, UNKNOWN):
+        assert summary.count(f"| **{kind}** |") == sum(finding.verdict == kind for finding in tested)
+
+
+def test_the_page_follows_the_tables(page):
+    other = truth() | blend("relevance") | {"combined.relevance": falling(0.0)}
+    worse = study(other, faithful="thesis", clean="thesis_clean", weights=("weight", "weight_folded"))
+    found = claims.judge(worse, 0.05, 500, 0)
+    text = verdict.as_markdown(verdict.blocks(worse, found, FACTS))
+    row = next(line for line in text.splitlines() if line.startswith("| At 40 % pruned, the combined"))
+    assert "**does not hold**" in row
+    was = next(line for line in page.splitlines() if line.startswith("| At 40 % pruned, the combined"))
+    assert "**holds**" in was and row != was
+
+
+def test_every_accuracy_in_the_text_comes_from_the_typed_table():
+    """With other typed numbers, none of the thesis's own is left on the page but in sentences of its claims."""
+    other = PRINTED.assign(accuracy=0.1234, loss=0.5)
+    fake = study(truth())
+    fake = claims.Study(fake.results, other, ours="relevance", deltas=DELTAS)
+    text = verdict.as_markdown(verdict.blocks(fake, claims.judge(fake, 0.05, 500, 0), FACTS))
+    for number in ("80.76", "0.676418", "57.71", "26.60", "10.28", "22.17", "74.44", "75.25"):
+        assert number not in text
+    assert "12.34 %" in text
+
+
+def test_collapse_and_chance_are_named(page):
+    section = page.split("## At 40 % pruned, the weight list")[1].split("\n## ")[0]
+    assert "Empty layers: `relevance.mean_abs` at 40 % (`features.0`)." in section
+    assert "cannot be told (at chance, so that nothing can be compared)" in page
+
+
+def test_the_html_page_says_the_same(whole, findings, page):
+    text = verdict.as_html(verdict.blocks(whole, list(findings.values()), FACTS))
+    assert "<code>combined.relevance</code>" in text
+    assert text.count("<h2>") == page.count("\n## ")
+    assert text.count("<table>") == page.count("\n| --- ")
+    assert "**" not in text and "`" not in text
+
+
+def test_the_page_has_no_dashes_for_sentences(page):
+    assert "—" not in page and "–" not in page
+
+
+# The scripts
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, whole):
+    """The study as the workflow leaves it: one table of all evaluations, and a family of tables and bits per split."""
+    folder, table = tmp_path_factory.mktemp("study"), whole.results.table
+    tables.write(table, folder / "evaluations.csv")
+    for split in ("test", "rank"):
+        part = table[table["split"] == split].drop(columns=["split", "seed"])
+        # Rows in another order than by criterion and level, as a job that goes level by level would write them.
+        part = part.sort_values("level", kind="stable", ascending=False)
+        tables.write(part, folder / f"{split}.csv")
+        rows = [whole.results.bits[split, row.criterion][LEVELS.index(row.level)] for row in part.itertuples()]
+        bits.write(rows, folder / f"{split}.h5")
+    return folder
+
+
+def options(whole):
+    roles = {"ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
+    roles["reductions"] = list(whole.reductions)
+    criteria = {
+        "mixes": "mean_abs",
+        "weights": list(whole.weights),
+        "deltas": list(DELTAS),
+        "statistics": list(STATISTICS),
+    }
+    return {**FACTS, "verdict": roles, "choose_on": "rank", "criteria": criteria}
+
+
+def test_the_script_writes_both_pages_from_the_workflows_files(files, whole, page):
+    judge_thesis.judge_thesis(
+        files / "evaluations.csv",
+        [(files / "test.csv", files / "test.h5")],
+        [(files / "rank.csv", files / "rank.h5")],
+        ROOT / "report",
+        files / "thesis.md",
+        files / "thesis.html",
+        options(whole),
+    )
+    text = (files / "thesis.md").read_text()
+    assert "Zhiqiang Zhao" in text and (files / "thesis.html").read_text().startswith("<!DOCTYPE html>")
+    assert re.search(r"`evaluations.csv` [0-9a-f]{16}, `thesis.csv` [0-9a-f]{16}\.$", text.rstrip())
+    # The same verdicts and numbers as from memory; only the words about the source and the digests differ.
+    same = slice(text.index("## Verdicts"), text.index("## How to make"))
+    assert text[same] == page[page.index("## Verdicts") : page.index("## How to make")]
+
+
+def test_the_tables_are_written_from_the_workflows_files(files, whole):
+    table = whole.results.table
+    curves = table[table["split"] == "test"].assign(accuracy_low=0.4, accuracy_high=0.5, collapsed=0.0)
+    tables.write(curves, files / "curves.csv")
+    tabulate_thesis.tabulate_thesis(
+        files / "curves.csv",
+        files / "evaluations.csv",
+        ROOT / "report",
+        files / "tables.html",
+        ["relevance", "thesis"],
+        ["weight", "weight_folded"],
+    )
+    text = (files / "tables.html").read_text()
+    assert [f"<h2>Table {name}" in text for name in thesis.PRUNING] == [True] * 4
+    assert text.count("color:#a5a5a5") == 3
+    assert "57.71" in text and "76.7 ± 5.0" in text and "weight_folded.mean_abs" in text

@@ -1,0 +1,620 @@
+"""What the thesis claims, as comparisons of test accuracies, and what the tables of a study say to each claim."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import pandas
+
+from secateur import comparisons, thesis
+from secateur.comparisons import FAILS, HOLDS, UNKNOWN, Comparison, Shift, Side
+
+LOW = (0.1, 0.2, 0.3, 0.4)
+BLENDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+ALL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# What counts as the same accuracy where a claim says that two lists agree: one point.
+SAME = 0.01
+# The thesis's own "reference accuracy level" of section 5.1.3.
+REFERENCE = 0.6
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a study measured, what the thesis printed, and which reading plays which part; a part may be empty."""
+
+    results: comparisons.Results
+    printed: pandas.DataFrame
+    ours: str
+    faithful: str = ""
+    clean: str = ""
+    reductions: tuple = ()
+    choose_on: str = "rank"
+    mixes: str = "mean_abs"
+    weights: tuple = ("weight",)
+    deltas: tuple = ()
+    statistics: tuple = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
+
+    @property
+    def readings(self):
+        """The readings for which the thesis's claims are judged."""
+        return [name for name in dict.fromkeys((self.ours, self.faithful)) if name]
+
+    def relevance(self, reading):
+        """The criterion of a reading alone."""
+        return Side(f"{reading}.{self.mixes}")
+
+    @property
+    def weight(self):
+        """The weights' own criterion."""
+        return Side(f"{self.weights[0]}.{self.mixes}")
+
+    def percent(self, criterion, level):
+        """A printed accuracy in percent, as text."""
+        return f"{100 * thesis.accuracy(self.printed, criterion, level):.2f} %"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What a claim is judged by: comparisons, what the thesis printed in words, and tables to show beside."""
+
+    comparisons: tuple
+    printed: str
+    extra: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A sentence that can be true or false, where it comes from, and the function that finds its evidence.
+
+    `rule` makes one verdict of those of the comparisons. A claim `by_reading` is judged for each reading.
+    """
+
+    sentence: str
+    source: str
+    evidence: Callable
+    by_reading: bool = True
+    rule: Callable = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One comparison after the test: fractions, the interval at Holm's level `alpha`, and its own verdict."""
+
+    comparison: Comparison | Shift
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    alpha: float
+    n: int
+    verdict: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A claim with its verdict for one reading; `missing` says why it could not be tested."""
+
+    name: str
+    claim: Claim
+    reading: str
+    verdict: str = ""
+    printed: str = ""
+    items: tuple = ()
+    by_level: pandas.DataFrame | None = None
+    empty: tuple = ()
+    extra: tuple = ()
+    missing: str = ""
+
+
+def combined_at_40(study, reading):
+    """Combined against both of its halves, at the one level that the thesis's summary quotes."""
+    both = Side(f"combined.{reading}")
+    printed = (
+        f"combined {study.percent('combined.relevance', 0.4)}, weight {study.percent('weight.mean_abs', 0.4)}, "
+        f"relevance {study.percent('relevance.mean_abs', 0.4)}"
+    )
+    return Evidence(
+        (Comparison(both, study.weight, (0.4,)), Comparison(both, study.relevance(reading), (0.4,))), printed
+    )
+
+
+def weight_at_40(study, reading):
+    """Weight against relevance at the level of the claim above."""
+    printed = (
+        f"weight {study.percent('weight.mean_abs', 0.4)}, relevance {study.percent('relevance.mean_abs', 0.4)} at 40 %"
+    )
+    return Evidence((Comparison(study.weight, study.relevance(reading), (0.4,)),), printed)
+
+
+def weight_early(study, reading):
+    """Weight against relevance where the text says that weights are ahead, and the tables do not."""
+    levels = (0.1, 0.2, 0.3)
+    compared = tuple(Comparison(study.weight, study.relevance(reading), (level,)) for level in levels)
+    return Evidence(compared, f"weight against relevance: {_printed_pairs(study, levels)}")
+
+
+def no_winner(study, reading):
+    """The same at each level up to 40 %, read for a change of sign."""
+    compared = tuple(Comparison(study.weight, study.relevance(reading), (level,)) for level in LOW)
+    return Evidence(compared, f"weight against relevance: {_printed_pairs(study, LOW)}")
+
+
+def gradual(study, reading):
+    """Combined against both of its halves over all levels, and where each falls below the thesis's mark."""
+    both, alone = Side(f"combined.{reading}"), (study.weight, study.relevance(reading))
+    printed = "; ".join(
+        f"{word} keeps {100 * _printed_mean(study, name, ALL):.1f} % on average"
+        for word, name in (
+            ("combined", "combined.relevance"),
+            ("weight", "weight.mean_abs"),
+            ("relevance", "relevance.mean_abs"),
+        )
+    )
+    return Evidence(tuple(Comparison(both, side, ALL) for side in alone), printed, (_last_above(study, reading),))
+
+
+def neither_extreme(study, reading):
+    """The delta chosen on other images, against the two lists alone."""
+    best = _chosen_delta(study, reading)
+    ends = tuple(Comparison(best, Side(f"mixed.{reading}.{delta}"), BLENDS) for delta in _ends(study))
+    return Evidence(ends, _printed_deltas(study, BLENDS), (("table", _delta_rows, reading),))
+
+
+def blend_over_turns(study, reading):
+    """The delta chosen on other images, against taking turns."""
+    compared = Comparison(_chosen_delta(study, reading), Side(f"combined.{reading}"), BLENDS)
+    return Evidence((compared,), _printed_deltas(study, BLENDS))
+
+
+def delta_moves(study, reading):
+    """How far the best delta moves between 10 and 60 %."""
+    _mixed(study, reading)
+    moved = Shift(reading, tuple(study.deltas), (0.1, 0.6), study.choose_on)
+    first, last = (thesis.best_delta(study.printed, level) for level in moved.levels)
+    return Evidence((moved,), f"best delta {first} at 10 %, {last} at 60 %, among 0.0 to 0.7")
+
+
+def mean_abs_best(study, reading):
+    """mean_abs against the best of the other statistics, chosen on other images at each level."""
+    ours = Side(f"{reading}.mean_abs")
+    others = [f"{reading}.{name}" for name in study.statistics if name != "mean_abs"]
+    if not others:
+        raise comparisons.MissingError("the study has no other statistic than mean_abs")
+    compared = []
+    for level in LOW:
+        best = comparisons.chosen(study.results, f"{reading}, best other statistic", others, (level,), study.choose_on)
+        compared.append(Comparison(ours, best, (level,)))
+    return Evidence(tuple(compared), _printed_statistics(study))
+
+
+def turns_like_half(study, reading):
+    """Combined starts each turn with relevance, delta 0.5 with the weights; the lists are otherwise the same."""
+    half = Side(f"mixed.{reading}.0.5")
+    compared = tuple(Comparison(Side(f"combined.{reading}"), half, (level,), SAME) for level in LOW)
+    gaps = [
+        thesis.accuracy(study.printed, "combined.relevance", level)
+        - thesis.accuracy(study.printed, "mixed.relevance.0.5", level)
+        for level in LOW
+    ]
+    return Evidence(compared, "differences " + _joined(f"{100 * gap:+.2f}" for gap in gaps) + " points at 10 to 40 %")
+
+
+def last_deltas_alike(study, reading):
+    """Delta 0.8 and 0.9 against 1.0 at the level at which the thesis contradicts itself, and the lists' accuracies."""
+    ends = tuple(
+        Comparison(Side(f"mixed.{reading}.{delta}"), Side(f"mixed.{reading}.1.0"), (0.3,), SAME)
+        for delta in ("0.8", "0.9")
+    )
+    rows = study.printed[(study.printed["table"] == "B.5") & (study.printed["distrust"] != "")]
+    row = rows[rows["level"] == 0.3]["accuracy"].iloc[0]
+    printed = (
+        f"all three {100 * row:.2f} % at 30 %, where table B.1 has {study.percent('relevance.mean_abs', 0.3)} for the "
+        "relevance list, which is delta 1.0; these rows cannot be data"
+    )
+    return Evidence(ends, printed, (("table", _last_rows, reading),))
+
+
+def better_than_random(study, reading):
+    """The control that the thesis draws in figure 5.1 and prints in no table."""
+    return Evidence(
+        (Comparison(study.relevance(reading), Side("random"), LOW),), "drawn in figure 5.1, no numbers printed"
+    )
+
+
+def clean_split(study):
+    """The faithful reading against the same one on images that are not reported."""
+    _needs(study, "faithful", "clean")
+    pairs = [(study.relevance(study.faithful), study.relevance(study.clean))]
+    pairs.append((Side(f"combined.{study.faithful}"), Side(f"combined.{study.clean}")))
+    return Evidence(tuple(Comparison(*pair, LOW) for pair in pairs), "ranks on the test images that it reports")
+
+
+def reductions(study):
+    """Our reading against the same one with other reductions over positions."""
+    others = [name for name in study.reductions if name != study.ours]
+    if not others:
+        raise comparisons.MissingError("the study names no readings with other reductions")
+    compared = tuple(Comparison(study.relevance(study.ours), study.relevance(name), LOW) for name in others)
+    return Evidence(compared, "reduces by the mean, and compares with nothing else")
+
+
+def raw_weights(study):
+    """Filters as they are against filters after folding BatchNorm."""
+    if len(study.weights) < 2:
+        raise comparisons.MissingError("the study reads the weights in one way only")
+    others = (Side(f"{name}.{study.mixes}") for name in study.weights[1:])
+    return Evidence(tuple(Comparison(study.weight, other, LOW) for other in others), "has no BatchNorm to fold")
+
+
+def which_channels(study):
+    """Each criterion against chance within its own widths."""
+    return _controlled(study, "shuffled", lambda name: (Side(name), Side(f"shuffled.{name}")))
+
+
+def how_many(study):
+    """Each criterion against its own order at uniform widths."""
+    return _controlled(study, "uniform", lambda name: (Side(name), Side(f"uniform.{name}")))
+
+
+def order_within(study):
+    """Each criterion's order within layers against chance, both at uniform widths."""
+    return _controlled(study, "uniform", lambda name: (Side(f"uniform.{name}"), Side("uniform.random")))
+
+
+def all_hold(verdicts):
+    """A conjunction: one that fails is enough to fail, and all have to hold."""
+    return FAILS if FAILS in verdicts else HOLDS if all(one == HOLDS for one in verdicts) else UNKNOWN
+
+
+def both_ways(verdicts):
+    """No winner: one level settles it for the one and one for the other."""
+    if HOLDS in verdicts and FAILS in verdicts:
+        return HOLDS
+    return FAILS if len(set(verdicts)) == 1 and UNKNOWN not in verdicts else UNKNOWN
+
+
+CLAIMS = {
+    "combined_at_40": Claim(
+        "At 40 % pruned, the combined list keeps more than the weight list and more than the relevance list.",
+        "tables B.1 to B.3, section 5.1.3",
+        combined_at_40,
+    ),
+    "weight_at_40": Claim(
+        "At 40 % pruned, the weight list keeps more than the relevance list.", "tables B.1 and B.2", weight_at_40
+    ),
+    "weight_early": Claim(
+        "At 10, 20 and 30 % pruned, the weight list keeps more than the relevance list.",
+        'section 5.1.3: "maintaining higher accuracy at lower pruning percentages"',
+        weight_early,
+    ),
+    "no_winner": Claim(
+        "Neither the weight list nor the relevance list is ahead at every level from 10 to 40 %.",
+        'section 6.1: "neither approach distinctly outperforms the other across all pruning levels"',
+        no_winner,
+        rule=both_ways,
+    ),
+    "gradual": Claim(
+        "On average over 10 to 90 % pruned, the combined list keeps more than either of its two lists.",
+        'section 5.1.3: "a more gradual decline in accuracy"',
+        gradual,
+    ),
+    "neither_extreme": Claim(
+        "On average over 10 to 60 % pruned, the best blend keeps more than delta 0 and more than delta 1.",
+        'section 5.2.3: "neither extreme of the delta spectrum [...] is optimal"',
+        neither_extreme,
+    ),
+    "blend_over_turns": Claim(
+        "On average over 10 to 60 % pruned, the best blend keeps more than the combined list.",
+        'abstract: "certain delta settings outperforming others"',
+        blend_over_turns,
+    ),
+    "delta_moves": Claim(
+        "The best delta is higher at 10 % than at 60 % pruned: the best blend moves towards the weights.",
+        "table B.5",
+        delta_moves,
+    ),
+    "mean_abs_best": Claim(
+        "Among the statistics of relevance, mean_abs keeps the most at 10, 20, 30 and 40 % pruned.",
+        'section 4.4.4: "consistently outperforms other relevance-based criteria"',
+        mean_abs_best,
+    ),
+    "turns_like_half": Claim(
+        f"The combined list and delta 0.5 keep the same to within {100 * SAME:g} point at 10, 20, 30 and 40 %.",
+        "tables B.3 and B.5; the two differ only in which list opens a turn",
+        turns_like_half,
+    ),
+    "last_deltas_alike": Claim(
+        f"Delta 0.8, 0.9 and 1.0 keep the same to within {100 * SAME:g} point at 30 % pruned.",
+        "table B.5",
+        last_deltas_alike,
+    ),
+    "better_than_random": Claim(
+        "On average over 10 to 40 % pruned, the relevance list keeps more than random lists.",
+        "section 5.1.1, figure 5.1",
+        better_than_random,
+    ),
+    "clean_split": Claim(
+        "Ranking on the test images, as the thesis does, keeps more than ranking on images that are not reported.",
+        "our question; average over 10 to 40 %",
+        clean_split,
+        by_reading=False,
+    ),
+    "reductions": Claim(
+        "Our reduction over positions keeps more than each of the others.",
+        "our question; average over 10 to 40 %. The default was itself chosen on one trained VGG16, for which this is "
+        "no independent test",
+        reductions,
+        by_reading=False,
+    ),
+    "raw_weights": Claim(
+        "Weights as they are keep more than weights after folding BatchNorm.",
+        "our question; average over 10 to 40 %",
+        raw_weights,
+        by_reading=False,
+    ),
+    "which_channels": Claim(
+        "Which channels go matters: a criterion keeps more than random channels at the criterion's own widths.",
+        "our question; average over 10 to 40 %",
+        which_channels,
+        by_reading=False,
+    ),
+    "how_many": Claim(
+        "How many go per layer matters: a criterion keeps more than its own order at uniform widths.",
+        "our question; average over 10 to 40 %",
+        how_many,
+        by_reading=False,
+    ),
+    "order_within": Claim(
+        "At uniform widths, a criterion's order within each layer keeps more than a random order.",
+        "our question; average over 10 to 40 %",
+        order_within,
+        by_reading=False,
+    ),
+}
+
+
+def judge(study, alpha, resamples, seed):
+    """Every claim for every reading, judged with Holm's procedure over all comparisons at once.
+
+    A comparison that serves several claims is tested and counted once.
+    """
+    asked = [_asked(study, name, claim, reading) for name, claim, reading in _cases(study)]
+    family = list(dict.fromkeys(one for _, evidence in asked if evidence for one in evidence.comparisons))
+    draws = comparisons.draws_needed(len(family), alpha, resamples)
+    tests = [comparisons.test(study.results, one, draws, seed) for one in family]
+    p_values = [comparisons.p_value(test) for test in tests]
+    levels = comparisons.holm(p_values, alpha)
+    judged = {
+        one: _item(study.results, one, test, p, float(level))
+        for one, test, p, level in zip(family, tests, p_values, levels, strict=True)
+    }
+    return [
+        _settled(study, finding, evidence, judged, alpha, resamples, seed) if evidence else finding
+        for finding, evidence in asked
+    ]
+
+
+def family_size(findings):
+    """How many comparisons Holm's procedure ran over."""
+    return len({item.comparison for finding in findings for item in finding.items})
+
+
+def _cases(study):
+    for name, claim in CLAIMS.items():
+        yield from ((name, claim, reading) for reading in (study.readings if claim.by_reading else [""]))
+
+
+def _asked(study, name, claim, reading):
+    """(the finding so far, its evidence), or with the reason for which there is none."""
+    try:
+        evidence = claim.evidence(study, reading) if claim.by_reading else claim.evidence(study)
+        for one in evidence.comparisons:
+            comparisons.check(study.results, one)
+    except comparisons.MissingError as error:
+        return Finding(name, claim, reading, missing=str(error)), None
+    return Finding(name, claim, reading, printed=evidence.printed), evidence
+
+
+def _settled(study, finding, evidence, judged, alpha, resamples, seed):
+    items = tuple(judged[one] for one in evidence.comparisons)
+    rule = finding.claim.rule or all_hold
+    return dataclasses.replace(
+        finding,
+        verdict=rule([item.verdict for item in items]),
+        items=items,
+        by_level=_by_level(study.results, items, alpha, resamples, seed),
+        empty=tuple(_empty(study.results, items)),
+        extra=tuple(
+            (kind, make(study, *rest, alpha, resamples, seed) if callable(make) else make)
+            for kind, make, *rest in evidence.extra
+        ),
+    )
+
+
+def _item(results, comparison, test, p, alpha):
+    low, high = test.interval(alpha)
+    settled = comparisons.verdict(test, alpha)
+    first, second = comparisons.sides(results, comparison)
+    note = ""
+    if comparisons.at_chance(results, comparison):
+        settled, note = UNKNOWN, "at chance, so that nothing can be compared"
+    elif low == high == 0:
+        note = "the same images right"
+    return Item(comparison, first, second, test.estimate, low, high, p, alpha, test.n, settled, note)
+
+
+def _by_level(results, items, alpha, resamples, seed):
+    """The averaged comparisons at each of their levels, with intervals of each alone at `alpha`."""
+    rows = [
+        pointwise(results, item.comparison.first, item.comparison.second, level, alpha, resamples, seed)
+        for item in items
+        if isinstance(item.comparison, Comparison) and len(item.comparison.levels) > 1
+        for level in item.comparison.levels
+    ]
+    return pandas.DataFrame(rows) if rows else None
+
+
+def pointwise(results, first, second, level, alpha, resamples, seed):
+    """One level of two sides: accuracies, difference, and an interval that takes no account of other comparisons."""
+    one = Comparison(first, second, (level,))
+    test = comparisons.test(results, one, resamples, seed)
+    low, high = test.interval(alpha)
+    a, b = comparisons.sides(results, one)
+    names = (first.label, second.label)
+    shown = dict(zip(("first", "second"), names, strict=True))
+    return {**shown, "level": level, "a": a, "b": b, "difference": test.estimate, "low": low, "high": high}
+
+
+def _empty(results, items):
+    """(label, level, layers) wherever a side has lost a whole layer."""
+    seen = {}
+    for comparison in (item.comparison for item in items if isinstance(item.comparison, Comparison)):
+        for side in (comparison.first, comparison.second):
+            for level in comparison.levels:
+                if (side.label, level) not in seen:
+                    seen[side.label, level] = results.empty(side, level)
+    return [(label, level, layers) for (label, level), layers in seen.items() if layers]
+
+
+def _needs(study, *parts):
+    for part in parts:
+        if not getattr(study, part):
+            raise comparisons.MissingError(f"the study names no reading as `{part}`")
+
+
+def _ends(study):
+    if not {"0.0", "1.0"} <= set(study.deltas):
+        raise comparisons.MissingError("the study lacks delta 0.0 or 1.0")
+    return ("0.0", "1.0")
+
+
+def _chosen_delta(study, reading, levels=BLENDS):
+    names = _mixed(study, reading)
+    return comparisons.chosen(study.results, f"mixed.{reading}, chosen delta", names, levels, study.choose_on)
+
+
+def _mixed(study, reading):
+    if len(study.deltas) < 2:
+        raise comparisons.MissingError("the study has fewer than two deltas")
+    return [f"mixed.{reading}.{delta}" for delta in study.deltas]
+
+
+def _controlled(study, control, pair):
+    """Pairs for the main criteria that have this control."""
+    mains = [f"{study.ours}.{study.mixes}", study.weight.label, f"combined.{study.ours}"]
+    mains += [f"{study.faithful}.{study.mixes}"] if study.faithful else []
+    known = set(study.results.table["criterion"])
+    having = [name for name in dict.fromkeys(mains) if _has(known, f"{control}.{name}")]
+    if not having:
+        raise comparisons.MissingError(f"the study has no `{control}` controls of these criteria")
+    return Evidence(tuple(Comparison(*pair(name), LOW) for name in having), "has no such control")
+
+
+def _has(known, name):
+    return name in known or any(re.fullmatch(re.escape(name) + r"\.\d+", other) for other in known)
+
+
+def _printed_pairs(study, levels):
+    names = ("weight.mean_abs", "relevance.mean_abs")
+    weight, relevance = ([study.percent(name, level) for level in levels] for name in names)
+    return _joined(f"{a} and {b} at {percent(level)}" for a, b, level in zip(weight, relevance, levels, strict=True))
+
+
+def _printed_mean(study, criterion, levels):
+    return sum(thesis.accuracy(study.printed, criterion, level) for level in levels) / len(levels)
+
+
+def _printed_deltas(study, levels):
+    return "best delta " + _joined(f"{thesis.best_delta(study.printed, level)} at {percent(level)}" for level in levels)
+
+
+def _printed_statistics(study):
+    """The statistic that the thesis's own table has ahead at each level."""
+    rows = study.printed[study.printed["table"] == "B.1"]
+    parts = []
+    for level in LOW:
+        ahead = rows[rows["level"] == level].sort_values("accuracy").iloc[-1]
+        name = ahead["criterion"].removeprefix("relevance.")
+        accuracy = study.percent("relevance.mean_abs", level)
+        parts.append(f"{name} with {100 * ahead['accuracy']:.2f} % (mean_abs {accuracy}) at {percent(level)}")
+    return "ahead in table B.1: " + _joined(parts)
+
+
+def _last_above(study, reading):
+    """The highest level up to which each list stays above the thesis's mark, printed and measured."""
+    names = ["combined.relevance", "weight.mean_abs", "relevance.mean_abs"]
+    sides = [Side(f"combined.{reading}"), study.weight, study.relevance(reading)]
+    rows = []
+    for name, side in zip(names, sides, strict=True):
+        printed = _until(lambda level, name=name: thesis.accuracy(study.printed, name, level))
+        measured = _until(lambda level, side=side: study.results.accuracy(side, level))
+        rows.append({"criterion": f"`{side.label}`", "printed": printed, "measured": measured})
+    table = pandas.DataFrame(rows)
+    columns = {name: f"above {percent(REFERENCE)} up to, {name}" for name in ("printed", "measured")}
+    return ("table", table.rename(columns=columns))
+
+
+def _until(accuracy):
+    kept = 0.0
+    for level in ALL:
+        if accuracy(level) <= REFERENCE:
+            break
+        kept = level
+    return percent(kept)
+
+
+def _delta_rows(study, reading, alpha, resamples, seed):
+    """Which delta was chosen at each level, what it keeps on the test images, and against what."""
+    levels = [level for level in ALL if level in study.results.levels(f"mixed.{reading}.{study.deltas[0]}")]
+    best = _chosen_delta(study, reading, levels)
+    others = {
+        "delta 0.0": f"mixed.{reading}.0.0",
+        "delta 1.0": f"mixed.{reading}.1.0",
+        "combined": f"combined.{reading}",
+    }
+    rows = []
+    for level in levels:
+        picked = dict.fromkeys(best.criterion(level, s).split(".", 2)[2] for s in study.results.seeds)
+        row = {
+            "pruned": percent(level),
+            "best delta, printed": thesis.best_delta(study.printed, level),
+            "chosen delta": ", ".join(picked),
+            "test accuracy": f"{100 * study.results.accuracy(best, level):.1f} %",
+        }
+        for word, name in others.items():
+            one = pointwise(study.results, best, Side(name), level, alpha, resamples, seed)
+            row[f"against {word}"] = interval(one["difference"], one["low"], one["high"])
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def _last_rows(study, reading, *_):
+    """Accuracy of the last three deltas, and of the relevance list, at each level."""
+    names = [*(f"mixed.{reading}.{delta}" for delta in ("0.8", "0.9", "1.0")), study.relevance(reading).label]
+    levels = [level for level in ALL if level in study.results.levels(names[0])]
+    rows = [
+        {"criterion": f"`{name}`"}
+        | {percent(level): f"{100 * study.results.accuracy(Side(name), level):.1f}" for level in levels}
+        for name in names
+    ]
+    return pandas.DataFrame(rows)
+
+
+def interval(difference, low, high):
+    """A difference and its interval in points."""
+    if low != low:
+        return f"{100 * difference:+.1f} (no interval)"
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def percent(level):
+    """A level in percent, as text."""
+    return f"{100 * level:g} %"
+
+
+def _joined(parts):
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

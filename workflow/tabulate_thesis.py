@@ -1,0 +1,43 @@
+"""Tabulate the thesis's printed accuracies beside ours, with intervals and with collapse marked."""
+
+from pathlib import Path
+
+import yaml
+
+from secateur import files, jobs, pages, summary, tables, thesis
+
+
+def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
+    printed, about = thesis.read(typed / "thesis.csv"), yaml.safe_load((typed / "thesis.yaml").read_text("utf-8"))
+    means = tables.read(curves, "criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "collapsed")
+    means = means[means["keep_at_least"] == means["keep_at_least"].iloc[0]]
+    note = (
+        f"<p>{about['author']}, <i>{about['title']}</i>, {about['institution']}, {about['year']}. Rows named "
+        "<i>printed</i> are the thesis's, two digits and one network; the others are this study's, test accuracy in "
+        "percent ± half the interval of its change against the dense network. "
+        "† a layer is empty in at least one network. Another network and other images: no row has to agree.</p>"
+    )
+    parts = [note]
+    for table in thesis.PRUNING:
+        names = weights if table == "B.2" else weights[:1]
+        rows = thesis.beside(printed, means, table, readings, names)
+        parts += [f"<h2>Table {table}: {about['tables'][table]}</h2>", thesis.grid(rows)]
+    dense = thesis.by_class(printed, summary.on_test(tables.read(evaluations, "criterion", "level")))
+    parts += [f"<h2>{about['tables']['3.2']}</h2>", pages.table(dense.map(_percent))]
+    files.write_text(page, pages.page("The thesis's tables, printed and measured", *parts))
+
+
+def _percent(value):
+    return value if isinstance(value, str) else "" if value != value else f"{100 * value:.1f} %"
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        tabulate_thesis(
+            snakemake.input.curves,
+            snakemake.input.evaluations,
+            Path(snakemake.scriptdir).parent / "report",
+            snakemake.output.page,
+            job.options["readings"],
+            job.options["weights"],
+        )
