@@ -5,7 +5,7 @@ import dataclasses
 
 import torch
 
-from secateur import cost, evaluation, folding, graph, levels, pruning
+from secateur import cost, evaluation, folding, graph, levels, pruning, winograd
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
 # float32 differs by more, float64 tells rounding from a fault.
@@ -45,6 +45,7 @@ class Network:
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
         self.bare = graph.links(self.folded)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
+        self.sizes = winograd.sizes(self.folded, check)
         # Counting needs shapes alone: no weight is copied.
         self.shapes = copy.deepcopy(model).to("meta")
         self.widths = {link.layer: model.get_submodule(link.layer).out_channels for link in self.links}
@@ -95,7 +96,7 @@ class Network:
                     f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
                     "range; this is a fault of secateur's: please report it with the model and the ranking"
                 )
-        return evaluation.over(evaluation.prepared(smaller, self.precision), self.batches()), deviation
+        return evaluation.over(evaluation.prepared(smaller, self.precision, self.sizes), self.batches()), deviation
 
     def _refuse_foreign(self, ranking):
         """A ranking of another architecture would be evaluated half, or not at all."""
