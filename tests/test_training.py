@@ -22,6 +22,7 @@ OPTIONS = {
     "label_smoothing": 0.1,
     "flip": True,
     "rotation": 10,
+    "precision": "float32",
     "select": "validation_loss",
 }
 
@@ -76,6 +77,14 @@ def test_training_learns_and_says_how_far_it_came():
     assert all(tuple(row) == training.COLUMNS for row in history)
     assert history[-1]["validation_accuracy"] >= 0.95 and history[-1]["train_loss"] < history[0]["train_loss"]
     assert not model.training
+
+
+def test_training_in_bfloat16_learns_too_and_keeps_weights_in_float32():
+    model = network(dropout=False)
+    history = run(model, epochs=12, label_smoothing=0.0, precision="bfloat16")
+    assert history[-1]["validation_accuracy"] >= 0.95
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    assert history != run(network(dropout=False), epochs=12, label_smoothing=0.0)
 
 
 def test_equal_seeds_give_equal_weights_and_another_seed_others():

@@ -132,7 +132,7 @@ def _epoch(model, images, optimizer, options, seed, epoch):
         for number, rows in enumerate(batches, (epoch - 1) * len(batches)):
             rate = rate_at(number, options["epochs"] * len(batches), options)
             pixels, labels = _batch(images, rows.numpy(), options, generator, _device(model))
-            step_loss, step_right = _step(model, pixels, labels, optimizer, rate, options["label_smoothing"])
+            step_loss, step_right = _step(model, pixels, labels, optimizer, rate, options)
             _refuse_no_number(step_loss, epoch, rate)
             loss, right = loss + step_loss * len(rows), right + step_right
             bar.update(len(rows))
@@ -158,12 +158,16 @@ def _batch(images, rows, options, generator, device):
     return normalise(pixels.to(device), images.mean, images.std), torch.from_numpy(images.labels[rows]).to(device)
 
 
-def _step(model, pixels, labels, optimizer, rate, label_smoothing):
-    """Move the weights once; gives the mean loss, and how many images were right."""
+def _step(model, pixels, labels, optimizer, rate, options):
+    """Move the weights once; gives the mean loss, and how many images were right.
+
+    In bfloat16 only products of layers are rounded; weights, their changes and the loss stay in float32.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
-    logits = model(pixels)
-    loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=options["precision"] == "bfloat16"):
+        logits = model(pixels)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=options["label_smoothing"])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
