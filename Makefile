@@ -39,6 +39,7 @@ docs: .venv/workflow
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
 	.venv/bin/python benchmarks/streaming.py
+	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/evaluation.py
 
 clean:
 	rm -rf .venv .snakemake results logs
@@ -46,5 +47,5 @@ clean:
 .venv/workflow .venv/test .venv/lint: .venv/%: pyproject.toml constraints.txt
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv; PyTorch is large, the first time takes a few minutes."
-	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,$*]"
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,export,$*]"
 	@touch $@

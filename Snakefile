@@ -30,8 +30,10 @@ include: "rules/relevance.smk"
 include: "rules/statistics.smk"
 include: "rules/ranking.smk"
 include: "rules/evaluation.smk"
+include: "rules/retraining.smk"
 include: "rules/figures.smk"
 include: "rules/thesis.smk"
+include: "rules/export.smk"
 
 
 rule all:
@@ -41,12 +43,15 @@ rule all:
         rules.tabulate_accuracy.output,
         expand(rules.plot_strategies.output, reading=READINGS),
         expand(rules.plot_statistics.output, source=SOURCES),
+        rules.plot_scores.output if any(MORE.values()) else [],
         expand(rules.plot_deltas.output, reading=MIXED_READINGS if DELTAS else []),
         expand("<results>/figures/controls.{criterion}.{kind}", criterion=CONTROLLED, kind=["svg", "html"]),
         expand(rules.plot_floors.output, reading=FLOORED),
         expand(rules.plot_layers.output, reading=READINGS),
         rules.plot_stability.output,
+        rules.plot_retraining.output if RETRAINING["criteria"] else [],
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if VERDICT else [],
+        expand("<results>/{network}/export/{exported}/card.html", network=NETWORK, exported=EXPORTED),
 
 
 include: "rules/report.smk"

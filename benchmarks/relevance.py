@@ -24,8 +24,8 @@ from secateur import cost, models, relevance
 
 NETWORKS = {
     "vgg16": lambda: models.build("vgg16", 10).eval(),
-    "resnet56": lambda: networks.settled(networks.ResNet(9)),
-    "mobilenet_v1": lambda: networks.settled(networks.mobilenet_v1()),
+    "resnet56": lambda: networks.settled("resnet56"),
+    "mobilenet_v1": lambda: networks.settled("mobilenet_v1"),
 }
 
 

@@ -28,7 +28,7 @@ def updated(text, schema):
 
 
 def _is_section(rule):
-    return rule.get("type") == "object"
+    return rule.get("type") in ("object", ["object", "null"])
 
 
 def _keys(rule):

@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import digest, files, names, provenance, settings, sources
+from secateur import digest, factories, files, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -50,6 +50,16 @@ MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
 CONTROLLED = expand("{source}.{mixes}", source=[*config["criteria"]["mixed"], *WEIGHTS], mixes=MIXES)
 CONTROLLED = CONTROLLED if config["criteria"]["controls"] else []
 
+# More criteria: {name: how it is made}.
+SCORES = {score["name"]: score for score in config["criteria"]["scores"]}
+FILES = config["criteria"]["files"]
+MIXTURES = {mixture["name"]: mixture for mixture in config["criteria"]["mixtures"]}
+MORE = {
+    "scores": list(SCORES),
+    "files": list(FILES),
+    "mixtures": [f"{name}.{delta}" for name, mixture in MIXTURES.items() for delta in mixture["deltas"]],
+}
+
 # A family is evaluated by one job: {family: its criteria}.
 FAMILIES = {
     **{source: expand("{source}.{statistic}", source=source, statistic=STATISTICS) for source in SOURCES},
@@ -59,14 +69,24 @@ FAMILIES = {
         for name in CONTROLLED
     },
     "random": expand(["random.{draw}", *(["uniform.random.{draw}"] if CONTROLLED else [])], draw=DRAWS),
+    **{family: criteria for family, criteria in MORE.items() if criteria},
 }
 CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
 # What is chosen by its accuracy on images that are not reported.
 CHOOSING = config["evaluation"]["choose_on"]
-CHOSEN = [family for family in FAMILIES if family in SOURCES or family.startswith("mixed.")] if CHOOSING else []
+CHOSEN = [f for f in FAMILIES if f in (*SOURCES, *MORE) or f.startswith("mixed.")] if CHOOSING else []
 VERDICT = config["verdict"] or {}
 FLOORED = READINGS if len(config["evaluation"]["keep_at_least"]) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
+RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
+RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
+RETRAINED_KINDS = [kind for kind in ("batchnorm", "retrained", "scratch") if RETRAINING.get(kind, kind == "retrained")]
+EXPORTED = [f"{entry['criterion']}/{entry['level']}" for entry in config["export"]]
+try:
+    settings.check_exported(config["export"], CRITERIA)
+    settings.check_retrained(config["retraining"], CRITERIA)
+except ValueError as error:
+    raise WorkflowError(f"The study's settings: {error}") from None
 
 
 def alternatives(names):
@@ -83,6 +103,11 @@ wildcard_constraints:
     source=alternatives(SOURCES),
     family=alternatives(FAMILIES),
     statistic="mean|mean_abs|max|min|max_abs|min_abs",
+    score=alternatives(names.WEIGHT_SCORES + names.IMAGE_SCORES),
+    scored=alternatives(SCORES),
+    given=alternatives(FILES),
+    mixture=alternatives(MIXTURES),
+    delta=r"[01](\.\d+)?",
     shard=r"\d+",
     shards=r"\d+",
     download="cifar10|cifar100",
@@ -125,7 +150,9 @@ def downloaded(wildcards):
 def training_options():
     """What a network depends on beside its seed and its images."""
     chosen = {key: value for key, value in config["training"].items() if key != "seeds"}
-    return {"model": config["model"], "training": chosen, "seed": config["seed"], **machine_options()}
+    factory = config["model"]["factory"]
+    own = {"factory": factories.digest_of(factory)} if factory else {}
+    return {"model": config["model"], "training": chosen, "seed": config["seed"], **own, **machine_options()}
 
 
 def given_weights(wildcards):
@@ -188,9 +215,50 @@ def ranking_options(wildcards):
     names = dict(wildcards.items())
     reading = names.get("reading", names.get("source"))
     if "source" in names:
-        return {"statistics": STATISTICS, "reading": reading_choices(reading)}
+        unit_score = config["criteria"]["unit_score"]
+        return {"statistics": STATISTICS, "reading": reading_choices(reading), "unit_score": unit_score}
     mixed = {"combined": config["criteria"]["combined"], "deltas": DELTAS, "mixes": MIXES, "weight": WEIGHTS[0]}
     return {"reading": reading_choices(reading), **mixed}
+
+
+def scoring_options(wildcards):
+    """What a score of images depends on beside the network and the images."""
+    return {"images": config["criteria"]["images"], **machine_options()}
+
+
+def scored_options(wildcards):
+    """How the scores behind a ranking are made comparable; a file of the user's own has the study's choices."""
+    own = SCORES.get(dict(wildcards.items()).get("scored"))
+    chosen = own or {key: config["criteria"][key] for key in ("normalise", "scope")}
+    return {**chosen, "unit_score": config["criteria"]["unit_score"]}
+
+
+def scores_file(wildcards):
+    """The scores behind a ranking: several rankings can share them."""
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/statistics"
+    return f"{folder}/{SCORES[wildcards.scored]['score']}.csv"
+
+
+def stages_file(wildcards):
+    """Which layers are a stage, where the scope of a ranking asks for it."""
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/units"
+    return f"{folder}/stages.csv" if scored_options(wildcards)["scope"] == "stage" else []
+
+
+def given_file(wildcards):
+    """The user's own ranking or scores."""
+    return files.found(FILES[wildcards.given].replace("{seed}", wildcards.seed))
+
+
+def mixture_options(wildcards):
+    """The choices behind a mixture's name, for its manifest."""
+    return {side: MIXTURES[wildcards.mixture][side] for side in ("first", "second")}
+
+
+def mixture_lists(wildcards):
+    """The two rankings that a mixture mixes."""
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/ranking"
+    return {side: f"{folder}/{MIXTURES[wildcards.mixture][side]}.csv" for side in ("first", "second")}
 
 
 def mixed_lists(wildcards):
@@ -214,6 +282,88 @@ def evaluation_options(wildcards):
     return {"criteria": FAMILIES[wildcards.family], "levels": config["levels"], **chosen, **machine_options()}
 
 
+def ranked_on(criterion):
+    """The split that a criterion looks at: "none" for weights and chance, None where its name does not tell."""
+    parts = criterion.split(".")
+    reading = next((part for part in parts if part in READINGS), None)
+    if reading:
+        return config["readings"][reading]["split"]
+    if criterion in SCORES:
+        return "rank" if SCORES[criterion]["score"] in names.IMAGE_SCORES else "none"
+    return "none" if {*WEIGHTS, "random"} & set(parts) else None
+
+
+def evaluation_of(kind):
+    """The file of the family in which an exported criterion was evaluated, as a function of the wildcards."""
+
+    def path(wildcards):
+        family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
+        return f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/evaluation/{family}.{kind}"
+
+    return path
+
+
+def export_options(wildcards):
+    """What an exported network depends on beside the checkpoint, the ranking and the evaluation, and its card says."""
+    catalogue = yaml.safe_load((ROOT / "data" / "sources.yaml").read_text(encoding="utf-8"))
+    terms = {key: catalogue[config["data"]["source"]][key] for key in ("title", "licence", "citation")}
+    elsewhere = config["model"]["weights"] is not None
+    return {
+        "criterion": wildcards.criterion,
+        "level": next(entry["level"] for entry in config["export"] if str(entry["level"]) == wildcards.level),
+        "keep_at_least": config["evaluation"]["keep_at_least"][0],
+        "precision": config["evaluation"]["precision"],
+        "ranked_on": ranked_on(wildcards.criterion),
+        "origin": (
+            "It starts from weights made elsewhere, which may have seen any of these images." if elsewhere else ""
+        ),
+        "data": {"name": DATASET, **terms},
+        "seed": config["seed"],
+        "threads": config["threads"],
+        **config["figures"],
+    }
+
+
+def schedule_options(kind):
+    """What the networks of a kind are trained with after pruning."""
+    own = {key: RETRAINING[key] for key in config["training"] if key != "seeds"}
+    return {
+        "batchnorm": {key: RETRAINING[key] for key in ("batchnorm_images", "batch_size")},
+        "retrained": own,
+        "scratch": {key: config["training"][key] for key in own} | {"epochs": RETRAINING["scratch_epochs"]},
+    }[kind]
+
+
+def retraining_options(wildcards):
+    """What a retrained network depends on beside the dense one, its ranking and the images."""
+    return {
+        "level": next(level for level in RETRAINING["levels"] if str(level) == wildcards.level),
+        "training": schedule_options(wildcards.kind),
+        "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
+        "keep_at_least": config["evaluation"]["keep_at_least"][0],
+        "precision": config["evaluation"]["precision"],
+        "model": config["model"],
+        "seed": config["seed"],
+        **machine_options(),
+    }
+
+
+def recovery_options():
+    """What the tables and the figure of retraining depend on beside the evaluations."""
+    kinds = ["none", *RETRAINED_KINDS]
+    chosen = {key: RETRAINING[key] for key in ("criteria", "levels")}
+    return {
+        "title": f"{MODEL} on {DATASET}",
+        "kinds": kinds,
+        "seeds": SEEDS,
+        "seed": config["seed"],
+        "schedules": {kind: schedule_options(kind) for kind in RETRAINED_KINDS} if RETRAINING["criteria"] else {},
+        "steps": RETRAINING.get("steps"),
+        **chosen,
+        **config["figures"],
+    }
+
+
 def study_options():
     """What the tables of a study depend on beside the evaluations."""
     chosen = {"criteria": CRITERIA, "seeds": SEEDS, "choose_on": CHOOSING, "seed": config["seed"]}
@@ -231,6 +381,16 @@ def figure_options(wildcards):
         "statistics": STATISTICS,
         "combined": config["criteria"]["combined"] and name in MIXED_READINGS,
         "reading": reading_choices(name),
+    }
+
+
+def scores_options():
+    """What the figure of all scores, files and mixtures shows."""
+    beside = [f"{source}.{MIXES}" for source in (READINGS[0], WEIGHTS[0])]
+    return {
+        "title": f"{MODEL} on {DATASET}",
+        "criteria": [name for names in MORE.values() for name in names],
+        "beside": beside,
     }
 
 

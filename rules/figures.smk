@@ -60,6 +60,37 @@ rule plot_statistics:
         "../workflow/plot_statistics.py"
 
 
+rule plot_scores:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        figure=report(
+            "<results>/figures/scores.svg",
+            caption="../report/plot_scores.rst",
+            category="3 Statistics",
+            labels={"source": "all criteria", "kind": "figure"},
+        ),
+        page=report(
+            "<results>/figures/scores.html",
+            caption="../report/data.rst",
+            category="3 Statistics",
+            labels={"source": "all criteria", "kind": "the numbers"},
+        ),
+    log:
+        "<logs>/plot_scores.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        options=scores_options(),
+        code=code_digest("plot_scores"),
+        environment=environment_digest("figures"),
+    message:
+        "Draw all criteria in one picture."
+    script:
+        "../workflow/plot_scores.py"
+
+
 rule plot_deltas:
     input:
         evaluations=rules.collect_evaluations.output.evaluations,

@@ -83,3 +83,68 @@ rule rank_controls:
         "Separate how many from which: {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
     script:
         "../workflow/rank_controls.py"
+
+
+rule rank_by_score:
+    input:
+        scores=scores_file,
+        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        stages=stages_file,
+    output:
+        table="<results>/{dataset}/{model}/{seed}/ranking/{scored}.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/{scored}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_by_score/{scored}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        options=scored_options,
+        code=code_digest("rank_by_score"),
+        environment=environment_digest("tables"),
+    message:
+        "Rank channels by {wildcards.scored}, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_by_score.py"
+
+
+rule rank_by_file:
+    input:
+        given=given_file,
+        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        stages=stages_file,
+    output:
+        table="<results>/{dataset}/{model}/{seed}/ranking/{given}.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/{given}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_by_file/{given}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        options=scored_options,
+        code=code_digest("rank_by_file"),
+        environment=environment_digest("tables"),
+    message:
+        "Rank channels by the file {input.given}, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_by_file.py"
+
+
+rule rank_mixture:
+    input:
+        unpack(mixture_lists),
+        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+    output:
+        table="<results>/{dataset}/{model}/{seed}/ranking/{mixture}.{delta}.csv",
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/{mixture}.{delta}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_mixture/{mixture}.{delta}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        options=mixture_options,
+        code=code_digest("rank_mixture"),
+        environment=environment_digest("tables"),
+    message:
+        "Mix two rankings, seed {wildcards.seed}: {wildcards.mixture}.{wildcards.delta}."
+    script:
+        "../workflow/rank_mixture.py"

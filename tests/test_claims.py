@@ -10,7 +10,7 @@ from scipy import stats
 
 import judge_thesis
 import tabulate_thesis
-from secateur import bits, claims, comparisons, intervals, tables, thesis, verdict
+from secateur import bits, claims, comparisons, documents, intervals, tables, thesis, verdict
 from secateur.comparisons import FAILS, HOLDS, UNKNOWN, Comparison, Shift, Side
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -345,14 +345,14 @@ def test_several_seeds_are_compared_by_seed():
 def test_the_page_of_several_seeds_speaks_of_seeds():
     many = study(truth(), seeds=(0, 1, 2))
     found = claims.judge(many, 0.05, 500, 0)
-    text = verdict.as_markdown(verdict.blocks(many, found, {**FACTS, "seeds": [0, 1, 2]}))
+    text = documents.as_markdown(verdict.blocks(many, found, {**FACTS, "seeds": [0, 1, 2]}))
     assert "There are 3 networks from 3 training seeds: differences are paired by seed" in text
     assert "1,500 images, 3 networks" in text and "Every verdict is about these networks" in text
     assert "drawn with replacement" not in text
 
 
 def test_equal_tables_give_equal_pages(whole):
-    pages = [verdict.as_markdown(verdict.blocks(whole, claims.judge(whole, 0.05, 500, 0), FACTS)) for _ in range(2)]
+    pages = [documents.as_markdown(verdict.blocks(whole, claims.judge(whole, 0.05, 500, 0), FACTS)) for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -361,7 +361,7 @@ def test_equal_tables_give_equal_pages(whole):
 
 @pytest.fixture(scope="module")
 def page(whole, findings):
-    return verdict.as_markdown(verdict.blocks(whole, list(findings.values()), FACTS))
+    return documents.as_markdown(verdict.blocks(whole, list(findings.values()), FACTS))
 
 
 def test_the_page_says_what_it_is_about(page):
@@ -389,7 +389,7 @@ def test_the_page_follows_the_tables(page):
     other = truth() | blend("relevance") | {"combined.relevance": falling(0.0)}
     worse = study(other, faithful="thesis", clean="thesis_clean", weights=("weight", "weight_folded"))
     found = claims.judge(worse, 0.05, 500, 0)
-    text = verdict.as_markdown(verdict.blocks(worse, found, FACTS))
+    text = documents.as_markdown(verdict.blocks(worse, found, FACTS))
     row = next(line for line in text.splitlines() if line.startswith("| At 40 % pruned, the combined"))
     assert "**does not hold**" in row
     was = next(line for line in page.splitlines() if line.startswith("| At 40 % pruned, the combined"))
@@ -401,7 +401,7 @@ def test_every_accuracy_in_the_text_comes_from_the_typed_table():
     other = PRINTED.assign(accuracy=0.1234, loss=0.5)
     fake = study(truth())
     fake = claims.Study(fake.results, other, ours="relevance", deltas=DELTAS)
-    text = verdict.as_markdown(verdict.blocks(fake, claims.judge(fake, 0.05, 500, 0), FACTS))
+    text = documents.as_markdown(verdict.blocks(fake, claims.judge(fake, 0.05, 500, 0), FACTS))
     for number in ("80.76", "0.676418", "57.71", "26.60", "10.28", "22.17", "74.44", "75.25"):
         assert number not in text
     assert "12.34 %" in text
@@ -414,7 +414,7 @@ def test_collapse_and_chance_are_named(page):
 
 
 def test_the_html_page_says_the_same(whole, findings, page):
-    text = verdict.as_html(verdict.blocks(whole, list(findings.values()), FACTS))
+    text = documents.as_html(verdict.blocks(whole, list(findings.values()), FACTS))
     assert "<code>combined.relevance</code>" in text
     assert text.count("<h2>") == page.count("\n## ")
     assert text.count("<table>") == page.count("\n| --- ")

@@ -25,7 +25,8 @@ def test_the_reference_of_keys_is_that_of_the_schema():
 def test_every_shipped_study_is_valid(tmp_path, monkeypatch):
     # Where the study looks for its weights; that there are any is for the user to see to.
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
-    (tmp_path / "vgg16_bn-cifar10.pt").touch()
+    for name in ("vgg16_bn-cifar10.pt", "resnet20-12fca82f.th", "resnet56-4bfd9763.th"):
+        (tmp_path / name).touch()
     for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
         settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
 
@@ -42,7 +43,8 @@ def test_environments_ask_for_the_versions_that_the_package_declares():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["workflow"], *extras["export"]]
     for path in (ROOT / "envs").glob("*.yaml"):
         wanted = []
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]:

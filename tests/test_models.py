@@ -1,7 +1,8 @@
-"""The zoo is torchvision's VGG in names and numbers, refuses what it does not know, and freezes what it is told to."""
+"""The zoo has the names and numbers of the literature, refuses what it does not know, freezes what it is told to."""
 
 import hashlib
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 import torchvision
 from torch import nn
 
-from secateur import models
+from secateur import architectures, cost, models, resnets, torchvision_models
 
 
 def on_meta(build, *arguments, **options):
@@ -43,6 +44,10 @@ def table_a1():
     )
 
 
+def described(name, **arguments):
+    return {"name": name, "arguments": arguments}
+
+
 def compact():
     """The VGG16 that weighs little."""
     return models.build("vgg16_bn", 10)
@@ -60,7 +65,9 @@ def test_the_appended_head_is_table_a1(name):
     ours = on_meta(models.build, name, 10, head="appended")
     assert kinds(ours.classifier) == kinds(on_meta(table_a1))
     assert str(ours.avgpool) == str(plain(name).avgpool)
-    assert {key: shape for key, shape in shapes(ours).items() if not key.startswith(ours.head)} == shapes(plain(name))
+    assert {
+        key: shape for key, shape in shapes(ours).items() if not key.startswith(ours.trainable_parts["head"])
+    } == shapes(plain(name))
 
 
 def test_vgg16_has_4224_channels():
@@ -91,17 +98,122 @@ def test_vgg_small_takes_images_of_any_size_and_either_color():
     ]
 
 
+# Parameters and multiply-adds for 32x32 images. ResNets with option A: He et al. 2016, table 6 (0.27, 0.46, 0.66, 0.85,
+# 1.7 M), and Li et al. 2017, table 1, for the multiply-adds of ResNet-56 (1.25e8) and ResNet-110 (2.53e8). The wide
+# ResNet-20, MobileNetV1 and DenseNet40-24 with 100 classes: counted from github.com/athglentis/feather. vgg16 has
+# torchvision's 138,357,544 and the appended layers; vgg16_bn torchvision's 14,723,136 in the features and a small head.
+COUNTED = [
+    ("vgg_small", {}, 10, 465_714, 40_489_600),
+    ("vgg16", {}, 10, 138_357_544 + 1001 * 500 + 501 * 10, 437_335_208),
+    ("vgg16_bn", {}, 10, 14_723_136 + 513 * 512 + 513 * 10, 313_463_808),
+    ("vgg16_bn", {"head": "appended"}, 10, 138_365_992 + 1001 * 500 + 501 * 10, 437_335_208),
+    ("resnet20", {}, 10, 269_722, 40_551_040),
+    ("resnet20", {"shortcut": "B"}, 10, 272_474, 40_813_184),
+    ("resnet32", {}, 10, 464_154, 68_862_592),
+    ("resnet44", {}, 10, 658_586, 97_174_144),
+    ("resnet56", {}, 10, 853_018, 125_485_696),
+    ("resnet110", {}, 10, 1_727_962, 252_887_680),
+    ("resnet20_wide", {}, 100, 1_096_196, 162_378_240),
+    ("mobilenet_v1", {}, 100, 3_315_428, 46_446_592),
+    ("densenet40_24", {}, 100, 714_196, 288_155_424),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "classes", "parameters", "macs"), COUNTED)
+def test_every_model_has_the_size_of_the_literature(name, options, classes, parameters, macs):
+    model = on_meta(models.build, name, classes, **options)
+    torch.fx.symbolic_trace(model)
+    assert cost.count(model.eval(), torch.zeros(1, 3, 32, 32, device="meta")) == cost.Cost(parameters, macs)
+
+
+def test_the_table_of_sizes_holds_the_whole_zoo():
+    assert {name for name, *_ in COUNTED} == set(models.ARCHITECTURES) == set(architectures.ZOO)
+
+
+@pytest.mark.parametrize("name", [name for name in models.ARCHITECTURES if not name.startswith("vgg16")])
+@pytest.mark.parametrize(("channels", "classes"), [(3, 10), (1, 3)])
+def test_every_model_takes_small_images_of_either_color(name, channels, classes):
+    model = models.build(name, classes, channels=channels).eval()
+    graph = torch.fx.symbolic_trace(model)
+    for size in (architectures.ZOO[name].smallest, 32):
+        pixels = torch.randn(2, channels, size, size)
+        with torch.no_grad():
+            assert model(pixels).shape == (2, classes)
+            assert torch.equal(graph(pixels), model(pixels))
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_a_resnet_computes_what_its_paper_says(shortcut):
+    """The slow obvious way: block by block from the state_dict, with plain functions."""
+    torch.manual_seed(0)
+    model = models.build("resnet20", 5, shortcut=shortcut).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    state, pixels = model.state_dict(), torch.randn(2, 3, 32, 32)
+
+    def convolved(maps, conv, norm, stride=1):
+        weight = state[f"{conv}.weight"]
+        maps = nn.functional.conv2d(maps, weight, stride=stride, padding=weight.shape[2] // 2)
+        parts = (state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return nn.functional.batch_norm(maps, *parts)
+
+    maps = convolved(pixels, "conv1", "bn1").relu()
+    for stage in (1, 2, 3):
+        for block in range(3):
+            name, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            inner = convolved(maps, f"{name}.conv1", f"{name}.bn1", stride).relu()
+            inner = convolved(inner, f"{name}.conv2", f"{name}.bn2")
+            if stride == 2 and shortcut == "A":
+                empty = torch.zeros(2, maps.shape[1] // 2, *inner.shape[2:])
+                maps = torch.cat([empty, maps[:, :, ::2, ::2], empty], 1)
+            elif stride == 2:
+                maps = convolved(maps, f"{name}.shortcut.0", f"{name}.shortcut.1", 2)
+            maps = (inner + maps).relu()
+    with torch.no_grad():
+        expected = maps.mean((2, 3)) @ state["linear.weight"].T + state["linear.bias"]
+        torch.testing.assert_close(model(pixels), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_says_how_much_it_adds_and_may_be_narrowed():
+    padded = models.build("resnet20", 10).layer2[0].shortcut
+    assert isinstance(padded, resnets.Padded)
+    assert (padded.before, padded.after, padded.stride) == (8, 8, 2)
+    padded.before, padded.after = 1, 3
+    maps = padded(torch.ones(1, 5, 4, 4))
+    assert maps.shape == (1, 9, 2, 2)
+    assert maps[0, :, 0, 0].tolist() == [0] + [1] * 5 + [0] * 3
+
+
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("vgg_small", {}), ("vgg16", {}), ("vgg16_bn", {}), ("vgg16_bn", {"head": "appended"})],
+    "name", ["resnet18", "densenet121", "googlenet", "squeezenet1_0", "efficientnet_b0", "vit_b_32"]
 )
-def test_torch_fx_traces_every_model(name, options):
-    torch.fx.symbolic_trace(on_meta(models.build, name, 10, **options))
+def test_any_classifier_of_torchvision_is_built_by_its_name(name):
+    model = on_meta(models.build, name, 7)
+    torch.fx.symbolic_trace(model)
+    assert model.eval()(torch.zeros(2, 3, 224, 224, device="meta")).shape == (2, 7)
+    assert not any(getattr(module, "inplace", False) for module in model.modules())
+    models.trainable(model, "head")
+    assert len(trained(model)) == 1
+
+
+def test_studies_may_name_torchvisions_convolutional_classifiers():
+    known = set(torchvision.models.list_models(module=torchvision.models))
+    assert set(architectures.TORCHVISION) <= known
+    left_out = {name for name in known if not name.startswith(("vit_", "swin_", "maxvit_"))}
+    assert left_out - set(architectures.TORCHVISION) - set(models.ARCHITECTURES) == {"regnet_y_128gf"}
+
+
+@pytest.mark.parametrize("name", sorted({*architectures.SMALLEST, "mobilenet_v2", "vgg11_bn", "regnet_y_400mf"}))
+def test_torchvisions_networks_take_the_smallest_images_that_a_study_may_have(name):
+    size = architectures.SMALLEST.get(name, 32)
+    assert models.build(name, 3).eval()(torch.zeros(2, 3, size, size)).shape == (2, 3)
 
 
 def test_the_zoo_is_built_without_importing_torchvision():
     code = (
-        "import sys; from secateur import models; models.build('vgg_small', 2); assert 'torchvision' not in sys.modules"
+        "import sys; from secateur import models; models.build('resnet20', 2); assert 'torchvision' not in sys.modules"
     )
     folder = Path(models.__file__).parent.parent
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
@@ -121,6 +233,10 @@ WRONG = [
     ("vgg_small", 2, {"width": 3}, "vgg_small knows no argument width; did you mean widths?; known: widths, hidden, "),
     ("vgg16", 2, {"widths": [1]}, "vgg16 knows no argument widths; known: head, channels"),
     ("vgg16", 2, {"head": "compct"}, "unknown head 'compct'; did you mean compact?; known: appended, compact"),
+    ("resnet20", 2, {"shortcut": "C"}, "unknown shortcut 'C'; known: A, B"),
+    ("resnet18", 2, {"width": 2}, "resnet18 knows no argument width; known: channels"),
+    ("resnet18", 2, {"channels": 1}, "resnet18 takes images of three channels, not 1; set data.color to rgb"),
+    ("resnet21", 2, {}, "unknown model 'resnet21'; did you mean resnet"),
     ("vgg_small", ["cat"], {}, "classes must be how many there are, a whole number from 1, got ['cat']"),
     (
         "vgg_small",
@@ -163,10 +279,10 @@ def test_a_trained_classifier_leaves_frozen_batchnorm_in_eval_mode():
     assert in_training_mode(model) == {f"classifier.{index}" for index in range(4)}
 
 
-@pytest.mark.parametrize("name", ["vgg_small", "vgg16_bn"])
+@pytest.mark.parametrize("name", ["vgg_small", "vgg16_bn", "resnet20", "mobilenet_v2"])
 def test_all_trains_everything(name):
     model = on_meta(models.build, name, 10)
-    models.trainable(model, "head" if name == "vgg16_bn" else "classifier")
+    models.trainable(model, "classifier")
     models.trainable(model, "all")
     models.train_mode(model)
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -183,6 +299,10 @@ def test_a_network_without_an_appended_head_has_none_to_train():
         ValueError, match="^unknown trainable 'heads'; did you mean head\\?; known: head, classifier, all$"
     ):
         models.trainable(models.build("vgg_small", 2), "heads")
+    with pytest.raises(
+        ValueError, match="^trainable is classifier, but this network has no classifier that is known as such; use all$"
+    ):
+        models.trainable(nn.Linear(2, 2), "classifier")
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +321,7 @@ def test_of_plain_weights_all_but_the_head_is_loaded(plain_file, caplog):
     torch.manual_seed(0)
     random = compact()
     torch.manual_seed(0)
-    model = models.initialised("vgg16_bn", 10, str(plain_file))
+    model = models.initialised(described("vgg16_bn"), 10, str(plain_file))
     assert (model.features[0].weight == 3).all() and (model.features[3].weight == 0).all()
     assert torch.equal(model.classifier[3].weight, random.classifier[3].weight)
     assert f"weights are from {plain_file}; classifier.0, classifier.3 start at random" in caplog.text
@@ -211,7 +331,7 @@ def test_of_plain_weights_all_but_the_appended_layers_is_loaded(plain_file, capl
     caplog.set_level(logging.INFO)
     # The meta device copies nothing; the log says what would be.
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-        models.initialised("vgg16_bn", 10, plain_file, head="appended")
+        models.initialised(described("vgg16_bn", head="appended"), 10, plain_file)
     assert f"weights are from {plain_file}; classifier.8, classifier.10 start at random" in caplog.text
 
 
@@ -219,7 +339,7 @@ def test_a_file_of_the_adapted_model_is_loaded_whole(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     first = models.build("vgg_small", 3)
     torch.save({"state_dict": first.state_dict()}, tmp_path / "own.pt")
-    second = models.initialised("vgg_small", 3, tmp_path / "own.pt")
+    second = models.initialised(described("vgg_small"), 3, tmp_path / "own.pt")
     assert all(torch.equal(second.state_dict()[key], tensor) for key, tensor in first.state_dict().items())
     assert f"all weights are from {tmp_path / 'own.pt'}" in caplog.text
 
@@ -228,7 +348,7 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path):
     path = tmp_path / "own.pt"
     torch.save(models.build("vgg_small", 3).state_dict(), path)
     with pytest.raises(ValueError) as refused:
-        models.initialised("vgg_small", 4, path)
+        models.initialised(described("vgg_small"), 4, path)
     assert str(refused.value) == (
         f"{path} belongs to another network: classifier.2.weight is 3x64 there but 4x64 here; "
         "are the classes, widths and head the same?"
@@ -250,7 +370,7 @@ def test_imagenet_weights_come_through_torchvision_and_its_hash(elsewhere, plain
     named = tmp_path / f"vgg16_bn-{hashlib.sha256(plain_file.read_bytes()).hexdigest()[:8]}.pth"
     shutil.copy(plain_file, named)
     elsewhere(named.as_uri())
-    model = models.initialised("vgg16_bn", 10, "imagenet")
+    model = models.initialised(described("vgg16_bn"), 10, "imagenet")
     assert (model.features[0].weight == 3).all()
     assert "weights are from torchvision's ImageNet weights of vgg16_bn; classifier.0" in caplog.text
     assert (tmp_path / "hub" / "checkpoints" / named.name).exists()
@@ -263,7 +383,7 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_fetch_and_where_to_put_
         file.write_bytes(b"another file, with another hash")
     elsewhere(file.as_uri())
     with pytest.raises(OSError) as refused:
-        models.initialised("vgg16_bn", 10, "imagenet")
+        models.initialised(described("vgg16_bn"), 10, "imagenet")
     message = str(refused.value)
     assert message.startswith("the ImageNet weights of vgg16_bn are not to be had (")
     assert message.endswith(
@@ -274,5 +394,56 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_fetch_and_where_to_put_
 
 
 def test_the_small_network_has_no_imagenet_weights():
-    with pytest.raises(ValueError, match="^there are no ImageNet weights of vgg_small; there are of vgg16, vgg16_bn$"):
-        models.initialised("vgg_small", 2, "imagenet")
+    with pytest.raises(
+        ValueError, match="^there are no ImageNet weights of vgg_small; there are of vgg16, vgg16_bn and torchvision's"
+    ):
+        models.initialised(described("vgg_small"), 2, "imagenet")
+
+
+def old_densenet(classes):
+    """A state_dict as torchvision's file of densenet121 has it: names with a dot more, no counts of batches."""
+    state = models.build("densenet121", classes).state_dict()
+    split = {key: re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key) for key in state}
+    return {name: state[key] for key, name in split.items() if "num_batches" not in key}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121"])
+def test_of_torchvisions_weights_all_but_the_last_layer_is_loaded(name, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    state = old_densenet(1000) if name == "densenet121" else models.build(name, 1000).state_dict()
+    weights = torchvision.models.get_model_weights(name)
+    monkeypatch.setattr(weights, "get_state_dict", lambda self, **options: state)
+    model = models.initialised(described(name), 5, "imagenet")
+    own = model.state_dict()
+    (head,) = model.trainable_parts["head"]
+    same = [key for key, tensor in torchvision_models.renamed(state).items() if torch.equal(own[key], tensor)]
+    assert {key for key in own if key not in same and "num_batches" not in key} == {f"{head}weight", f"{head}bias"}
+    assert f"weights are from torchvision's ImageNet weights of {name}; {head[:-1]} start at random" in caplog.text
+
+
+def test_a_checkpoint_of_torchvisions_network_with_other_classes_is_no_plain_one(tmp_path):
+    torch.save(models.build("resnet18", 5).state_dict(), tmp_path / "own.pt")
+    models.initialised(described("resnet18"), 5, tmp_path / "own.pt")
+    with pytest.raises(ValueError, match="fc.weight is 5x512 there but 4x512 here"):
+        models.initialised(described("resnet18"), 4, tmp_path / "own.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "message"),
+    [
+        (
+            "resnet18",
+            [3, 32, 32],
+            3,
+            "resnet18 gives (2, 2) for two images of 3x32x32, but there are 3 classes: (2, 3)",
+        ),
+        ("alexnet", [3, 32, 32], 2, "alexnet cannot take images of 3x32x32: RuntimeError: "),
+        ("resnet20", [1, 32, 32], 2, "resnet20 cannot take images of 1x32x32: RuntimeError: "),
+    ],
+)
+def test_what_does_not_fit_the_images_is_said_before_training(name, shape, classes, message):
+    about = {"name": name, "arguments": {}, "shape": shape, "classes": ["cat"] * classes}
+    with pytest.raises(ValueError) as refused:
+        models.refuse_misfit(models.build(name, 2), about)
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)

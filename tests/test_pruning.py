@@ -127,21 +127,6 @@ def test_links_follow_channels_to_their_reader(network):
     assert graph.links(network)[2] == graph.Link("features.7", ("features.8",), "classifier.0", 4)
 
 
-class Residual(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 3, 1)
-
-    def forward(self, x):
-        x = self.first(x)
-        return x + self.second(x)
-
-
-def test_channels_that_join_others_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"^the output of layer first is read by 2 others \(second, add\)"):
-        units.find(Residual(), torch.zeros(1, 3, 4, 4))
-
-
 RANKED = pandas.DataFrame({"unit": range(10), "layer": list("aaaabbbbbb"), "channel": [0, 1, 2, 3, 0, 1, 2, 3, 4, 5]})
 
 

@@ -101,6 +101,10 @@ def test_every_channel_needs_exactly_one_score():
         ranking.scores(statistics(channel=[0, 1, 1]), UNITS, "mean")
 
 
+def test_scores_of_channels_that_cannot_be_removed_are_left_out():
+    assert ranking.scores(statistics(), UNITS[UNITS["layer"] == "a"], "mean").tolist() == [1.0, 2.0]
+
+
 def test_a_table_holds_the_order_and_gives_it_back():
     table = ranking.table(np.array([2, 0, 1]), UNITS)
     assert table["layer"].tolist() == ["b", "a", "a"]

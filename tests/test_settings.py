@@ -2,12 +2,17 @@
 
 import copy
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
-from secateur import models, settings
+from secateur import architectures, models, settings, units
 
 LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
+REAL = {"data": {"source": "cifar10"}}
 
 
 def changed(path, value):
@@ -19,6 +24,13 @@ def changed(path, value):
         place = place.setdefault(parent, {})
     place[last] = value
     return config
+
+
+@pytest.fixture
+def own_network(tmp_path, monkeypatch):
+    """A working folder with a network of the user's own."""
+    (tmp_path / "own_network.py").write_text("def make(classes):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_the_least_study_gets_every_default():
@@ -45,6 +57,30 @@ def test_a_reading_may_end_early():
     config = settings.checked(changed("readings.relevance.until", {"stability": 0.995}))
     assert config["readings"]["relevance"]["until"] == {"at_least": 100, "stability": 0.995}
     assert settings.checked(LEAST)["readings"]["relevance"]["until"] is None
+
+
+def test_scores_take_the_studys_choices_unless_they_have_their_own():
+    given = {
+        "scores": ["l1", {"name": "taylor_share", "score": "taylor", "normalise": "layer_share"}],
+        "scope": "layer",
+    }
+    config = settings.checked(changed("criteria", given))
+    assert config["criteria"]["scores"] == [
+        {"name": "l1", "score": "l1", "normalise": "none", "scope": "layer"},
+        {"name": "taylor_share", "score": "taylor", "normalise": "layer_share", "scope": "layer"},
+    ]
+    assert settings.checked(config) == config
+    assert settings.checked(LEAST)["criteria"]["scores"] == []
+
+
+def test_a_file_that_cannot_rank_stops_the_study_before_any_job(tmp_path):
+    for seed in range(3):
+        (tmp_path / f"mine.{seed}.csv").write_text("layer,channel\nfeatures.0,0\nfeatures.0,1\n")
+    path = str(tmp_path / "mine.{seed}.csv")
+    assert settings.checked(changed("criteria.files", {"mine": path}))["criteria"]["files"] == {"mine": path}
+    (tmp_path / "mine.2.csv").write_text("layer,channel\nfeatures.0,0\nfeatures.0,0\n")
+    with pytest.raises(ValueError, match=r"mine\.2\.csv names channel 0 of layer features.0 twice"):
+        settings.checked(changed("criteria.files", {"mine": path}))
 
 
 def test_level_0_is_always_measured():
@@ -125,6 +161,34 @@ def test_level_0_is_always_measured():
         ("evaluation.keep_at_least", [1.5], "give a share below 1, or a whole number of channels"),
         ("criteria.mixed", ["relevanc"], "criteria.mixed names relevanc, which is no reading; did you mean relevance?"),
         (
+            "criteria.scores",
+            ["l3"],
+            'criteria.scores names "l3", which is no score; did you mean l2? Known: l1, l2, fpgm',
+        ),
+        ("criteria.scores", [{"name": "a", "score": "tailor"}], "but must be one of l1, l2, fpgm, bn_scale, taylor,"),
+        (
+            "criteria.scores",
+            [{"name": "a", "score": "l1", "scoop": "layer"}],
+            "unknown key criteria.scores.scoop; did you",
+        ),
+        ("criteria.scores", ["l1", {"name": "l1", "score": "l2"}], "criteria.scores: the name l1 is taken by another"),
+        ("criteria.files", {"relevance": "a.csv"}, "criteria.files: the name relevance is taken by another criterion"),
+        (
+            "criteria.files",
+            {"mine": "nowhere.csv"},
+            "criteria.files.mine is nowhere.csv, but there is no such file, here",
+        ),
+        (
+            "criteria.mixtures",
+            [{"name": "both", "first": "weight.max", "second": "relevance", "deltas": ["0.5"]}],
+            "criteria.mixtures: both mixes relevance, which is no criterion of this study; did you mean relevance.",
+        ),
+        (
+            "criteria.mixtures",
+            [{"name": "both", "first": "weight.max", "second": "random.0", "deltas": [0.5]}],
+            'criteria.mixtures.deltas: got 0.5, but a delta is text with a fraction from 0 to 1: write "0.3"',
+        ),
+        (
             "verdict",
             {"page": "a.md", "ours": "relevanc"},
             "verdict names relevanc, which is no reading; did you mean relevance?",
@@ -189,18 +253,115 @@ def test_the_defaults_of_an_architecture_are_those_of_its_function():
         name: {key: parameter.default for key, parameter in inspect.signature(builder).parameters.items()}
         for name, builder in models.ARCHITECTURES.items()
     }
-    for name, arguments in settings.ARGUMENTS.items():
-        wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+    assert set(found) == set(architectures.ZOO)
+    for name, known in architectures.ZOO.items():
+        wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in known.arguments.items()}
         assert {key: found[name][key] for key in wanted} == wanted
         assert set(found[name]) - set(wanted) == {"classes", "channels"}
 
 
-def test_the_widths_that_floors_are_checked_against_are_the_networks():
-    from torch import nn
+def widths(name, **arguments):
+    arguments = architectures.ZOO[name].arguments | arguments
+    return list(settings.widths_of({"name": name, "factory": None, "arguments": arguments}))
 
-    from secateur import models
 
-    for name, arguments in settings.ARGUMENTS.items():
-        model = models.build(name, 10, **arguments)
-        widths = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
-        assert list(settings.widths_of({"name": name, "arguments": arguments})) == widths
+@pytest.mark.parametrize("name", architectures.ZOO)
+def test_the_widths_that_floors_are_checked_against_are_the_networks(name):
+    choices = [{"shortcut": "A"}, {"shortcut": "B"}] if "shortcut" in architectures.ZOO[name].arguments else [{}]
+    for arguments in choices:
+        model = models.build(name, 10, **arguments).eval()
+        assert sum(widths(name, **arguments)) == len(units.find(model, torch.zeros(1, 3, 32, 32)).units)
+
+
+def test_the_widths_of_residual_networks_are_those_of_inner_layers_and_of_streams():
+    inner = [16] * 3 + [32] * 3 + [64] * 3
+    assert widths("resnet20") == [*inner, 64]
+    assert widths("resnet20", shortcut="B") == [*inner, 16, 32, 64]
+    assert widths("resnet20_wide") == [2 * width for width in [*inner, 16, 32, 64]]
+    assert len(widths("resnet56")) == 28 and len(widths("resnet110")) == 55
+
+
+def test_a_level_that_a_floor_forbids_is_found_for_every_network_whose_widths_are_known(own_network):
+    def with_floor(**model):
+        config = REAL | {"model": model, "levels": [0.95], "evaluation": {"keep_at_least": [0.2]}}
+        return settings.checked(config)
+
+    for name in architectures.ZOO:
+        with pytest.raises(ValueError, match=f"{name}'s .* channels, but evaluation.keep_at_least 0.2 lets only"):
+            with_floor(name=name)
+    # Of these, only a look at the network tells; the evaluation refuses.
+    with_floor(name="resnet18")
+    with_floor(factory="own_network:make")
+
+
+@pytest.mark.parametrize("name", [*architectures.ZOO, "resnet18", "convnext_tiny"])
+def test_every_network_may_be_named(name):
+    config = settings.checked(REAL | {"model": {"name": name}})
+    assert config["model"]["arguments"] == architectures.of(config["model"]).arguments
+
+
+def test_images_may_be_as_small_as_the_network_takes_and_gray_where_it_is_for_small_images():
+    for name in ("vgg_small", "resnet20", "mobilenet_v1", "densenet40_24"):
+        size = architectures.ZOO[name].smallest
+        settings.checked({"data": {"source": "digits", "size": size}, "model": {"name": name}})
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        (
+            {"name": "resnet21"},
+            {},
+            "model.name is resnet21, which names no network; did you mean resnet",
+        ),
+        ({"name": "mobilenet"}, {}, "did you mean mobilenet_v"),
+        ({"name": "a/b"}, {}, "model.name: 'a/b' does not match"),
+        ({}, {}, "model: the key name is missing, or factory for a network of your own"),
+        (
+            {"name": "resnet20", "arguments": {"shortcut": "C"}},
+            {},
+            'model.arguments.shortcut is "C", but must be one of',
+        ),
+        ({"name": "resnet18", "arguments": {"shortcut": "A"}}, {}, "is no choice of resnet18; it has none"),
+        ({"name": "resnet20", "weights": "imagenet"}, {}, "resnet20 has no ImageNet weights; give a file"),
+        (
+            {"name": "resnet20", "trainable": "head"},
+            {},
+            "model.trainable is head, but resnet20 has no appended head; use classifier or all",
+        ),
+        (
+            {"factory": "own_network:make", "trainable": "classifier"},
+            {},
+            "model.trainable is classifier, but own_network.make has no classifier that is known as such; use all",
+        ),
+        ({"name": "mobilenet_v1"}, {"size": 8}, "which takes images from 16 pixels on; data.size is 8"),
+        ({"name": "alexnet"}, {"size": 62}, "model.name is alexnet, which takes images from 63 pixels on"),
+        ({"name": "resnet18"}, {"color": "gray"}, "model.name is resnet18, which takes three channels"),
+        ({"factory": "own_network"}, {}, 'model.factory: got "own_network", but a factory is a module and a function'),
+        ({"factory": "own_networks:make"}, {}, "there is no module own_networks; did you mean own_network?; looked in"),
+        ({"factory": "own_network:made"}, {}, "defines no made; did you mean make?; it defines make"),
+    ],
+)
+def test_a_mistake_in_the_network_is_one_line(own_network, model, data, message):
+    with pytest.raises(ValueError) as caught:
+        settings.checked(REAL | {"model": model, "data": REAL["data"] | data})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_the_users_own_has_a_name_for_paths_and_any_arguments(own_network):
+    model = {"factory": "own_network:make", "arguments": {"head": 3, "widths": "wide", "anything": {"a": [1]}}}
+    checked = settings.checked(REAL | {"model": model})["model"]
+    assert checked["name"] == "own_network.make" and checked["arguments"] == model["arguments"]
+    assert settings.checked(REAL | {"model": model | {"name": "mine"}})["model"]["name"] == "mine"
+    assert settings.checked(settings.checked(REAL | {"model": model}))["model"] == checked
+    assert settings.checked(REAL | {"model": {"factory": "own_network:make"}})["model"]["arguments"] == {}
+
+
+def test_settings_are_checked_without_torch(own_network):
+    code = (
+        "import sys; from secateur import settings; settings.checked({'data': {'source': 'cifar10'}, "
+        "'model': {'factory': 'own_network:make'}}); assert not {'torch', 'torchvision'} & set(sys.modules)"
+    )
+    package = Path(settings.__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(package)})

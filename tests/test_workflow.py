@@ -152,8 +152,11 @@ def test_an_edit_reruns_only_what_it_invalidates(tiny_study, name, tmp_path):
 def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
-    # The test of shards below merges.
-    assert rules - ran == {"fetch_images", "merge_relevance"}
+    # The test of shards below merges, that of criteria scores, tests/test_export.py exports, tests/test_retraining.py
+    # retrains.
+    scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
+    retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
+    assert rules - ran == {"fetch_images", "merge_relevance", "plot_scores", "export_model"} | scoring | retraining
 
 
 CELLS = {
@@ -367,6 +370,121 @@ def test_controls_keep_what_they_say(tiny_study):
     np.testing.assert_array_equal(own, shuffled)
     uniform = shares.loc["uniform.relevance.mean_abs"]
     assert (uniform.loc[0.5] == 0.5).all() and uniform.loc[0.75].between(0.6, 0.9).all()
+
+
+CRITERIA = """
+study: criteria
+data: {source: digits, size: 16}
+split: {rank: 60, validation: 60, test: 120}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+training: {seeds: [1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
+criteria:
+  statistics: [mean_abs]
+  combined: false
+  deltas: []
+  controls: false
+  random: 1
+  scores:
+    - bn_scale
+    - fpgm
+    - taylor
+    - apoz
+    - {name: taylor_share, score: taylor, normalise: layer_share}
+    - {name: l1_even, score: l1, scope: layer}
+    - {name: l1_staged, score: l1, scope: stage}
+  images: 50
+  files: {mine: mine.csv, order: "order.{seed}.csv"}
+  mixtures: [{name: both, first: taylor, second: mine, deltas: ["0.0", "0.5"]}]
+levels: [0, 0.5]
+"""
+CHANNELS = [
+    (f"features.{index}", channel)
+    for index, width in zip((0, 3, 7, 10, 14, 17), (4, 4, 6, 6, 8, 8), strict=True)
+    for channel in range(width)
+]
+
+
+@pytest.fixture(scope="module")
+def criteria_study(tmp_path_factory):
+    """A small study of scores, files and mixtures, finished, with its report."""
+    workflow = Workflow(tmp_path_factory.mktemp("criteria"), CRITERIA)
+    rows = [f"{layer},{channel},{score}" for score, (layer, channel) in enumerate(CHANNELS)]
+    (workflow.folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows[::-1]]))
+    rows = [f"{layer},{channel}" for layer, channel in CHANNELS[::-1]]
+    (workflow.folder / "order.1.csv").write_text("\n".join(["layer,channel", *rows]))
+    (workflow.folder / "foreign.csv").write_text("layer,channel\nfeatures.1,0\n")
+    workflow.run("--cores", "2", "all", "report")
+    return workflow
+
+
+def ranked(study, name):
+    return tables.read(study.folder / NETWORK / f"ranking/{name}.csv")
+
+
+def test_scores_files_and_mixtures_are_ranked_evaluated_and_drawn(criteria_study):
+    folder = criteria_study.folder / NETWORK
+    names = ["bn_scale", "fpgm", "taylor", "apoz", "taylor_share", "l1_even", "l1_staged", "mine", "order"]
+    found = tables.read(criteria_study.folder / "results/tables/curves.csv")
+    assert {*names, "both.0.0", "both.0.5"} <= set(found["criterion"])
+    picture = (criteria_study.folder / "results/figures/scores.svg").read_text()
+    assert all(f">{name}</text>" in picture for name in [*names, "both.0.5", "relevance.mean_abs", "random"])
+    for name in names:
+        assert sorted(ranked(criteria_study, name)["unit"]) == list(range(36))
+    manifest = json.loads((folder / "ranking/taylor_share.json").read_text())
+    assert manifest["options"] == {
+        "name": "taylor_share", "score": "taylor", "normalise": "layer_share", "scope": "global", "unit_score": "sum"
+    }  # fmt: skip
+    assert json.loads((folder / "statistics/taylor.json").read_text())["read"] == {"split": "rank", "images": 50}
+    even = tables.read(folder / "evaluation/scores.csv").query("criterion == 'l1_even' and level == 0.5").iloc[0]
+    assert {even[f"removed.{layer}"] for layer, _ in CHANNELS} == {0.5}
+
+
+def test_files_of_the_users_own_rank_by_score_or_by_order(criteria_study):
+    mine, order = (ranked(criteria_study, name)[["layer", "channel"]].to_numpy().tolist() for name in ("mine", "order"))
+    assert mine == [list(channel) for channel in CHANNELS] == order[::-1]
+    both, taylor = (ranked(criteria_study, name)["unit"].tolist() for name in ("both.0.0", "taylor"))
+    assert both == taylor and ranked(criteria_study, "both.0.5")["unit"].tolist()[:2] == [taylor[0], 0]
+
+
+def test_scores_of_images_can_be_recomputed_by_plain_torch(criteria_study):
+    model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/trained.pt")
+    with images.opened(criteria_study.folder / "results/digits/images/rank.h5") as shown:
+        pixels, labels = shown.normalised(slice(0, 50)), torch.as_tensor(shown.labels[:50])
+    found = tables.read(criteria_study.folder / NETWORK / "statistics/taylor.csv").groupby("layer", sort=False)["score"]
+    wanted = {layer: 0 for layer, _ in found}
+    for pixel, label in zip(pixels, labels, strict=True):
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(pixel[None]), label[None]).backward()
+        for layer in wanted:
+            W = model.get_submodule(layer).weight
+            wanted[layer] += (W.detach() * W.grad).double().sum((1, 2, 3)).square() / len(labels)
+    for layer, scores in found:
+        np.testing.assert_allclose(scores, wanted[layer], rtol=1e-3, atol=1e-7)
+
+
+def test_another_score_computes_that_one_alone(criteria_study):
+    path = criteria_study.folder / "config/config.yaml"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("    - apoz\n", "    - apoz\n    - gradient\n"))
+        planned = criteria_study.planned()
+    finally:
+        path.write_text(before)
+    assert planned == {
+        "score_images": 1, "rank_by_score": 1, "evaluate_pruning": 1, "collect_evaluations": 1, "tabulate_accuracy": 1,
+        "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1,
+        "write_settings": 1, "describe_study": 1, "report": 1,
+    }  # fmt: skip
+
+
+def test_a_file_with_channels_that_the_network_does_not_have_is_refused_by_name(criteria_study):
+    (criteria_study.folder / "more.yaml").write_text("criteria: {files: {foreign: foreign.csv}}")
+    target = f"{NETWORK}/ranking/foreign.csv"
+    text = criteria_study.run("--cores", "1", *MORE, "--", target, check=False)
+    assert (
+        "rank_by_file: foreign.csv names channel 0 of layer features.1, but no channel of the layer features.1 can be "
+        "removed; did you mean features." in text
+    )
 
 
 def test_the_workflow_can_be_used_as_a_module_from_another_folder(tiny_study, tmp_path):

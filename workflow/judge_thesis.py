@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from secateur import bits, claims, comparisons, files, jobs, provenance, tables, thesis, verdict
+from secateur import bits, claims, comparisons, documents, files, jobs, provenance, tables, thesis, verdict
 
 NEEDED = ("seed", "split", "criterion", "keep_at_least", "level", "images", "loss", "accuracy", "empty")
 
@@ -32,8 +32,8 @@ def judge_thesis(evaluations, tested, choosing, typed, page, html, options):
         "digests": {Path(path).name: files.digest(path) for path in (evaluations, typed / "thesis.csv")},
     }
     blocks = verdict.blocks(study, findings, facts)
-    files.write_text(page, verdict.as_markdown(blocks))
-    files.write_text(html, verdict.as_html(blocks))
+    files.write_text(page, documents.as_markdown(blocks))
+    files.write_text(html, documents.as_html(blocks))
 
 
 def _right(families, split):

@@ -3,16 +3,16 @@
 from secateur import jobs, provenance, ranking, tables
 
 
-def rank_by_statistic(statistics, units, paths):
+def rank_by_statistic(statistics, units, paths, unit_score):
     """`paths` is {statistic: where its ranking is written}."""
     units, values = tables.read(units, "unit", "layer", "channel"), tables.read(statistics, "layer", "channel", *paths)
     for statistic, path in paths.items():
-        scores = ranking.scores(values, units, statistic)
+        scores = ranking.scores(values, units, statistic, unit_score)
         tables.write(ranking.table(ranking.by_score(scores), units), path)
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
         paths = dict(zip(job.options["statistics"], snakemake.output.tables, strict=True))
-        rank_by_statistic(snakemake.input.statistics, snakemake.input.units, paths)
+        rank_by_statistic(snakemake.input.statistics, snakemake.input.units, paths, job.options["unit_score"])
         provenance.write(snakemake.output.manifest, **job.provenance)

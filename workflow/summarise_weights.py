@@ -1,12 +1,15 @@
 """From a network's filters to six statistics for each channel."""
 
-from secateur import checkpoints, folding, graph, jobs, provenance, statistics, tables
+from torch import nn
+
+from secateur import checkpoints, folding, jobs, provenance, statistics, tables
 
 
 def summarise_weights(checkpoint, table, folded):
     model, _ = checkpoints.load(checkpoint)
     modules = dict((folding.folded(model) if folded else model).named_modules())
-    filters = {link.layer: modules[link.layer].weight.detach().numpy() for link in graph.links(model)}
+    layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+    filters = {name: layer.weight.detach().numpy() for name, layer in layers.items()}
     tables.write(statistics.of_weights(filters), table)
 
 

@@ -13,7 +13,8 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
     with images.opened(train) as shown, images.opened(validation) as held_out:
         about = described(model, shown) | {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
-        network = models.initialised(model["name"], len(shown.classes), weights, **about["arguments"])
+        network = models.initialised(about, len(shown.classes), weights)
+        models.refuse_misfit(network, about)
         models.trainable(network, model["trainable"])
         checkpoints.save(outputs["initial"], network, about | {"epoch": 0})
         network.to(devices.chosen(options["device"]))
@@ -27,9 +28,11 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
 
 def described(model, shown):
     """What it takes to build the network again, and to show it images as it saw them."""
+    own = {"factory": model["factory"]} if model["factory"] else {}
     return {
         "name": model["name"],
-        "arguments": {**model["arguments"], "channels": shown.pixels.shape[1]},
+        **own,
+        "arguments": model["arguments"] if own else {**model["arguments"], "channels": shown.pixels.shape[1]},
         "classes": list(shown.classes),
         "shape": list(shown.pixels.shape[1:]),
         "mean": list(shown.mean),

@@ -4,6 +4,7 @@ Only tensors and plain data are ever read (`weights_only=True`), so that a check
 """
 
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -12,13 +13,17 @@ from secateur import files, models
 
 NEEDED = ("name", "arguments", "classes", "shape")
 ZIP = b"PK\x03\x04"
+# Where training programs put the state_dict, beside the epoch and the optimizer's state.
+NESTED = ("state_dict", "model_state_dict", "model", "net")
+# What data-parallel training, averaging and compilation put before every name.
+PREFIXES = ("module.", "_orig_mod.")
 
 
 def save(path, model, about):
     """Write a checkpoint; equal networks with equal `about` are equal files.
 
-    `about` is plain data: the model's `name` and `arguments`, the names of the `classes`, the `shape` (C, H, W) of
-    an image, and whatever else is worth keeping.
+    `about` is plain data: the model's `name` and `arguments` (and its `factory`, for a network of the user's own), the
+    names of the `classes`, the `shape` (C, H, W) of an image, and whatever else is worth keeping.
     """
     missing = [key for key in NEEDED if key not in about]
     if missing:
@@ -28,7 +33,11 @@ def save(path, model, about):
 
 
 def load(path, device="cpu"):
-    """(model in eval mode, about) of a checkpoint that `save` wrote; ValueError says what is wrong with any other."""
+    """(model in eval mode, about) of a checkpoint that `save` wrote; ValueError says what is wrong with any other.
+
+    A network of the user's own is made by its factory, which must be importable from the working folder and be code of
+    the user's own.
+    """
     content = read(path)
     about = content.get("about") if isinstance(content, dict) else None
     if not isinstance(about, dict) or any(key not in about for key in NEEDED):
@@ -36,10 +45,18 @@ def load(path, device="cpu"):
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
             "Give it as model.weights and train with epochs: 0 to make one of it"
         )
-    # On the meta device nothing is drawn and nothing allocated: for VGG16 that saves seconds and half a gigabyte.
-    with torch.device("meta"):
-        model = models.build(about["name"], len(about["classes"]), **about["arguments"])
-    return adopt(model, path, _weights(content, path), assign=True).to(device).eval(), about
+    model = built(about)
+    return adopt(model, path, _tensors(content, path), assign=True).to(device).eval(), about
+
+
+def built(about, device="meta"):
+    """The network of a checkpoint before its weights are put in; no random number is drawn from the caller's.
+
+    On the meta device nothing is drawn and nothing allocated: for VGG16 that saves seconds and half a gigabyte. What a
+    factory does may need real tensors.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if about.get("factory") else device):
+        return models.described(about, len(about["classes"]))
 
 
 def same_images(about, images, path):
@@ -56,10 +73,13 @@ def same_images(about, images, path):
 def adopt(model, path, state=None, assign=False):
     """Load the state_dict of a file (or `state`, which came from there) into a model, and give the model back.
 
-    `assign` puts the tensors themselves into the model. Raises ValueError if the file belongs to another network.
+    `assign` puts the tensors themselves into the model. Raises ValueError if the file belongs to another network. How
+    many batches a BatchNorm has seen may be missing: only training without momentum reads it.
     """
     state = state_dict_of(path) if state is None else state
     own = model.state_dict()
+    uncounted = {key: torch.zeros((), dtype=torch.long) for key in own if key.endswith("num_batches_tracked")}
+    state = {**uncounted, **state}
     missing, unexpected = [key for key in own if key not in state], [key for key in state if key not in own]
     if missing or unexpected:
         found = [f"{word} {_listed(keys)}" for word, keys in (("lacks", missing), ("has", unexpected)) if keys]
@@ -72,32 +92,43 @@ def adopt(model, path, state=None, assign=False):
                 f"{path} belongs to another network: {key} is {_shape(state[key])} there but {_shape(own[key])} here; "
                 "are the classes, widths and head the same?"
             )
-    model.load_state_dict(state, assign=assign)
+    fitting = OrderedDict((key, state[key]) for key in own)
+    # Classes that have changed their names ask for the version of the file, which plain data lacks; these fit.
+    fitting._metadata = own._metadata
+    model.load_state_dict(fitting, assign=assign)
     return model
 
 
 def state_dict_of(path):
     """The {name: tensor} of a checkpoint from anywhere.
 
-    Takes a bare state_dict or one under the key "state_dict", drops the prefix "module." that data-parallel
-    training leaves, and gives half precision back as float32.
+    Takes a bare state_dict or one under a key of `NESTED`, drops the prefixes that data-parallel training, averaging
+    and compilation leave, and gives half precision back as float32.
     """
-    return _weights(read(path), path)
+    state = _tensors(read(path), path)
+    # torch's averaged models count the averaged ones.
+    state.pop("n_averaged", None)
+    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
 
 
-def _weights(content, path):
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
-    ):
+def _tensors(content, path):
+    """The state_dict in what a file holds, in float32 where it was in half precision."""
+    candidates = [content, *(content.get(key) for key in NESTED)] if isinstance(content, dict) else []
+    state = next((candidate for candidate in candidates if _is_state(candidate)), None)
+    if state is None:
         raise ValueError(f"{path} holds no state_dict; save one with torch.save(model.state_dict(), path)")
     half = (torch.float16, torch.bfloat16)
-    return {
-        name.removeprefix("module."): tensor.float() if tensor.dtype in half else tensor
-        for name, tensor in state.items()
-    }
+    return {name: tensor.float() if tensor.dtype in half else tensor for name, tensor in state.items()}
+
+
+def _is_state(candidate):
+    return (
+        isinstance(candidate, dict)
+        and len(candidate) > 0
+        and all(isinstance(tensor, torch.Tensor) for tensor in candidate.values())
+    )
 
 
 def write(path, content):

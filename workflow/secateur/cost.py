@@ -48,7 +48,10 @@ def positions(model, example):
 
 
 def of_positions(model, positions):
-    """The cost of a model whose layers are applied at the given positions; needs no run, so layers may be empty."""
-    modules = dict(model.named_modules())
-    macs = sum(modules[name].weight.numel() * times for name, times in positions.items())
+    """The cost of a model whose layers are applied at the given positions; needs no run, so layers may be empty.
+
+    Layers that the model has no more, as a branch without channels loses them, cost nothing.
+    """
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, COUNTED)}
+    macs = sum(layers[name].weight.numel() * times for name, times in positions.items() if name in layers)
     return Cost(parameters=sum(p.numel() for p in model.parameters()), macs=macs)

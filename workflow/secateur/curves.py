@@ -4,8 +4,10 @@ import copy
 import dataclasses
 
 import torch
+from torch import nn
 
-from secateur import cost, evaluation, folding, graph, levels, pruning, winograd
+from secateur import cost, evaluation, folding, pruning, winograd
+from secateur import flow as flows
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
 # float32 differs by more, float64 tells rounding from a fault.
@@ -14,10 +16,13 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A network at one level. `removed` is {layer: share of its channels}, `empty` the layers with none left.
+    """A network at one level.
+
+    `units` is how many it lost, `realised` their share, `removed` {layer: share of its channels}, `empty` the layers
+    with none left.
 
     `deviation` is the largest difference between the removed and the masked network's logits on one batch, as a
-    share of the logits' range; None where a layer is empty and there is nothing to compare.
+    share of the logits' range; None where every image is answered alike and there is nothing to compare.
     """
 
     level: float
@@ -33,33 +38,35 @@ class Point:
 class Network:
     """A network made ready to be evaluated with many sets of channels removed.
 
-    BatchNorm is folded, copies of a 1x1 map are merged, and the graph is followed once. `batches()` yields (images,
+    BatchNorm is folded where it can be, copies of a 1x1 map are merged, and the graph is followed once. `batches()`
+    yields (images,
     labels) anew; `labels` are all of them, (N,); on `check`, a small batch of images (n, C, H, W), removal is compared
     with masking, in the network's own precision, whatever `precision` evaluates. `store` keeps results, if given.
     """
 
     def __init__(self, model, batches, labels, check, precision="float32", store=None):
-        self.links, self.positions = graph.links(model), cost.positions(model, check)
+        self.flow, self.positions = flows.followed(model, check), cost.positions(model, check)
         self.model, self.check = model, check
-        self.folded = folding.copies_merged(folding.folded(model), check)
+        self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
-        self.bare = graph.links(self.folded)
+        self.bare = flows.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
         self.sizes = winograd.sizes(self.folded, check)
         # Counting needs shapes alone: no weight is copied.
-        self.shapes = copy.deepcopy(model).to("meta")
-        self.widths = {link.layer: model.get_submodule(link.layer).out_channels for link in self.links}
+        self.shapes = flows.on_meta(model)
+        self.widths = pruning.widths(self.flow, {})
 
-    def points(self, ranking, wanted, keep_at_least=0):
+    def points(self, ranking, wanted, keep_at_least=0, round_to=1):
         """A Point for each wanted level of a ranking table.
 
-        Raises ValueError if the ranking is not of this network's channels, or if the floor makes a level impossible.
+        Widths are rounded up to multiples of `round_to`, so that fewer units may go than the level asks for. Raises
+        ValueError if the ranking is not of this network's channels, or if the floor makes a level impossible.
         """
         self._refuse_foreign(ranking)
         total = ranking["unit"].nunique()
         for level in wanted:
-            channels = pruning.plan(ranking, level, keep_at_least)
-            count = levels.removed_at(level, total)
+            channels = pruning.plan(ranking, level, keep_at_least, round_to)
+            count = pruning.units_of(ranking, channels)
             measured, empty, deviation = self.evaluated(channels)
             yield Point(
                 level=level,
@@ -67,7 +74,7 @@ class Network:
                 realised=count / total,
                 removed={layer: len(channels.get(layer, [])) / width for layer, width in self.widths.items()},
                 empty=empty,
-                cost=cost.of_positions(pruning.narrowed(self.shapes, channels, self.links), self.positions),
+                cost=cost.of_positions(pruning.counted(self.shapes, channels, self.flow), self.positions),
                 measured=measured,
                 deviation=deviation,
             )
@@ -76,14 +83,14 @@ class Network:
         """(Measured, empty layers, deviation) with `channels`, {layer: [index, ...]}, removed."""
         empty = pruning.collapsed(self.folded, channels)
         known = self.store.get(channels) if self.store else None
-        measured, deviation = known or self._measured(channels, empty)
+        measured, deviation = known or self._measured(channels)
         if self.store and not known:
             self.store.put(channels, measured, deviation)
         return measured, empty, deviation
 
-    def _measured(self, channels, empty):
-        """(Measured, deviation) of channels that have to be evaluated; an empty layer needs no images at all."""
-        if empty:
+    def _measured(self, channels):
+        """(Measured, deviation) of channels that have to be evaluated; where all images are alike, none is needed."""
+        if pruning.is_constant(self.bare, channels):
             with torch.no_grad(), pruning.masked(self.folded, channels, self.bare) as silenced:
                 return evaluation.constant(silenced(self.check[:1])[0].cpu(), self.labels), None
         smaller, deviation = _removed_and_compared(self.folded, channels, self.bare, self.check)
@@ -96,7 +103,14 @@ class Network:
                     f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
                     "range; this is a fault of secateur's: please report it with the model and the ranking"
                 )
-        return evaluation.over(evaluation.prepared(smaller, self.precision, self.sizes), self.batches()), deviation
+        return evaluation.over(
+            evaluation.prepared(smaller, self.precision, self._sizes(smaller)), self.batches()
+        ), deviation
+
+    def _sizes(self, smaller):
+        """Those of layers that are still there: a branch without channels has none."""
+        layers = dict(smaller.named_modules())
+        return {layer: size for layer, size in self.sizes.items() if isinstance(layers.get(layer), nn.Conv2d)}
 
     def _refuse_foreign(self, ranking):
         """A ranking of another architecture would be evaluated half, or not at all."""
@@ -112,9 +126,9 @@ class Network:
 
 
 @torch.no_grad()
-def _removed_and_compared(model, channels, links, check):
+def _removed_and_compared(model, channels, flow, check):
     """(the smaller network, how far its logits on `check` are from the masked one's as a share of their range)."""
-    with pruning.masked(model, channels, links) as silenced:
+    with pruning.masked(model, channels, flow) as silenced:
         logits = silenced(check)
-    smaller = pruning.narrowed(model, channels, links)
+    smaller = pruning.narrowed(model, channels, flow)
     return smaller, float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))

@@ -24,6 +24,11 @@ def of_script(path):
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def of_trees(trees):
+    """Sixteen hexadecimal digits for what the code of several parsed files computes."""
+    return hashlib.sha256("\n".join(map(_text, trees)).encode()).hexdigest()[:16]
+
+
 def _follow(nodes, imports, own, module, reached):
     """Add every definition that `nodes` mention to `reached`, and what those mention in turn."""
     for node in nodes:

@@ -171,6 +171,66 @@ def stability(curves, until, title):
     return figure
 
 
+def recovery(means, rows, lines, kinds, title):
+    """Accuracy by what was done to the pruned network, a panel for each level.
+
+    `means` and `rows` are the tables of `recovery.py`, `lines` is {criterion: (label, colour)}; the random control is
+    always drawn. Thick marks are means with their intervals, thin lines single seeds and draws; the dashed line is the
+    dense network. What starts from fresh weights is joined to nothing.
+    """
+    seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
+    shown = sorted(set(means["level"]))
+    size = (1.2 * (len(kinds) + 1) * len(shown) + 2.5, 4.6)
+    figure, axes = pyplot.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    styles = {name: {"color": colour, "label": label} for name, (label, colour) in lines.items()}
+    styles |= {"random": {"color": RANDOM["color"], "label": "random"}}
+    rows = rows.assign(family=rows["criterion"].map(names.without_draw))
+    for panel, level in zip(axes.flat, shown, strict=True):
+        dense = rows.loc[(rows["level"] == 0), "accuracy"].mean()
+        panel.axhline(dense, color="0.3", linewidth=0.9, linestyle="--", zorder=0, label="dense")
+        for number, (criterion, style) in enumerate(styles.items()):
+            # Beside each other, so that intervals can be told apart.
+            places = {kind: place + 0.12 * (number - (len(styles) - 1) / 2) for place, kind in enumerate(kinds)}
+            own = rows[(rows["family"] == criterion) & (rows["level"] == level)]
+            for _, one in own.groupby(["seed", "criterion"]):
+                _joined(panel, one, places, color=style["color"], linewidth=0.6, alpha=0.6, zorder=2)
+            mean = means[(means["criterion"] == criterion) & (means["level"] == level)]
+            _joined(panel, mean, places, **style, linewidth=2, marker="o", markersize=5, zorder=3)
+            _intervals(panel, mean, places, style["color"])
+        panel.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
+        panel.set_title(f"{100 * level:g} % of the channels removed")
+        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel("test accuracy")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+KINDS = {
+    "none": "pruned",
+    "batchnorm": "BatchNorm\nre-estimated",
+    "retrained": "retrained",
+    "scratch": "fresh weights,\nsame widths",
+}
+
+
+def _joined(axes, table, places, **style):
+    """One line through what continues the dense network, and a point for what does not."""
+    values = table.set_index("kind")["accuracy"]
+    kept = [kind for kind in places if kind in values and kind != "scratch"]
+    (line,) = axes.plot([places[kind] for kind in kept], values[kept], **style)
+    if "scratch" in places and "scratch" in values:
+        marker = {"marker": "o", "markersize": style.get("markersize", 2), "alpha": style.get("alpha")}
+        axes.plot([places["scratch"]], [values["scratch"]], color=line.get_color(), linestyle="", **marker)
+
+
+def _intervals(axes, mean, places, colour):
+    known = mean[mean["accuracy_low"].notna()]
+    at = [places[kind] for kind in known["kind"]]
+    low, high = known["accuracy_low"].clip(lower=0), known["accuracy_high"].clip(upper=1)
+    axes.vlines(at, low, high, color=colour, linewidth=1.2, alpha=0.7, zorder=3)
+
+
 def save(figure, path):
     """Write a figure as SVG without the date, so that equal figures are equal files."""
     figure.savefig(path, format="svg", metadata={"Date": None})

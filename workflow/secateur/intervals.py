@@ -32,3 +32,11 @@ def binomial_floor(accuracy, images, confidence=0.95):
     from scipy import stats
 
     return float(stats.norm.ppf((1 + confidence) / 2) * np.sqrt(accuracy * (1 - accuracy) / images))
+
+
+def wilson(right, images, confidence=0.95):
+    """(low, high) of an accuracy, for what chance in the test images adds; Wilson's, which keeps a width at 0 and 1."""
+    from scipy import stats
+
+    found = stats.binomtest(int(right), int(images)).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)

@@ -1,45 +1,43 @@
-"""The networks of the zoo: built by name, started from weights, frozen in part.
+"""Networks: built by name or by the user's own function, started from weights, frozen in part.
 
-Layer names and state_dict keys are torchvision's (`features.N`, `classifier.N`), but nothing here imports
-torchvision before its weights are asked for: that import costs a second in every job.
+Nothing here imports torchvision before one of its networks or weights is asked for: that costs a second in every job.
 """
 
+import functools
 import inspect
 import logging
 
 import torch
 from torch import nn
 
-from secateur.names import nearest
+from secateur import architectures, densenets, factories, graph, mobilenets, modes, resnets, vggs
+from secateur.names import nearest, one_of
 
-# Channels of the convolutions; "M" is a max pool that halves the map. Simonyan and Zisserman, 2015, table 1, column D.
-VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
-IMAGENET = {"vgg16": "VGG16_Weights.IMAGENET1K_V1", "vgg16_bn": "VGG16_BN_Weights.IMAGENET1K_V1"}
-# What torchvision's own classifier holds, beside the features.
+ARCHITECTURES = {
+    "vgg_small": vggs.small,
+    "vgg16": vggs.vgg16,
+    "vgg16_bn": vggs.vgg16_bn,
+    "resnet20": functools.partial(resnets.small, 3),
+    "resnet32": functools.partial(resnets.small, 5),
+    "resnet44": functools.partial(resnets.small, 7),
+    "resnet56": functools.partial(resnets.small, 9),
+    "resnet110": functools.partial(resnets.small, 18),
+    "resnet20_wide": resnets.wide,
+    "mobilenet_v1": mobilenets.small,
+    "densenet40_24": densenets.dense40_24,
+}
+# What torchvision's own VGG holds in its classifier, beside the features.
 PLAIN_CLASSIFIER = {f"classifier.{index}.{kind}" for index in (0, 3, 6) for kind in ("weight", "bias")}
-
-
-class VGG(nn.Module):
-    """Convolutions, an average pool of fixed output size, linear layers: torchvision's VGG with any of the three.
-
-    `head` holds the name prefixes of what was put on top of torchvision's layers; it is what `trainable: head` trains.
-    """
-
-    def __init__(self, features, avgpool, classifier, head=()):
-        super().__init__()
-        self.features, self.avgpool, self.classifier, self.head = features, avgpool, classifier, head
-
-    def forward(self, pixels):
-        return self.classifier(torch.flatten(self.avgpool(self.features(pixels)), 1))
+IMAGENET_CLASSES = 1000
 
 
 def build(name, classes, **arguments):
-    """A model of the zoo for so many classes, with random weights.
+    """A model of the zoo, or any classifier of torchvision by its name, for so many classes, with random weights.
 
     Raises ValueError for an unknown name or argument.
     """
-    builder = _one_of(ARCHITECTURES, name, "model")
-    known = list(inspect.signature(builder).parameters)[1:]
+    builder = ARCHITECTURES.get(name) or _torchvisions(name)
+    known = [argument for argument in inspect.signature(builder).parameters if argument != "classes"]
     unknown = sorted(set(arguments) - set(known))
     if unknown:
         raise ValueError(
@@ -50,73 +48,54 @@ def build(name, classes, **arguments):
     return builder(classes, **arguments)
 
 
-def vgg_small(classes, widths=(24, 24, 48, 48, 192, 192), hidden=64, channels=3):
-    """Six 3x3 convolutions with BatchNorm, a pool after every second, and two linear layers on the pooled maps.
+def _torchvisions(name):
+    from secateur import torchvision_models
 
-    The pool to 1x1 lets it take images of any size from 8 pixels on. BatchNorm makes the convolutions' bias idle,
-    so they have none.
+    if name not in torchvision_models.names():
+        raise torchvision_models.unknown(name, ARCHITECTURES)
+    return functools.partial(torchvision_models.build, name)
+
+
+def described(about, classes):
+    """The network that a study's `model` or a checkpoint's `about` describes, with random weights.
+
+    The description is {"name", "arguments"}, or {"factory", "arguments"} of the user's own function. Raises
+    ValueError for a factory that is not there, fails, or gives something else than a network.
     """
-    if len(widths) != 6 or min(widths) < 1:
-        raise ValueError(f"vgg_small has six convolutions; widths must be six numbers from 1, got {list(widths)}")
-    plan = (*widths[0:2], "M", *widths[2:4], "M", *widths[4:6], "M")
-    classifier = nn.Sequential(nn.Linear(widths[-1], hidden), nn.ReLU(), nn.Linear(hidden, classes))
-    return VGG(_features(plan, channels, norm=True, bias=False), nn.AdaptiveAvgPool2d((1, 1)), classifier)
+    factory = about.get("factory")
+    if not factory:
+        return build(about["name"], classes, **about["arguments"])
+    model = factories.made(factory, classes, about["arguments"])
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model.factory {factory} gave a {type(model).__name__}, no torch.nn.Module")
+    return model
 
 
-def vgg16(classes, head="appended", channels=3):
-    """VGG16, by default with the thesis's layers appended to torchvision's classifier (its table A.1)."""
-    return _one_of(HEADS, head, "head")(_features(VGG16, channels, norm=False, bias=True), classes)
+def refuse_misfit(model, about):
+    """Try a network on two images of `about`'s shape; ValueError says what does not fit, before anything is trained.
+
+    The network must give (2, classes), and one of the user's own must be traceable by torch.fx as well.
+    """
+    who = f"model.factory {about['factory']}" if about.get("factory") else about["name"]
+    size = "x".join(map(str, about["shape"]))
+    try:
+        with torch.no_grad(), modes.evaluating(model):
+            output = model(torch.zeros(2, *about["shape"]))
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"{who} cannot take images of {size}: {factories.place(error)}{type(error).__name__}: {reason}"
+        ) from error
+    wanted = (2, len(about["classes"]))
+    if not isinstance(output, torch.Tensor) or tuple(output.shape) != wanted:
+        given = tuple(output.shape) if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
+        raise ValueError(f"{who} gives {given} for two images of {size}, but there are {wanted[1]} classes: {wanted}")
+    if about.get("factory"):
+        graph.traced(model)
 
 
-def vgg16_bn(classes, head="compact", channels=3):
-    """VGG16 with BatchNorm, by default with two linear layers on the 512 pooled maps."""
-    return _one_of(HEADS, head, "head")(_features(VGG16, channels, norm=True, bias=True), classes)
-
-
-ARCHITECTURES = {"vgg_small": vgg_small, "vgg16": vgg16, "vgg16_bn": vgg16_bn}
-
-
-def _features(plan, channels, norm, bias):
-    """Convolutions as torchvision numbers and starts them; ReLU is not in place, so that hooks see what was there."""
-    layers = []
-    for step in plan:
-        if step == "M":
-            layers.append(nn.MaxPool2d(2, 2))
-            continue
-        convolution = nn.Conv2d(channels, step, 3, padding=1, bias=bias)
-        # On the meta device there is nothing to draw, and torch would import its compiler for it: 1.7 s.
-        if not convolution.weight.is_meta:
-            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        if bias:
-            nn.init.zeros_(convolution.bias)
-        layers += [convolution, *([nn.BatchNorm2d(step)] if norm else []), nn.ReLU()]
-        channels = step
-    return nn.Sequential(*layers)
-
-
-def _appended(features, classes):
-    """torchvision's classifier, and after its 1000 outputs the thesis's layers, dropout behind the logits included."""
-    own = [nn.Linear(512 * 7 * 7, 4096), nn.ReLU(), nn.Dropout(0.5)]
-    own += [nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4096, 1000)]
-    for layer in own[::3]:
-        nn.init.normal_(layer.weight, 0, 0.01)
-        nn.init.zeros_(layer.bias)
-    appended = [nn.ReLU(), nn.Linear(1000, 500), nn.ReLU(), nn.Linear(500, classes), nn.Dropout(0.25)]
-    names = tuple(f"classifier.{index}." for index in range(len(own), len(own) + len(appended)))
-    return VGG(features, nn.AdaptiveAvgPool2d((7, 7)), nn.Sequential(*own, *appended), names)
-
-
-def _compact(features, classes):
-    """Two linear layers on the 512 maps; images of 32 pixels reach the pool as 1x1, and it changes nothing."""
-    layers = [nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, classes)]
-    return VGG(features, nn.AdaptiveAvgPool2d((1, 1)), nn.Sequential(*layers), ("classifier.",))
-
-
-HEADS = {"appended": _appended, "compact": _compact}
-
-
-def initialised(name, classes, weights, **arguments):
-    """A model that starts from `weights`: None (random), "imagenet" (torchvision's), or a file with a state_dict.
+def initialised(about, classes, weights):
+    """A model, as `described` takes it, from `weights`: None (random), "imagenet" (torchvision's), or a file.
 
     A file holds either this very model or torchvision's plain one; of the latter, all that the two share is
     loaded, and what stands on top starts at random. The log says which.
@@ -124,53 +103,73 @@ def initialised(name, classes, weights, **arguments):
     # checkpoints builds models, so it cannot be imported before this module is whole.
     from secateur import checkpoints
 
-    model = build(name, classes, **arguments)
+    model = described(about, classes)
     if weights is None:
         return model
-    state = _imagenet(name) if weights == "imagenet" else checkpoints.state_dict_of(weights)
-    source = f"torchvision's ImageNet weights of {name}" if weights == "imagenet" else weights
+    state = _imagenet(about) if weights == "imagenet" else checkpoints.state_dict_of(weights)
+    source = f"torchvision's ImageNet weights of {about['name']}" if weights == "imagenet" else weights
     shared = _shared_with_plain(model, state)
     if shared is None:
         logging.info("all weights are from %s", source)
         return checkpoints.adopt(model, weights, state)
     own = model.state_dict()
-    random = dict.fromkeys(key.rpartition(".")[0] for key in own if key not in shared)
+    random = dict.fromkeys(key.rpartition(".")[0] for key in own if key not in shared and not _is_count(key))
     logging.info("weights are from %s; %s start at random", source, ", ".join(random) or "no layers")
     return checkpoints.adopt(model, weights, {**own, **shared})
 
 
+def _imagenet(about):
+    """torchvision's state_dict of a network, in the names that the network has."""
+    name = about.get("name")
+    if about.get("factory") or (name in ARCHITECTURES and not architectures.ZOO[name].imagenet):
+        known = ", ".join(other for other in ARCHITECTURES if architectures.ZOO[other].imagenet)
+        raise ValueError(f"there are no ImageNet weights of {name}; there are of {known} and torchvision's classifiers")
+    from secateur import torchvision_models
+
+    return torchvision_models.renamed(torchvision_models.imagenet(name))
+
+
 def _shared_with_plain(model, state):
     """The part of a plain torchvision state_dict that belongs into an adapted model, or None if it is no plain one."""
-    features = {key for key in model.state_dict() if key.startswith("features.")}
-    if set(state) != features | PLAIN_CLASSIFIER or not getattr(model, "head", ()):
+    own, head = model.state_dict(), _parts(model)["head"]
+    keys = {key for key in own if key.startswith("features.")} | PLAIN_CLASSIFIER if _is_vgg(model) else set(own)
+    if not head or not _same_names(state, keys):
         return None
-    return {key: value for key, value in state.items() if key in model.state_dict() and not key.startswith(model.head)}
+    if not _is_vgg(model):
+        top = [key for key in own if key.startswith(head)]
+        if any(len(state[key]) != IMAGENET_CLASSES for key in top) or len(own[top[0]]) == IMAGENET_CLASSES:
+            return None
+    return {key: value for key, value in state.items() if key in own and not key.startswith(head)}
 
 
-def _imagenet(name):
-    """torchvision's state_dict, from torch hub's cache or downloaded and checked against its hash."""
-    if name not in IMAGENET:
-        raise ValueError(f"there are no ImageNet weights of {name}; there are of {', '.join(IMAGENET)}")
-    import torchvision
+def _same_names(state, keys):
+    """Whether two sets of names are one; files of 2017 do not count BatchNorm's batches."""
+    return {key for key in state if not _is_count(key)} == {key for key in keys if not _is_count(key)}
 
-    weights = torchvision.models.get_weight(IMAGENET[name])
-    try:
-        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise OSError(
-            f"the ImageNet weights of {name} are not to be had ({error}): put the file {weights.url} "
-            f"into {torch.hub.get_dir()}/checkpoints, or set model.weights to a local file with a state_dict"
-        ) from error
+
+def _is_count(key):
+    return key.endswith(".num_batches_tracked")
+
+
+def _is_vgg(model):
+    return isinstance(model, vggs.VGG)
+
+
+def _parts(model):
+    """{what `trainable` may name: name prefixes of its layers}; of a network of the user's own, only all is known."""
+    own = getattr(model, "trainable_parts", {})
+    return {"head": own.get("head", ()), "classifier": own.get("classifier", ()), "all": ("",)}
 
 
 def trainable(model, which):
-    """Let gradients reach the appended `head`, the whole `classifier`, or `all`; freeze the rest."""
-    prefixes = {"head": getattr(model, "head", ()), "classifier": ("classifier.",), "all": ("",)}
-    prefix = _one_of(prefixes, which, "trainable")
-    parameters = dict(model.named_parameters())
-    if not any(name.startswith(prefix) for name in parameters):
-        raise ValueError(f"trainable is {which}, but this network has no appended head; use classifier or all")
-    for name, parameter in parameters.items():
+    """Let gradients reach the `head` (what is not torchvision's), the whole `classifier`, or `all`; freeze the rest."""
+    parts = _parts(model)
+    prefix = one_of(parts, which, "trainable")
+    if not prefix:
+        what = "appended head" if which == "head" else "classifier that is known as such"
+        use = " or ".join(name for name in parts if parts[name])
+        raise ValueError(f"trainable is {which}, but this network has no {what}; use {use}")
+    for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(prefix))
 
 
@@ -195,9 +194,3 @@ def train_mode(model):
     model.train()
     for name in frozen(model):
         model.get_submodule(name).eval()
-
-
-def _one_of(known, name, what):
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
-    return known[name]

@@ -4,6 +4,9 @@ import difflib
 
 SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
+# Scores of channels by what they read; the functions behind the names are in criteria.py.
+WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
+IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
 
 
 def nearest(word, known):
@@ -16,3 +19,10 @@ def without_draw(criterion):
     """The name of a control without the number of its draw: random.2 is random."""
     drawn = criterion.startswith(("random.", "uniform.random.", "shuffled."))
     return criterion.rpartition(".")[0] if drawn else criterion
+
+
+def one_of(known, name, what):
+    """The entry of a dict, or ValueError with the nearest name and all others."""
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
+    return known[name]

@@ -19,6 +19,10 @@ LIBRARIES = (
     "scikit-learn",
     "matplotlib",
     "seaborn",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "safetensors",
     "snakemake",
 )
 

@@ -70,6 +70,45 @@ def _same_units(first, second):
         raise ValueError(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
 
 
+# ---- what scores are compared with ----------------------------------------------------------------------------
+
+# What a layer's scores are divided by, so that layers can be compared; absolute, because some scores are negative.
+NORMALISATIONS = {
+    "none": lambda scores: 1.0,
+    "layer_share": lambda scores: np.abs(scores).sum(),
+    "layer_relative": lambda scores: np.abs(scores).mean(),
+    "layer_max": lambda scores: np.abs(scores).max(),
+    "layer_l2": lambda scores: np.linalg.norm(scores),
+}
+SCOPES = ("global", "layer", "stage")
+
+
+def normalised(statistics, statistic, how):
+    """The table with one of its columns divided, layer by layer; a layer of zeros stays one."""
+    divisor = statistics.groupby("layer")[statistic].transform(lambda scores: NORMALISATIONS[how](scores.to_numpy()))
+    return statistics.assign(**{statistic: statistics[statistic] / divisor.where(divisor != 0, 1.0)})
+
+
+def scoped(order, units, scope="global", stages=None):
+    """The order with units compared within a `scope` only: all of them, a layer's, or those of a stage.
+
+    Beyond the scope every layer, or every stage of the table layer, stage, is thinned alike.
+    """
+    if scope == "global":
+        return order
+    layers = layers_of(units)
+    if scope == "stage":
+        stage = dict(zip(stages["layer"], stages["stage"], strict=True))
+        layers = {unit: stage[layer] for unit, layer in layers.items()}
+    return uniform(order, layers)
+
+
+def of_scores(table, units, normalise="none", scope="global", unit_score="sum", stages=None):
+    """The order of units by a table layer, channel, score, made comparable between layers as the settings say."""
+    order = by_score(scores(normalised(table, "score", normalise), units, "score", unit_score))
+    return scoped(order, units, scope, stages)
+
+
 # ---- controls ------------------------------------------------------------------------------------------------
 # Where a ranking's merit lies: in how many channels it takes of each layer, or in which.
 
@@ -112,25 +151,25 @@ def _places_within(order, layers):
 # ---- tables --------------------------------------------------------------------------------------------------
 
 
-def scores(statistics, units, statistic):
-    """One score for each unit: the sum over its channels. Tables as in statistics/*.csv and units.csv.
+def scores(statistics, units, statistic, unit_score="sum"):
+    """One score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and units.csv.
 
-    Raises ValueError unless every prunable channel has exactly one score.
+    Scores of channels that cannot be removed are left out. Raises ValueError unless all others have exactly one.
     """
     keys = ["layer", "channel"]
     given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
     if len(set(given)) != len(given):
         raise ValueError(f"a channel has two scores: {next(k for k in given if given.count(k) > 1)}")
-    if set(given) != set(wanted):
-        odd = sorted(set(given) ^ set(wanted))
+    missing = sorted(set(wanted) - set(given))
+    if missing:
         raise ValueError(
-            f"{len(set(given))} channels have scores, but {len(wanted)} can be removed; the first that differs is "
-            f"channel {odd[0][1]} of layer {odd[0][0]}"
+            f"{len(wanted) - len(missing)} channels have scores, but {len(wanted)} can be removed; "
+            f"the first without is channel {missing[0][1]} of layer {missing[0][0]}"
         )
     by_channel = units[[*keys, "unit"]].merge(
         statistics[[*keys, statistic]], on=keys, how="left", validate="one_to_one"
     )
-    return by_channel.groupby("unit", sort=True)[statistic].sum().to_numpy()
+    return by_channel.groupby("unit", sort=True)[statistic].agg(unit_score).to_numpy()
 
 
 def table(order, units):

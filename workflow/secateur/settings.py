@@ -13,30 +13,27 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from secateur import files
+from secateur import architectures, factories, files
 from secateur.levels import fraction, highest, removed_at
-from secateur.names import CHANNELS, nearest
+from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
 
 SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
 HINTS = {
     "levels": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "model.factory": 'a factory is a module and a function in it: "package.module:function"',
+    "retraining.levels": "a level is the share of channels removed, a fraction above 0 and below 1: write 0.3 for 30 %",
+    "export.level": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "criteria.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
+    "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
 }
 DEFAULT_COLOR = {"digits": "gray"}
-# What an architecture may be told, with its defaults; the functions in models.py have the same.
-ARGUMENTS = {
-    "vgg_small": {"widths": [24, 24, 48, 48, 192, 192], "hidden": 64},
-    "vgg16": {"head": "appended"},
-    "vgg16_bn": {"head": "compact"},
-}
-VGG16_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 RULES = (
     *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
     *("gradient_x_input", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "epsilon_gamma_flat"),
 )
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
-    *("choosing", "plans"),
+    *("choosing", "plans", "scores", "files", "mixtures"),
 )
 
 
@@ -50,8 +47,8 @@ def checked(config):
 
     Raises ValueError with one line for the first thing that is wrong.
     """
-    rules = schema()
     config = copy.deepcopy(dict(config))
+    rules = _rules_for(config)
     errors = sorted(
         jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path))
     )
@@ -60,6 +57,14 @@ def checked(config):
     _fill(config, rules)
     _settle(config)
     return _ordered(config)
+
+
+def _rules_for(config):
+    """The schema; what a factory's arguments are, only the factory knows."""
+    rules, model = schema(), config.get("model")
+    if isinstance(model, dict) and model.get("factory"):
+        rules["properties"]["model"]["properties"]["arguments"] = {"type": "object", "default": {}}
+    return rules
 
 
 def _fill(value, rules):
@@ -82,7 +87,7 @@ def _settle(config):
     """What one key asks of another, which a schema cannot say."""
     _settle_data(config["data"])
     _settle_split(config["split"], config["data"]["source"])
-    _settle_arguments(config["model"])
+    _settle_model(config["model"])
     _check_model(config["model"], config["data"], config["training"])
     for name in config["readings"]:
         if name in RESERVED:
@@ -91,7 +96,13 @@ def _settle(config):
         _check_until(name, config["readings"][name])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
     _check_criteria(config["criteria"], config["readings"])
+    _settle_scores(config["criteria"])
+    _check_own(config["criteria"], config["readings"])
+    _check_mixtures(config["criteria"], config["readings"])
+    _check_files(config["criteria"]["files"], config["training"]["seeds"])
     _check_floors(config)
+    _settle_export(config["export"], config["levels"])
+    _settle_retraining(config["retraining"], config["training"], config["levels"])
     _check_verdict(config)
 
 
@@ -108,16 +119,84 @@ def _check_verdict(config):
         raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
 
 
+def _settle_export(exports, levels):
+    """What is exported has been evaluated, and is named once."""
+    known = {fraction(level): level for level in levels}
+    named = set()
+    for entry in exports:
+        if fraction(entry["level"]) not in known:
+            raise ValueError(
+                f"export: level {entry['level']} of {entry['criterion']} is none of the study's levels "
+                f"({', '.join(map(str, levels))}); add it to levels, or export one of these"
+            )
+        entry["level"] = known[fraction(entry["level"])]
+        if (entry["criterion"], entry["level"]) in named:
+            raise ValueError(f"export names level {entry['level']} of {entry['criterion']} twice")
+        named.add((entry["criterion"], entry["level"]))
+
+
+def check_exported(exports, criteria):
+    """Raise ValueError for an exported criterion that the study does not have; `criteria` are all that it has."""
+    for entry in exports:
+        if entry["criterion"] not in criteria:
+            near = nearest(entry["criterion"], criteria)
+            raise ValueError(
+                f"export names {entry['criterion']}, which is no criterion of the study"
+                f"{near or '; it has ' + ', '.join(criteria)}"
+            )
+
+
+def _settle_retraining(retraining, training, levels):
+    """The whole schedule, and the control that no comparison goes without."""
+    if retraining is None:
+        return
+    known = {fraction(level): level for level in levels}
+    for level in retraining["levels"]:
+        if fraction(level) not in known:
+            raise ValueError(
+                f"retraining.levels names {level}, which is none of the study's levels "
+                f"({', '.join(map(str, levels))}); add it to levels, or retrain at one of these"
+            )
+    retraining["levels"] = sorted({known[fraction(level)] for level in retraining["levels"]})
+    if not any(name.startswith("random.") for name in retraining["criteria"]):
+        retraining["criteria"] = [*retraining["criteria"], "random.0"]
+    for key, value in training.items():
+        if key != "seeds":
+            retraining.setdefault(key, value)
+    if retraining["epochs"] == 0:
+        raise ValueError("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
+    retraining["scratch_epochs"] = retraining["scratch_epochs"] or training["epochs"] or None
+    if retraining["scratch"] and retraining["scratch_epochs"] is None:
+        raise ValueError(
+            "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
+            "give retraining.scratch_epochs, or scratch: false"
+        )
+
+
+def check_retrained(retraining, criteria):
+    """Raise ValueError for a retrained criterion that the study does not have; `criteria` are all that it has."""
+    for name in retraining["criteria"] if retraining else []:
+        if name not in criteria:
+            near = nearest(name, criteria)
+            raise ValueError(
+                f"retraining.criteria names {name}, which is no criterion of the study"
+                f"{near or '; it has ' + ', '.join(criteria)}"
+            )
+
+
 def _check_floors(config):
     """A floor that makes a level impossible, and a level that leaves nothing, before any job."""
-    widths = widths_of(config["model"])
-    total, level = sum(widths), config["levels"][-1]
-    count = removed_at(level, total)
     for floor in config["evaluation"]["keep_at_least"]:
         if floor >= 1 and floor != int(floor):
             raise ValueError(
                 f"evaluation.keep_at_least is {floor}: give a share below 1, or a whole number of channels"
             )
+    widths, level = widths_of(config["model"]), config["levels"][-1]
+    if widths is None:
+        return
+    total = sum(widths)
+    count = removed_at(level, total)
+    for floor in config["evaluation"]["keep_at_least"]:
         most = highest(widths, floor) if floor else total - 1
         if count > most:
             kept = f"evaluation.keep_at_least {floor} lets only {most} go" if floor else "nothing would be left"
@@ -128,8 +207,9 @@ def _check_floors(config):
 
 
 def widths_of(model):
-    """How many channels each convolution of a study's network has, without building it."""
-    return model["arguments"].get("widths", VGG16_WIDTHS)
+    """How many units each layer of a study's network has, or layers that are tied; None if only a look would tell."""
+    known = architectures.of(model).widths
+    return known(model["arguments"]) if known else None
 
 
 def _check_criteria(criteria, readings):
@@ -145,6 +225,58 @@ def _check_criteria(criteria, readings):
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
+
+
+def _settle_scores(criteria):
+    """Every score as a whole: its name, what ranks, and how scores are made comparable between layers."""
+    given = [{"name": one, "score": one} if isinstance(one, str) else one for one in criteria["scores"]]
+    criteria["scores"] = [
+        {key: one.get(key, criteria.get(key)) for key in ("name", "score", "normalise", "scope")} for one in given
+    ]
+
+
+def _check_own(criteria, readings):
+    """The names of scores, files and mixtures are names of files beside those of readings: each is taken once."""
+    taken = [*readings, *RESERVED]
+    for kind in ("scores", "files", "mixtures"):
+        named = criteria[kind] if kind == "files" else [one["name"] for one in criteria[kind]]
+        for name in named:
+            if name in taken:
+                raise ValueError(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
+            taken.append(name)
+
+
+def _check_mixtures(criteria, readings):
+    """Both sides of a mixture are criteria of the study that are no mixtures themselves."""
+    known = [f"{source}.{one}" for source in [*readings, *criteria["weights"]] for one in criteria["statistics"]]
+    known += [*(one["name"] for one in criteria["scores"]), *criteria["files"]]
+    known += [f"random.{draw}" for draw in range(criteria["random"])]
+    for mixture in criteria["mixtures"]:
+        for side in ("first", "second"):
+            name = mixture[side]
+            if name not in known:
+                raise ValueError(
+                    f"criteria.mixtures: {mixture['name']} mixes {name}, which is no criterion of this study"
+                    f"{nearest(name, known)}"
+                )
+        if len({fraction(delta) for delta in mixture["deltas"]}) < len(mixture["deltas"]):
+            raise ValueError(f"criteria.mixtures: {mixture['name']} names one delta twice")
+
+
+def _check_files(paths, seeds):
+    """The user's own files are read before any job; whether their channels are the network's shows when it is there."""
+    for name, path in paths.items():
+        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds):
+            found = files.found(one)
+            if not Path(found).is_file():
+                raise ValueError(
+                    f"criteria.files.{name} is {one}, but there is no such file, here or in the folder that "
+                    "SECATEUR_DATA names"
+                )
+            # Reading tables takes pandas, which is slow to import and which few studies need here.
+            from secateur import given
+
+            given.read(found)
 
 
 def _check_rule(name, rule):
@@ -193,11 +325,19 @@ def _settle_split(split, source):
         raise ValueError(f"split.test is for sources without test images of their own; {source} has some, leave it out")
 
 
-def _settle_arguments(model):
-    name, known = model["name"], ARGUMENTS[model["name"]]
+def _settle_model(model):
+    """A name for paths, and the choices of a network; those of a factory are its own affair."""
+    if model["factory"]:
+        factories.check(model["factory"])
+        model["name"] = model["name"] or factories.name_of(model["factory"])
+        return
+    if model["name"] is None:
+        raise ValueError("model: the key name is missing, or factory for a network of your own; see config/README.md")
+    known = architectures.of(model).arguments
     for key in model["arguments"]:
         if key not in known:
-            raise ValueError(f"model.arguments.{key} is no choice of {name}; known: {', '.join(known)}")
+            choices = f"known: {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"model.arguments.{key} is no choice of {model['name']}; {choices}")
     model["arguments"] = {**known, **model["arguments"]}
 
 
@@ -218,7 +358,6 @@ def _settle_data(data):
 
 
 def _check_model(model, data, training):
-    name, small = model["name"], model["name"] == "vgg_small"
     if training["epochs"] == 0 and model["weights"] is None:
         raise ValueError(
             "training.epochs is 0, but model.weights is empty: nothing would be learned; name a weights file or train"
@@ -231,18 +370,26 @@ def _check_model(model, data, training):
             f"model.weights is {model['weights']}, but there is no such file, here or in the folder that "
             f"SECATEUR_DATA names{near}"
         )
-    if small and (model["weights"] == "imagenet" or model["trainable"] == "head"):
+    _check_network(model, data)
+
+
+def _check_network(model, data):
+    """What the network has, and which images it takes."""
+    name, known = model["name"], architectures.of(model)
+    if model["weights"] == "imagenet" and not known.imagenet:
         raise ValueError(
-            "model.name is vgg_small, which has neither ImageNet weights nor an appended head; "
-            "use weights: null and trainable: all"
+            f"model.weights is imagenet, but {name} has no ImageNet weights; give a file with a state_dict, or null"
         )
-    if small and data["size"] < 8:
-        raise ValueError(f"model.name is vgg_small, which needs data.size of at least 8, got {data['size']}")
-    if not small and data["color"] != "rgb":
-        raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")
-    if not small and data["size"] < 32:
+    if model["trainable"] not in known.trainable:
+        part = "appended head" if model["trainable"] == "head" else "classifier that is known as such"
         raise ValueError(
-            f"model.name is {name}, which halves images five times; data.size must be at least 32, got {data['size']}"
+            f"model.trainable is {model['trainable']}, but {name} has no {part}; use {' or '.join(known.trainable)}"
+        )
+    if data["color"] not in known.colors:
+        raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")
+    if data["size"] < known.smallest:
+        raise ValueError(
+            f"model.name is {name}, which takes images from {known.smallest} pixels on; data.size is {data['size']}"
         )
 
 
@@ -268,7 +415,11 @@ def _line(error):
         return (
             f"{where} is {given}, which names no rule{nearest(str(error.instance), RULES)}. Known: {', '.join(RULES)}"
         )
-    if where in HINTS and error.validator in ("type", "minimum", "exclusiveMaximum", "pattern"):
+    if where == "criteria.scores" and error.validator == "pattern":
+        known = (*WEIGHT_SCORES, *IMAGE_SCORES)
+        near = nearest(str(error.instance), known)
+        return f"{where} names {given}, which is no score{near or '.'} Known: {', '.join(known)}"
+    if where in HINTS and error.validator in ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern"):
         return f"{where}: got {given}, but {HINTS[where]}"
     if error.validator == "type":
         allowed = (

@@ -68,6 +68,12 @@ def of_weights(filters):
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
 
 
+def of_scores(scores):
+    """A table layer, channel, score from {layer: scores (C,)}."""
+    parts = [pandas.DataFrame({"layer": layer, "channel": range(len(s)), "score": s}) for layer, s in scores.items()]
+    return pandas.concat(parts, ignore_index=True)
+
+
 def _of_map(signed, absolute, reduce):
     """{statistic: (C,)} of one layer."""
     signed, absolute = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (signed, absolute))

@@ -1,0 +1,165 @@
+"""Write the smaller network of one criterion and level as files that can be shipped, measured, with a card."""
+
+import math
+import platform
+from pathlib import Path
+
+import torch
+
+from secateur import (
+    bits,
+    cards,
+    checkpoints,
+    cost,
+    devices,
+    documents,
+    evaluation,
+    export,
+    files,
+    images,
+    intervals,
+    jobs,
+    latency,
+    provenance,
+    pruning,
+    seeds,
+    tables,
+)
+
+# Images on which every file is compared with torch, and the largest batch that is timed.
+CHECKED = 32
+BATCHES = (1, 32)
+NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
+
+
+def export_model(checkpoint, split, ranking, table, right, folder, options, images_per_batch):
+    """The facts of the manifest; `table` and `right` are those of the criterion's family on the test images."""
+    model, about = checkpoints.load(checkpoint)
+    ranking = tables.read(ranking, "unit", "layer", "channel")
+    channels = pruning.plan(ranking, options["level"], options["keep_at_least"])
+    with images.opened(split) as shown:
+        checkpoints.same_images(about, shown, checkpoint)
+        check = shown.normalised(slice(0, CHECKED))
+        differences = export.write(model, channels, check, folder, about)
+        smaller, kept = export.read(folder)
+        timed = latency.measured(model, smaller, [_repeated(check, size) for size in BATCHES])
+        loaded = evaluation.over(
+            smaller, ((pixels, labels) for _, pixels, labels in images.batches(shown, images_per_batch))
+        )
+    tables.write(timed, Path(folder) / "latency.csv")
+    measured = _measured(table, right, options)
+    agreeing = int((loaded.right == measured.pop("right")).sum())
+    for name, network in (("dense", model), ("smaller", smaller)):
+        found = cost.count(network, check)
+        measured[name] |= {"parameters": found.parameters, "macs": found.macs}
+    measured["dense"]["bytes"] = Path(checkpoint).stat().st_size
+    units = ranking["unit"].nunique()
+    removed = pruning.units_of(ranking, channels)
+    return {
+        **measured,
+        "about": kept,
+        "checked": len(check),
+        "agreeing": agreeing,
+        "images": len(loaded.right),
+        "differences": differences,
+        "files": {name: (Path(folder) / name).stat().st_size for name in export.FILES},
+        "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
+        "processor": _processor(),
+        "realised": removed / units,
+        "tolerance": export.TOLERANCE,
+        "units": {"removed": removed, "all": units},
+        "widths": _widths(model, smaller),
+    }
+
+
+def _measured(table, right, options):
+    """What the evaluation says of the dense and of the smaller network, with intervals, and the smaller one's bits."""
+    rows = tables.read(table, *NEEDED)
+    kept = bits.read(right, len(rows))
+    rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == options["keep_at_least"])]
+    (dense,), (smaller,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
+    purpose = (options["keep_at_least"], options["criterion"], options["level"])
+    low, high = intervals.paired_bootstrap(
+        kept[smaller],
+        kept[dense],
+        options["confidence"],
+        options["resamples"],
+        seeds.numpy_generator(options["seed"], "bootstrap", *purpose),
+    )
+    row = rows.loc[smaller]
+    change = {"value": float(row["accuracy"] - rows.loc[dense, "accuracy"]), "low": low, "high": high}
+    chosen = {key: options[key] for key in ("confidence", "resamples", "precision")}
+    return {
+        "dense": _network(rows.loc[dense], kept[dense], options["confidence"]),
+        "smaller": _network(row, kept[smaller], options["confidence"]),
+        "accuracy": {"change": change, **chosen},
+        "realised": float(row["realised"]),
+        "units": {
+            "removed": int(row["units"]),
+            "all": round(int(row["units"]) / row["realised"]) if row["units"] else None,
+        },
+        "right": kept[smaller],
+    }
+
+
+def _network(row, right, confidence):
+    low, high = intervals.wilson(right.sum(), len(right), confidence)
+    by_class = {name.removeprefix("accuracy."): float(row[name]) for name in row.index if name.startswith("accuracy.")}
+    return {
+        "accuracy": float(row["accuracy"]),
+        "low": low,
+        "high": high,
+        "loss": float(row["loss"]),
+        "by_class": by_class,
+    }
+
+
+def _repeated(pixels, size):
+    """The first `size` images, again from the first where there are fewer."""
+    return pixels.repeat(math.ceil(size / len(pixels)), 1, 1, 1)[:size]
+
+
+def _widths(model, smaller):
+    """{convolution: [its channels, those that are left]}."""
+    return {
+        name: [module.out_channels, smaller.get_submodule(name).out_channels]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Conv2d)
+    }
+
+
+def _circumstances():
+    threads = torch.get_num_threads()
+    return {"threads": threads, "clock": "processor time" if threads == 1 else "time on the clock"}
+
+
+def _processor():
+    """What the processor calls itself."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(named), platform.processor() or platform.machine())
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+        facts = export_model(
+            snakemake.input.network,
+            snakemake.input.images,
+            snakemake.input.ranking,
+            snakemake.input.table,
+            snakemake.input.bits,
+            Path(snakemake.output.manifest).parent,
+            job.options,
+            snakemake.resources.images_per_batch,
+        )
+        said = ("criterion", "level", "keep_at_least", "ranked_on", "origin")
+        facts |= {key: job.options[key] for key in said} | job.provenance
+        facts |= {
+            "seed": int(job.wildcards["seed"]),
+            "data": job.options["data"] | {"images": facts["images"]},
+        }
+        parts = cards.blocks(facts)
+        files.write_text(snakemake.output.card, documents.as_markdown(parts))
+        files.write_text(snakemake.output.page, documents.as_html(parts))
+        provenance.write(snakemake.output.manifest, **facts)

@@ -1,0 +1,73 @@
+"""Draw what BatchNorm statistics, retraining and fresh weights make of the same widths, and print the schedule."""
+
+import pandas
+import seaborn
+
+from secateur import figures, files, jobs, names, pages, recovery, tables
+
+NOTE = (
+    "<p>± half the interval of the change against the dense network. † a layer is empty in at least one network; one "
+    "that gives every image the same answer is not retrained, and without it there is no mean.</p>"
+)
+
+
+def plot_retraining(inputs, outputs, options):
+    means = tables.read(inputs.means, *recovery.CELL, "accuracy", "accuracy_low", "accuracy_high", "collapsed")
+    rows = tables.read(inputs.table, *recovery.COLUMNS)
+    title = f"After retraining: {options['title']}"
+    criteria = dict.fromkeys(names.without_draw(name) for name in options["criteria"])
+    criteria.pop("random", None)
+    colours = seaborn.color_palette("colorblind", len(criteria)).as_hex()
+    lines = {name: (name, colour) for name, colour in zip(criteria, colours, strict=True)}
+    with files.replacing(outputs.figure) as temporary:
+        figures.save(figures.recovery(means, rows, lines, options["kinds"], title), temporary)
+    parts = [
+        pages.facts(recovery.schedules(options)),
+        "<h2>Test accuracy, %</h2>",
+        pages.table(wide(means, options["kinds"])),
+        NOTE,
+        "<h2>Differences in points, with intervals</h2>",
+        pages.table(differences(means)),
+        "<h2>Every seed and draw</h2>",
+        pages.table(rows),
+    ]
+    files.write_text(outputs.page, pages.page(title, *parts))
+
+
+def wide(means, kinds):
+    """A row for each level and criterion, with what is left and a column for each kind."""
+    keys = ["level", "criterion", "parameters", "macs"]
+    cells = means.assign(cell=[_cell(row) for row in means.itertuples()])
+    found = cells.pivot(index=keys, columns="kind", values="cell")
+    order = cells[keys].drop_duplicates().itertuples(index=False, name=None)
+    return found.loc[list(order), list(kinds)].fillna("").reset_index()
+
+
+def _cell(row):
+    if row.accuracy != row.accuracy:
+        return "not retrained †"
+    half = (row.accuracy_high - row.accuracy_low) / 2
+    interval = f" ± {100 * half:.1f}" if half == half else ""
+    return f"{100 * row.accuracy:.1f}{interval}{' †' if row.collapsed > 0 else ''}"
+
+
+def differences(means):
+    """A column for each reference; a cell is not compared with itself."""
+    return pandas.DataFrame(
+        {key: row[key] for key in recovery.CELL}
+        | {f"minus {name}": _difference(row, name) for name in recovery.REFERENCES}
+        for row in means.to_dict("records")
+    )
+
+
+def _difference(row, name):
+    own, change = tuple(row[key] for key in recovery.CELL), row[f"versus_{name}"]
+    if recovery.REFERENCES[name](*own) == own or change != change:
+        return ""
+    low, high = (100 * row[f"versus_{name}_{side}"] for side in ("low", "high"))
+    return f"{100 * change:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low == low else "")
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        plot_retraining(snakemake.input, snakemake.output, job.options)

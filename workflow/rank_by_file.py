@@ -1,0 +1,28 @@
+"""Rank the channels of one network by the user's own file: scores, or an order of removal."""
+
+from secateur import files, given, jobs, provenance, ranking, tables
+
+# An order is taken as it stands; the place of a unit of several channels is their mean.
+OF_ORDER = {"normalise": "none", "scope": "global", "unit_score": "mean"}
+
+
+def rank_by_file(path, units, stages, table, chosen):
+    """`chosen` is how scores are made comparable; gives back what was read, and how."""
+    units, scores, is_order = tables.read(units, "unit", "layer", "channel"), given.read(path), given.is_order(path)
+    given.refuse_foreign(scores, units, path)
+    stages = tables.read(stages, "layer", "stage") if stages else None
+    chosen = OF_ORDER if is_order else chosen
+    tables.write(ranking.table(ranking.of_scores(scores, units, stages=stages, **chosen), units), table)
+    return {"file": str(path), "digest": files.digest(path), "is": "order" if is_order else "scores", **chosen}
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        read = rank_by_file(
+            snakemake.input.given,
+            snakemake.input.units,
+            snakemake.input.get("stages"),
+            snakemake.output.table,
+            {key: job.options[key] for key in ("normalise", "scope", "unit_score")},
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance, read=read)

@@ -1,0 +1,22 @@
+"""Mix any two rankings in the proportion of delta."""
+
+from secateur import jobs, provenance, ranking, tables
+
+
+def rank_mixture(first, second, units, delta, table):
+    """`delta`, as text, is the share of the second ranking."""
+    units = tables.read(units, "unit", "layer", "channel")
+    first, second = (ranking.order(tables.read(path, "unit")) for path in (first, second))
+    tables.write(ranking.table(ranking.mixed(first, second, delta), units), table)
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        rank_mixture(
+            snakemake.input.first,
+            snakemake.input.second,
+            snakemake.input.units,
+            job.wildcards["delta"],
+            snakemake.output.table,
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance)

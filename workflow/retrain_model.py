@@ -1,0 +1,101 @@
+"""Prune one network by one ranking and level, re-estimate or train what is left, and test it."""
+
+from pathlib import Path
+
+import pandas
+import torch
+
+from secateur import (
+    bits,
+    checkpoints,
+    devices,
+    evaluation,
+    images,
+    jobs,
+    models,
+    provenance,
+    retraining,
+    seeds,
+    tables,
+    training,
+)
+
+COLUMNS = ("step", *training.COLUMNS)
+
+
+def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_batch):
+    """`cell` is {"criterion", "level", "kind", "seed"}; `options["training"]` what its kind is told."""
+    model, about = checkpoints.load(inputs["network"], devices.chosen(options["device"]))
+    models.trainable(model, options["model"]["trainable"])
+    ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
+    with (
+        images.opened(inputs["train"]) as train,
+        images.opened(inputs["validation"]) as validation,
+        images.opened(inputs["test"]) as test,
+    ):
+        for shown in (train, validation, test):
+            checkpoints.same_images(about, shown, inputs["network"])
+        gone = retraining.plans(ranking, cell["level"], options["keep_at_least"], options["steps"])
+        example = train.normalised(slice(0, 2)).to(next(model.parameters()).device)
+        widths = retraining.widths(model, ranking, gone[-1], example)
+        about = about | cell | {"provenance": provenance}
+        if widths.constant:
+            retraining.save_nothing(outputs["network"], about, gone[-1], widths.empty)
+            history, measured = [], nothing_measured(test)
+        else:
+            partial = f"{outputs['network']}.partial"
+            seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
+            material = retraining.Material(train, validation, options["training"], seed, partial, stamp)
+            smaller, history = retraining.KINDS[cell["kind"]](model, about, gone, material)
+            measured = retraining.measured(smaller, test, options["precision"], images_per_batch)
+            retraining.save(outputs["network"], smaller, about, gone[-1])
+        tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
+        tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
+        bits.write([measured.right], outputs["bits"])
+    for left in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
+        left.unlink()
+
+
+def nothing_measured(test):
+    """No numbers for a network that gives every image the same answer: there was nothing to retrain."""
+    right = torch.zeros(len(test), dtype=torch.bool).numpy()
+    return evaluation.Measured(float("nan"), float("nan"), [float("nan")] * len(test.classes), right)
+
+
+def as_row(cell, options, widths, measured, classes):
+    """A table of one row, with the columns of an evaluation's and `kind`."""
+    row = {
+        "criterion": cell["criterion"],
+        "keep_at_least": options["keep_at_least"],
+        "level": cell["level"],
+        "kind": cell["kind"],
+        "images": len(measured.right),
+        "units": widths.units,
+        "realised": widths.realised,
+        "parameters": widths.cost.parameters,
+        "macs": widths.cost.macs,
+        "loss": measured.loss,
+        "accuracy": measured.accuracy,
+        "empty": " ".join(widths.empty),
+        **{f"accuracy.{name}": value for name, value in zip(classes, measured.by_class, strict=True)},
+    }
+    return pandas.DataFrame([row])
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+        names = job.wildcards
+        retrain_model(
+            dict(snakemake.input.items()),
+            dict(snakemake.output.items()),
+            {
+                **{key: names[key] for key in ("criterion", "kind")},
+                "level": job.options["level"],
+                "seed": int(names["seed"]),
+            },
+            job.options,
+            job.stamp,
+            job.provenance,
+            snakemake.resources.images_per_batch,
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,0 +1,38 @@
+"""From what a network does with images to one score for each channel that can be removed."""
+
+from secateur import checkpoints, criteria, devices, images, jobs, progress, provenance, statistics, tables
+
+
+def score_images(checkpoint, split, units, table, score, most, images_per_batch, device):
+    """Reads the first `most` images of the split, or all; gives back which and how many."""
+    model, about = checkpoints.load(checkpoint)
+    device = devices.chosen(device)
+    layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
+    with images.opened(split) as shown:
+        checkpoints.same_images(about, shown, checkpoint)
+        rows = images.chosen(shown, most=most)
+
+        def batches():
+            with progress.over(len(rows), "images", f"{score} on {shown.split} images") as bar:
+                for _, pixels, labels in images.batches(shown, images_per_batch, rows):
+                    yield pixels.to(device), labels.to(device)
+                    bar.update(len(labels))
+
+        found = criteria.of_images(model.to(device), score, batches(), layers)
+        tables.write(statistics.of_scores(found), table)
+        return {"split": shown.split, "images": len(rows)}
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+        read = score_images(
+            snakemake.input.network,
+            snakemake.input.images,
+            snakemake.input.units,
+            snakemake.output.table,
+            score=job.wildcards["score"],
+            most=job.options["images"],
+            images_per_batch=snakemake.resources.images_per_batch,
+            device=job.options["device"],
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance, read=read)

@@ -1,0 +1,17 @@
+"""From a network's weights to one score for each channel that can be removed."""
+
+from secateur import checkpoints, criteria, jobs, provenance, statistics, tables
+
+
+def score_weights(checkpoint, units, table, score):
+    model, _ = checkpoints.load(checkpoint)
+    layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
+    tables.write(statistics.of_scores(criteria.of_weights(model, score, layers)), table)
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        score_weights(
+            snakemake.input.network, snakemake.input.units, snakemake.output.table, score=job.wildcards["score"]
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,0 +1,63 @@
+"""MobileNetV1 for small images: Howard et al. 2017, depthwise and pointwise convolutions in turns.
+
+Structure and names of layers are those of github.com/weiaicunzai/pytorch-cifar100: the stem keeps the size of the
+images, four stages halve it, and the pointwise convolutions have a bias.
+"""
+
+import torch
+from torch import nn
+
+# Output channels of each stage's layers; but for the stem, a stage's first layer halves the maps.
+STAGES = ((128, 128), (256, 256), (512,) * 6, (1024, 1024))
+
+
+class Stem(nn.Module):
+    """A plain convolution with BatchNorm and ReLU."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+
+    def forward(self, maps):
+        return self.relu(self.bn(self.conv(maps)))
+
+
+class Separable(nn.Module):
+    """A 3x3 convolution of each channel on its own, then a 1x1 convolution over all of them."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False)
+        self.depthwise = nn.Sequential(depthwise, nn.BatchNorm2d(inputs), nn.ReLU())
+        self.pointwise = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU())
+
+    def forward(self, maps):
+        return self.pointwise(self.depthwise(maps))
+
+
+class MobileNet(nn.Module):
+    """A stem, four stages of separable convolutions, and a linear layer on the means of the maps."""
+
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.stem = nn.Sequential(Stem(channels, 32), Separable(32, 64, 1))
+        self.conv1, self.conv2, self.conv3, self.conv4 = (
+            _stage(inputs, widths) for inputs, widths in zip((64, 128, 256, 512), STAGES, strict=True)
+        )
+        self.avg, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(1024, classes)
+        self.trainable_parts = {"classifier": ("fc.",)}
+
+    def forward(self, pixels):
+        maps = self.conv4(self.conv3(self.conv2(self.conv1(self.stem(pixels)))))
+        return self.fc(torch.flatten(self.avg(maps), 1))
+
+
+def small(classes, channels=3):
+    """MobileNetV1 of full width; images need at least 16 pixels."""
+    return MobileNet(classes, channels)
+
+
+def _stage(inputs, widths):
+    pairs = zip((inputs, *widths), widths, strict=False)
+    return nn.Sequential(*(Separable(*pair, 2 if index == 0 else 1) for index, pair in enumerate(pairs)))
