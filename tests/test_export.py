@@ -201,6 +201,13 @@ def test_images_of_another_shape_are_refused(dense, tmp_path):
         export.write(dense, {}, torch.zeros(2, 1, 8, 8), tmp_path, ABOUT)
 
 
+def test_what_is_missing_in_about_is_listed(dense, tmp_path):
+    with pytest.raises(
+        ValueError, match="^about lacks arguments, shape: an export needs name, arguments, classes, shape$"
+    ):
+        export.write(dense, {}, pictures(2), tmp_path, {"name": "vgg_small", "classes": ["a"]})
+
+
 def test_a_file_that_differs_from_torch_is_refused_and_nothing_is_left(dense, tmp_path, monkeypatch):
     own = export.runner
     monkeypatch.setattr(export, "runner", lambda path: lambda images: own(path)(images) + 0.01)

@@ -31,8 +31,8 @@ def write(model, channels, example, folder, about):
 
     `example` is a batch of real images (N, C, H, W), normalised as the model expects, `about` what `checkpoints.save`
     takes: every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
-    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises ValueError for a
-    layer that would be empty, RuntimeError for a file whose logits differ by more than TOLERANCE.
+    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises ValueError where
+    layers would be empty and every image answered alike, RuntimeError where logits differ by more than TOLERANCE.
     """
     _refuse_other_images(example, about)
     followed = flow.followed(model, example)
@@ -41,7 +41,7 @@ def write(model, channels, example, folder, about):
     with contextlib.ExitStack() as whole:
         paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}
         _write_weights(smaller, paths[WEIGHTS])
-        files.write_text(paths[ARCHITECTURE], _architecture(about, channels, paths[WEIGHTS]))
+        paths[ARCHITECTURE].write_text(_architecture(about, channels, paths[WEIGHTS]), encoding="utf-8")
         program = _program(smaller, example)
         with paths[PROGRAM].open("wb") as file:
             torch.export.save(program, file)
@@ -81,6 +81,9 @@ def _refuse_constant(model, channels, followed):
 
 
 def _refuse_other_images(example, about):
+    missing = [key for key in checkpoints.NEEDED if key not in about]
+    if missing:
+        raise ValueError(f"about lacks {', '.join(missing)}: an export needs {', '.join(checkpoints.NEEDED)}")
     if list(example.shape[1:]) != list(about["shape"]):
         raise ValueError(f"about.shape is {list(about['shape'])}, but the images are {list(example.shape[1:])}")
 

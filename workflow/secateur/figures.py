@@ -229,6 +229,8 @@ def _intervals(axes, mean, places, colour):
     at = [places[kind] for kind in known["kind"]]
     low, high = known["accuracy_low"].clip(lower=0), known["accuracy_high"].clip(upper=1)
     axes.vlines(at, low, high, color=colour, linewidth=1.2, alpha=0.7, zorder=3)
+    gone = mean[mean["collapsed"] > 0]
+    axes.plot([places[kind] for kind in gone["kind"]], gone["accuracy"], "x", color=colour, markersize=10, zorder=4)
 
 
 def save(figure, path):

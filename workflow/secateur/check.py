@@ -1,0 +1,437 @@
+"""Look at a study before any long job: what can be removed, from which images, by which criteria, and what it costs.
+
+Nothing is trained, downloaded or read into a result. The network is built and traced, one small batch is timed, and
+the rest is counted; whatever would stop the study later on stops it here, in one line.
+"""
+
+import collections
+import dataclasses
+import itertools
+import math
+import os
+import platform
+import shutil
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from secateur import (
+    cost,
+    devices,
+    downloads,
+    evaluation,
+    files,
+    given,
+    images,
+    levels,
+    models,
+    modes,
+    pruning,
+    ranking,
+    relevance,
+    settings,
+    sources,
+    units,
+)
+from secateur.names import IMAGE_SCORES, SPLITS
+
+# One batch of so many images is timed.
+TIMED = 8
+# CIFAR is the same everywhere: (classes, training images, test images), as many of each class.
+KNOWN = {"cifar10": (10, 50000, 10000), "cifar100": (100, 50000, 10000)}
+# Forward and backward, in forward passes.
+TRAINED = 3
+WIDTH = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What a stage of the workflow does: jobs, and estimates of seconds and bytes, None where there is no basis."""
+
+    name: str
+    what: str
+    jobs: int
+    seconds: float | None
+    size: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """Seconds for one image of a forward pass and of each extracted reading, and the shapes of relevance by layer."""
+
+    forward: float
+    readings: dict
+    shapes: dict
+
+
+def text(config, families=None):
+    """The whole page on a study with every default filled in; `families` are {family: its criteria}, as they will run.
+
+    Raises ValueError or OSError with one line that names the thing and the remedy.
+    """
+    families = families or families_of(config)
+    criteria = [criterion for family in families.values() for criterion in family]
+    settings.check_exported(config["export"], criteria)
+    settings.check_retrained(config["retraining"], criteria)
+    source, where = images_of(config["data"])
+    sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}
+    with devices.threads(config["threads"]):
+        model, about = network(config, len(source.classes))
+        example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
+        found = units.find(model, example)
+        refuse_levels(config, found)
+        own = own_files(config, units.table(found))
+        timed = measured(config, model, example, sizes)
+    whole = cost.of_positions(model, found.flow.positions)
+    stages = estimated(config, families, sizes, timed, whole, len(units.table(found)))
+    parts = (
+        _study(config, about, whole),
+        _units(found, whole),
+        _protected(found),
+        _images(sizes, where, len(source.classes)),
+        own,
+        _evaluated(config, families),
+        _stages(config, stages),
+    )
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+# ---- what is looked at ---------------------------------------------------------------------------------------
+
+
+def families_of(config):
+    """{family: its criteria} of a study: what rules/common.smk evaluates, for whoever has no Snakemake at hand."""
+    chosen = config["criteria"]
+    readings, weights, draws = list(config["readings"]), chosen["weights"], range(chosen["random"])
+    mixed = ["combined"] if chosen["combined"] else []
+    mixed_readings = chosen["mixed"] if mixed or chosen["deltas"] else []
+    both = [*chosen["mixed"], *weights] if chosen["controls"] else []
+    controlled = [f"{source}.{chosen['mixes']}" for source in both]
+    families = {s: [f"{s}.{statistic}" for statistic in chosen["statistics"]] for s in [*readings, *weights]}
+    for name in mixed_readings:
+        deltas = [f"mixed.{name}.{delta}" for delta in chosen["deltas"]]
+        families[f"mixed.{name}"] = [f"{one}.{name}" for one in mixed] + deltas
+    for name in controlled:
+        families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
+    kinds = ["random", *(["uniform.random"] if controlled else [])]
+    families["random"] = [f"{kind}.{draw}" for kind in kinds for draw in draws]
+    more = {
+        "scores": [score["name"] for score in chosen["scores"]],
+        "files": list(chosen["files"]),
+        "mixtures": [f"{one['name']}.{delta}" for one in chosen["mixtures"] for delta in one["deltas"]],
+    }
+    return families | {family: criteria for family, criteria in more.items() if criteria}
+
+
+def images_of(data):
+    """(a Source with the labels of all images, where they are); of CIFAR the numbers are known before it is there."""
+    if data["source"] not in KNOWN:
+        where = data["folder"] or "inside scikit-learn"
+        return sources.opened(data), f"at hand: {where}"
+    classes, *counts = KNOWN[data["source"]]
+    parts = [sources.Part(np.arange(count) % classes, None) for count in counts]
+    place = _at_hand(data)
+    where = f"at hand: {place}" if place else "fetched later, by rule fetch_images"
+    return sources.Source(tuple(map(str, range(classes))), *parts), where
+
+
+def _at_hand(data):
+    """Where a form of the images lies on this machine, or None; they are verified when they are fetched."""
+    name = data["source"]
+    folders = [Path("data") / name]
+    for place in (os.environ.get("SECATEUR_DATA"), data["mirror"]):
+        folders += [Path(place), Path(place) / name] if place and "://" not in place else []
+    forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
+    return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
+
+
+def network(config, classes):
+    """(the network that the study starts from, what describes it); one batch of images has gone through it."""
+    model, data = config["model"], config["data"]
+    channels = images.channels(data)
+    about = {"name": model["name"], "shape": [channels, data["size"], data["size"]], "classes": [*range(classes)]}
+    about["arguments"] = model["arguments"] if model["factory"] else {**model["arguments"], "channels": channels}
+    about |= {"factory": model["factory"]} if model["factory"] else {}
+    # torchvision's own weights are a download, which is no part of a check.
+    weights = None if model["weights"] in (None, "imagenet") else files.found(model["weights"])
+    torch.manual_seed(config["seed"])
+    made = models.initialised(about, classes, weights)
+    models.refuse_misfit(made, about)
+    models.trainable(made, model["trainable"])
+    return made.eval(), about
+
+
+def refuse_levels(config, found):
+    """ValueError for a level that the units of the network do not allow, floors included."""
+    table = units.table(found)
+    order = ranking.table(np.arange(len(found.units)), table)
+    highest = config["levels"][-1]
+    if levels.removed_at(highest, len(found.units)) >= len(found.units):
+        raise ValueError(
+            f"levels: {highest} removes all {len(found.units)} units of {config['model']['name']}, and nothing would "
+            "be left; lower it"
+        )
+    for floor in config["evaluation"]["keep_at_least"]:
+        pruning.plan(order, highest, floor)
+
+
+def own_files(config, table):
+    """A line for each file of scores or order of the user's own; ValueError for one that does not fit the units."""
+    lines = []
+    for name, path in config["criteria"]["files"].items():
+        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in config["training"]["seeds"]):
+            place = files.found(one)
+            given.refuse_foreign(given.read(place), table, place)
+            kind = "an order" if given.is_order(place) else "scores"
+            lines.append(f"  {name}: {kind} of all {len(table)} channels, {place}")
+    return ["Own files", *lines] if lines else []
+
+
+def extractions(config):
+    """{reading: its settings} of those whose relevance is read; others that differ in their statistics only share it.
+
+    The first by name stands for the rest, as in rules/common.smk.
+    """
+    shared = {}
+    for name, reading in config["readings"].items():
+        key = str({k: v for k, v in reading.items() if k not in ("absolute", "reduce", "shards")})
+        shared.setdefault(key, (name, reading))
+    return dict(shared.values())
+
+
+def measured(config, model, example, sizes):
+    """The Timed of one batch, after one that only warms up."""
+    device = devices.chosen(config["device"])
+    model, example = model.to(device), example.to(device)
+    with torch.no_grad(), modes.evaluating(model):
+        forward = _seconds(lambda: model(example))
+    readings, shapes = {}, {}
+    for name, reading in extractions(config).items():
+        chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+        precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
+        try:
+            propagator = relevance.Propagator(model, rule=rule, dtype=precision, **chosen)
+            shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
+        except ValueError as error:
+            raise ValueError(f"readings.{name}: {error}") from error
+        readings[name] = _seconds(lambda run=propagator: run(example)) / TIMED
+    model.cpu()
+    return Timed(forward / TIMED, readings, shapes)
+
+
+def _seconds(run):
+    run()
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+# ---- what it costs -------------------------------------------------------------------------------------------
+
+
+def estimated(config, families, sizes, timed, whole, channels):
+    """The Stages of a study: measured seconds times numbers of images, and bytes from shapes."""
+    seeds, weights = len(config["training"]["seeds"]), 4 * whole.parameters
+    criteria = sum(map(len, families.values()))
+    pixels = sum(sizes.values()) * images.channels(config["data"]) * config["data"]["size"] ** 2
+    epochs = config["training"]["epochs"]
+    trained = epochs * timed.forward * (TRAINED * sizes["train"] + sizes["validation"])
+    stages = [
+        Stage("images", f"{sum(sizes.values()):,} images", 1, None, pixels),
+        Stage("training", f"{epochs} epochs", seeds, seeds * trained, seeds * 2 * weights),
+        _relevance(config, sizes, timed, seeds),
+        _scores(config, sizes, timed, seeds),
+        Stage("ranking", f"{criteria} criteria", seeds * criteria, None, seeds * criteria * channels * 30),
+        _evaluation("evaluation", config, families, sizes["test"], timed, seeds),
+    ]
+    choosing = config["evaluation"]["choose_on"]
+    if choosing:
+        stages.append(_evaluation("choosing", config, chosen(config, families), sizes[choosing], timed, seeds))
+    if config["retraining"]:
+        stages.append(_retraining(config["retraining"], config, sizes, timed, seeds, weights))
+    if config["export"]:
+        left = sum(_left([entry["level"]]) for entry in config["export"])
+        # The state, the program and ONNX each hold all weights.
+        stages.append(
+            Stage("export", "networks as files", seeds * len(config["export"]), None, seeds * 3 * weights * left)
+        )
+    return [stage for stage in stages if stage.jobs]
+
+
+def _left(removed):
+    """What networks without these shares of their channels cost, in dense ones: inputs and outputs both shrink."""
+    return sum((1 - float(level)) ** 2 for level in removed)
+
+
+def _relevance(config, sizes, timed, seeds):
+    seconds, size, read, jobs = 0, 0, 0, 0
+    for name, reading in extractions(config).items():
+        count = min(reading["images"] or math.inf, sizes[reading["split"]])
+        seconds, read, jobs = seconds + count * timed.readings[name], read + count, jobs + reading["shards"]
+        # A number and its absolute for each image and channel in float32, two maps for each channel in float64.
+        size += sum(8 * count * shape[0] + 16 * math.prod(shape) for shape in timed.shapes[name])
+    return Stage("relevance", f"{read:,} images", seeds * jobs, seeds * seconds, seeds * size)
+
+
+def _scores(config, sizes, timed, seeds):
+    kinds = {score["score"] for score in config["criteria"]["scores"]}
+    read = min(config["criteria"]["images"] or math.inf, sizes["rank"]) * len(kinds & {*IMAGE_SCORES})
+    return Stage("scores", f"{read:,} images", seeds * len(kinds), seeds * read * TRAINED * timed.forward, 0)
+
+
+def chosen(config, families):
+    """The families that are measured a second time, on the images that choose."""
+    own = (*config["readings"], *config["criteria"]["weights"], "scores", "files", "mixtures")
+    return {family: c for family, c in families.items() if family in own or family.startswith("mixed.")}
+
+
+def pruned_networks(config, families):
+    """How many pruned networks a family of criteria asks for: {family: networks}, the dense one not counted."""
+    each = len(config["evaluation"]["keep_at_least"]) * (len(config["levels"]) - 1)
+    return {family: each * len(criteria) for family, criteria in families.items()}
+
+
+def _evaluation(name, config, families, count, timed, seeds):
+    total = sum(pruned_networks(config, families).values())
+    dense = 1 + total * _left(config["levels"][1:]) / max(1, len(config["levels"]) - 1)
+    return Stage(
+        name,
+        f"{total + 1:,} networks on {count:,} images",
+        seeds * len(families),
+        seeds * dense * count * timed.forward,
+        seeds * total * count / 8,
+    )
+
+
+def _retraining(retraining, config, sizes, timed, seeds, weights):
+    criteria, left = len(retraining["criteria"]), _left(retraining["levels"])
+    epochs = retraining["epochs"] * retraining["steps"]
+    epochs += retraining["scratch_epochs"] if retraining["scratch"] else 0
+    kinds = 1 + retraining["scratch"] + retraining["batchnorm"]
+    shown = epochs * (TRAINED * sizes["train"] + sizes["validation"])
+    shown += retraining["batchnorm"] * min(retraining["batchnorm_images"], sizes["train"]) + kinds * sizes["test"]
+    jobs = seeds * criteria * len(retraining["levels"]) * kinds
+    return Stage(
+        "retraining",
+        f"{criteria} criteria, {len(retraining['levels'])} levels, {kinds} kinds",
+        jobs,
+        seeds * criteria * left * shown * timed.forward,
+        seeds * criteria * kinds * left * weights,
+    )
+
+
+# ---- what is said --------------------------------------------------------------------------------------------
+
+
+def _study(config, about, whole):
+    model = config["model"]
+    weights = model["weights"] or "random weights"
+    weights = "torchvision's ImageNet weights, fetched later" if weights == "imagenet" else weights
+    shape = "x".join(map(str, about["shape"]))
+    return [
+        f"Study {config['study']}: its settings are valid, and its network can be traced",
+        f"  {model['factory'] or model['name']} from {weights}; images {shape}, {len(about['classes'])} classes; "
+        f"{whole.parameters:,} parameters, {whole.macs:,} multiply-adds",
+    ]
+
+
+def _units(found, whole):
+    """A line for each set of layers whose channels go together."""
+    groups = collections.defaultdict(list)
+    for unit in found.units:
+        groups[tuple(dict.fromkeys(layer for layer, _ in unit.channels))].append(unit)
+    rows, coupled = [("layer", "units", "parameters", "multiply-adds")], []
+    for layers, members in groups.items():
+        name = layers[0]
+        if len(layers) > 1:
+            coupled.append((len(coupled) + 1, len(members), layers))
+            name += f" + {len(layers) - 1} coupled [{coupled[-1][0]}]"
+        saves = [_saved([getattr(unit, key) for unit in members]) for key in ("parameters", "macs")]
+        rows.append((name, str(len(members)), *saves))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  " + "  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    for number, count, layers in coupled:
+        lines += _wrapped(f"[{number}] coupled, {count} units go only in all of these at once: {', '.join(layers)}")
+    return [f"Units: {len(found.units):,} can be removed; what each saves alone", *lines]
+
+
+def _saved(numbers):
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _protected(found):
+    reasons = collections.defaultdict(list)
+    for layer, reason in found.protected.items():
+        reasons[reason].append(layer)
+    lines = [_wrapped(f"{', '.join(layers)}: {reason}") for reason, layers in reasons.items()]
+    return ["Protected", *itertools.chain(*lines)] if lines else []
+
+
+def _wrapped(line):
+    return textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False)
+
+
+def _images(sizes, where, classes):
+    counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)
+    return [f"Images of {classes} classes ({where})", f"  {counts}"]
+
+
+def _evaluated(config, families):
+    readings = [f"{name} on {reading['split']}" for name, reading in config["readings"].items()]
+    shown = [f"{family} ({len(criteria)})" for family, criteria in families.items()]
+    seeds, floors = len(config["training"]["seeds"]), config["evaluation"]["keep_at_least"]
+    total = sum(pruned_networks(config, families).values())
+    criteria = sum(map(len, families.values()))
+    return [
+        f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
+        f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(families)} jobs",
+        *_wrapped(f"readings: {', '.join(readings)}"),
+        *_wrapped(f"criteria: {', '.join(shown)}"),
+        *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
+    ]
+
+
+def _stages(config, stages):
+    rows = [("stage", "jobs", "time", "disk", "what")]
+    rows += [(s.name, str(s.jobs), _duration(s.seconds), _bytes(s.size), s.what) for s in stages]
+    seconds, size = sum(s.seconds or 0 for s in stages), sum(s.size for s in stages)
+    rows.append(("all", str(sum(s.jobs for s in stages)), _duration(seconds), _bytes(size), ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  " + "  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    note = (
+        f"Times are one job after the other, from one forward and one relevance batch of {TIMED} images on "
+        f"{devices.chosen(config['device']).type}, {config['threads']} torch thread(s), {platform.machine()}, torch "
+        f"{torch.__version__}; training counts as {TRAINED} forward passes, a network without a share p of its "
+        "channels as (1 - p)^2 of the whole one. '-' is not estimated; a job also takes seconds to start. Figures, "
+        "tables and report come on top."
+    )
+    return ["Time and disk: an estimate, not a promise", *lines, *_wrapped(note), *_free(config["results"], size)]
+
+
+def _free(results, needed):
+    """A line of warning where the disk of the results has less left than they would take."""
+    folder = next(path for path in (Path(results).absolute(), *Path(results).absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    return [f"  The disk of {results} has only {_bytes(free)} left; free some first"] if free < needed else []
+
+
+def _duration(seconds):
+    if seconds is None:
+        return "-"
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else "< 1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(size):
+    scale = min(4, int(math.log10(max(size, 1)) // 3))
+    return f"{size / 1000**scale:.{0 if scale == 0 else 1}f} {('B', 'kB', 'MB', 'GB', 'TB')[scale]}"

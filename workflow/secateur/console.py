@@ -1,0 +1,45 @@
+"""The command `secateur`: what can be asked of a study without running it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from secateur import settings
+
+
+def main(arguments=None):
+    """Run the command; the exit status is 1, after one line, where something is wrong with the study."""
+    parser = argparse.ArgumentParser(prog="secateur", description="Which channels of a network can go?")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="look at a study before any long job")
+    check.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    try:
+        print(checked(chosen.study), end="")
+    except (ValueError, OSError) as error:
+        print(f"secateur check: {chosen.study}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def checked(path):
+    """What `secateur check` says of a study file."""
+    config = settings.checked(_read(path))
+    # torch takes seconds to import, which a mistake in the settings need not wait for.
+    from secateur import check
+
+    return check.text(config)
+
+
+def _read(path):
+    if not Path(path).is_file():
+        raise ValueError("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise ValueError("this is no study; a study is keys and values, see config/README.md")
+    return config
