@@ -153,10 +153,11 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
     # The test of shards below merges, that of criteria scores, tests/test_export.py exports, tests/test_retraining.py
-    # retrains.
+    # retrains, tests/test_check.py checks.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
-    assert rules - ran == {"fetch_images", "merge_relevance", "plot_scores", "export_model"} | scoring | retraining
+    others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check"}
+    assert rules - ran == others | scoring | retraining
 
 
 CELLS = {

@@ -76,6 +76,7 @@ def text(config, families=None):
     criteria = [criterion for family in families.values() for criterion in family]
     settings.check_exported(config["export"], criteria)
     settings.check_retrained(config["retraining"], criteria)
+    folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
     sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}
     with devices.threads(config["threads"]):
@@ -89,12 +90,12 @@ def text(config, families=None):
     stages = estimated(config, families, sizes, timed, whole, len(units.table(found)))
     parts = (
         _study(config, about, whole),
-        _units(found, whole),
+        _units(found),
         _protected(found),
         _images(sizes, where, len(source.classes)),
         own,
         _evaluated(config, families),
-        _stages(config, stages),
+        _stages(config, stages, folder),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -146,6 +147,15 @@ def _at_hand(data):
         folders += [Path(place), Path(place) / name] if place and "://" not in place else []
     forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
     return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
+
+
+def refuse_unwritable(results):
+    """The folder in which the results come to lie, as far as it exists; ValueError if nothing can be written there."""
+    whole = Path(results).absolute()
+    folder = next(path for path in (whole, *whole.parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"results is {results}, but {folder} is no folder that can be written to; name another")
+    return folder
 
 
 def network(config, classes):
@@ -335,12 +345,14 @@ def _study(config, about, whole):
     shape = "x".join(map(str, about["shape"]))
     return [
         f"Study {config['study']}: its settings are valid, and its network can be traced",
-        f"  {model['factory'] or model['name']} from {weights}; images {shape}, {len(about['classes'])} classes; "
-        f"{whole.parameters:,} parameters, {whole.macs:,} multiply-adds",
+        *_wrapped(
+            f"{model['factory'] or model['name']} from {weights}; images {shape}, {len(about['classes'])} classes; "
+            f"{whole.parameters:,} parameters, {whole.macs:,} multiply-adds"
+        ),
     ]
 
 
-def _units(found, whole):
+def _units(found):
     """A line for each set of layers whose channels go together."""
     groups = collections.defaultdict(list)
     for unit in found.units:
@@ -377,7 +389,7 @@ def _protected(found):
 
 
 def _wrapped(line):
-    return textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False)
+    return textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
 
 
 def _images(sizes, where, classes):
@@ -400,7 +412,7 @@ def _evaluated(config, families):
     ]
 
 
-def _stages(config, stages):
+def _stages(config, stages, folder):
     rows = [("stage", "jobs", "time", "disk", "what")]
     rows += [(s.name, str(s.jobs), _duration(s.seconds), _bytes(s.size), s.what) for s in stages]
     seconds, size = sum(s.seconds or 0 for s in stages), sum(s.size for s in stages)
@@ -414,14 +426,13 @@ def _stages(config, stages):
         "channels as (1 - p)^2 of the whole one. '-' is not estimated; a job also takes seconds to start. Figures, "
         "tables and report come on top."
     )
-    return ["Time and disk: an estimate, not a promise", *lines, *_wrapped(note), *_free(config["results"], size)]
+    return ["Time and disk: an estimate, not a promise", *lines, *_wrapped(note), *_free(folder, size)]
 
 
-def _free(results, needed):
+def _free(folder, needed):
     """A line of warning where the disk of the results has less left than they would take."""
-    folder = next(path for path in (Path(results).absolute(), *Path(results).absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
-    return [f"  The disk of {results} has only {_bytes(free)} left; free some first"] if free < needed else []
+    return [f"  The disk of {folder} has only {_bytes(free)} left; free some first"] if free < needed else []
 
 
 def _duration(seconds):

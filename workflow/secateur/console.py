@@ -1,6 +1,7 @@
 """The command `secateur`: what can be asked of a study without running it."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def main(arguments=None):
     check = commands.add_parser("check", help="look at a study before any long job")
     check.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
+    logging.basicConfig(format="warning: %(message)s")
     try:
         print(checked(chosen.study), end="")
     except (ValueError, OSError) as error:

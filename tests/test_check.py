@@ -1,0 +1,188 @@
+"""What is said of a study before any long job, and what stops it there; all in a few seconds."""
+
+import textwrap
+
+import pytest
+import torch
+import yaml
+
+from conftest import ROOT, TINY, Workflow
+from secateur import console, models
+
+NETS = """
+    from torch import nn
+
+
+    def make(classes, width=6):
+        return nn.Sequential(
+            nn.Conv2d(1, width, 3), nn.ReLU(), nn.Conv2d(width, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Linear(4, classes),
+        )
+    """
+OWN = {
+    "study": "own",
+    "data": {"source": "digits", "size": 16},
+    "model": {"factory": "nets:make", "arguments": {"width": 5}},
+    "training": {"seeds": [0], "epochs": 1},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a network of the user's own."""
+    (tmp_path / "nets.py").write_text(textwrap.dedent(NETS))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SECATEUR_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def said(folder, capsys):
+    """Run the command on settings, and give back (exit status, output, errors)."""
+
+    def run(config):
+        (folder / "study.yaml").write_text(yaml.safe_dump(config))
+        return console.main(["check", "study.yaml"]), *capsys.readouterr()
+
+    return run
+
+
+def refused(result):
+    """The one line of a refusal, without the command and the study that it begins with."""
+    status, output, errors = result
+    assert (status, output, errors.count("\n")) == (1, "", 1)
+    return errors.strip().removeprefix("secateur check: study.yaml: ")
+
+
+def words(text):
+    """The lines of a text, each with single spaces, whatever the width of its columns."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert console.main(["check"]) == 0
+    output = words(capsys.readouterr().out)
+    assert output[0] == "Study digits: its settings are valid, and its network can be traced"
+    assert "Units: 528 can be removed; what each saves alone" in output
+    assert "features.0 24 227 57,600" in output
+    assert "classifier.0, classifier.2: a linear layer: hidden features and classes are not pruned" in output
+    assert "train 1,077, rank 180, validation 180, test 360" in output
+    assert any(
+        line.startswith("Evaluation: 60 criteria x 9 levels x 2 floor(s) x 3 seed(s) = 3,240 ") for line in output
+    )
+    (images,) = [line for line in output if line.startswith("images ")]
+    # 1,797 images of 16 x 16 bytes.
+    assert images == "images 1 - 460.0 kB 1,797 images"
+    assert any(line.startswith("Times are one job after the other, from one forward and one") for line in output)
+
+
+def test_a_network_of_ones_own_is_built_traced_and_counted(said):
+    status, output, _ = said(OWN)
+    assert status == 0
+    assert words(output)[1].startswith("nets:make from random weights; images 1x16x16, 10 classes; ")
+    # Nine taps and a bias, and nine taps of each of four filters that read it, at 14 x 14 and 12 x 12 positions.
+    assert "0 5 46 6,948" in words(output)
+    assert "6: a linear layer: hidden features and classes are not pruned" in words(output)
+
+
+def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said):
+    assert refused(said(OWN | {"model": {"factory": "nets:make", "arguments": {"wide": 5}}})).startswith(
+        "model.arguments do not fit model.factory nets:make, which takes (classes, width=6): "
+    )
+    assert refused(said(OWN | {"levels": [30]})).startswith(
+        "levels: got 30, but a level is the share of channels removed"
+    )
+    assert refused(said(OWN | {"levels": [0.99]})) == (
+        "levels: 0.99 removes all 9 units of nets.make, and nothing would be left; lower it"
+    )
+    assert refused(said(OWN | {"levels": [0.8], "evaluation": {"keep_at_least": [2]}})) == (
+        "level 0.8 is 7 of 9 units, but with keep_at_least 2 only 5 can be removed; lower the level or the floor"
+    )
+    assert refused(said(OWN | {"results": "nets.py/results"})).endswith(
+        "nets.py is no folder that can be written to; name another"
+    )
+    assert refused(said(OWN | {"export": [{"criterion": "weight.mean", "level": 0.75}]})).startswith(
+        "export: level 0.75 of weight.mean is none of the study's levels"
+    )
+
+
+def test_a_file_of_scores_is_compared_with_the_units(said, folder):
+    channels = [("0", index) for index in range(5)] + [("2", index) for index in range(4)]
+    rows = [f"{layer},{index},{number}" for number, (layer, index) in enumerate(channels)]
+    study = OWN | {"criteria": {"files": {"mine": "mine.csv"}}}
+    (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows]) + "\n")
+    status, output, _ = said(study)
+    assert status == 0 and "mine: scores of all 9 channels, mine.csv" in words(output)
+    (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows, "2,7,1"]) + "\n")
+    assert refused(said(study)) == (
+        "mine.csv names channel 7 of layer 2, but the layer has 4; 1 of its 10 channels are none that can go"
+    )
+    (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows[1:]]) + "\n")
+    assert refused(said(study)).startswith("mine.csv lacks channel 0 of layer 0; it has 8 of the 9 channels")
+
+
+def test_coupled_units_are_listed_and_images_that_are_not_there_are_counted(said, folder):
+    torch.save(models.build("resnet20", 10).state_dict(), folder / "weights.th")
+    study = {
+        "study": "residual",
+        "data": {"source": "cifar10"},
+        "split": {"rank_from": "test", "rank": 2000},
+        "model": {"name": "resnet20", "weights": "weights.th"},
+        "training": {"seeds": [0], "epochs": 0},
+    }
+    status, output, _ = said(study)
+    assert status == 0
+    lines = words(output)
+    assert lines[1].startswith("resnet20 from weights.th; images 3x32x32, 10 classes; 269,722 parameters, ")
+    assert any(line.startswith("conv1 + 9 coupled [1] 16 ") for line in lines)
+    assert any(
+        line.startswith("[1] coupled, 16 units go only in all of these at once: conv1, layer1") for line in lines
+    )
+    assert "Images of 10 classes (fetched later, by rule fetch_images)" in lines
+    assert "train 45,000, rank 2,000, validation 5,000, test 8,000" in lines
+    torch.save({"conv1.weight": torch.zeros(3)}, folder / "weights.th")
+    assert "weights.th" in refused(said(study))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such file; name the file of a study"),
+        ("data: [", "this is no YAML: "),
+        ("levels", "this is no study; a study is keys and values"),
+    ],
+)
+def test_a_file_that_is_no_study_is_one_line(folder, capsys, content, message):
+    if content:
+        (folder / "study.yaml").write_text(content)
+    status = console.main(["check", "study.yaml"])
+    assert refused((status, *capsys.readouterr())).startswith(message)
+
+
+@pytest.mark.study
+def test_the_rule_writes_and_prints_what_the_command_says(tmp_path, monkeypatch, capsys):
+    criteria = {
+        "scores": ["l1", "taylor"],
+        "mixtures": [{"name": "both", "first": "l1", "second": "taylor", "deltas": ["0.5"]}],
+    }
+    config = yaml.safe_load(TINY) | {"criteria": yaml.safe_load(TINY)["criteria"] | criteria}
+    workflow = Workflow(tmp_path / "study", yaml.safe_dump(config))
+    output = workflow.run("--cores", "1", "check")
+    text = (workflow.folder / "results/check.txt").read_text()
+    assert text in output
+    monkeypatch.chdir(workflow.folder)
+    assert console.main(["check"]) == 0
+    # All but the time: the families of the command are those of the rules.
+    assert untimed(capsys.readouterr().out) == untimed(text)
+    planned = workflow.planned("all")
+    jobs = {line.split()[0]: int(line.split()[1]) for line in text.partition("Time and disk")[2].splitlines()[2:-5]}
+    assert jobs["evaluation"] == planned["evaluate_pruning"]
+    assert jobs["choosing"] == planned["evaluate_choosing"]
+    assert jobs["relevance"] == planned["extract_relevance"]
+    assert jobs["training"] == planned["train_model"]
+
+
+def untimed(text):
+    before, _, after = text.partition("Time and disk")
+    return before, [line.split()[:2] for line in after.splitlines()]
