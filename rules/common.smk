@@ -47,7 +47,8 @@ STATISTICS = config["criteria"]["statistics"]
 # The lists that mix a reading with the weights; as names for a rule they keep the wildcard.
 MIXED = (["combined.{reading}"] if config["criteria"]["combined"] else []) + [f"mixed.{{reading}}.{d}" for d in DELTAS]
 MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
-CONTROLLED = expand("{source}.{mixes}", source=[*config["criteria"]["mixed"], *WEIGHTS], mixes=MIXES)
+# The readings that are mixed, and the weights that they are mixed with.
+CONTROLLED = expand("{source}.{mixes}", source=[*config["criteria"]["mixed"], WEIGHTS[0]], mixes=MIXES)
 CONTROLLED = CONTROLLED if config["criteria"]["controls"] else []
 
 # More criteria: {name: how it is made}.

@@ -126,6 +126,7 @@ def test_a_folder_of_ones_own_images_goes_through_the_whole_study(workflow, tmp_
         training={"seeds": [0], "epochs": 2, "batch_size": 16},
         criteria={"statistics": ["mean_abs"], "deltas": [], "combined": False, "random": 1},
         readings={"relevance": {}},
+        verdict={"page": "results/verdict.md", "ours": "relevance"},
     )
     workflow.run("--cores", "2", "all", "report")
     header = (workflow.folder / "results/tables/evaluations.csv").read_text().splitlines()[0]

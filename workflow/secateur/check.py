@@ -109,7 +109,7 @@ def families_of(config):
     readings, weights, draws = list(config["readings"]), chosen["weights"], range(chosen["random"])
     mixed = ["combined"] if chosen["combined"] else []
     mixed_readings = chosen["mixed"] if mixed or chosen["deltas"] else []
-    both = [*chosen["mixed"], *weights] if chosen["controls"] else []
+    both = [*chosen["mixed"], weights[0]] if chosen["controls"] else []
     controlled = [f"{source}.{chosen['mixes']}" for source in both]
     families = {s: [f"{s}.{statistic}" for statistic in chosen["statistics"]] for s in [*readings, *weights]}
     for name in mixed_readings:
