@@ -11,7 +11,7 @@ rule check_study:
         "../envs/torch.yaml"
     threads: config["threads"]
     params:
-        options={"config": config, "families": FAMILIES},
+        options={"config": config},
         code=code_digest("check_study"),
         environment=environment_digest("torch"),
     message:

@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import digest, factories, files, names, provenance, settings, sources
+from secateur import digest, factories, families, files, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -44,38 +44,20 @@ MIXES = config["criteria"]["mixes"]
 DRAWS = list(range(config["criteria"]["random"]))
 
 STATISTICS = config["criteria"]["statistics"]
-# The lists that mix a reading with the weights; as names for a rule they keep the wildcard.
-MIXED = (["combined.{reading}"] if config["criteria"]["combined"] else []) + [f"mixed.{{reading}}.{d}" for d in DELTAS]
+MIXED = families.mixed(config["criteria"])
 MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
-# The readings that are mixed, and the weights that they are mixed with.
-CONTROLLED = expand("{source}.{mixes}", source=[*config["criteria"]["mixed"], WEIGHTS[0]], mixes=MIXES)
-CONTROLLED = CONTROLLED if config["criteria"]["controls"] else []
+CONTROLLED = families.controlled(config["criteria"])
 
 # More criteria: {name: how it is made}.
 SCORES = {score["name"]: score for score in config["criteria"]["scores"]}
 FILES = config["criteria"]["files"]
 MIXTURES = {mixture["name"]: mixture for mixture in config["criteria"]["mixtures"]}
-MORE = {
-    "scores": list(SCORES),
-    "files": list(FILES),
-    "mixtures": [f"{name}.{delta}" for name, mixture in MIXTURES.items() for delta in mixture["deltas"]],
-}
-
-# A family is evaluated by one job: {family: its criteria}.
-FAMILIES = {
-    **{source: expand("{source}.{statistic}", source=source, statistic=STATISTICS) for source in SOURCES},
-    **{f"mixed.{reading}": [name.format(reading=reading) for name in MIXED] for reading in MIXED_READINGS},
-    **{
-        f"controls.{name}": [f"uniform.{name}", *expand("shuffled.{name}.{draw}", name=name, draw=DRAWS)]
-        for name in CONTROLLED
-    },
-    "random": expand(["random.{draw}", *(["uniform.random.{draw}"] if CONTROLLED else [])], draw=DRAWS),
-    **{family: criteria for family, criteria in MORE.items() if criteria},
-}
+MORE = {family: names(config["criteria"]) for family, names in families.MORE.items()}
+FAMILIES = families.of(config)
 CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
 # What is chosen by its accuracy on images that are not reported.
 CHOOSING = config["evaluation"]["choose_on"]
-CHOSEN = [f for f in FAMILIES if f in (*SOURCES, *MORE) or f.startswith("mixed.")] if CHOOSING else []
+CHOSEN = families.choosing(config, FAMILIES)
 VERDICT = config["verdict"] or {}
 FLOORED = READINGS if len(config["evaluation"]["keep_at_least"]) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
@@ -174,12 +156,11 @@ def reading_choices(name):
 
 
 def extraction(name):
-    """What the relevance of a reading depends on: all but what its statistics do with it."""
-    return {key: value for key, value in reading_choices(name).items() if key not in ("absolute", "reduce")}
+    """What the relevance of a reading depends on."""
+    return families.extraction(config["readings"][name])
 
 
-# Readings that differ only in their statistics share one file of relevance: that of the first by name.
-RELEVANCE_OF = {name: next(first for first in READINGS if extraction(first) == extraction(name)) for name in READINGS}
+RELEVANCE_OF = families.relevance_of(config["readings"])
 EXTRACTED = sorted(set(RELEVANCE_OF.values()))
 
 

@@ -3,12 +3,12 @@
 from secateur import check, files, jobs
 
 
-def check_study(config, families, path):
-    text = check.text(config, families)
+def check_study(config, path):
+    text = check.text(config)
     files.write_text(path, text)
     print(f"\n{text}")
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        check_study(job.options["config"], job.options["families"], snakemake.output.text)
+        check_study(job.options["config"], snakemake.output.text)

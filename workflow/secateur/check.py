@@ -23,6 +23,7 @@ from secateur import (
     devices,
     downloads,
     evaluation,
+    families,
     files,
     given,
     images,
@@ -67,13 +68,13 @@ class Timed:
     shapes: dict
 
 
-def text(config, families=None):
-    """The whole page on a study with every default filled in; `families` are {family: its criteria}, as they will run.
+def text(config):
+    """The whole page on a study with every default filled in.
 
     Raises ValueError or OSError with one line that names the thing and the remedy.
     """
-    families = families or families_of(config)
-    criteria = [criterion for family in families.values() for criterion in family]
+    planned = families.of(config)
+    criteria = [criterion for family in planned.values() for criterion in family]
     settings.check_exported(config["export"], criteria)
     settings.check_retrained(config["retraining"], criteria)
     folder = refuse_unwritable(config["results"])
@@ -87,44 +88,20 @@ def text(config, families=None):
         own = own_files(config, units.table(found))
         timed = measured(config, model, example, sizes)
     whole = cost.of_positions(model, found.flow.positions)
-    stages = estimated(config, families, sizes, timed, whole, len(units.table(found)))
+    stages = estimated(config, planned, sizes, timed, whole, len(units.table(found)))
     parts = (
         _study(config, about, whole),
         _units(found),
         _protected(found),
         _images(sizes, where, len(source.classes)),
         own,
-        _evaluated(config, families),
+        _evaluated(config, planned),
         _stages(config, stages, folder),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 # ---- what is looked at ---------------------------------------------------------------------------------------
-
-
-def families_of(config):
-    """{family: its criteria} of a study: what rules/common.smk evaluates, for whoever has no Snakemake at hand."""
-    chosen = config["criteria"]
-    readings, weights, draws = list(config["readings"]), chosen["weights"], range(chosen["random"])
-    mixed = ["combined"] if chosen["combined"] else []
-    mixed_readings = chosen["mixed"] if mixed or chosen["deltas"] else []
-    both = [*chosen["mixed"], weights[0]] if chosen["controls"] else []
-    controlled = [f"{source}.{chosen['mixes']}" for source in both]
-    families = {s: [f"{s}.{statistic}" for statistic in chosen["statistics"]] for s in [*readings, *weights]}
-    for name in mixed_readings:
-        deltas = [f"mixed.{name}.{delta}" for delta in chosen["deltas"]]
-        families[f"mixed.{name}"] = [f"{one}.{name}" for one in mixed] + deltas
-    for name in controlled:
-        families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
-    kinds = ["random", *(["uniform.random"] if controlled else [])]
-    families["random"] = [f"{kind}.{draw}" for kind in kinds for draw in draws]
-    more = {
-        "scores": [score["name"] for score in chosen["scores"]],
-        "files": list(chosen["files"]),
-        "mixtures": [f"{one['name']}.{delta}" for one in chosen["mixtures"] for delta in one["deltas"]],
-    }
-    return families | {family: criteria for family, criteria in more.items() if criteria}
 
 
 def images_of(data):
@@ -200,16 +177,9 @@ def own_files(config, table):
     return ["Own files", *lines] if lines else []
 
 
-def extractions(config):
-    """{reading: its settings} of those whose relevance is read; others that differ in their statistics only share it.
-
-    The first by name stands for the rest, as in rules/common.smk.
-    """
-    shared = {}
-    for name, reading in config["readings"].items():
-        key = str({k: v for k, v in reading.items() if k not in ("absolute", "reduce", "shards")})
-        shared.setdefault(key, (name, reading))
-    return dict(shared.values())
+def _extracted(readings):
+    """Those of the readings whose relevance is read; others share their files."""
+    return {name: readings[name] for name in dict.fromkeys(families.relevance_of(readings).values())}
 
 
 def measured(config, model, example, sizes):
@@ -219,7 +189,7 @@ def measured(config, model, example, sizes):
     with torch.no_grad(), modes.evaluating(model):
         forward = _seconds(lambda: model(example))
     readings, shapes = {}, {}
-    for name, reading in extractions(config).items():
+    for name, reading in _extracted(config["readings"]).items():
         chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
         precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
         try:
@@ -244,10 +214,10 @@ def _seconds(run):
 # ---- what it costs -------------------------------------------------------------------------------------------
 
 
-def estimated(config, families, sizes, timed, whole, channels):
+def estimated(config, planned, sizes, timed, whole, channels):
     """The Stages of a study: measured seconds times numbers of images, and bytes from shapes."""
     seeds, weights = len(config["training"]["seeds"]), 4 * whole.parameters
-    criteria = sum(map(len, families.values()))
+    criteria = sum(map(len, planned.values()))
     pixels = sum(sizes.values()) * images.channels(config["data"]) * config["data"]["size"] ** 2
     epochs = config["training"]["epochs"]
     trained = epochs * timed.forward * (TRAINED * sizes["train"] + sizes["validation"])
@@ -257,11 +227,12 @@ def estimated(config, families, sizes, timed, whole, channels):
         _relevance(config, sizes, timed, seeds),
         _scores(config, sizes, timed, seeds),
         Stage("ranking", f"{criteria} criteria", seeds * criteria, None, seeds * criteria * channels * 30),
-        _evaluation("evaluation", config, families, sizes["test"], timed, seeds),
+        _evaluation("evaluation", config, planned, sizes["test"], timed, seeds),
     ]
-    choosing = config["evaluation"]["choose_on"]
-    if choosing:
-        stages.append(_evaluation("choosing", config, chosen(config, families), sizes[choosing], timed, seeds))
+    again = {family: planned[family] for family in families.choosing(config, planned)}
+    if again:
+        shown = sizes[config["evaluation"]["choose_on"]]
+        stages.append(_evaluation("choosing", config, again, shown, timed, seeds))
     if config["retraining"]:
         stages.append(_retraining(config["retraining"], config, sizes, timed, seeds, weights))
     if config["export"]:
@@ -280,7 +251,7 @@ def _left(removed):
 
 def _relevance(config, sizes, timed, seeds):
     seconds, size, read, jobs = 0, 0, 0, 0
-    for name, reading in extractions(config).items():
+    for name, reading in _extracted(config["readings"]).items():
         count = min(reading["images"] or math.inf, sizes[reading["split"]])
         seconds, read, jobs = seconds + count * timed.readings[name], read + count, jobs + reading["shards"]
         # A number and its absolute for each image and channel in float32, two maps for each channel in float64.
@@ -294,25 +265,19 @@ def _scores(config, sizes, timed, seeds):
     return Stage("scores", f"{read:,} images", seeds * len(kinds), seeds * read * TRAINED * timed.forward, 0)
 
 
-def chosen(config, families):
-    """The families that are measured a second time, on the images that choose."""
-    own = (*config["readings"], *config["criteria"]["weights"], "scores", "files", "mixtures")
-    return {family: c for family, c in families.items() if family in own or family.startswith("mixed.")}
-
-
-def pruned_networks(config, families):
+def pruned_networks(config, planned):
     """How many pruned networks a family of criteria asks for: {family: networks}, the dense one not counted."""
     each = len(config["evaluation"]["keep_at_least"]) * (len(config["levels"]) - 1)
-    return {family: each * len(criteria) for family, criteria in families.items()}
+    return {family: each * len(criteria) for family, criteria in planned.items()}
 
 
-def _evaluation(name, config, families, count, timed, seeds):
-    total = sum(pruned_networks(config, families).values())
+def _evaluation(name, config, planned, count, timed, seeds):
+    total = sum(pruned_networks(config, planned).values())
     dense = 1 + total * _left(config["levels"][1:]) / max(1, len(config["levels"]) - 1)
     return Stage(
         name,
         f"{total + 1:,} networks on {count:,} images",
-        seeds * len(families),
+        seeds * len(planned),
         seeds * dense * count * timed.forward,
         seeds * total * count / 8,
     )
@@ -397,15 +362,15 @@ def _images(sizes, where, classes):
     return [f"Images of {classes} classes ({where})", f"  {counts}"]
 
 
-def _evaluated(config, families):
+def _evaluated(config, planned):
     readings = [f"{name} on {reading['split']}" for name, reading in config["readings"].items()]
-    shown = [f"{family} ({len(criteria)})" for family, criteria in families.items()]
+    shown = [f"{family} ({len(criteria)})" for family, criteria in planned.items()]
     seeds, floors = len(config["training"]["seeds"]), config["evaluation"]["keep_at_least"]
-    total = sum(pruned_networks(config, families).values())
-    criteria = sum(map(len, families.values()))
+    total = sum(pruned_networks(config, planned).values())
+    criteria = sum(map(len, planned.values()))
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
-        f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(families)} jobs",
+        f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(planned)} jobs",
         *_wrapped(f"readings: {', '.join(readings)}"),
         *_wrapped(f"criteria: {', '.join(shown)}"),
         *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),

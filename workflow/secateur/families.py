@@ -1,0 +1,62 @@
+"""Which criteria a study has, by families that are evaluated together, and which readings share one extraction.
+
+Plain data from the checked settings: the rules and `secateur check` both plan by it, and neither torch nor Snakemake is
+needed.
+"""
+
+# More criteria than those of readings and weights, in families of their own.
+MORE = {
+    "scores": lambda criteria: [score["name"] for score in criteria["scores"]],
+    "files": lambda criteria: list(criteria["files"]),
+    "mixtures": lambda criteria: [f"{one['name']}.{delta}" for one in criteria["mixtures"] for delta in one["deltas"]],
+}
+
+
+def of(config):
+    """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
+    criteria, draws, controls = config["criteria"], range(config["criteria"]["random"]), controlled(config["criteria"])
+    families = {
+        source: [f"{source}.{statistic}" for statistic in criteria["statistics"]]
+        for source in (*config["readings"], *criteria["weights"])
+    }
+    lists = mixed(criteria)
+    families |= {f"mixed.{one}": [name.format(reading=one) for name in lists] for one in criteria["mixed"] if lists}
+    for name in controls:
+        families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
+    kinds = ["random", *(["uniform.random"] if controls else [])]
+    families["random"] = [f"{kind}.{draw}" for kind in kinds for draw in draws]
+    more = {family: names(criteria) for family, names in MORE.items()}
+    return families | {family: names for family, names in more.items() if names}
+
+
+def mixed(criteria):
+    """The lists that mix a reading with the weights, {reading} standing for it."""
+    in_turns = ["combined.{reading}"] if criteria["combined"] else []
+    return in_turns + [f"mixed.{{reading}}.{delta}" for delta in criteria["deltas"]]
+
+
+def controlled(criteria):
+    """What has controls: the readings that are mixed, and the weights that they are mixed with."""
+    sources = [*criteria["mixed"], criteria["weights"][0]] if criteria["controls"] else []
+    return [f"{source}.{criteria['mixes']}" for source in sources]
+
+
+def choosing(config, families):
+    """The families that are measured a second time, on the images that choose, where the study has such images."""
+    if not config["evaluation"]["choose_on"]:
+        return []
+    own = (*config["readings"], *config["criteria"]["weights"], *MORE)
+    return [family for family in families if family in own or family.startswith("mixed.")]
+
+
+def extraction(reading):
+    """What the relevance of a reading depends on: all but its shards and what its statistics do with it."""
+    return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
+
+
+def relevance_of(readings):
+    """{reading: the first by name that reads the same}: readings that differ only in statistics share one file."""
+    return {
+        name: next(first for first, other in readings.items() if extraction(other) == extraction(reading))
+        for name, reading in readings.items()
+    }
