@@ -41,6 +41,7 @@ rule all:
     default_target: True
     input:
         rules.describe_study.output,
+        expand(rules.check_levels.output, dataset=DATASET, model=MODEL) if UNFORESEEN else [],
         rules.tabulate_accuracy.output,
         expand(rules.plot_strategies.output, reading=READINGS),
         expand(rules.plot_statistics.output, source=SOURCES),

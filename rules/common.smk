@@ -59,7 +59,11 @@ CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
 CHOOSING = config["evaluation"]["choose_on"]
 CHOSEN = families.choosing(config, FAMILIES)
 VERDICT = config["verdict"] or {}
-FLOORED = READINGS if len(config["evaluation"]["keep_at_least"]) > 1 else []
+# How a level becomes a set of units, once for each floor; the first is that of all figures.
+TERMS = settings.terms(config["evaluation"])
+# Whether only the network itself tells if the levels can be met.
+UNFORESEEN = settings.removable(config) is None
+FLOORED = READINGS if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
@@ -130,12 +134,22 @@ def downloaded(wildcards):
     return f"data/{source}/verified.json" if source in ("cifar10", "cifar100") else []
 
 
+def network_options():
+    """The study's network, and the code behind one of the user's own."""
+    factory = config["model"]["factory"]
+    own = {"factory": factories.digest_of(factory)} if factory else {}
+    return {"model": config["model"], **own}
+
+
 def training_options():
     """What a network depends on beside its seed and its images."""
     chosen = {key: value for key, value in config["training"].items() if key != "seeds"}
-    factory = config["model"]["factory"]
-    own = {"factory": factories.digest_of(factory)} if factory else {}
-    return {"model": config["model"], "training": chosen, "seed": config["seed"], **own, **machine_options()}
+    return {**network_options(), "training": chosen, "seed": config["seed"], **machine_options()}
+
+
+def unit_options():
+    """What can go depends on the architecture alone."""
+    return {**network_options(), "residual": config["criteria"]["residual"]}
 
 
 def given_weights(wildcards):
@@ -260,8 +274,8 @@ def evaluated_rankings(wildcards):
 
 def evaluation_options(wildcards):
     """What an evaluation depends on beside the network, the images and the rankings."""
-    chosen = {key: config["evaluation"][key] for key in ("precision", "keep_at_least")}
-    return {"criteria": FAMILIES[wildcards.family], "levels": config["levels"], **chosen, **machine_options()}
+    chosen = {"levels": config["levels"], "terms": TERMS, "precision": config["evaluation"]["precision"]}
+    return {"criteria": FAMILIES[wildcards.family], **chosen, **machine_options()}
 
 
 def ranked_on(criterion):
@@ -293,7 +307,7 @@ def export_options(wildcards):
     return {
         "criterion": wildcards.criterion,
         "level": next(entry["level"] for entry in config["export"] if str(entry["level"]) == wildcards.level),
-        "keep_at_least": config["evaluation"]["keep_at_least"][0],
+        "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
         "ranked_on": ranked_on(wildcards.criterion),
         "origin": (
@@ -322,7 +336,7 @@ def retraining_options(wildcards):
         "level": next(level for level in RETRAINING["levels"] if str(level) == wildcards.level),
         "training": schedule_options(wildcards.kind),
         "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
-        "keep_at_least": config["evaluation"]["keep_at_least"][0],
+        "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
         "model": config["model"],
         "seed": config["seed"],
@@ -341,6 +355,7 @@ def recovery_options():
         "seed": config["seed"],
         "schedules": {kind: schedule_options(kind) for kind in RETRAINED_KINDS} if RETRAINING["criteria"] else {},
         "steps": RETRAINING.get("steps"),
+        "budget": config["evaluation"]["budget"],
         **chosen,
         **config["figures"],
     }

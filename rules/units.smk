@@ -1,14 +1,38 @@
+rule check_levels:
+    input:
+        images="<results>/{dataset}/images/train.h5",
+    output:
+        manifest="<results>/{dataset}/{model}/levels.json",
+    log:
+        "<logs>/{dataset}/{model}/check_levels.log",
+    # Before the training that would come to nothing.
+    priority: 2
+    conda:
+        "../envs/torch.yaml"
+    params:
+        options={"level": config["levels"][-1], "terms": TERMS, **unit_options()},
+        code=code_digest("check_levels"),
+        environment=environment_digest("torch"),
+    message:
+        "Check that every level can be met."
+    script:
+        "../workflow/check_levels.py"
+
+
 rule list_units:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/initial.pt",
+        images="<results>/{dataset}/images/train.h5",
     output:
         table="<results>/{dataset}/{model}/{seed}/units/units.csv",
         manifest="<results>/{dataset}/{model}/{seed}/units/units.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/list_units.log",
+    # A network of which nothing can go is not worth training.
+    priority: 1
     conda:
         "../envs/torch.yaml"
     params:
+        options=unit_options(),
         code=code_digest("list_units"),
         environment=environment_digest("torch"),
     message:

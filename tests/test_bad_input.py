@@ -52,6 +52,14 @@ def test_a_wrong_setting_stops_the_study_before_any_job(workflow, changes, messa
     assert not (workflow.folder / "results").exists()
 
 
+def test_a_budget_that_cannot_be_met_stops_the_study_before_training(workflow):
+    with_settings(workflow, levels=[0.95], evaluation={"budget": "macs", "keep_at_least": [0.5]}, verdict=None)
+    text = failing(workflow, "all")
+    (line,) = [line for line in text.splitlines() if line.startswith("check_levels: ")]
+    assert "with keep_at_least 0.5 no more than a share of" in line and "Traceback" not in text
+    assert list((workflow.folder / "results").rglob("*.pt")) == []
+
+
 def test_too_few_images_for_a_split_leave_nothing_behind(workflow):
     with_settings(workflow, split={"rank": 5000})
     text = failing(workflow, "results/digits/images/rank.h5")

@@ -94,10 +94,16 @@ def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said
         "levels: got 30, but a level is the share of channels removed"
     )
     assert refused(said(OWN | {"levels": [0.99]})) == (
-        "levels: 0.99 removes all 9 units of nets.make, and nothing would be left; lower it"
+        "levels: 0.99 removes all 9 units of the network, and nothing would be left; lower it"
     )
     assert refused(said(OWN | {"levels": [0.8], "evaluation": {"keep_at_least": [2]}})) == (
         "level 0.8 is 7 of 9 units, but with keep_at_least 2 only 5 can be removed; lower the level or the floor"
+    )
+    # Of 45x196 + 180x144 + 40 products, 18x196 + 36x144 + 20 are left with two channels of each layer.
+    floored = {"keep_at_least": [2], "budget": "macs"}
+    assert refused(said(OWN | {"levels": [0.8], "evaluation": floored})).endswith(
+        "multiply-adds, but with keep_at_least 2 no more than a share of 0.748 can be removed; lower the level or the "
+        "floor"
     )
     assert refused(said(OWN | {"results": "nets.py/results"})).endswith(
         "nets.py is no folder that can be written to; name another"

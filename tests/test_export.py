@@ -333,7 +333,7 @@ FACTS = {
     "files": {"weights.safetensors": 1_000_100, "architecture.json": 900, "model.pt2": 1_100_000,
               "model.onnx": 1_000_500},
     "images": 120,
-    "keep_at_least": 0.05,
+    "terms": {"budget": "units", "keep_at_least": 0.05, "round_to": 1},
     "latency": [
         {
             "batch": batch, "pairs": 15, "dense_ms": 9.0, "smaller_ms": 3.0, "ratio": ratio, "ratio_low": 2.9,
@@ -372,7 +372,7 @@ def test_the_card_says_what_the_facts_say():
         "| eel | no image | no image |",
         "| `model.onnx` | 1,000,500 | 2.5e-07 |",
         "| the dense checkpoint | 4,000,321 |  |",
-        "level 0.5 requested and 0.5 realised; at least 5 % of every layer's channels were kept",
+        "level 0.5 requested and 0.5 realised, a share of the units; at least 5 % of every layer's channels were kept.",
         "Some pets. Licence: CC BY 4.0. To cite: A. Vet, 2001.",
         "Trained with seed 3, epoch 7 kept. Channels were ranked on the rank images",
         "the study's evaluation (bfloat16); the weights read back from this folder were right or wrong on the same "
@@ -386,7 +386,13 @@ def test_the_card_says_what_the_facts_say():
 
 
 def test_the_card_follows_other_numbers():
-    text = card(seed=11, ranked_on="test", keep_at_least=0, level=0.25, criterion="weight.max")
+    text = card(
+        seed=11,
+        ranked_on="test",
+        terms={"budget": "macs", "keep_at_least": 0, "round_to": 8},
+        level=0.25,
+        criterion="weight.max",
+    )
     assert "of seed 11" in text and "Trained with seed 11" in text
     assert "**Channels were ranked on the test images, on which the accuracies below are reported as well.**" in text
     assert "level 0.25 requested" in text and "no floor" in text and "`weight.max`" in text

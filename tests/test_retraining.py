@@ -11,6 +11,7 @@ from conftest import TINY, Workflow
 from secateur import (
     bits,
     checkpoints,
+    flow,
     images,
     models,
     pruning,
@@ -246,11 +247,11 @@ def test_from_scratch_everything_is_trained():
 def test_an_empty_layer_of_a_chain_is_named_and_an_empty_branch_is_retrained():
     model = dense()
     plan = {"features.3": [0, 1, 2, 3]}
-    found = retraining.widths(model, order_of(model), plan, EXAMPLE)
+    found = retraining.widths(flow.followed(model, EXAMPLE), order_of(model), plan)
     assert found.constant and found.empty == ["features.3"] and found.units == 4
     residual = dense(RESIDUAL)
     plan = {"layer1.0.conv1": list(range(16))}
-    assert retraining.widths(residual, order_of(residual), plan, EXAMPLE).constant is False
+    assert retraining.widths(flow.followed(residual, EXAMPLE), order_of(residual), plan).constant is False
     half = {"layer1.0.conv1": list(range(8))}
     smaller, _ = retraining.retrained(residual, RESIDUAL, [half, plan], material(epochs=1))
     assert smaller(TRAIN.normalised(slice(0, 2))).shape == (2, 2)
@@ -262,7 +263,7 @@ def test_counts_are_those_of_the_smaller_network():
 
     model = dense(RESIDUAL)
     (plan,) = plans(model)
-    found = retraining.widths(model, order_of(model), plan, EXAMPLE)
+    found = retraining.widths(flow.followed(model, EXAMPLE), order_of(model), plan)
     smaller = cost.count(pruning.narrowed(model, plan), EXAMPLE)
     assert (found.cost.parameters, found.cost.macs) == (smaller.parameters, smaller.macs)
     assert found.realised == pytest.approx(0.5, abs=0.01)
@@ -422,7 +423,7 @@ STUDY = {
     **yaml.safe_load(TINY),
     "readings": {"relevance": {}},
     "criteria": {"statistics": ["mean_abs"], "deltas": [], "combined": False, "controls": False, "random": 1},
-    "evaluation": {"keep_at_least": [0.1]},
+    "evaluation": {"keep_at_least": [0.1], "budget": "macs", "round_to": 2},
     "verdict": None,
     "levels": [0, 0.5],
     "retraining": {"criteria": ["weight.mean_abs", "random.0"], "levels": [0.5], "epochs": 1, "batchnorm_images": 200},
@@ -450,6 +451,10 @@ def test_a_study_retrains_every_cell_and_says_by_which_schedule(study):
         for level in (0, 0.5)
     }
     assert table["accuracy"].between(0, 1).all()
+    dense, half = (table[table["level"] == level]["macs"] for level in (0, 0.5))
+    assert (0.3 * dense.max() < half).all() and (half <= 0.5 * dense.max()).all()
+    evaluated = tables.read(study.folder / NETWORK / "evaluation/weight.csv").query("level == 0.5").iloc[0]
+    assert evaluated["budget"] == "macs" and 0.5 <= evaluated["realised"] < 0.7
     means = tables.read(study.folder / "results/tables/retraining.means.csv")
     assert len(means) == 8 and means["versus_none_low"].notna().all() and means["versus_random_low"].notna().all()
     page = (study.folder / "results/figures/retraining.html").read_text()
@@ -499,7 +504,7 @@ def test_an_empty_layer_is_named_and_stops_nothing(study):
     pandas.concat([order[whole], order[~whole]])[["layer", "channel"]].to_csv(study.folder / "empty.csv", index=False)
     overlay = {
         "criteria": {"files": {"empty": "empty.csv"}},
-        "evaluation": {"keep_at_least": [0]},
+        "evaluation": {"keep_at_least": [0], "budget": "units", "round_to": 1},
         "retraining": {"criteria": ["empty", "random.0"]},
     }
     (study.folder / "more.yaml").write_text(yaml.safe_dump(overlay))

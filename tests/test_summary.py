@@ -32,6 +32,7 @@ def test_the_binomial_floor_is_the_textbooks():
 def one(criterion, accuracy, empty=""):
     columns = {
         "criterion": criterion,
+        "budget": "units",
         "keep_at_least": 0.0,
         "images": 500,
         "units": 0,

@@ -108,8 +108,8 @@ EDITS = {
     ),
     "more epochs": (
         config_edit(training__epochs=3),
-        {"train_model": 2, "list_units": 2, "extract_relevance": 4, "summarise_relevance": 4, "summarise_weights": 2}
-        | {"rank_by_statistic": 6, "rank_mixed": 4, "rank_at_random": 2, "rank_controls": 6}
+        {"train_model": 2, "extract_relevance": 4, "summarise_relevance": 4, "summarise_weights": 2}
+        | {"rank_by_statistic": 6, "rank_mixed": 4, "rank_controls": 6}
         | AFTER_RANKING | SETTINGS | STABILITY,
     ),
     "a plot's code": (text_edit("workflow/plot_layers.py", "What each", "What one"), {"plot_layers": 2} | REPORT),
@@ -153,10 +153,10 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
     # The test of shards below merges, that of criteria scores, tests/test_export.py exports, tests/test_retraining.py
-    # retrains, tests/test_check.py checks.
+    # retrains, tests/test_check.py checks, tests/test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
-    others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check"}
+    others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     assert rules - ran == others | scoring | retraining
 
 

@@ -31,12 +31,13 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
         check = shown.normalised(slice(0, CHECKED)).to(device)
         network = curves.Network(model.to(device), batches, shown.labels, check, options["precision"], store)
         rows = []
-        total = len(rankings) * len(options["keep_at_least"]) * len(options["levels"])
+        terms = options["terms"]
+        total = len(rankings) * len(terms) * len(options["levels"])
         with progress.over(total, "levels", "evaluation") as bar:
             for criterion, ranking in rankings.items():
-                for floor in options["keep_at_least"]:
-                    for point in network.points(ranking, options["levels"], floor):
-                        rows.append((criterion, floor, point))
+                for one in terms:
+                    for point in network.points(ranking, options["levels"], **one):
+                        rows.append((criterion, one, point))
                         bar.update(1)
         tables.write(as_table(rows, shown.classes), table)
     bits.write([point.measured.right for _, _, point in rows], right)
@@ -49,7 +50,7 @@ def as_table(rows, classes):
     return pandas.DataFrame(
         {
             "criterion": criterion,
-            "keep_at_least": floor,
+            **{key: one[key] for key in ("budget", "keep_at_least")},
             "level": point.level,
             "images": len(point.measured.right),
             "units": point.units,
@@ -62,7 +63,7 @@ def as_table(rows, classes):
             **{f"accuracy.{name}": value for name, value in zip(classes, point.measured.by_class, strict=True)},
             **{f"removed.{layer}": share for layer, share in point.removed.items()},
         }
-        for criterion, floor, point in rows
+        for criterion, one, point in rows
     )
 
 

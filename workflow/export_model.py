@@ -22,6 +22,7 @@ from secateur import (
     latency,
     provenance,
     pruning,
+    retraining,
     seeds,
     tables,
 )
@@ -36,7 +37,8 @@ def export_model(checkpoint, split, ranking, table, right, folder, options, imag
     """The facts of the manifest; `table` and `right` are those of the criterion's family on the test images."""
     model, about = checkpoints.load(checkpoint)
     ranking = tables.read(ranking, "unit", "layer", "channel")
-    channels = pruning.plan(ranking, options["level"], options["keep_at_least"])
+    terms, flow = options["terms"], retraining.followed(model, about)
+    channels = pruning.plan(ranking, options["level"], flow=flow, **terms)
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
         check = shown.normalised(slice(0, CHECKED))
@@ -53,8 +55,7 @@ def export_model(checkpoint, split, ranking, table, right, folder, options, imag
         found = cost.count(network, check)
         measured[name] |= {"parameters": found.parameters, "macs": found.macs}
     measured["dense"]["bytes"] = Path(checkpoint).stat().st_size
-    units = ranking["unit"].nunique()
-    removed = pruning.units_of(ranking, channels)
+    units = {"removed": pruning.units_of(ranking, channels), "all": ranking["unit"].nunique()}
     return {
         **measured,
         "about": kept,
@@ -65,20 +66,20 @@ def export_model(checkpoint, split, ranking, table, right, folder, options, imag
         "files": {name: (Path(folder) / name).stat().st_size for name in export.FILES},
         "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
         "processor": _processor(),
-        "realised": removed / units,
+        "realised": pruning.realised(ranking, channels, terms["budget"], flow),
         "tolerance": export.TOLERANCE,
-        "units": {"removed": removed, "all": units},
+        "units": units,
         "widths": _widths(model, smaller),
     }
 
 
 def _measured(table, right, options):
     """What the evaluation says of the dense and of the smaller network, with intervals, and the smaller one's bits."""
-    rows = tables.read(table, *NEEDED)
+    rows, floor = tables.read(table, *NEEDED), options["terms"]["keep_at_least"]
     kept = bits.read(right, len(rows))
-    rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == options["keep_at_least"])]
+    rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
     (dense,), (smaller,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
-    purpose = (options["keep_at_least"], options["criterion"], options["level"])
+    purpose = (floor, options["criterion"], options["level"])
     low, high = intervals.paired_bootstrap(
         kept[smaller],
         kept[dense],
@@ -93,11 +94,6 @@ def _measured(table, right, options):
         "dense": _network(rows.loc[dense], kept[dense], options["confidence"]),
         "smaller": _network(row, kept[smaller], options["confidence"]),
         "accuracy": {"change": change, **chosen},
-        "realised": float(row["realised"]),
-        "units": {
-            "removed": int(row["units"]),
-            "all": round(int(row["units"]) / row["realised"]) if row["units"] else None,
-        },
         "right": kept[smaller],
     }
 
@@ -153,7 +149,7 @@ if "snakemake" in globals():
             job.options,
             snakemake.resources.images_per_batch,
         )
-        said = ("criterion", "level", "keep_at_least", "ranked_on", "origin")
+        said = ("criterion", "level", "terms", "ranked_on", "origin")
         facts |= {key: job.options[key] for key in said} | job.provenance
         facts |= {
             "seed": int(job.wildcards["seed"]),

@@ -2,17 +2,21 @@
 
 import torch
 
-from secateur import checkpoints, jobs, provenance, tables, units
+from secateur import images, jobs, models, provenance, tables, units
 
 
-def list_units(checkpoint, table):
-    model, about = checkpoints.load(checkpoint)
-    found = units.find(model, torch.zeros(1, *about["shape"]))
+def list_units(split, table, options):
+    """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
+    with images.opened(split) as shown:
+        about = models.about(options["model"], shown)
+    model = models.described(about, len(about["classes"]))
+    models.refuse_misfit(model, about)
+    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
     tables.write(units.table(found), table)
     return found.protected
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        protected = list_units(snakemake.input.network, snakemake.output.table)
+        protected = list_units(snakemake.input.images, snakemake.output.table, job.options)
         provenance.write(snakemake.output.manifest, **job.provenance, protected=protected)

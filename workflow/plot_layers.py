@@ -8,7 +8,7 @@ def plot_layers(inputs, outputs, reading, options):
     criteria = [f"{reading}.{mixes}", f"{options['weight']}.{mixes}", "random"]
     if options["combined"]:
         criteria.insert(2, f"combined.{reading}")
-    table = summary.on_test(tables.read(inputs.evaluations, "criterion", "seed", "keep_at_least", "level"))
+    table = summary.on_test(tables.read(inputs.evaluations, "criterion", "seed", "budget", "keep_at_least", "level"))
     with files.replacing(outputs.figure) as temporary:
         figures.save(figures.layers(table, {name: name for name in criteria}, title), temporary)
     shares = figures.removed_shares(table)

@@ -20,7 +20,7 @@ def plot_retraining(inputs, outputs, options):
     colours = seaborn.color_palette("colorblind", len(criteria)).as_hex()
     lines = {name: (name, colour) for name, colour in zip(criteria, colours, strict=True)}
     with files.replacing(outputs.figure) as temporary:
-        figures.save(figures.recovery(means, rows, lines, options["kinds"], title), temporary)
+        figures.save(figures.recovery(means, rows, lines, options["kinds"], title, options["budget"]), temporary)
     parts = [
         pages.facts(recovery.schedules(options)),
         "<h2>Test accuracy, %</h2>",

@@ -35,9 +35,9 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     ):
         for shown in (train, validation, test):
             checkpoints.same_images(about, shown, inputs["network"])
-        gone = retraining.plans(ranking, cell["level"], options["keep_at_least"], options["steps"])
-        example = train.normalised(slice(0, 2)).to(next(model.parameters()).device)
-        widths = retraining.widths(model, ranking, gone[-1], example)
+        flow = retraining.followed(model, about)
+        gone = retraining.plans(ranking, cell["level"], options["steps"], flow, **options["terms"])
+        widths = retraining.widths(flow, ranking, gone[-1], options["terms"]["budget"])
         about = about | cell | {"provenance": provenance}
         if widths.constant:
             retraining.save_nothing(outputs["network"], about, gone[-1], widths.empty)
@@ -66,7 +66,7 @@ def as_row(cell, options, widths, measured, classes):
     """A table of one row, with the columns of an evaluation's and `kind`."""
     row = {
         "criterion": cell["criterion"],
-        "keep_at_least": options["keep_at_least"],
+        **{key: options["terms"][key] for key in ("budget", "keep_at_least")},
         "level": cell["level"],
         "kind": cell["kind"],
         "images": len(measured.right),

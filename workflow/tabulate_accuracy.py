@@ -2,17 +2,17 @@
 
 import pandas
 
-from secateur import files, jobs, pages, tables
+from secateur import files, jobs, names, pages, tables
 
 
 def tabulate_accuracy(curves, page):
-    needed = ("keep_at_least", "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
+    needed = ("budget", "keep_at_least", "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
     table = tables.read(curves, *needed)
     note = (
         "<p>Test accuracy in percent ± half the interval of its change against the dense network. "
         "† a layer is empty in at least one network.</p>"
     )
-    title = "Accuracy by criterion and share of channels removed"
+    title = f"Accuracy by criterion and share of {names.BUDGETS[table['budget'].iloc[0]]} removed"
     parts = [part for floor, rows in table.groupby("keep_at_least", sort=False) for part in _of_floor(floor, rows)]
     files.write_text(page, pages.page(title, note, *parts))
 

@@ -11,7 +11,7 @@ from secateur import checkpoints, devices, images, jobs, models, seeds, tables, 
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):
     model, partial = options["model"], f"{outputs['trained']}.partial"
     with images.opened(train) as shown, images.opened(validation) as held_out:
-        about = described(model, shown) | {"seed": seed, "provenance": provenance}
+        about = models.about(model, shown) | {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
         network = models.initialised(about, len(shown.classes), weights)
         models.refuse_misfit(network, about)
@@ -24,22 +24,6 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
     checkpoints.save(outputs["trained"], network, about | best)
     tables.write(pandas.DataFrame(history, columns=training.COLUMNS), outputs["history"])
     Path(partial).unlink(missing_ok=True)
-
-
-def described(model, shown):
-    """What it takes to build the network again, and to show it images as it saw them."""
-    own = {"factory": model["factory"]} if model["factory"] else {}
-    return {
-        "name": model["name"],
-        **own,
-        "arguments": model["arguments"] if own else {**model["arguments"], "channels": shown.pixels.shape[1]},
-        "classes": list(shown.classes),
-        "shape": list(shown.pixels.shape[1:]),
-        "mean": list(shown.mean),
-        "std": list(shown.std),
-        "dataset": shown.name,
-        "trained_on": shown.identity,
-    }
 
 
 if "snakemake" in globals():

@@ -7,6 +7,8 @@ import math
 
 import pandas
 
+from secateur import names
+
 RANKED = {
     "none": "No image ranked: the order comes from the weights, or from chance.",
     "rank": "Channels were ranked on the rank images, which are used for nothing else.",
@@ -20,7 +22,8 @@ def blocks(facts):
     return [
         (
             "title",
-            f"{facts['about']['name']} on {facts['data']['name']} without {percent(facts['realised'])} of its units",
+            f"{facts['about']['name']} on {facts['data']['name']} without {percent(facts['realised'])} of its "
+            f"{_counted(facts)}",
         ),
         *_opening(facts),
         ("heading", "How to use it"),
@@ -192,7 +195,7 @@ def _size(facts):
 
 
 def _making(facts):
-    about, floor = facts["about"], facts["keep_at_least"]
+    about, floor = facts["about"], facts["terms"]["keep_at_least"]
     kept = (
         f"at least {percent(floor) if floor < 1 else f'{floor:g}'} of every layer's channels were kept"
         if floor
@@ -203,8 +206,9 @@ def _making(facts):
     yield "text", f"{training}. {RANKED.get(facts['ranked_on'], _other(facts))} {facts['origin']}".strip()
     yield (
         "text",
-        f"Criterion `{facts['criterion']}`, level {facts['level']:g} requested and {facts['realised']:.6g} realised; "
-        f"{kept}. BatchNorm is kept as it is. Widths of the layers, from the dense network's:",
+        f"Criterion `{facts['criterion']}`, level {facts['level']:g} requested and {facts['realised']:.6g} realised, a "
+        f"share of the {_counted(facts)}; {kept}{_rounded(facts)}. BatchNorm is kept as it is. Widths of the layers, "
+        "from the dense network's:",
     )
     rows = [{"layer": f"`{name}`", "dense": was, "this one": now} for name, (was, now) in facts["widths"].items()]
     yield "table", pandas.DataFrame(rows)
@@ -213,6 +217,16 @@ def _making(facts):
         f"Made by secateur {facts['secateur']} in the study `{facts['study']}`; settings, code and versions stand in "
         "`manifest.json`.",
     )
+
+
+def _counted(facts):
+    """What a level is a share of."""
+    return "units" if facts["terms"]["budget"] == "units" else names.BUDGETS[facts["terms"]["budget"]]
+
+
+def _rounded(facts):
+    multiple = facts["terms"]["round_to"]
+    return "" if multiple == 1 else f"; widths are multiples of {multiple} where channels went"
 
 
 def _other(facts):

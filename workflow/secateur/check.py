@@ -27,11 +27,9 @@ from secateur import (
     files,
     given,
     images,
-    levels,
     models,
     modes,
     pruning,
-    ranking,
     relevance,
     settings,
     sources,
@@ -83,8 +81,8 @@ def text(config):
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
-        found = units.find(model, example)
-        refuse_levels(config, found)
+        found = units.find(model, example, config["criteria"]["residual"])
+        pruning.refuse_level(found, config["levels"][-1], settings.terms(config["evaluation"]))
         own = own_files(config, units.table(found))
         timed = measured(config, model, example, sizes)
     whole = cost.of_positions(model, found.flow.positions)
@@ -149,20 +147,6 @@ def network(config, classes):
     models.refuse_misfit(made, about)
     models.trainable(made, model["trainable"])
     return made.eval(), about
-
-
-def refuse_levels(config, found):
-    """ValueError for a level that the units of the network do not allow, floors included."""
-    table = units.table(found)
-    order = ranking.table(np.arange(len(found.units)), table)
-    highest = config["levels"][-1]
-    if levels.removed_at(highest, len(found.units)) >= len(found.units):
-        raise ValueError(
-            f"levels: {highest} removes all {len(found.units)} units of {config['model']['name']}, and nothing would "
-            "be left; lower it"
-        )
-    for floor in config["evaluation"]["keep_at_least"]:
-        pruning.plan(order, highest, floor)
 
 
 def own_files(config, table):

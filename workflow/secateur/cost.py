@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -55,3 +56,54 @@ def of_positions(model, positions):
     layers = {name: module for name, module in model.named_modules() if isinstance(module, COUNTED)}
     macs = sum(layers[name].weight.numel() * times for name, times in positions.items() if name in layers)
     return Cost(parameters=sum(p.numel() for p in model.parameters()), macs=macs)
+
+
+class Counter:
+    """Counts what a followed model (`flow.followed`) costs without some of its channels, from their numbers alone.
+
+    Nothing is copied or run, and layers may be empty: fractions of a millisecond for each set of channels.
+    """
+
+    def __init__(self, flow):
+        self.flow = flow
+        self.layers = {layer: flow.model.get_submodule(layer) for layer in flow.outputs}
+        self.norms = {
+            name: sum(p.dim() > 0 for p in flow.model.get_submodule(name).parameters()) for name in flow.norms
+        }
+        parameters = dict(flow.model.named_parameters())
+        self.constants = [bundles for name, bundles in flow.constants.items() if name in parameters]
+        self.untouched = 0
+        counted = self._parameters(np.zeros(len(flow.sizes), bool))
+        self.untouched = sum(p.numel() for p in parameters.values()) - counted
+
+    def left(self, gone):
+        """The Cost without bundles; `gone` is a bool for each bundle of the flow."""
+        return Cost(
+            parameters=self.untouched + self._parameters(gone),
+            macs=sum(self._weights(layer, gone) * times for layer, times in self.flow.positions.items()),
+        )
+
+    def _weights(self, layer, gone):
+        """How many weights a layer has left."""
+        flow, module = self.flow, self.layers[layer]
+        rows, read = np.count_nonzero(~gone[flow.outputs[layer]]), ~gone[flow.inputs[layer]]
+        grouped = flow.grouped.get(layer)
+        if grouped:
+            width = len(read) // grouped.groups
+            columns = width if grouped.whole else np.count_nonzero(read[:width])
+        else:
+            columns = np.count_nonzero(read)
+        return int(rows * columns) * module.weight.shape[2:].numel()
+
+    def _parameters(self, gone):
+        """Parameters of all that loses channels with `gone`; those that layers share count once."""
+        flow, seen, total = self.flow, set(), 0
+        for layer, module in self.layers.items():
+            if id(module.weight) not in seen:
+                total += self._weights(layer, gone)
+            if module.bias is not None and id(module.bias) not in seen:
+                total += np.count_nonzero(~gone[flow.outputs[layer]])
+            seen |= {id(module.weight), id(module.bias)}
+        for name, kinds in self.norms.items():
+            total += kinds * np.count_nonzero(~gone[flow.norms[name]])
+        return int(total + sum(np.count_nonzero(~gone[bundles]) for bundles in self.constants))

@@ -18,8 +18,8 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 class Point:
     """A network at one level.
 
-    `units` is how many it lost, `realised` their share, `removed` {layer: share of its channels}, `empty` the layers
-    with none left.
+    `units` is how many it lost, `realised` the share of what the budget counts, `removed` {layer: share of its
+    channels}, `empty` the layers with none left.
 
     `deviation` is the largest difference between the removed and the masked network's logits on one batch, as a
     share of the logits' range; None where every image is answered alike and there is nothing to compare.
@@ -39,42 +39,38 @@ class Network:
     """A network made ready to be evaluated with many sets of channels removed.
 
     BatchNorm is folded where it can be, copies of a 1x1 map are merged, and the graph is followed once. `batches()`
-    yields (images,
-    labels) anew; `labels` are all of them, (N,); on `check`, a small batch of images (n, C, H, W), removal is compared
-    with masking, in the network's own precision, whatever `precision` evaluates. `store` keeps results, if given.
+    yields (images, labels) anew; `labels` are all of them, (N,); on `check`, a small batch of images (n, C, H, W),
+    removal is compared with masking, in the network's own precision, whatever `precision` evaluates. `store` keeps
+    results, if given.
     """
 
     def __init__(self, model, batches, labels, check, precision="float32", store=None):
-        self.flow, self.positions = flows.followed(model, check), cost.positions(model, check)
+        self.flow = flows.followed(model, check)
+        self.counter = cost.Counter(self.flow)
         self.model, self.check = model, check
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
         self.bare = flows.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
         self.sizes = winograd.sizes(self.folded, check)
-        # Counting needs shapes alone: no weight is copied.
-        self.shapes = flows.on_meta(model)
         self.widths = pruning.widths(self.flow, {})
 
-    def points(self, ranking, wanted, keep_at_least=0, round_to=1):
-        """A Point for each wanted level of a ranking table.
+    def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):
+        """A Point for each wanted level of a ranking table; the rest is what `pruning.plan` makes of a level.
 
-        Widths are rounded up to multiples of `round_to`, so that fewer units may go than the level asks for. Raises
-        ValueError if the ranking is not of this network's channels, or if the floor makes a level impossible.
+        Raises ValueError if the ranking is not of this network's channels, or if a level cannot be met.
         """
         self._refuse_foreign(ranking)
-        total = ranking["unit"].nunique()
         for level in wanted:
-            channels = pruning.plan(ranking, level, keep_at_least, round_to)
-            count = pruning.units_of(ranking, channels)
+            channels = pruning.plan(ranking, level, keep_at_least, round_to, budget, self.flow)
             measured, empty, deviation = self.evaluated(channels)
             yield Point(
                 level=level,
-                units=count,
-                realised=count / total,
+                units=pruning.units_of(ranking, channels),
+                realised=pruning.realised(ranking, channels, budget, self.flow),
                 removed={layer: len(channels.get(layer, [])) / width for layer, width in self.widths.items()},
                 empty=empty,
-                cost=cost.of_positions(pruning.counted(self.shapes, channels, self.flow), self.positions),
+                cost=self.counter.left(pruning.bundles(self.flow, channels)),
                 measured=measured,
                 deviation=deviation,
             )
@@ -113,9 +109,17 @@ class Network:
         return {layer: size for layer, size in self.sizes.items() if isinstance(layers.get(layer), nn.Conv2d)}
 
     def _refuse_foreign(self, ranking):
-        """A ranking of another architecture would be evaluated half, or not at all."""
-        own = {(layer, index) for layer, width in self.widths.items() for index in range(width)}
+        """A ranking of another architecture would be evaluated half, or not at all.
+
+        What an addition joins may be ranked or not: that is the setting `criteria.residual`.
+        """
+        own, joined = set(), set()
+        for layer in self.flow.convolutions:
+            for index, bundle in enumerate(self.flow.outputs[layer].tolist()):
+                if not self.flow.protected[bundle]:
+                    (joined if self.flow.added[bundle] else own).add((layer, index))
         given = list(zip(ranking["layer"], ranking["channel"], strict=True))
+        own |= joined if joined & set(given) else set()
         odd = sorted(own ^ set(given))
         if odd or len(given) != len(own):
             where = f"channel {odd[0][1]} of layer {odd[0][0]}" if odd else "a channel that it names twice"

@@ -3,9 +3,12 @@
 from secateur import figures, files, intervals, names, pages, summary, tables
 
 SHOWN = (
-    "keep_at_least", "criterion", "level", "seeds", "units", "parameters", "macs",
+    "budget", "keep_at_least", "criterion", "level", "seeds", "units", "realised", "parameters", "macs",
     "accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high",
     "versus_random", "versus_random_low", "versus_random_high", "collapsed",
+)  # fmt: skip
+SINGLE = (
+    "keep_at_least", "criterion", "level", "units", "realised", "parameters", "macs", "accuracy", "loss", "empty",
 )  # fmt: skip
 
 
@@ -16,7 +19,7 @@ def curves(inputs, outputs, lines, title, floors=False):
     """
     means, single = (
         tables.read(inputs.curves, *SHOWN),
-        tables.read(inputs.evaluations, "criterion", "seed", "split", "keep_at_least", "level", "images"),
+        tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE),
     )
     first = summary.on_test(single)
     floor = 100 * intervals.binomial_floor(0.9, count := int(first["images"].iloc[0]))
@@ -32,5 +35,4 @@ def curves(inputs, outputs, lines, title, floors=False):
 def _single(evaluations, lines, floors):
     rows = evaluations[evaluations["split"] == "test"] if floors else summary.on_test(evaluations)
     rows = rows[rows["criterion"].map(names.without_draw).isin([*lines, "random"])]
-    columns = ["keep_at_least", "criterion", "seed", "level", "units", "macs", "accuracy", "loss", "empty"]
-    return rows[columns].fillna("")
+    return rows[["seed", *SINGLE]].fillna("")

@@ -20,7 +20,9 @@ MOST_BANDS = 6
 
 
 def curves(curves, evaluations, lines, title):
-    """Accuracy and loss against the level and against realised multiply-adds: four panels.
+    """Accuracy and loss against the level and against the multiply-adds that are left: four panels.
+
+    Where levels are shares of multiply-adds, the parameters that are left stand beside them.
 
     `lines` is {criterion: (label, colour)}. Bands are the intervals of the table, thin lines single seeds, and the
     random control is always drawn. Of many lines only the first and the last have a band. Floors of `curves` beyond
@@ -28,19 +30,21 @@ def curves(curves, evaluations, lines, title):
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
-    dense = curves["macs"].max()
+    budget = curves["budget"].iloc[0]
+    other = beside(budget)
+    dense = curves[other].max()
     first, *others = (part for _, part in curves.groupby("keep_at_least", sort=False))
     styles = {"random": RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
     few = len(lines) <= MOST_BANDS
     banded = {"random", *(lines if few else (list(lines)[0], list(lines)[-1]))}
     for row, measure in enumerate(("accuracy", "loss")):
-        for column, against in enumerate(("level", "macs")):
-            scale = 1 / dense if against == "macs" else 1
+        for column, against in enumerate(("level", other)):
+            scale = 1 / dense if against == other else 1
             for criterion, style in styles.items():
                 mean = _sorted(first[first["criterion"] == criterion], against, scale)
                 _line(axes[row, column], mean, measure, style, band=criterion in banded)
-                for other in others:
-                    mean = _sorted(other[other["criterion"] == criterion], against, scale)
+                for floored in others:
+                    mean = _sorted(floored[floored["criterion"] == criterion], against, scale)
                     floor = f"{style['label']}, {_floor(mean)} kept"
                     dashed = style | {"linestyle": (0, (1, 1)), "label": floor}
                     _line(axes[row, column], mean, measure, dashed, band=False)
@@ -48,7 +52,7 @@ def curves(curves, evaluations, lines, title):
                     own = evaluations[evaluations["criterion"].map(names.without_draw) == criterion]
                     for _, one in own.groupby(["seed", "criterion"]):
                         _thin_line(axes[row, column], _sorted(one, against, scale), measure, style["color"])
-    _dress(axes, _chance(evaluations))
+    _dress(axes, _chance(evaluations), budget)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.suptitle(title)
@@ -79,11 +83,16 @@ def _thin_line(axes, one, measure, colour):
     axes.plot(one["x"], one[measure], color=colour, linewidth=0.6, alpha=0.6, zorder=2)
 
 
-def _dress(axes, chance):
+def beside(budget):
+    """What a level does not say: the multiply-adds that are left, or the parameters where levels count these."""
+    return "parameters" if budget == "macs" else "macs"
+
+
+def _dress(axes, chance, budget):
     axes[0, 0].set_ylabel("test accuracy")
     axes[1, 0].set_ylabel("test loss (nats)")
-    axes[1, 0].set_xlabel("channels removed")
-    axes[1, 1].set_xlabel("multiply-adds left")
+    axes[1, 0].set_xlabel(f"{names.BUDGETS[budget]} removed")
+    axes[1, 1].set_xlabel(f"{names.BUDGETS[beside(budget)]} left")
     for row in axes:
         for panel in row:
             panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -128,7 +137,7 @@ def layers(evaluations, criteria, title):
                 "label": "share of the layer's channels removed",
             },
         )
-        panel.set(title=label, xlabel="channels removed (%)", ylabel="")
+        panel.set(title=label, xlabel=f"{names.BUDGETS[evaluations['budget'].iloc[0]]} removed (%)", ylabel="")
     figure.suptitle(title)
     return figure
 
@@ -171,12 +180,12 @@ def stability(curves, until, title):
     return figure
 
 
-def recovery(means, rows, lines, kinds, title):
+def recovery(means, rows, lines, kinds, title, budget="units"):
     """Accuracy by what was done to the pruned network, a panel for each level.
 
     `means` and `rows` are the tables of `recovery.py`, `lines` is {criterion: (label, colour)}; the random control is
-    always drawn. Thick marks are means with their intervals, thin lines single seeds and draws; the dashed line is the
-    dense network. What starts from fresh weights is joined to nothing.
+    always drawn. `budget` is what levels are shares of. Thick marks are means with their intervals, thin lines single
+    seeds and draws; the dashed line is the dense network. What starts from fresh weights is joined to nothing.
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     shown = sorted(set(means["level"]))
@@ -198,7 +207,7 @@ def recovery(means, rows, lines, kinds, title):
             _joined(panel, mean, places, **style, linewidth=2, marker="o", markersize=5, zorder=3)
             _intervals(panel, mean, places, style["color"])
         panel.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
-        panel.set_title(f"{100 * level:g} % of the channels removed")
+        panel.set_title(f"{100 * level:g} % of the {names.BUDGETS[budget]} removed")
         panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0, 0].set_ylabel("test accuracy")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)

@@ -71,6 +71,25 @@ def described(about, classes):
     return model
 
 
+def about(model, shown):
+    """What it takes to build a study's network again and to show it images as it saw them, for checkpoints.
+
+    `model` is the study's section, `shown` the `images.Images` that it is trained on.
+    """
+    own = {"factory": model["factory"]} if model["factory"] else {}
+    return {
+        "name": model["name"],
+        **own,
+        "arguments": model["arguments"] if own else {**model["arguments"], "channels": shown.pixels.shape[1]},
+        "classes": list(shown.classes),
+        "shape": list(shown.pixels.shape[1:]),
+        "mean": list(shown.mean),
+        "std": list(shown.std),
+        "dataset": shown.name,
+        "trained_on": shown.identity,
+    }
+
+
 def refuse_misfit(model, about):
     """Try a network on two images of `about`'s shape; ValueError says what does not fit, before anything is trained.
 

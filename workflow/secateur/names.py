@@ -4,6 +4,8 @@ import difflib
 
 SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
+# What a level is a share of.
+BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
 # Scores of channels by what they read; the functions behind the names are in criteria.py.
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")

@@ -1,36 +1,97 @@
 """Remove channels: which ones at a level, silenced for a while, or taken out for good."""
 
+import bisect
 import contextlib
 import copy
+import math
 from collections import Counter
 
 import numpy as np
+import pandas
 import torch
 from torch import nn
 
-from secateur import fitting, levels
+from secateur import cost, fitting, levels, names
 from secateur import flow as flows
 
 
-def plan(ranking, level, keep_at_least=0, round_to=1):
+def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None):
     """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
+
+    A level is a share of what `budget` says: of the units, rounded to whole ones, or of the network's parameters or
+    multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking go that save as much;
+    these two need the `flow` of the network.
 
     With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
     ranking goes in its place, so that the level is met all the same. The floor is a share of each layer's channels
     (below 1, rounded up) or a count. With `round_to`, of each layer that loses channels as many stay as make its width
-    a multiple: the last in the ranking that would have gone, so that fewer units go than the level asks for. Raises
-    ValueError where the floors leave too little to remove.
+    a multiple: the last in the ranking that would have gone, so that fewer units go than a level of units asks for;
+    levels of parameters and multiply-adds are met all the same. Raises ValueError where a level cannot be met.
     """
     order, last = _by_removal(ranking, keep_at_least)
-    count = levels.removed_at(level, len(order))
-    if count > last:
-        raise ValueError(
-            f"level {level} is {count} of {len(order)} units, but with keep_at_least {keep_at_least} only {last} can "
-            "be removed; lower the level or the floor"
-        )
-    gone = order[:count] if round_to == 1 else _rounded(ranking, order[:count], round_to)
+    if budget == "units":
+        count = levels.removed_at(level, len(order))
+        if count > last:
+            raise ValueError(
+                f"level {level} is {count} of {len(order)} units, but with keep_at_least {keep_at_least} only {last} "
+                "can be removed; lower the level or the floor"
+            )
+        gone = _rounded(ranking, order[:count], round_to)
+    else:
+        gone = _for_budget(ranking, order[:last], level, keep_at_least, round_to, budget, flow)
     rows = ranking[ranking["unit"].isin(set(gone))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
+
+
+def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
+    """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
+    first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
+    bundle = {unit: int(flow.outputs[layer][index]) for unit, layer, index in first}
+    counter = cost.Counter(flow)
+    whole = getattr(counter.left(np.zeros(len(flow.sizes), bool)), budget)
+
+    def saved(count):
+        gone = np.zeros(len(flow.sizes), bool)
+        gone[[bundle[unit] for unit in _rounded(ranking, order[:count], round_to)]] = True
+        return whole - getattr(counter.left(gone), budget)
+
+    wanted = levels.fraction(level) * whole
+    if saved(len(order)) < wanted:
+        most = math.floor(1000 * saved(len(order)) / whole) / 1000
+        kept = [f"keep_at_least {keep_at_least}"] * bool(keep_at_least) + [f"round_to {round_to}"] * (round_to > 1)
+        where = f" with {' and '.join(kept)}" if kept else ""
+        raise ValueError(
+            f"level {level} is {float(wanted):,.0f} of {whole:,} {names.BUDGETS[budget]}, but{where} no more than a "
+            f"share of {most:g} can be removed; lower the level{' or the floor' if keep_at_least else ''}"
+        )
+    return _rounded(ranking, order[: bisect.bisect_left(range(len(order)), wanted, key=saved)], round_to)
+
+
+def refuse_level(found, level, terms):
+    """ValueError if a level asks more of the `units.Units` found than can go, or would leave nothing of them.
+
+    `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
+    may miss or meet a level by a unit more or less.
+    """
+    order = pandas.DataFrame(
+        [(number, layer, index) for number, unit in enumerate(found.units) for layer, index in unit.channels],
+        columns=["unit", "layer", "channel"],
+    )
+    for one in terms:
+        if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
+            raise ValueError(
+                f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
+                "lower it"
+            )
+
+
+def realised(ranking, channels, budget="units", flow=None):
+    """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
+    if budget == "units":
+        return units_of(ranking, channels) / ranking["unit"].nunique()
+    counter = cost.Counter(flow)
+    whole, left = (getattr(counter.left(bundles(flow, gone)), budget) for gone in ({}, channels))
+    return 1 - left / whole
 
 
 def units_of(ranking, channels):
@@ -43,6 +104,8 @@ def _rounded(ranking, gone, multiple):
     """The units of `gone`, in order, that go when every layer's width stays a multiple, or as it was."""
     if not isinstance(multiple, int) or multiple < 1:
         raise ValueError(f"round_to must be a whole number from 1, got {multiple!r}")
+    if multiple == 1:
+        return gone
     width, by_unit = Counter(ranking["layer"]), _layers_of_units(ranking)
     lost, of_layer = Counter(), {layer: [] for layer in width}
     for unit in gone:
@@ -249,11 +312,6 @@ def narrowed(model, channels, flow=None):
     smaller = _with_smaller_layers(model, flow, gone)
     after = fitting.After(flow, gone)
     return smaller if after.constant else fitting.fitted(after, smaller)
-
-
-def counted(model, channels, flow):
-    """The smaller model, its forward as it was: good for counting, and quick on a model without weights."""
-    return _with_smaller_layers(model, flow, bundles(flow, channels))
 
 
 def _with_smaller_layers(model, flow, gone):

@@ -42,19 +42,32 @@ class Material:
     stamp: str | None = None
 
 
-def plans(ranking, level, keep_at_least=0, steps=1):
+def plans(ranking, level, steps=1, flow=None, **terms):
     """What is gone, {layer: [index, ...]}, after each of so many equal steps up to a level; each holds the one before.
 
-    Raises ValueError where `pruning.plan` does.
+    `terms` are those of `pruning.plan`, which also raises the errors. Widths are rounded at the end of the steps:
+    what stays then, stays all along.
     """
-    shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps + 1)]
-    return [pruning.plan(ranking, share, keep_at_least) for share in shares]
+    last = pruning.plan(ranking, level, flow=flow, **terms)
+    shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps)]
+    steps = [pruning.plan(ranking, share, flow=flow, **terms | {"round_to": 1}) for share in shares]
+    return [*(_both(step, last) for step in steps), last]
+
+
+def _both(first, second):
+    """The channels, {layer: [index, ...]}, that are in both."""
+    shared = {layer: sorted({*first[layer]} & {*second[layer]}) for layer in first if layer in second}
+    return {layer: index for layer, index in shared.items() if index}
 
 
 def narrowed(model, plan, about):
     """The smaller model of a plan; `about` says on which images, because a branch without channels has their size."""
-    example = torch.zeros(2, *about["shape"], device=next(model.parameters()).device)
-    return pruning.narrowed(model, plan, flows.followed(model, example))
+    return pruning.narrowed(model, plan, followed(model, about))
+
+
+def followed(model, about):
+    """The `flow.Flow` of a model on images of the shape that `about` names."""
+    return flows.followed(model, torch.zeros(2, *about["shape"], device=next(model.parameters()).device))
 
 
 def batchnorm(model, about, gone, material):
@@ -171,8 +184,8 @@ def _layers(model):
 class Widths:
     """What a plan makes of a network, before anything is retrained.
 
-    `units` go, a share `realised` of all; `empty` are layers with no channel left, and a `constant` network answers
-    every image alike: there is nothing in it to retrain.
+    `units` go, a share `realised` of what the budget counts; `empty` are layers with no channel left, and a
+    `constant` network answers every image alike: there is nothing in it to retrain.
     """
 
     units: int
@@ -182,17 +195,15 @@ class Widths:
     constant: bool
 
 
-def widths(model, ranking, plan, example):
-    """The Widths of a plan; `example` is a batch (N, C, H, W) of any values."""
-    followed, positions = flows.followed(model, example), cost.positions(model, example)
-    smaller = pruning.counted(flows.on_meta(model), plan, followed)
-    units, empty = pruning.units_of(ranking, plan), pruning.collapsed(model, plan)
+def widths(flow, ranking, plan, budget="units"):
+    """The Widths of a plan of a followed network; `budget` is that of `pruning.plan`."""
+    empty = pruning.collapsed(flow.model, plan)
     return Widths(
-        units=units,
-        realised=units / ranking["unit"].nunique(),
-        cost=cost.of_positions(smaller, positions),
+        units=pruning.units_of(ranking, plan),
+        realised=pruning.realised(ranking, plan, budget, flow),
+        cost=cost.Counter(flow).left(pruning.bundles(flow, plan)),
         empty=empty,
-        constant=bool(empty) and pruning.is_constant(followed, plan),
+        constant=bool(empty) and pruning.is_constant(flow, plan),
     )
 
 

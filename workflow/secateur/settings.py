@@ -191,7 +191,7 @@ def _check_floors(config):
             raise ValueError(
                 f"evaluation.keep_at_least is {floor}: give a share below 1, or a whole number of channels"
             )
-    widths, level = widths_of(config["model"]), config["levels"][-1]
+    widths, level = removable(config), config["levels"][-1]
     if widths is None:
         return
     total = sum(widths)
@@ -206,10 +206,23 @@ def _check_floors(config):
             )
 
 
+def removable(config):
+    """How many units each layer has, or layers that are tied, where levels count these and a name tells; or None."""
+    if config["evaluation"]["budget"] != "units" or config["criteria"]["residual"] != "units":
+        return None
+    return widths_of(config["model"])
+
+
 def widths_of(model):
     """How many units each layer of a study's network has, or layers that are tied; None if only a look would tell."""
     known = architectures.of(model).widths
     return known(model["arguments"]) if known else None
+
+
+def terms(evaluation):
+    """What makes a set of units of a level, as `pruning.plan` takes it: {budget, keep_at_least, round_to} by floor."""
+    shared = {key: evaluation[key] for key in ("budget", "round_to")}
+    return [{"keep_at_least": floor, **shared} for floor in evaluation["keep_at_least"]]
 
 
 def _check_criteria(criteria, readings):

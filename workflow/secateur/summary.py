@@ -6,7 +6,7 @@ import pandas
 from secateur import intervals, names, seeds
 
 MEASURES = ("accuracy", "loss")
-NEEDED = ("criterion", "keep_at_least", "level", "images", "accuracy", "loss", "empty")
+NEEDED = ("criterion", "budget", "keep_at_least", "level", "images", "accuracy", "loss", "empty")
 KEYS = ["keep_at_least", "criterion", "level"]
 
 
@@ -36,10 +36,8 @@ def curves(evaluations, bits, confidence, resamples, seed):
     source = _by_seed(tested) if several else _by_image(tested, np.concatenate(bits), seed)
     rows = []
     for keys, part in tested.groupby(KEYS, sort=False):
-        means = _draws_averaged(part)
-        rows.append(
-            {**dict(zip(KEYS, keys, strict=True)), **_means(means), **over(source, keys, confidence, resamples)}
-        )
+        about = {"budget": part["budget"].iloc[0], **dict(zip(KEYS, keys, strict=True))}
+        rows.append({**about, **_means(_draws_averaged(part)), **over(source, keys, confidence, resamples)})
     return pandas.DataFrame(rows)
 
 

@@ -1,0 +1,20 @@
+"""Refuse a study of which a level cannot be met, before anything is trained."""
+
+import torch
+
+from secateur import images, jobs, models, provenance, pruning, units
+
+
+def check_levels(split, options):
+    with images.opened(split) as shown:
+        about = models.about(options["model"], shown)
+    model = models.described(about, len(about["classes"]))
+    models.refuse_misfit(model, about)
+    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
+    pruning.refuse_level(found, options["level"], options["terms"])
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        check_levels(snakemake.input.images, job.options)
+        provenance.write(snakemake.output.manifest, **job.provenance)
