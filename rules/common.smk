@@ -67,11 +67,14 @@ FLOORED = READINGS if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
-RETRAINED_KINDS = [kind for kind in ("batchnorm", "retrained", "scratch") if RETRAINING.get(kind, kind == "retrained")]
-EXPORTED = [f"{entry['criterion']}/{entry['level']}" for entry in config["export"]]
+RETRAINED_KINDS = settings.retrained_kinds(RETRAINING)
+# {criterion/level of a path: what is exported there}; a retrained network's path also says how it was retrained.
+EXPORTED = {
+    f"{entry['criterion']}/{entry['level']}{'' if entry['kind'] == 'none' else '.' + entry['kind']}": entry
+    for entry in config["export"]
+}
 try:
-    settings.check_exported(config["export"], CRITERIA)
-    settings.check_retrained(config["retraining"], CRITERIA)
+    settings.check_named(config, CRITERIA)
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
@@ -289,14 +292,16 @@ def ranked_on(criterion):
     return "none" if {*WEIGHTS, "random"} & set(parts) else None
 
 
-def evaluation_of(kind):
-    """The file of the family in which an exported criterion was evaluated, as a function of the wildcards."""
-
-    def path(wildcards):
-        family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
-        return f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/evaluation/{family}.{kind}"
-
-    return path
+def exported_files(wildcards):
+    """What the card of an exported network is made from: its family's evaluation, and what retraining made of it."""
+    network = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}"
+    family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
+    found = {"table": f"{network}/evaluation/{family}.csv", "bits": f"{network}/evaluation/{family}.h5"}
+    entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
+    if entry["kind"] == "none":
+        return found
+    cell = f"{network}/retraining/{entry['criterion']}/{entry['level']}/{entry['kind']}"
+    return found | {"retrained": f"{cell}.pt", "retrained_table": f"{cell}.csv", "retrained_bits": f"{cell}.h5"}
 
 
 def export_options(wildcards):
@@ -304,9 +309,12 @@ def export_options(wildcards):
     catalogue = yaml.safe_load((ROOT / "data" / "sources.yaml").read_text(encoding="utf-8"))
     terms = {key: catalogue[config["data"]["source"]][key] for key in ("title", "licence", "citation")}
     elsewhere = config["model"]["weights"] is not None
+    entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
+    own = {} if entry["kind"] == "none" else {entry["kind"]: schedule_options(entry["kind"])}
     return {
-        "criterion": wildcards.criterion,
-        "level": next(entry["level"] for entry in config["export"] if str(entry["level"]) == wildcards.level),
+        **entry,
+        "schedules": own,
+        "steps": RETRAINING.get("steps"),
         "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
         "ranked_on": ranked_on(wildcards.criterion),

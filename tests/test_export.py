@@ -341,7 +341,9 @@ FACTS = {
         }
         for batch, ratio in ((1, 2.75), (32, 3.25))
     ],
+    "kind": "none",
     "level": 0.5,
+    "schedule": "",
     "origin": "",
     "processor": "a processor",
     "ranked_on": "rank",
@@ -400,6 +402,13 @@ def test_the_card_follows_other_numbers():
     assert "No image ranked" in card(ranked_on="none")
 
 
+def test_the_card_of_a_retrained_network_says_what_it_was_before():
+    before = FACTS["smaller"] | {"accuracy": 0.4}
+    text = card(kind="retrained", schedule="pruned at once, then 2 epochs", pruned=before)
+    assert "| pruned, not trained again | 40 % |" in text and "Retrained: pruned at once, then 2 epochs" in text
+    assert "was not trained again" not in text and "BatchNorm is kept" not in text
+
+
 def test_the_card_is_a_page_of_the_report_too():
     text = documents.as_html(cards.blocks(FACTS))
     assert "<h1>vgg_small on pets without 50 % of its units</h1>" in text
@@ -428,13 +437,27 @@ def study(**entry):
             {"level": 30},
             "export.level: got 30, but a level is the share of channels removed, a fraction from 0 to below 1",
         ),
-        ({"lvel": 0.3}, "unknown key export.lvel; did you mean level? Known here: criterion, level"),
+        ({"lvel": 0.3}, "unknown key export.lvel; did you mean level? Known here: criterion, level, kind"),
     ],
 )
 def test_a_level_that_is_not_of_the_study_is_refused(entry, message):
     with pytest.raises(ValueError) as caught:
         settings.checked(study(**entry))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"level": 0.4}, "export asks for level 0.4 of relevance.mean_abs as scratch, but retraining does not name"),
+        ({}, "export asks for level 0.3 of relevance.mean_abs as scratch, but retraining.scratch is false; turn it on"),
+    ],
+)
+def test_a_network_that_is_not_retrained_is_not_exported_so(entry, message):
+    retrained = {"criteria": ["relevance.mean_abs"], "levels": [0.3], "epochs": 1, "scratch": False}
+    with pytest.raises(ValueError) as caught:
+        settings.checked(study(kind="scratch", **entry) | {"retraining": retrained})
+    assert message in str(caught.value)
 
 
 def test_nothing_is_exported_twice():
@@ -448,9 +471,10 @@ def test_nothing_is_exported_twice():
 
 
 def test_a_criterion_that_is_not_of_the_study_is_refused():
-    settings.check_exported([{"criterion": "random.0"}], ["random.0"])
+    settings.check_named({"export": [{"criterion": "random.0"}], "retraining": None}, ["random.0"])
+    wrong = {"export": [{"criterion": "relevance.mean_ab"}], "retraining": None}
     with pytest.raises(ValueError) as caught:
-        settings.check_exported([{"criterion": "relevance.mean_ab"}], ["relevance.mean_abs", "random.0"])
+        settings.check_named(wrong, ["relevance.mean_abs", "random.0"])
     assert str(caught.value) == (
         "export names relevance.mean_ab, which is no criterion of the study; did you mean relevance.mean_abs?"
     )

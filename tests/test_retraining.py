@@ -1,5 +1,7 @@
 """Retraining: the widths of the plan, one schedule for all, resumable; and the controls beside it."""
 
+import json
+
 import numpy as np
 import pandas
 import pytest
@@ -347,7 +349,9 @@ def test_a_criterion_that_the_study_lacks_is_named():
     with pytest.raises(
         ValueError, match="retraining.criteria names weight.max_ab, which is no criterion of the study; "
     ):
-        settings.check_retrained({"criteria": ["weight.max_ab"]}, ["weight.max_abs", "random.0"])
+        settings.check_named(
+            {"export": [], "retraining": {"criteria": ["weight.max_ab"]}}, ["weight.max_abs", "random.0"]
+        )
 
 
 # ---- tables --------------------------------------------------------------------------------------------------
@@ -429,6 +433,7 @@ STUDY = {
     "retraining": {"criteria": ["weight.mean_abs", "random.0"], "levels": [0.5], "epochs": 1, "batchnorm_images": 200},
 }
 STUDY["training"] = STUDY["training"] | {"seeds": [1]}
+STUDY["export"] = [{"criterion": "weight.mean_abs", "level": 0.5, "kind": "retrained"}]
 NETWORK = "results/digits/vgg_small/1"
 KINDS = ("batchnorm", "retrained", "scratch")
 
@@ -481,15 +486,27 @@ def test_the_numbers_can_be_recomputed_from_the_file_of_the_network(study, kind)
 
 
 @pytest.mark.study
+def test_a_retrained_network_is_exported_as_it_is(study):
+    place = study.folder / NETWORK / "export/weight.mean_abs/0.5.retrained"
+    kept, _ = retraining.load(study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.pt")
+    assert same(pruning.load(place), kept)
+    facts = json.loads((place / "manifest.json").read_text())
+    assert facts["agreeing"] == facts["images"] and facts["pruned"]["accuracy"] != facts["smaller"]["accuracy"]
+    card = (place / "README.md").read_text()
+    assert "| pruned, not trained again |" in card and "Retrained: pruned at once, then 1 epoch of sgd" in card
+    assert "was not trained again" not in card
+
+
+@pytest.mark.study
 def test_other_epochs_retrain_and_nothing_else(study):
     path = study.folder / "config/config.yaml"
     text = path.read_text()
     try:
         path.write_text(text.replace("epochs: 1\n", "epochs: 3\n"))
         planned = study.planned()
-        assert planned["retrain_model"] == 2
+        assert (planned["retrain_model"], planned["export_model"]) == (2, 1)
         rest = {"collect_retraining", "plot_retraining", "write_settings", "describe_study", "report"}
-        assert set(planned) == {"retrain_model", *rest}
+        assert set(planned) == {"retrain_model", "export_model", *rest}
     finally:
         path.write_text(text)
 
@@ -506,6 +523,7 @@ def test_an_empty_layer_is_named_and_stops_nothing(study):
         "criteria": {"files": {"empty": "empty.csv"}},
         "evaluation": {"keep_at_least": [0], "budget": "units", "round_to": 1},
         "retraining": {"criteria": ["empty", "random.0"]},
+        "export": [],
     }
     (study.folder / "more.yaml").write_text(yaml.safe_dump(overlay))
     cell = f"{NETWORK}/retraining/empty/0.5"

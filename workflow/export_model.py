@@ -22,6 +22,7 @@ from secateur import (
     latency,
     provenance,
     pruning,
+    recovery,
     retraining,
     seeds,
     tables,
@@ -33,23 +34,25 @@ BATCHES = (1, 32)
 NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
 
 
-def export_model(checkpoint, split, ranking, table, right, folder, options, images_per_batch):
-    """The facts of the manifest; `table` and `right` are those of the criterion's family on the test images."""
+def export_model(inputs, folder, options, images_per_batch):
+    """The facts of the manifest; `table` and `bits` are those of the criterion's family on the test images."""
+    checkpoint = inputs["network"]
     model, about = checkpoints.load(checkpoint)
-    ranking = tables.read(ranking, "unit", "layer", "channel")
+    ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
     terms, flow = options["terms"], retraining.followed(model, about)
     channels = pruning.plan(ranking, options["level"], flow=flow, **terms)
-    with images.opened(split) as shown:
+    state = retraining.load(inputs["retrained"])[0].state_dict() if "retrained" in inputs else None
+    with images.opened(inputs["images"]) as shown:
         checkpoints.same_images(about, shown, checkpoint)
         check = shown.normalised(slice(0, CHECKED))
-        differences = export.write(model, channels, check, folder, about)
+        differences = export.write(model, channels, check, folder, about, state)
         smaller, kept = export.read(folder)
         timed = latency.measured(model, smaller, [_repeated(check, size) for size in BATCHES])
         loaded = evaluation.over(
             smaller, ((pixels, labels) for _, pixels, labels in images.batches(shown, images_per_batch))
         )
     tables.write(timed, Path(folder) / "latency.csv")
-    measured = _measured(table, right, options)
+    measured = _measured(inputs, options)
     agreeing = int((loaded.right == measured.pop("right")).sum())
     for name, network in (("dense", model), ("smaller", smaller)):
         found = cost.count(network, check)
@@ -73,29 +76,28 @@ def export_model(checkpoint, split, ranking, table, right, folder, options, imag
     }
 
 
-def _measured(table, right, options):
+def _measured(inputs, options):
     """What the evaluation says of the dense and of the smaller network, with intervals, and the smaller one's bits."""
-    rows, floor = tables.read(table, *NEEDED), options["terms"]["keep_at_least"]
-    kept = bits.read(right, len(rows))
+    rows, floor = tables.read(inputs["table"], *NEEDED), options["terms"]["keep_at_least"]
+    kept = bits.read(inputs["bits"], len(rows))
     rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
-    (dense,), (smaller,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
-    purpose = (floor, options["criterion"], options["level"])
+    (dense,), (pruned,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
+    row, right = rows.loc[pruned], kept[pruned]
+    networks = {"dense": _network(rows.loc[dense], kept[dense], options["confidence"])}
+    if "retrained" in inputs:
+        networks["pruned"] = _network(row, right, options["confidence"])
+        row, (right,) = tables.read(inputs["retrained_table"], *NEEDED).iloc[0], bits.read(inputs["retrained_bits"], 1)
+    networks["smaller"] = _network(row, right, options["confidence"])
     low, high = intervals.paired_bootstrap(
-        kept[smaller],
+        right,
         kept[dense],
         options["confidence"],
         options["resamples"],
-        seeds.numpy_generator(options["seed"], "bootstrap", *purpose),
+        seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"]),
     )
-    row = rows.loc[smaller]
     change = {"value": float(row["accuracy"] - rows.loc[dense, "accuracy"]), "low": low, "high": high}
     chosen = {key: options[key] for key in ("confidence", "resamples", "precision")}
-    return {
-        "dense": _network(rows.loc[dense], kept[dense], options["confidence"]),
-        "smaller": _network(row, kept[smaller], options["confidence"]),
-        "accuracy": {"change": change, **chosen},
-        "right": kept[smaller],
-    }
+    return {**networks, "accuracy": {"change": change, **chosen}, "right": right}
 
 
 def _network(row, right, confidence):
@@ -140,18 +142,15 @@ def _processor():
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
         facts = export_model(
-            snakemake.input.network,
-            snakemake.input.images,
-            snakemake.input.ranking,
-            snakemake.input.table,
-            snakemake.input.bits,
+            dict(snakemake.input.items()),
             Path(snakemake.output.manifest).parent,
             job.options,
             snakemake.resources.images_per_batch,
         )
-        said = ("criterion", "level", "terms", "ranked_on", "origin")
+        said = ("criterion", "level", "kind", "terms", "ranked_on", "origin")
         facts |= {key: job.options[key] for key in said} | job.provenance
         facts |= {
+            "schedule": " ".join(recovery.schedules(job.options).values()),
             "seed": int(job.wildcards["seed"]),
             "data": job.options["data"] | {"images": facts["images"]},
         }

@@ -17,6 +17,17 @@ RANKED = {
 }
 
 
+AFTERWARDS = {
+    "batchnorm": "After its channels were removed",
+    "retrained": "Retrained",
+    "scratch": "Its weights are not the dense network's: with its widths it was trained from fresh ones",
+}
+RETRAINING = {
+    "none": "Retraining: after its channels were removed, the network was not trained again.",
+    "batchnorm": "Retraining: after its channels were removed, no weight was trained again.",
+}
+
+
 def blocks(facts):
     """The card as a list of (kind, content), for `documents`."""
     return [
@@ -54,7 +65,7 @@ def untested(facts):
         f"Images other than the {_count(tested['images'])} test images of {tested['name']}: other sources, shifted or "
         f"corrupted images, and anything that is none of the {len(facts['about']['classes'])} classes.",
         f"Other training runs: this is one network, of seed {facts['seed']}, and the intervals speak of it alone.",
-        "Retraining: after its channels were removed, the network was not trained again.",
+        RETRAINING.get(facts["kind"], "Other schedules of retraining, and other orders of images."),
         f"Speed other than in batches of {sizes} with {_threads(timed)} on {facts['processor']}; GPUs; memory in use.",
         f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
         "arithmetic other than float32.",
@@ -117,7 +128,8 @@ def _accuracy(facts):
             "interval": f"{percent(facts[key]['low'])} to {percent(facts[key]['high'])}",
             "loss (nats)": f"{facts[key]['loss']:.4g}",
         }
-        for name, key in (("dense", "dense"), ("this one", "smaller"))
+        for name, key in (("dense", "dense"), ("pruned, not trained again", "pruned"), ("this one", "smaller"))
+        if key in facts
     ]
     yield "table", pandas.DataFrame(rows)
     yield (
@@ -203,11 +215,13 @@ def _making(facts):
     )
     training = f"Trained with seed {facts['seed']}"
     training += f", epoch {about['epoch']} kept" if "epoch" in about else ""
+    if facts["schedule"]:
+        training += f". {AFTERWARDS[facts['kind']]}: {facts['schedule']}"
     yield "text", f"{training}. {RANKED.get(facts['ranked_on'], _other(facts))} {facts['origin']}".strip()
     yield (
         "text",
         f"Criterion `{facts['criterion']}`, level {facts['level']:g} requested and {facts['realised']:.6g} realised, a "
-        f"share of the {_counted(facts)}; {kept}{_rounded(facts)}. BatchNorm is kept as it is. Widths of the layers, "
+        f"share of the {_counted(facts)}; {kept}{_rounded(facts)}.{_norms(facts)} Widths of the layers, "
         "from the dense network's:",
     )
     rows = [{"layer": f"`{name}`", "dense": was, "this one": now} for name, (was, now) in facts["widths"].items()]
@@ -222,6 +236,10 @@ def _making(facts):
 def _counted(facts):
     """What a level is a share of."""
     return "units" if facts["terms"]["budget"] == "units" else names.BUDGETS[facts["terms"]["budget"]]
+
+
+def _norms(facts):
+    return " BatchNorm is kept as it is." if facts["kind"] == "none" else ""
 
 
 def _rounded(facts):

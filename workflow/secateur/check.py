@@ -73,8 +73,7 @@ def text(config):
     """
     planned = families.of(config)
     criteria = [criterion for family in planned.values() for criterion in family]
-    settings.check_exported(config["export"], criteria)
-    settings.check_retrained(config["retraining"], criteria)
+    settings.check_named(config, criteria)
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
     sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}

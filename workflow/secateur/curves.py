@@ -6,7 +6,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from secateur import cost, evaluation, folding, pruning, winograd
+from secateur import convolutions, cost, evaluation, folding, pruning
 from secateur import flow as flows
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
@@ -52,7 +52,7 @@ class Network:
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
         self.bare = flows.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
-        self.sizes = winograd.sizes(self.folded, check)
+        self.sizes = convolutions.sizes(self.folded, check)
         self.widths = pruning.widths(self.flow, {})
 
     def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):

@@ -26,11 +26,12 @@ KEYS = ("format", "about", "removed", "weights_sha256")
 AGAIN = "copy the whole folder again, or export again"
 
 
-def write(model, channels, example, folder, about):
+def write(model, channels, example, folder, about, state=None):
     """Export a model without `channels`, {layer: [index, ...]}, into a folder: all FILES, or none.
 
     `example` is a batch of real images (N, C, H, W), normalised as the model expects, `about` what `checkpoints.save`
-    takes: every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
+    takes; `state` is the smaller model's state_dict where it is no longer what the dense one's leaves, after retraining
+    say. Every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
     on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises ValueError where
     layers would be empty and every image answered alike, RuntimeError where logits differ by more than TOLERANCE.
     """
@@ -38,6 +39,8 @@ def write(model, channels, example, folder, about):
     followed = flow.followed(model, example)
     _refuse_constant(model, channels, followed)
     smaller = pruning.removed(model, channels, example, followed).cpu().eval()
+    if state is not None:
+        smaller.load_state_dict(state)
     with contextlib.ExitStack() as whole:
         paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}
         _write_weights(smaller, paths[WEIGHTS])

@@ -101,8 +101,8 @@ def _settle(config):
     _check_mixtures(config["criteria"], config["readings"])
     _check_files(config["criteria"]["files"], config["training"]["seeds"])
     _check_floors(config)
-    _settle_export(config["export"], config["levels"])
     _settle_retraining(config["retraining"], config["training"], config["levels"])
+    _settle_export(config["export"], config["levels"], config["retraining"])
     _check_verdict(config)
 
 
@@ -119,45 +119,52 @@ def _check_verdict(config):
         raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
 
 
-def _settle_export(exports, levels):
+def _of_levels(level, levels, what, remedy):
+    """The study's level that is the same number; ValueError where there is none."""
+    known = {fraction(one): one for one in levels}
+    if fraction(level) not in known:
+        raise ValueError(
+            f"{what} is none of the study's levels ({', '.join(map(str, levels))}); add it to levels, or {remedy}"
+        )
+    return known[fraction(level)]
+
+
+def _settle_export(exports, levels, retraining):
     """What is exported has been evaluated, and is named once."""
-    known = {fraction(level): level for level in levels}
     named = set()
     for entry in exports:
-        if fraction(entry["level"]) not in known:
+        what, kind = f"level {entry['level']} of {entry['criterion']}", entry.setdefault("kind", "none")
+        entry["level"] = _of_levels(entry["level"], levels, f"export: {what}", "export one of these")
+        if (entry["criterion"], entry["level"], kind) in named:
+            raise ValueError(f"export names {what} twice")
+        named.add((entry["criterion"], entry["level"], kind))
+        if kind == "none":
+            continue
+        retrained = retraining or {"criteria": [], "levels": []}
+        if entry["criterion"] not in retrained["criteria"] or entry["level"] not in retrained["levels"]:
             raise ValueError(
-                f"export: level {entry['level']} of {entry['criterion']} is none of the study's levels "
-                f"({', '.join(map(str, levels))}); add it to levels, or export one of these"
+                f"export asks for {what} as {kind}, but retraining does not name this criterion and level; add them "
+                "there, or leave kind out"
             )
-        entry["level"] = known[fraction(entry["level"])]
-        if (entry["criterion"], entry["level"]) in named:
-            raise ValueError(f"export names level {entry['level']} of {entry['criterion']} twice")
-        named.add((entry["criterion"], entry["level"]))
+        if kind not in retrained_kinds(retrained):
+            raise ValueError(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
 
 
-def check_exported(exports, criteria):
-    """Raise ValueError for an exported criterion that the study does not have; `criteria` are all that it has."""
-    for entry in exports:
-        if entry["criterion"] not in criteria:
-            near = nearest(entry["criterion"], criteria)
-            raise ValueError(
-                f"export names {entry['criterion']}, which is no criterion of the study"
-                f"{near or '; it has ' + ', '.join(criteria)}"
-            )
+def retrained_kinds(retraining):
+    """What is done to pruned networks, in the order in which it is shown."""
+    return [kind for kind in ("batchnorm", "retrained", "scratch") if retraining.get(kind, kind == "retrained")]
 
 
 def _settle_retraining(retraining, training, levels):
     """The whole schedule, and the control that no comparison goes without."""
     if retraining is None:
         return
-    known = {fraction(level): level for level in levels}
-    for level in retraining["levels"]:
-        if fraction(level) not in known:
-            raise ValueError(
-                f"retraining.levels names {level}, which is none of the study's levels "
-                f"({', '.join(map(str, levels))}); add it to levels, or retrain at one of these"
-            )
-    retraining["levels"] = sorted({known[fraction(level)] for level in retraining["levels"]})
+    retraining["levels"] = sorted(
+        {
+            _of_levels(level, levels, f"retraining.levels names {level}, which", "retrain at one of these")
+            for level in retraining["levels"]
+        }
+    )
     if not any(name.startswith("random.") for name in retraining["criteria"]):
         retraining["criteria"] = [*retraining["criteria"], "random.0"]
     for key, value in training.items():
@@ -173,14 +180,15 @@ def _settle_retraining(retraining, training, levels):
         )
 
 
-def check_retrained(retraining, criteria):
-    """Raise ValueError for a retrained criterion that the study does not have; `criteria` are all that it has."""
-    for name in retraining["criteria"] if retraining else []:
+def check_named(config, criteria):
+    """Raise ValueError for an exported or retrained criterion that is none of `criteria`, which are all there are."""
+    named = [("export", entry["criterion"]) for entry in config["export"]]
+    named += [("retraining.criteria", name) for name in (config["retraining"] or {"criteria": []})["criteria"]]
+    for where, name in named:
         if name not in criteria:
             near = nearest(name, criteria)
             raise ValueError(
-                f"retraining.criteria names {name}, which is no criterion of the study"
-                f"{near or '; it has ' + ', '.join(criteria)}"
+                f"{where} names {name}, which is no criterion of the study{near or '; it has ' + ', '.join(criteria)}"
             )
 
 
