@@ -2,7 +2,7 @@
 
 import pandas
 
-from secateur import files, jobs, names, pages, tables
+from secateur import files, jobs, levels, names, pages, tables
 
 
 def tabulate_accuracy(curves, page):
@@ -19,8 +19,8 @@ def tabulate_accuracy(curves, page):
 
 def _of_floor(floor, rows):
     """The heading and the table of one floor."""
-    kept = f"{100 * floor:g} % of" if floor < 1 else f"{floor:g} of"
-    heading = f"<h2>{f'At least {kept} the channels of every layer kept' if floor else 'Without a floor'}</h2>"
+    kept = f"At least {levels.in_words(floor)} of the channels of every layer kept" if floor else "Without a floor"
+    heading = f"<h2>{kept}</h2>"
     cells = rows.assign(cell=[_cell(row) for row in rows.itertuples()])
     wide = cells.pivot(index="criterion", columns="level", values="cell").loc[rows["criterion"].unique()]
     wide.columns = [f"{100 * level:g} %" for level in wide.columns]

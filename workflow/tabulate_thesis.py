@@ -9,8 +9,8 @@ from secateur import files, jobs, pages, summary, tables, thesis
 
 def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
     printed, about = thesis.read(typed / "thesis.csv"), yaml.safe_load((typed / "thesis.yaml").read_text("utf-8"))
-    means = tables.read(curves, "criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "collapsed")
-    means = means[means["keep_at_least"] == means["keep_at_least"].iloc[0]]
+    needed = ("criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "collapsed")
+    means = tables.first_floor(tables.read(curves, *needed))
     note = (
         f"<p>{about['author']}, <i>{about['title']}</i>, {about['institution']}, {about['year']}. Rows named "
         "<i>printed</i> are the thesis's, two digits and one network; the others are this study's, test accuracy in "

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from secateur import files
+from secateur import files, tables
 
 
 def write(right, path):
@@ -25,6 +25,5 @@ def read(path, rows):
 
 def by_criterion(table, right):
     """{criterion: bools (levels, images)} of the table's first floor, by rising level."""
-    first = table["keep_at_least"] == table["keep_at_least"].iloc[0]
-    table = table.reset_index(drop=True)[first.to_numpy()].sort_values("level", kind="stable")
+    table = tables.first_floor(table.reset_index(drop=True)).sort_values("level", kind="stable")
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}

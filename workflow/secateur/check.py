@@ -329,9 +329,7 @@ def _saved(numbers):
 
 
 def _protected(found):
-    reasons = collections.defaultdict(list)
-    for layer, reason in found.protected.items():
-        reasons[reason].append(layer)
+    reasons = units.by_reason(found.protected)
     lines = [_wrapped(f"{', '.join(layers)}: {reason}") for reason, layers in reasons.items()]
     return ["Protected", *itertools.chain(*lines)] if lines else []
 

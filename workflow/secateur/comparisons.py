@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from secateur import seeds
+from secateur.tables import first_floor
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
 # An accuracy within so much of chance is chance: what is left of such a network says nothing of its ranking.
@@ -69,9 +70,7 @@ class Results:
     def __init__(self, evaluations, bits):
         table = evaluations.assign(level=evaluations["level"].round(_DIGITS), empty=evaluations["empty"].fillna(""))
         table = table if "split" in table else table.assign(split="test")
-        if "keep_at_least" in table:
-            kept = table["keep_at_least"].astype(str)
-            table = table[kept == kept.iloc[0]]
+        table = first_floor(table) if "keep_at_least" in table else table
         self.table = table
         self.bits = bits
         self.seeds = sorted(int(seed) for seed in table["seed"].unique())

@@ -8,7 +8,7 @@ import seaborn
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter, NullLocator, PercentFormatter
 
-from secateur import names
+from secateur import levels, names
 
 # Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures equal files.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", "font.family": "sans-serif"})
@@ -45,7 +45,7 @@ def curves(curves, evaluations, lines, title):
                 _line(axes[row, column], mean, measure, style, band=criterion in banded)
                 for floored in others:
                     mean = _sorted(floored[floored["criterion"] == criterion], against, scale)
-                    floor = f"{style['label']}, {_floor(mean)} kept"
+                    floor = f"{style['label']}, {levels.in_words(mean['keep_at_least'].iloc[0])} kept"
                     dashed = style | {"linestyle": (0, (1, 1)), "label": floor}
                     _line(axes[row, column], mean, measure, dashed, band=False)
                 if few and criterion != "random" and evaluations["seed"].nunique() > 1:
@@ -57,12 +57,6 @@ def curves(curves, evaluations, lines, title):
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.suptitle(title)
     return figure
-
-
-def _floor(table):
-    """A floor in words."""
-    floor = table["keep_at_least"].iloc[0]
-    return f"{100 * floor:g} %" if floor < 1 else f"{floor:g}"
 
 
 def _sorted(table, against, scale):

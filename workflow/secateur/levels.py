@@ -20,6 +20,11 @@ def floor(keep_at_least, width):
     return min(math.ceil(least * width) if least < 1 else int(least), width)
 
 
+def in_words(keep_at_least):
+    """A floor: 5 %, or 2."""
+    return f"{100 * keep_at_least:g} %" if keep_at_least < 1 else f"{keep_at_least:g}"
+
+
 def highest(widths, keep_at_least):
     """How many channels of layers of these widths can be removed when each keeps its floor."""
     return sum(width - floor(keep_at_least, width) for width in widths)

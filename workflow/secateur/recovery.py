@@ -3,7 +3,7 @@
 import numpy as np
 import pandas
 
-from secateur import intervals, names, seeds
+from secateur import intervals, names, seeds, tables
 
 # What was done to a pruned network; `none` is what all other figures show.
 KINDS = ("none", "batchnorm", "retrained", "scratch")
@@ -25,9 +25,8 @@ def untouched(table, criteria, wanted):
 
     The index is that of the table, and so that of the bits beside it.
     """
-    first = table["keep_at_least"] == table["keep_at_least"].iloc[0]
-    shown = table["criterion"].isin(criteria) & table["level"].isin([0, *wanted])
-    return table[first & shown].assign(kind="none")
+    first = tables.first_floor(table)
+    return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind="none")
 
 
 def gathered(parts):

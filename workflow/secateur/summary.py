@@ -3,7 +3,7 @@
 import numpy as np
 import pandas
 
-from secateur import intervals, names, seeds
+from secateur import intervals, names, seeds, tables
 
 MEASURES = ("accuracy", "loss")
 NEEDED = ("criterion", "budget", "keep_at_least", "level", "images", "accuracy", "loss", "empty")
@@ -18,7 +18,7 @@ def evaluations(parts):
 def on_test(evaluations):
     """The rows that are reported, of the first floor: what every figure shows unless it says otherwise."""
     rows = evaluations[evaluations["split"] == "test"] if "split" in evaluations else evaluations
-    return rows[rows["keep_at_least"] == rows["keep_at_least"].iloc[0]].reset_index(drop=True)
+    return tables.first_floor(rows).reset_index(drop=True)
 
 
 def curves(evaluations, bits, confidence, resamples, seed):

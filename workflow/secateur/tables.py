@@ -10,6 +10,11 @@ from secateur import files
 TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
 
 
+def first_floor(table):
+    """The rows of the setting of `keep_at_least` that comes first: what is shown unless floors themselves are."""
+    return table[table["keep_at_least"] == table["keep_at_least"].iloc[0]]
+
+
 def write(table, path):
     """Write a table so that equal results are equal files: nine significant digits, no index, Unix line ends."""
     with files.replacing(path) as temporary:

@@ -53,10 +53,23 @@ def find(model, example, residual="units"):
     layers, indices, bundles = _channels(flow)
     free = ~held[bundles]
     if not free.any():
-        why = "; ".join(f"{layer}: {reason}" for layer, reason in protected.items())
+        why = "; ".join(f"{_named(layers)}: {reason}" for reason, layers in by_reason(protected).items())
         raise ValueError(f"no channel of this {type(model).__name__} can be removed ({why or 'it has no convolution'})")
     units = _units(flow, layers[free], indices[free], bundles[free])
     return Units(units, protected, flow)
+
+
+def by_reason(protected):
+    """{reason: [layer, ...]} of {layer: reason}."""
+    found = {}
+    for layer, reason in protected.items():
+        found.setdefault(reason, []).append(layer)
+    return found
+
+
+def _named(layers):
+    """Layers in words, no more than three by name."""
+    return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
 def _reasons(flow, residual):
