@@ -1,12 +1,14 @@
 """Evaluation against the obvious way, and the curve's laws."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from conftest import small_vgg
-from secateur import curves, evaluation, graph, plans, pruning, ranking, units
+from secateur import convolutions, curves, evaluation, graph, models, plans, pruning, ranking, units
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
 
@@ -133,6 +135,46 @@ def test_bfloat16_measures_nearly_the_same(pictures):
     exact = evaluation.measure(model, images, LABELS)
     rounded = evaluation.over(evaluation.prepared(small_vgg().float(), "bfloat16"), [(images, LABELS)])
     assert rounded.loss == pytest.approx(exact.loss, rel=0.02)
+
+
+@pytest.mark.parametrize("count", [600, 40, 10])
+def test_in_bfloat16_answers_are_those_of_float32(count):
+    """An untrained network, whose logits lie close together: rounding alone changes answers."""
+    torch.manual_seed(2)
+    model = models.build("vgg_small", 10, widths=[16] * 6).eval()
+    pictures, labels = torch.randn(count, 3, 16, 16), torch.arange(count) % 10
+    sizes = convolutions.sizes(model, pictures[:1])
+
+    def batches():
+        return zip(pictures.split(50), labels.split(50), strict=True)
+
+    exact, quick = (
+        evaluation.in_precision(copy.deepcopy(model), precision, sizes, batches())
+        for precision in ("float32", "bfloat16")
+    )
+    plain = evaluation.over(evaluation.prepared(copy.deepcopy(model), "bfloat16", sizes), batches())
+    assert count < 600 or (plain.right != exact.right).any()
+    np.testing.assert_array_equal(quick.right, exact.right)
+    assert quick.loss == pytest.approx(exact.loss, abs=1e-3)
+
+
+def test_the_mean_loss_is_corrected_by_a_sample_of_all_images():
+    """A stand-in that is wrong by as much on every image, so that a sample tells all of it; no answer is close."""
+
+    class Shifted(torch.nn.Module):
+        def forward(self, x):
+            return x + torch.tensor([0.1, 0, 0])
+
+    logits, labels = torch.tensor([[9.0, 0, 0], [0, 9, 0]]).repeat(500, 1), torch.zeros(1000, dtype=int)
+    batches = list(zip(logits.split(100), labels.split(100), strict=True))
+    again = evaluation._Again(torch.nn.Identity())
+    found = evaluation.over(Shifted(), batches, again)
+    exact = evaluation.over(torch.nn.Identity(), batches)
+    assert found.accuracy == exact.accuracy == 0.5
+    # Sixteen, and every 61st from there on.
+    assert sum(map(len, again.places)) == evaluation.FIRST + 16
+    plain = evaluation.over(Shifted(), batches)
+    assert abs(found.loss - exact.loss) < 0.1 * abs(plain.loss - exact.loss)
 
 
 def test_copies_of_a_map_are_merged_without_a_difference():

@@ -99,9 +99,7 @@ class Network:
                     f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
                     "range; this is a fault of secateur's: please report it with the model and the ranking"
                 )
-        return evaluation.over(
-            evaluation.prepared(smaller, self.precision, self._sizes(smaller)), self.batches()
-        ), deviation
+        return evaluation.in_precision(smaller, self.precision, self._sizes(smaller), self.batches()), deviation
 
     def _sizes(self, smaller):
         """Those of layers that are still there: a branch without channels has none."""

@@ -38,7 +38,11 @@ class Link:
 
 
 def traced(model):
-    """The model as a torch.fx GraphModule."""
+    """The model as a torch.fx GraphModule.
+
+    Raises ValueError that names the line of the forward that stops the trace, or what has to come off first.
+    """
+    _refuse_wrapped(model)
     try:
         return fx.symbolic_trace(model)
     except Exception as error:
@@ -49,6 +53,20 @@ def traced(model):
             "on values of tensors, nor turn them into numbers: move that out of forward, or wrap the function that "
             "does it with torch.fx.wrap"
         ) from error
+
+
+def _refuse_wrapped(model):
+    """What hides the network, or computes its weights anew in each forward, comes off before channels can."""
+    for wrapper in ("module", "_orig_mod"):
+        inner = getattr(model, wrapper, None)
+        if isinstance(inner, nn.Module) and list(model._modules) == [wrapper]:
+            raise ValueError(f"the network is wrapped in a {type(model).__name__}: give what is inside, its .{wrapper}")
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and "weight" not in layer._parameters:
+            raise ValueError(
+                f"{name} computes its weight anew in each forward (a mask of torch.nn.utils.prune, a normalisation): "
+                "make it permanent first, by prune.remove, parametrize.remove_parametrizations or remove_weight_norm"
+            )
 
 
 def _where(error):

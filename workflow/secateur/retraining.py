@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur import (
     checkpoints,
+    convolutions,
     cost,
     evaluation,
     folding,
@@ -210,9 +211,11 @@ def widths(flow, ranking, plan, budget="units"):
 def measured(model, shown, precision, images_per_batch):
     """The `evaluation.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
-    ready = evaluation.prepared(folding.folded(model, strict=False), precision)
+    folded = folding.folded(model, strict=False)
+    sizes = convolutions.sizes(folded, shown.normalised(slice(0, 1)).to(device))
     batches = images.batches(shown, images_per_batch)
-    return evaluation.over(ready, ((pixels.to(device), labels.to(device)) for _, pixels, labels in batches))
+    shown_batches = ((pixels.to(device), labels.to(device)) for _, pixels, labels in batches)
+    return evaluation.in_precision(folded, precision, sizes, shown_batches)
 
 
 def save(path, model, about, plan):
