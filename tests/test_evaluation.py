@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from conftest import small_vgg
-from secateur import convolutions, curves, evaluation, graph, models, plans, pruning, ranking, units
+from secateur import curves, evaluation, graph, models, plans, pruning, quick, ranking, units
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
 
@@ -146,19 +146,19 @@ def test_in_bfloat16_answers_are_those_of_float32(count):
     with torch.no_grad():
         # No class wins everywhere.
         model.classifier[-1].bias -= model(pictures).mean(0)
-    sizes = convolutions.sizes(model, pictures[:1])
+    facts = quick.facts(model, pictures[:1])
 
     def batches():
         return zip(pictures.split(50), labels.split(50), strict=True)
 
-    exact, quick = (
-        evaluation.in_precision(copy.deepcopy(model), precision, sizes, batches())
+    exact, measured = (
+        evaluation.in_precision(copy.deepcopy(model), precision, facts, batches())
         for precision in ("float32", "bfloat16")
     )
-    plain = evaluation.over(evaluation.prepared(copy.deepcopy(model), "bfloat16", sizes), batches())
+    plain = evaluation.over(evaluation.prepared(copy.deepcopy(model), "bfloat16", facts), batches())
     assert count < 600 or (plain.right != exact.right).any()
-    np.testing.assert_array_equal(quick.right, exact.right)
-    assert quick.loss == pytest.approx(exact.loss, abs=1e-3)
+    np.testing.assert_array_equal(measured.right, exact.right)
+    assert measured.loss == pytest.approx(exact.loss, abs=1e-3)
 
 
 def test_the_mean_loss_is_corrected_by_a_sample_of_all_images():

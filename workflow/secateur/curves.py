@@ -4,9 +4,8 @@ import copy
 import dataclasses
 
 import torch
-from torch import nn
 
-from secateur import convolutions, cost, evaluation, folding, pruning
+from secateur import cost, evaluation, folding, pruning, quick
 from secateur import flow as flows
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
@@ -52,7 +51,7 @@ class Network:
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
         self.bare = flows.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
-        self.sizes = convolutions.sizes(self.folded, check)
+        self.facts = quick.facts(self.folded, check)
         self.widths = pruning.widths(self.flow, {})
 
     def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):
@@ -99,12 +98,7 @@ class Network:
                     f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
                     "range; this is a fault of secateur's: please report it with the model and the ranking"
                 )
-        return evaluation.in_precision(smaller, self.precision, self._sizes(smaller), self.batches()), deviation
-
-    def _sizes(self, smaller):
-        """Those of layers that are still there: a branch without channels has none."""
-        layers = dict(smaller.named_modules())
-        return {layer: size for layer, size in self.sizes.items() if isinstance(layers.get(layer), nn.Conv2d)}
+        return evaluation.in_precision(smaller, self.precision, self.facts, self.batches()), deviation
 
     def _refuse_foreign(self, ranking):
         """A ranking of another architecture would be evaluated half, or not at all.

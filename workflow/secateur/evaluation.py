@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from secateur import convolutions, modes
+from secateur import modes, quick
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 # Of a network in bfloat16: the first images tell how large its errors are, every so many-th (a prime, so that no order
@@ -33,26 +33,27 @@ def measure(model, pixels, labels, images_per_batch=256):
     return over(model, batches)
 
 
-def prepared(model, precision="float32", sizes=None):
+def prepared(model, precision="float32", facts=None):
     """The model itself, made fast: in the arithmetic of `precision`, laid out channels last.
 
-    With `sizes`, as `convolutions.sizes` gives them, convolutions on a CPU go in the way that is fastest.
+    With `quick.facts` of it, or of what it was before it lost channels, its layers go in the ways that are fastest on a
+    CPU.
     """
-    if sizes and next(model.parameters()).device.type == "cpu":
-        model = convolutions.inserted(model, sizes, PRECISIONS[precision])
+    if facts and next(model.parameters()).device.type == "cpu":
+        model = quick.inserted(model, facts, PRECISIONS[precision])
     return model.to(dtype=PRECISIONS[precision], memory_format=torch.channels_last)
 
 
-def in_precision(model, precision, sizes, batches):
-    """The Measured of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `sizes`.
+def in_precision(model, precision, facts, batches):
+    """The Measured of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `facts`.
 
     In bfloat16, the images whose answer its rounding could change are evaluated again in float32, and the mean loss is
     corrected by what a sample of images tells: the answers are those of float32 but for single ones.
     """
     if precision != "bfloat16":
-        return over(prepared(model, precision, sizes), batches)
-    exact = prepared(copy.deepcopy(model), "float32", sizes)
-    return over(prepared(model, precision, sizes), batches, _Again(exact))
+        return over(prepared(model, precision, facts), batches)
+    exact = prepared(copy.deepcopy(model), "float32", facts)
+    return over(prepared(model, precision, facts), batches, _Again(exact))
 
 
 @torch.no_grad()

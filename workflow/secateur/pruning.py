@@ -96,8 +96,9 @@ def realised(ranking, channels, budget="units", flow=None):
 
 def units_of(ranking, channels):
     """How many units of a ranking table {layer: [index, ...]} removes."""
-    rows = ranking.set_index(["layer", "channel"])["unit"]
-    return len({rows[layer, index] for layer, indices in channels.items() for index in indices})
+    gone = {layer: {*indices} for layer, indices in channels.items()}
+    rows = zip(ranking["unit"], ranking["layer"], ranking["channel"], strict=True)
+    return len({unit for unit, layer, index in rows if index in gone.get(layer, ())})
 
 
 def _rounded(ranking, gone, multiple):

@@ -16,7 +16,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur import (
     checkpoints,
-    convolutions,
     cost,
     evaluation,
     folding,
@@ -24,6 +23,7 @@ from secateur import (
     levels,
     models,
     pruning,
+    quick,
     seeds,
     training,
 )
@@ -212,10 +212,10 @@ def measured(model, shown, precision, images_per_batch):
     """The `evaluation.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
     folded = folding.folded(model, strict=False)
-    sizes = convolutions.sizes(folded, shown.normalised(slice(0, 1)).to(device))
+    facts = quick.facts(folded, shown.normalised(slice(0, 1)).to(device))
     batches = images.batches(shown, images_per_batch)
     shown_batches = ((pixels.to(device), labels.to(device)) for _, pixels, labels in batches)
-    return evaluation.in_precision(folded, precision, sizes, shown_batches)
+    return evaluation.in_precision(folded, precision, facts, shown_batches)
 
 
 def save(path, model, about, plan):
