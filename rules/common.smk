@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import digest, factories, families, files, names, provenance, settings, sources
+from secateur import agreement, digest, factories, families, files, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -60,21 +60,21 @@ CHOOSING = config["evaluation"]["choose_on"]
 CHOSEN = families.choosing(config, FAMILIES)
 VERDICT = config["verdict"] or {}
 # How a level becomes a set of units, once for each floor; the first is that of all figures.
-TERMS = settings.terms(config["evaluation"])
+TERMS = agreement.terms(config["evaluation"])
 # Whether only the network itself tells if the levels can be met.
-UNFORESEEN = settings.removable(config) is None
+UNFORESEEN = agreement.removable(config) is None
 FLOORED = READINGS if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
-RETRAINED_KINDS = settings.retrained_kinds(RETRAINING)
+RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
 # {criterion/level of a path: what is exported there}; a retrained network's path also says how it was retrained.
 EXPORTED = {
     f"{entry['criterion']}/{entry['level']}{'' if entry['kind'] == 'none' else '.' + entry['kind']}": entry
     for entry in config["export"]
 }
 try:
-    settings.check_named(config, CRITERIA)
+    agreement.check_named(config, CRITERIA)
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import strategies
 
-from secateur import cost, curves, flow, models, pruning, ranking, retraining, settings, units
+from secateur import agreement, cost, curves, flow, models, pruning, ranking, retraining, settings, units
 from test_units import OWN, drawn, pixels, stirred
 
 ZOO = ("vgg_small", "resnet20", "mobilenet_v1", "densenet40_24")
@@ -129,6 +129,6 @@ def test_terms_are_one_for_each_floor():
     evaluation = settings.checked({"study": "a", "data": {"source": "digits"}, "model": {"name": "vgg_small"}})[
         "evaluation"
     ]
-    assert settings.terms(evaluation | {"keep_at_least": [0, 2], "budget": "macs"}) == [
+    assert agreement.terms(evaluation | {"keep_at_least": [0, 2], "budget": "macs"}) == [
         {"keep_at_least": floor, "round_to": 1, "budget": "macs"} for floor in (0, 2)
     ]

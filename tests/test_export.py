@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from conftest import TINY, Workflow
-from secateur import cards, documents, export, intervals, latency, models, pruning, settings, tables
+from secateur import agreement, cards, documents, export, intervals, latency, models, pruning, settings, tables
 
 ABOUT = {
     "name": "vgg_small",
@@ -471,10 +471,10 @@ def test_nothing_is_exported_twice():
 
 
 def test_a_criterion_that_is_not_of_the_study_is_refused():
-    settings.check_named({"export": [{"criterion": "random.0"}], "retraining": None}, ["random.0"])
+    agreement.check_named({"export": [{"criterion": "random.0"}], "retraining": None}, ["random.0"])
     wrong = {"export": [{"criterion": "relevance.mean_ab"}], "retraining": None}
     with pytest.raises(ValueError) as caught:
-        settings.check_named(wrong, ["relevance.mean_abs", "random.0"])
+        agreement.check_named(wrong, ["relevance.mean_abs", "random.0"])
     assert str(caught.value) == (
         "export names relevance.mean_ab, which is no criterion of the study; did you mean relevance.mean_abs?"
     )

@@ -11,6 +11,7 @@ from torch import nn
 
 from conftest import TINY, Workflow
 from secateur import (
+    agreement,
     bits,
     checkpoints,
     flow,
@@ -349,7 +350,7 @@ def test_a_criterion_that_the_study_lacks_is_named():
     with pytest.raises(
         ValueError, match="retraining.criteria names weight.max_ab, which is no criterion of the study; "
     ):
-        settings.check_named(
+        agreement.check_named(
             {"export": [], "retraining": {"criteria": ["weight.max_ab"]}}, ["weight.max_abs", "random.0"]
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from secateur import architectures, models, settings, units
+from secateur import agreement, architectures, models, settings, units
 
 LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
 REAL = {"data": {"source": "cifar10"}}
@@ -262,7 +262,7 @@ def test_the_defaults_of_an_architecture_are_those_of_its_function():
 
 def widths(name, **arguments):
     arguments = architectures.ZOO[name].arguments | arguments
-    return list(settings.widths_of({"name": name, "factory": None, "arguments": arguments}))
+    return list(agreement.widths_of({"name": name, "factory": None, "arguments": arguments}))
 
 
 @pytest.mark.parametrize("name", architectures.ZOO)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from secateur import (
+    agreement,
     cost,
     devices,
     downloads,
@@ -31,7 +32,6 @@ from secateur import (
     modes,
     pruning,
     relevance,
-    settings,
     sources,
     units,
 )
@@ -73,7 +73,7 @@ def text(config):
     """
     planned = families.of(config)
     criteria = [criterion for family in planned.values() for criterion in family]
-    settings.check_named(config, criteria)
+    agreement.check_named(config, criteria)
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
     sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}
@@ -81,7 +81,7 @@ def text(config):
         model, about = network(config, len(source.classes))
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
         found = units.find(model, example, config["criteria"]["residual"])
-        pruning.refuse_level(found, config["levels"][-1], settings.terms(config["evaluation"]))
+        pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]))
         own = own_files(config, units.table(found))
         timed = measured(config, model, example, sizes)
     whole = cost.of_positions(model, found.flow.positions)

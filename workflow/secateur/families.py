@@ -4,6 +4,8 @@ Plain data from the checked settings: the rules and `secateur check` both plan b
 needed.
 """
 
+# So many mixed lists are one family; with more, jobs would wait for the longest of them.
+MOST = 6
 # More criteria than those of readings and weights, in families of their own.
 MORE = {
     "scores": lambda criteria: [score["name"] for score in criteria["scores"]],
@@ -20,13 +22,22 @@ def of(config):
         for source in (*config["readings"], *criteria["weights"])
     }
     lists = mixed(criteria)
-    families |= {f"mixed.{one}": [name.format(reading=one) for name in lists] for one in criteria["mixed"] if lists}
+    for one in criteria["mixed"]:
+        for number, part in enumerate(_parts(lists)):
+            name = f"mixed.{one}" if number == 0 else f"mixed.{one}.part{number + 1}"
+            families[name] = [criterion.format(reading=one) for criterion in part]
     for name in controls:
         families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
     kinds = ["random", *(["uniform.random"] if controls else [])]
     families["random"] = [f"{kind}.{draw}" for kind in kinds for draw in draws]
     more = {family: names(criteria) for family, names in MORE.items()}
     return families | {family: names for family, names in more.items() if names}
+
+
+def _parts(lists):
+    """Nearly equal parts of no more than MOST."""
+    count = -(-len(lists) // MOST)
+    return [lists[len(lists) * part // count : len(lists) * (part + 1) // count] for part in range(count)]
 
 
 def mixed(criteria):
