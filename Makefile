@@ -39,6 +39,7 @@ docs: .venv/workflow
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
 	.venv/bin/python benchmarks/streaming.py
+	.venv/bin/python benchmarks/latency.py
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/evaluation.py
 
 clean:

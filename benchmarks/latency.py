@@ -4,7 +4,7 @@
 
 Every layer loses the same share, channels chosen at random. Both networks run in turns, as for a model card
 (`secateur.latency`); each row has the ratio of multiply-adds beside the median ratio of the times and its middle half.
-`vgg16` is torchvision's with its classifier for 512 features and 4096 hidden ones.
+`vgg16` has the thesis's head: wide linear layers, whose hidden features are not pruned.
 """
 
 import argparse
