@@ -74,7 +74,7 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     (images,) = [line for line in output if line.startswith("images ")]
     # 1,797 images of 16 x 16 bytes.
     assert images == "images 1 - 460.0 kB 1,797 images"
-    assert any(line.startswith("Times are one job after the other, from one forward and one") for line in output)
+    assert any(line.startswith("Times are one job after the other, from one forward, evaluation") for line in output)
 
 
 def test_a_network_of_ones_own_is_built_traced_and_counted(said):

@@ -26,11 +26,13 @@ from secateur import (
     evaluation,
     families,
     files,
+    folding,
     given,
     images,
     models,
     modes,
     pruning,
+    quick,
     relevance,
     sources,
     units,
@@ -59,9 +61,11 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Timed:
-    """Seconds for one image of a forward pass and of each extracted reading, and the shapes of relevance by layer."""
+    """Seconds for one image of a forward pass, of one as networks are evaluated, and of each extracted reading, and the
+    shapes of relevance by layer."""
 
     forward: float
+    evaluated: float
     readings: dict
     shapes: dict
 
@@ -171,6 +175,10 @@ def measured(config, model, example, sizes):
     model, example = model.to(device), example.to(device)
     with torch.no_grad(), modes.evaluating(model):
         forward = _seconds(lambda: model(example))
+        ready = folding.folded(model, strict=False)
+        ready = evaluation.prepared(ready, config["evaluation"]["precision"], quick.facts(ready, example))
+        like = next(ready.parameters())
+        evaluated = _seconds(lambda: ready(example.to(like.dtype, memory_format=torch.channels_last)))
     readings, shapes = {}, {}
     for name, reading in _extracted(config["readings"]).items():
         chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
@@ -182,7 +190,7 @@ def measured(config, model, example, sizes):
             raise ValueError(f"readings.{name}: {error}") from error
         readings[name] = _seconds(lambda run=propagator: run(example)) / TIMED
     model.cpu()
-    return Timed(forward / TIMED, readings, shapes)
+    return Timed(forward / TIMED, evaluated / TIMED, readings, shapes)
 
 
 def _seconds(run):
@@ -261,7 +269,7 @@ def _evaluation(name, config, planned, count, timed, seeds):
         name,
         f"{total + 1:,} networks on {count:,} images",
         seeds * len(planned),
-        seeds * dense * count * timed.forward,
+        seeds * dense * count * timed.evaluated,
         seeds * total * count / 8,
     )
 
@@ -366,8 +374,8 @@ def _stages(config, stages, folder):
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  " + "  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     note = (
-        f"Times are one job after the other, from one forward and one relevance batch of {TIMED} images on "
-        f"{devices.chosen(config['device']).type}, {config['threads']} torch thread(s), {platform.machine()}, torch "
+        f"Times are one job after the other, from one forward, evaluation and relevance batch of {TIMED} images "
+        f"on {devices.chosen(config['device']).type}, {config['threads']} torch thread(s), {platform.machine()}, torch "
         f"{torch.__version__}; training counts as {TRAINED} forward passes, a network without a share p of its "
         "channels as (1 - p)^2 of the whole one. '-' is not estimated; a job also takes seconds to start. Figures, "
         "tables and report come on top."
