@@ -68,11 +68,8 @@ NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
 RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
-# {criterion/level of a path: what is exported there}; a retrained network's path also says how it was retrained.
-EXPORTED = {
-    f"{entry['criterion']}/{entry['level']}{'' if entry['kind'] == 'none' else '.' + entry['kind']}": entry
-    for entry in config["export"]
-}
+# {the end of a path: what is exported there}.
+EXPORTED = {agreement.exported(entry): entry for entry in config["export"]}
 try:
     agreement.check_named(config, CRITERIA)
 except ValueError as error:

@@ -82,6 +82,12 @@ def _settle_export(exports, levels, retraining):
             raise ValueError(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
 
 
+def exported(entry):
+    """The name of an exported network, criterion/level; a retrained one's also says how it was retrained."""
+    kind = "" if entry["kind"] == "none" else f".{entry['kind']}"
+    return f"{entry['criterion']}/{entry['level']}{kind}"
+
+
 def retrained_kinds(retraining):
     """What is done to pruned networks, in the order in which it is shown."""
     return [kind for kind in ("batchnorm", "retrained", "scratch") if retraining.get(kind, kind == "retrained")]
