@@ -7,9 +7,7 @@ from secateur import images, jobs, models, provenance, pruning, units
 
 def check_levels(split, options):
     with images.opened(split) as shown:
-        about = models.about(options["model"], shown)
-    model = models.described(about, len(about["classes"]))
-    models.refuse_misfit(model, about)
+        model, about = models.untrained(options["model"], shown)
     found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
     pruning.refuse_level(found, options["level"], options["terms"])
 

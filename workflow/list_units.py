@@ -8,9 +8,7 @@ from secateur import images, jobs, models, provenance, tables, units
 def list_units(split, table, options):
     """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
     with images.opened(split) as shown:
-        about = models.about(options["model"], shown)
-    model = models.described(about, len(about["classes"]))
-    models.refuse_misfit(model, about)
+        model, about = models.untrained(options["model"], shown)
     found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
     tables.write(units.table(found), table)
     return found.protected

@@ -140,9 +140,8 @@ def network(config, classes):
     """(the network that the study starts from, what describes it); one batch of images has gone through it."""
     model, data = config["model"], config["data"]
     channels = images.channels(data)
-    about = {"name": model["name"], "shape": [channels, data["size"], data["size"]], "classes": [*range(classes)]}
-    about["arguments"] = model["arguments"] if model["factory"] else {**model["arguments"], "channels": channels}
-    about |= {"factory": model["factory"]} if model["factory"] else {}
+    shape = [channels, data["size"], data["size"]]
+    about = {**models.architecture(model, channels), "shape": shape, "classes": [*range(classes)]}
     # torchvision's own weights are a download, which is no part of a check.
     weights = None if model["weights"] in (None, "imagenet") else files.found(model["weights"])
     torch.manual_seed(config["seed"])

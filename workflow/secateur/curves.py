@@ -45,7 +45,6 @@ class Network:
 
     def __init__(self, model, batches, labels, check, precision="float32", store=None):
         self.flow = flows.followed(model, check)
-        self.counter = cost.Counter(self.flow)
         self.model, self.check = model, check
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
@@ -69,7 +68,7 @@ class Network:
                 realised=pruning.realised(ranking, channels, budget, self.flow),
                 removed={layer: len(channels.get(layer, [])) / width for layer, width in self.widths.items()},
                 empty=empty,
-                cost=self.counter.left(pruning.bundles(self.flow, channels)),
+                cost=self.flow.counter.left(pruning.bundles(self.flow, channels)),
                 measured=measured,
                 deviation=deviation,
             )

@@ -22,7 +22,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from secateur import graph, modes
+from secateur import cost, graph, modes
 
 # The number of all that can never go: images, and results of what cannot be followed.
 FIXED = 0
@@ -148,6 +148,11 @@ class Flow:
         found = np.zeros(len(self.sizes), bool)
         found[list(self.reasons)] = True
         return found
+
+    @functools.cached_property
+    def counter(self):
+        """The `cost.Counter` of the model."""
+        return cost.Counter(self)
 
 
 def followed(model, example=None):

@@ -76,11 +76,8 @@ def about(model, shown):
 
     `model` is the study's section, `shown` the `images.Images` that it is trained on.
     """
-    own = {"factory": model["factory"]} if model["factory"] else {}
     return {
-        "name": model["name"],
-        **own,
-        "arguments": model["arguments"] if own else {**model["arguments"], "channels": shown.pixels.shape[1]},
+        **architecture(model, shown.pixels.shape[1]),
         "classes": list(shown.classes),
         "shape": list(shown.pixels.shape[1:]),
         "mean": list(shown.mean),
@@ -88,6 +85,21 @@ def about(model, shown):
         "dataset": shown.name,
         "trained_on": shown.identity,
     }
+
+
+def architecture(model, channels):
+    """What `described` needs of a study's section, for images of so many channels; a factory has its own arguments."""
+    if model["factory"]:
+        return {key: model[key] for key in ("name", "factory", "arguments")}
+    return {"name": model["name"], "arguments": {**model["arguments"], "channels": channels}}
+
+
+def untrained(model, shown):
+    """(a study's network with random weights, its `about`) for the images that it is to be trained on."""
+    described_by = about(model, shown)
+    made = described(described_by, len(shown.classes))
+    refuse_misfit(made, described_by)
+    return made, described_by
 
 
 def refuse_misfit(model, about):

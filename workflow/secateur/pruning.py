@@ -7,11 +7,10 @@ import math
 from collections import Counter
 
 import numpy as np
-import pandas
 import torch
 from torch import nn
 
-from secateur import cost, fitting, levels, names
+from secateur import fitting, levels, names, units
 from secateur import flow as flows
 
 
@@ -47,13 +46,12 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
     """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
     first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
     bundle = {unit: int(flow.outputs[layer][index]) for unit, layer, index in first}
-    counter = cost.Counter(flow)
-    whole = getattr(counter.left(np.zeros(len(flow.sizes), bool)), budget)
+    whole = getattr(flow.counter.left(np.zeros(len(flow.sizes), bool)), budget)
 
     def saved(count):
         gone = np.zeros(len(flow.sizes), bool)
         gone[[bundle[unit] for unit in _rounded(ranking, order[:count], round_to)]] = True
-        return whole - getattr(counter.left(gone), budget)
+        return whole - getattr(flow.counter.left(gone), budget)
 
     wanted = levels.fraction(level) * whole
     if saved(len(order)) < wanted:
@@ -73,10 +71,7 @@ def refuse_level(found, level, terms):
     `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
     may miss or meet a level by a unit more or less.
     """
-    order = pandas.DataFrame(
-        [(number, layer, index) for number, unit in enumerate(found.units) for layer, index in unit.channels],
-        columns=["unit", "layer", "channel"],
-    )
+    order = units.table(found)
     for one in terms:
         if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
             raise ValueError(
@@ -89,8 +84,7 @@ def realised(ranking, channels, budget="units", flow=None):
     """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
-    counter = cost.Counter(flow)
-    whole, left = (getattr(counter.left(bundles(flow, gone)), budget) for gone in ({}, channels))
+    whole, left = (getattr(flow.counter.left(bundles(flow, gone)), budget) for gone in ({}, channels))
     return 1 - left / whole
 
 

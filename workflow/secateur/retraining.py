@@ -202,7 +202,7 @@ def widths(flow, ranking, plan, budget="units"):
     return Widths(
         units=pruning.units_of(ranking, plan),
         realised=pruning.realised(ranking, plan, budget, flow),
-        cost=cost.Counter(flow).left(pruning.bundles(flow, plan)),
+        cost=flow.counter.left(pruning.bundles(flow, plan)),
         empty=empty,
         constant=bool(empty) and pruning.is_constant(flow, plan),
     )
