@@ -259,6 +259,10 @@ def test_an_empty_layer_of_a_chain_is_named_and_an_empty_branch_is_retrained():
     smaller, _ = retraining.retrained(residual, RESIDUAL, [half, plan], material(epochs=1))
     assert smaller(TRAIN.normalised(slice(0, 2))).shape == (2, 2)
     assert shapes(retraining.fresh(RESIDUAL, plan, 0)) == shapes(smaller)
+    measured = retraining.measured(smaller, TRAIN, "float32", 8)
+    with torch.no_grad():
+        answers = smaller.eval()(TRAIN.normalised(slice(None))).argmax(1)
+    assert measured.right.tolist() == (answers == torch.as_tensor(TRAIN.labels[:])).tolist()
 
 
 def test_counts_are_those_of_the_smaller_network():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from secateur import cost, curves, evaluation, flow, models, pruning, ranking, units
+from secateur import cost, curves, evaluation, flow, folding, models, pruning, ranking, relevance, units
 
 
 def stirred(model, seed=0):
@@ -434,6 +434,32 @@ def test_an_empty_branch_leaves_its_shortcut(name):
     larger = pixels(size=40)
     with torch.no_grad():
         torch.testing.assert_close(smaller(larger), never_computed(model, channels, larger), rtol=1e-9, atol=1e-9)
+
+
+class Biased(nn.Module):
+    """A branch of two convolutions with biases beside a shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.last = nn.Conv2d(3, 6, 3, padding=1), nn.Linear(6, 4)
+        self.branch = nn.Sequential(nn.Conv2d(6, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 6, 1))
+
+    def forward(self, images):
+        x = F.relu(self.stem(images))
+        return self.last((x + self.branch(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("make", [lambda: models.build("resnet20", 4), Biased], ids=["resnet20", "biased"])
+def test_a_network_with_an_empty_branch_is_one_like_any_other(make):
+    """It can be folded, pruned again, explained and measured: torch.fx traces it."""
+    model, images = stirred(make()), pixels(size=32)
+    layer = "layer2.1.conv1" if hasattr(model, "layer2") else "branch.0"
+    smaller = pruning.removed(model, {layer: list(range(model.get_submodule(layer).out_channels))}, images)
+    with torch.no_grad():
+        torch.testing.assert_close(folding.folded(smaller, strict=False)(images), smaller(images))
+        again = units.find(smaller, images)
+        assert_equal_three_ways(smaller, again, drawn(again, 0.3), images)
+    assert layer not in relevance.propagate(smaller, images)
 
 
 def test_curves_of_a_residual_network_end_where_every_image_is_answered_alike():

@@ -19,24 +19,23 @@ SPLIT = {torch.chunk, torch.split, "chunk", "split"}
 
 
 class Constant(nn.Module):
-    """What a layer gives that has nothing left to read: its bias, at every position.
+    """What a layer gives that has nothing left to read: its bias, or zero, at every position.
 
     `shape` is (C,) or (C, H, W) for images of `size` (H, W); of other images it has the same share.
     """
 
     def __init__(self, layer, shape, size):
         super().__init__()
-        bias = layer.weight.new_zeros(shape[0]) if layer.bias is None else layer.bias.detach().clone()
-        if layer.bias is None:
-            self.register_buffer("bias", bias, persistent=False)
-        else:
-            self.bias = nn.Parameter(bias, layer.bias.requires_grad)
+        self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone(), layer.bias.requires_grad)
         self.shape, self.size = tuple(shape), tuple(size)
 
     def forward(self, images):
-        places = zip(images.shape[2:], self.shape[1:], self.size, strict=False)
-        sides = [-(-given * side // whole) for given, side, whole in places]
-        return self.bias.view(-1, *[1] * len(sides)).expand(len(images), -1, *sides)
+        # Only what torch.fx traces: a smaller network is folded, retrained and pruned like any other.
+        places = zip((2, 3), self.shape[1:], self.size, strict=False)
+        sides = [-(-images.shape[d] * side // whole) for d, side, whole in places]
+        if self.bias is None:
+            return images.new_zeros((images.shape[0], self.shape[0], *sides))
+        return self.bias.view(-1, *[1] * len(sides)).expand(images.shape[0], -1, *sides)
 
 
 class After:

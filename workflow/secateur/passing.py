@@ -61,7 +61,10 @@ REARRANGED_CALLS = {
         F.channel_shuffle,
     ),
     *("flatten", "view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "chunk", "split", "unflatten"),
+    *("expand", "expand_as"),
 }
+# Sizes and shapes are numbers, and zeros have nothing in them: no relevance passes them.
+NUMBERS = (getattr, "size", "new_zeros", operator.floordiv, operator.mul, operator.neg)
 AVERAGED_CALLS = {F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, torch.sum, "mean", "sum"}
 ADDED_CALLS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 # In place, a function would overwrite the value that another node has to see.
@@ -146,7 +149,7 @@ class Graph:
         sources = [source for source in node.all_input_nodes if isinstance(values[source], torch.Tensor)]
         if node.op == "output":
             return {node.args[0]: R}
-        if node.op == "get_attr" or not sources:
+        if node.op == "get_attr" or not sources or _only_numbers(node):
             return {}
         if self._is_copied_map(node, values):
             return {sources[0]: R}
@@ -194,8 +197,7 @@ class Graph:
         module = self.module(node)
         if isinstance(module, (nn.Conv2d, nn.Linear)) or self._kind(node) is not None:
             return
-        # Sizes and shapes are numbers, which no relevance passes.
-        if node.target in (getattr, "size", operator.floordiv, operator.mul) and _only_numbers(node):
+        if node.target in NUMBERS and _only_numbers(node):
             return
         what = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
         raise ValueError(f"no relevance rule for the layer {node.name} ({what})")
@@ -218,10 +220,10 @@ class Graph:
 
 
 def _only_numbers(node):
-    """Whether a node computes sizes: reads of shapes, and arithmetic on them."""
+    """Whether a node computes sizes, by reads of shapes and arithmetic on them, or zeros of such a size."""
     if node.target is operator.getitem:
         return _only_numbers(node.all_input_nodes[0])
-    if node.target in (getattr, "size"):
+    if node.target in (getattr, "size", "new_zeros"):
         return True
     return bool(node.all_input_nodes) and all(_only_numbers(source) for source in node.all_input_nodes)
 
