@@ -4,7 +4,7 @@
 
 Every layer loses the same share, channels chosen at random. Both networks run in turns, as for a model card
 (`secateur.latency`); each row has the ratio of multiply-adds beside the median ratio of the times and its middle half.
-`vgg16` has the thesis's head: wide linear layers, whose hidden features are not pruned.
+`vgg16` has the thesis's head: wide linear layers, whose hidden features stay or are pruned too.
 """
 
 import argparse
@@ -14,20 +14,21 @@ import torch
 import networks
 from secateur import cost, latency, pruning, ranking, units
 
-# (model, arguments, what a level is a share of, level, multiples of which widths are).
+# (model, what a level is a share of, level, multiples of which widths are, whether features of linear layers go).
 CASES = (
-    ("vgg16_bn", "units", 0.5, 1),
-    ("vgg16", "units", 0.5, 1),
-    ("resnet56", "macs", 0.5, 1),
-    ("resnet56", "macs", 0.5, 8),
-    ("mobilenet_v1", "macs", 0.5, 1),
-    ("densenet40_24", "macs", 0.5, 1),
+    ("vgg16_bn", "units", 0.5, 1, "protected"),
+    ("vgg16", "units", 0.5, 1, "protected"),
+    ("vgg16", "units", 0.5, 1, "units"),
+    ("resnet56", "macs", 0.5, 1, "protected"),
+    ("resnet56", "macs", 0.5, 8, "protected"),
+    ("mobilenet_v1", "macs", 0.5, 1, "protected"),
+    ("densenet40_24", "macs", 0.5, 1, "protected"),
 )
 
 
-def thinned(model, images, budget, level, multiple):
+def thinned(model, images, budget, level, multiple, linear):
     """The model with every layer thinned alike, by a random order."""
-    found = units.find(model, images)
+    found = units.find(model, images, linear=linear)
     table = units.table(found)
     order = ranking.scoped(ranking.at_random(len(found.units), 0), table, "layer")
     plan = pruning.plan(ranking.table(order, table), level, 0, multiple, budget, found.flow)
@@ -41,18 +42,19 @@ def main():
     parser.add_argument("--pairs", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'':44s} batch  multiply-adds  times faster  middle half")
-    for name, budget, level, multiple in CASES:
+    print(f"{'':52s} batch  multiply-adds  times faster  middle half")
+    for name, budget, level, multiple, linear in CASES:
         if name not in arguments.models:
             continue
         model, images = networks.settled(name), torch.randn(max(arguments.batches), 3, 32, 32)
-        smaller = thinned(model, images[:2], budget, level, multiple)
+        smaller = thinned(model, images[:2], budget, level, multiple, linear)
         saved = cost.count(model, images).macs / cost.count(smaller, images).macs
         timed = latency.measured(model, smaller, [images[:size] for size in arguments.batches], arguments.pairs)
         rounded = f", widths in {multiple}s" if multiple > 1 else ""
+        rounded += ", linear layers too" if linear == "units" else ""
         for row in latency.summary(timed).itertuples():
             print(
-                f"{f'{name}, {level:g} of the {budget} gone{rounded}':44s} {row.batch:5d}  {saved:13.2f}  "
+                f"{f'{name}, {level:g} of the {budget} gone{rounded}':52s} {row.batch:5d}  {saved:13.2f}  "
                 f"{row.ratio:12.2f}  {row.ratio_low:.2f} to {row.ratio_high:.2f}"
             )
 

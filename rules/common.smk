@@ -149,7 +149,16 @@ def training_options():
 
 def unit_options():
     """What can go depends on the architecture alone."""
-    return {**network_options(), "residual": config["criteria"]["residual"]}
+    return {**network_options(), **{key: config["criteria"][key] for key in ("residual", "linear")}}
+
+
+def linear_units(wildcards):
+    """The table of units where linear layers have some: what reads convolutions must read these too."""
+    return [] if config["criteria"]["linear"] == "protected" else units_file(wildcards)
+
+
+def units_file(wildcards):
+    return "<results>/{dataset}/{model}/{seed}/units/units.csv".format(**wildcards)
 
 
 def given_weights(wildcards):

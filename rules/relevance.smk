@@ -2,6 +2,7 @@ rule extract_relevance:
     input:
         network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
         images=shown_images,
+        units=linear_units,
     output:
         relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
     log:

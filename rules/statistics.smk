@@ -24,6 +24,7 @@ rule summarise_relevance:
 rule summarise_weights:
     input:
         network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
+        units=linear_units,
     output:
         table="<results>/{dataset}/{model}/{seed}/statistics/{weights}.csv",
         manifest="<results>/{dataset}/{model}/{seed}/statistics/{weights}.json",

@@ -66,7 +66,8 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     assert output[0] == "Study digits: its settings are valid, and its network can be traced"
     assert "Units: 528 can be removed; what each saves alone" in output
     assert "features.0 24 227 57,600" in output
-    assert "classifier.0, classifier.2: a linear layer: hidden features and classes are not pruned" in output
+    assert "classifier.0: its features are those of a linear layer, and linear is protected" in output
+    assert "classifier.2: its channels are what the model puts out" in output
     assert "train 1,077, rank 180, validation 180, test 360" in output
     assert any(
         line.startswith("Evaluation: 60 criteria x 9 levels x 2 floor(s) x 3 seed(s) = 3,240 ") for line in output
@@ -83,7 +84,7 @@ def test_a_network_of_ones_own_is_built_traced_and_counted(said):
     assert words(output)[1].startswith("nets:make from random weights; images 1x16x16, 10 classes; ")
     # Nine taps and a bias, and nine taps of each of four filters that read it, at 14 x 14 and 12 x 12 positions.
     assert "0 5 46 6,948" in words(output)
-    assert "6: a linear layer: hidden features and classes are not pruned" in words(output)
+    assert "6: its channels are what the model puts out" in words(output)
 
 
 def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said):

@@ -91,7 +91,7 @@ def test_only_the_layers_asked_for_are_scored_and_a_foreign_one_is_named(network
     assert list(criteria.of_weights(network, "l1", ["features.3"])) == ["features.3"]
     assert list(criteria.of_images(network, "apoz", [(pictures, LABELS)], ["features.3"])) == ["features.3"]
     with pytest.raises(
-        ValueError, match="^the network calls no convolution features.2; it calls features.0, features.3"
+        ValueError, match="^the network calls no layer features.2 with weights; it calls features.0, features.3"
     ):
         criteria.of_weights(network, "l1", ["features.2"])
 
@@ -138,7 +138,7 @@ def test_bn_scale_is_of_the_norm_behind_the_convolution(network, residual):
 
 
 def test_bn_scale_names_the_convolution_without_a_norm(residual):
-    with pytest.raises(ValueError, match="^bn_scale needs a BatchNorm2d .* and short has none; leave bn_scale out"):
+    with pytest.raises(ValueError, match="^bn_scale needs a BatchNorm .* and short has none; leave bn_scale out"):
         criteria.of_weights(residual, "bn_scale")
     residual.norm1 = nn.BatchNorm2d(6, affine=False).eval()
     with pytest.raises(ValueError, match="and first has none"):
@@ -346,8 +346,9 @@ def test_a_silent_channel_has_no_merit_by_any_score_of_images(network, pictures)
 
 
 def test_stages_are_layers_with_maps_of_one_size(residual, network, pictures):
-    assert criteria.stages(network, pictures) == {"features.0": 0, "features.3": 0, "features.7": 1}
-    wanted = {"stem": 0, "first": 1, "second": 1, "short": 1, "depthwise": 1, "linear": 1}
+    wanted = {"features.0": 0, "features.3": 0, "features.7": 1, "classifier.0": 2, "classifier.3": 2}
+    assert criteria.stages(network, pictures) == wanted
+    wanted = {"stem": 0, "first": 1, "second": 1, "short": 1, "depthwise": 1, "linear": 1, "classes": 2}
     assert criteria.stages(residual, pictures) == wanted
 
 

@@ -71,7 +71,7 @@ def test_a_network_with_an_empty_layer_is_not_made(network, pictures):
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ({"features.1": [0]}, "the model has no convolution 'features.1' to remove channels from"),
+        ({"features.1": [0]}, "the model has no layer 'features.1' with channels of its own to remove"),
         ({"features.0": [6]}, "the layer features.0 has 6 channels, none with the index 6"),
     ],
 )

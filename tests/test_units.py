@@ -64,7 +64,7 @@ def never_computed(model, channels, images):
 def spoiling(index):
     def spoil(module, inputs, output):
         output = output.clone()
-        output[:, list(index)] = torch.nan
+        output[(..., list(index)) if isinstance(module, nn.Linear) else (slice(None), list(index))] = torch.nan
         return output
 
     return spoil
@@ -313,7 +313,7 @@ def test_a_padded_shortcut_ties_the_middle_and_leaves_the_edges_free():
     joined = {frozenset({("first", i), ("third", i + 2)}) for i in range(4)}
     free = {frozenset({("third", i)}) for i in (0, 1, 6, 7)} | {frozenset({("second", i)}) for i in range(8)}
     assert sets(found) == joined | free
-    assert found.protected == {"head": "a linear layer: hidden features and classes are not pruned"}
+    assert found.protected == {"head": "its channels are what the model puts out"}
 
 
 def test_a_depthwise_filter_goes_with_what_it_reads_and_a_shared_layer_with_itself():
@@ -338,6 +338,43 @@ def test_inner_leaves_residual_streams_alone():
     assert "residual is inner" in found.protected["conv1"]
     with pytest.raises(ValueError, match="^residual must be one of units, inner, got 'outer'$"):
         units.find(model, pixels(), residual="outer")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "layers"),
+    [
+        ("vgg_small", 16, ["classifier.0"]),
+        ("alexnet", 64, ["classifier.1", "classifier.4"]),
+        ("mobilenet_v3_small", 32, ["classifier.0"]),
+        # Linear layers that are applied to every position of a map.
+        (
+            "convnext_tiny",
+            32,
+            [f"features.{s}.{b}.block.3" for s, n in ((1, 3), (3, 3), (5, 9), (7, 3)) for b in range(n)],
+        ),
+    ],
+)
+def test_hidden_features_of_linear_layers_are_units_if_asked_for(name, size, layers):
+    model, images = stirred(models.build(name, 10)), pixels(size=size)
+    found = units.find(model, images, linear="units")
+    assert units.linear_layers(model, units.table(found)) == layers
+    last = [layer for layer, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+    assert found.protected[last] == "its channels are what the model puts out"
+    channels = drawn(found, 0.4)
+    smaller = assert_equal_three_ways(model, found, channels, images)
+    assert [smaller.get_submodule(layer).out_features for layer in layers] == [
+        model.get_submodule(layer).out_features - len(channels[layer]) for layer in layers
+    ]
+    assert cost.count(smaller, images) == found.flow.counter.left(pruning.bundles(found.flow, channels))
+
+
+def test_hidden_features_stay_unless_asked_for():
+    model = models.build("vgg_small", 10)
+    found = units.find(model, pixels())
+    assert found.protected["classifier.0"] == "its features are those of a linear layer, and linear is protected"
+    assert "classifier.0" not in set(units.table(found)["layer"])
+    with pytest.raises(ValueError, match="^linear must be one of protected, units, got 'all'$"):
+        units.find(model, pixels(), linear="all")
 
 
 def test_frozen_layers_are_units_like_any_other():

@@ -8,7 +8,7 @@ from secateur import images, jobs, models, provenance, pruning, units
 def check_levels(split, options):
     with images.opened(split) as shown:
         model, about = models.untrained(options["model"], shown)
-    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
+    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
     pruning.refuse_level(found, options["level"], options["terms"])
 
 

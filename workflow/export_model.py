@@ -118,12 +118,14 @@ def _repeated(pixels, size):
 
 
 def _widths(model, smaller):
-    """{convolution: [its channels, those that are left]}."""
-    return {
-        name: [module.out_channels, smaller.get_submodule(name).out_channels]
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Conv2d)
-    }
+    """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            before, after = (len(one.weight) for one in (module, smaller.get_submodule(name)))
+            if isinstance(module, torch.nn.Conv2d) or after < before:
+                found[name] = [before, after]
+    return found
 
 
 def _circumstances():

@@ -9,7 +9,7 @@ def list_units(split, table, options):
     """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
     with images.opened(split) as shown:
         model, about = models.untrained(options["model"], shown)
-    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"])
+    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
     tables.write(units.table(found), table)
     return found.protected
 

@@ -2,18 +2,21 @@
 
 from torch import nn
 
-from secateur import checkpoints, folding, jobs, provenance, statistics, tables
+from secateur import checkpoints, folding, jobs, provenance, statistics, tables, units
 
 
-def summarise_weights(checkpoint, table, folded):
+def summarise_weights(checkpoint, units_table, table, folded):
+    """`units_table` is None unless features of linear layers can be removed."""
     model, _ = checkpoints.load(checkpoint)
+    linear = units.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
     modules = dict((folding.folded(model) if folded else model).named_modules())
-    layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+    layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d) or name in linear}
     filters = {name: layer.weight.detach().numpy() for name, layer in layers.items()}
     tables.write(statistics.of_weights(filters), table)
 
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        summarise_weights(snakemake.input.network, snakemake.output.table, folded=job.options["folded"])
+        given, made = snakemake.input, snakemake.output
+        summarise_weights(given.network, given.units, made.table, folded=job.options["folded"])
         provenance.write(snakemake.output.manifest, **job.provenance)

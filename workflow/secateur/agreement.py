@@ -154,7 +154,11 @@ def _check_floors(config):
 
 def removable(config):
     """How many units each layer has, or layers that are tied, where levels count these and a name tells; or None."""
-    if config["evaluation"]["budget"] != "units" or config["criteria"]["residual"] != "units":
+    criteria = config["criteria"]
+    if config["evaluation"]["budget"] != "units" or (criteria["residual"], criteria["linear"]) != (
+        "units",
+        "protected",
+    ):
         return None
     return widths_of(config["model"])
 

@@ -84,10 +84,10 @@ def text(config):
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
-        found = units.find(model, example, config["criteria"]["residual"])
+        found = units.find(model, example, config["criteria"]["residual"], config["criteria"]["linear"])
         pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]))
         own = own_files(config, units.table(found))
-        timed = measured(config, model, example, sizes)
+        timed = measured(config, model, example, sizes, units.linear_layers(model, units.table(found)))
     whole = cost.of_positions(model, found.flow.positions)
     stages = estimated(config, planned, sizes, timed, whole, len(units.table(found)))
     parts = (
@@ -168,8 +168,8 @@ def _extracted(readings):
     return {name: readings[name] for name in dict.fromkeys(families.relevance_of(readings).values())}
 
 
-def measured(config, model, example, sizes):
-    """The Timed of one batch, after one that only warms up."""
+def measured(config, model, example, sizes, linear=()):
+    """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own."""
     device = devices.chosen(config["device"])
     model, example = model.to(device), example.to(device)
     with torch.no_grad(), modes.evaluating(model):
@@ -183,7 +183,7 @@ def measured(config, model, example, sizes):
         chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
         precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
         try:
-            propagator = relevance.Propagator(model, rule=rule, dtype=precision, **chosen)
+            propagator = relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error

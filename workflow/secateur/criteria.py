@@ -19,7 +19,10 @@ from secateur import graph, modes, passing
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A convolution's filters (C, ...), and the weights (C,) of the BatchNorm behind it or None; both in float64."""
+    """A layer's filters (C, ...), and the weights (C,) of the BatchNorm behind it or None; both in float64.
+
+    A feature of a linear layer is a channel, and its row of weights the filter.
+    """
 
     name: str
     filters: torch.Tensor
@@ -47,7 +50,7 @@ def bn_scale(layer):
     """(C,): the absolute weight of the BatchNorm behind the convolution (Liu et al., ICCV 2017)."""
     if layer.scale is None:
         raise ValueError(
-            f"bn_scale needs a BatchNorm2d with weights right behind every convolution, and {layer.name} has none; "
+            f"bn_scale needs a BatchNorm with weights right behind every layer, and {layer.name} has none; "
             "leave bn_scale out of criteria.scores"
         )
     return layer.scale.abs()
@@ -58,13 +61,13 @@ OF_WEIGHTS = {"l1": l1, "l2": l2, "fpgm": fpgm, "bn_scale": bn_scale}
 
 @torch.no_grad()
 def of_weights(model, name, layers=None):
-    """{layer: scores (C,) in float64} of one of OF_WEIGHTS, for these convolutions or for all.
+    """{layer: scores (C,) in float64} of one of OF_WEIGHTS, for these layers or for all convolutions.
 
     Raises ValueError that names the layer for which the score is not defined.
     """
     modules = dict(model.named_modules())
     found = {}
-    for layer, nodes in _convolutions(graph.traced(model), modules, layers).items():
+    for layer, nodes in _calls(graph.traced(model), modules, layers).items():
         norm = _norm(nodes[0], modules)
         scale = None if norm is None or modules[norm.target].weight is None else modules[norm.target].weight.double()
         found[layer] = OF_WEIGHTS[name](Layer(layer, modules[layer].weight.double(), scale)).numpy()
@@ -119,7 +122,7 @@ OF_IMAGES = {
 
 
 def of_images(model, name, batches, layers=None):
-    """{layer: scores (C,) in float64} of one of OF_IMAGES, for these convolutions or for all.
+    """{layer: scores (C,) in float64} of one of OF_IMAGES, for these layers or for all convolutions.
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
     each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
@@ -139,13 +142,13 @@ def of_images(model, name, batches, layers=None):
 
 
 class _Reader:
-    """Runs a traced model and gives what its convolutions' channels are at one place, and the gradients there."""
+    """Runs a traced model and gives what its layers' channels are at one place, and the gradients there."""
 
     def __init__(self, model, at, layers):
         self.at, self.modules = at, dict(model.named_modules())
         self.traced = _apart(graph.traced(model))
-        convolutions = _convolutions(self.traced, self.modules, layers)
-        self.nodes = {layer: [self._place(node) for node in nodes] for layer, nodes in convolutions.items()}
+        calls = _calls(self.traced, self.modules, layers)
+        self.nodes = {layer: [self._place(node) for node in nodes] for layer, nodes in calls.items()}
 
     def _place(self, node):
         return _activation(node, self.modules) if self.at == "activation" else node
@@ -165,13 +168,26 @@ class _Reader:
         return self._by_layer(values, without_bias=self.at == "product"), gradients
 
     def _by_layer(self, seen, without_bias=False):
-        """A convolution that is used twice has the positions of both uses."""
+        """A layer that is used twice has the positions of both uses."""
         found = {}
         for layer, nodes in self.nodes.items():
-            bias = self.modules[layer].bias if without_bias else None
-            parts = [seen[node] if bias is None else seen[node] - bias.detach().view(-1, 1, 1) for node in nodes]
-            found[layer] = torch.cat([part.flatten(2) for part in parts], 2)
+            module = self.modules[layer]
+            laid_out = _positions if isinstance(module, nn.Conv2d) else _features
+            parts = [laid_out(seen[node]) for node in nodes]
+            if without_bias and module.bias is not None:
+                parts = [part - module.bias.detach()[:, None] for part in parts]
+            found[layer] = torch.cat(parts, 2)
         return found
+
+
+def _positions(values):
+    """Maps (N, C, H, W) of a convolution: (N, C, positions)."""
+    return values.flatten(2)
+
+
+def _features(values):
+    """Features (N, ..., F) of a linear layer as channels: (N, F, positions)."""
+    return values.reshape(len(values), -1, values.shape[-1]).transpose(1, 2)
 
 
 class _Run(fx.Interpreter):
@@ -241,36 +257,53 @@ ACTIVATION_METHODS = ("relu", "relu_", "sigmoid", "tanh")
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 APART = {**passing.APART, torch.relu_: torch.relu}
 # What changes a channel's scale at most.
-OWN = (nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Identity)
+OWN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
 @torch.no_grad()
 def stages(model, example):
-    """{layer: stage}: convolutions with maps of equal height and width are one, counted from 0 in network order."""
+    """{layer: stage}: layers with maps of equal height and width are one, counted from 0 in network order.
+
+    Linear layers behind a flatten are a stage of their own.
+    """
+    modules = dict(model.named_modules())
     with _undisturbed(model):
-        reader = _Reader(model, "output", None)
+        reader = _Reader(model, "output", _called(graph.traced(model), modules))
         run = _Run(reader.traced, {nodes[0] for nodes in reader.nodes.values()})
         run.run(example[:1])
-    sizes = {layer: tuple(run.seen[nodes[0]].shape[2:]) for layer, nodes in reader.nodes.items()}
+    shapes = {layer: tuple(run.seen[nodes[0]].shape) for layer, nodes in reader.nodes.items()}
+    sizes = {layer: s[2:] if isinstance(modules[layer], nn.Conv2d) else s[1:-1] for layer, s in shapes.items()}
     order = list(dict.fromkeys(sizes.values()))
     return {layer: order.index(size) for layer, size in sizes.items()}
 
 
-def _convolutions(traced, modules, layers):
-    """{layer: [node, ...]} of every Conv2d that a traced model calls, in its order; ValueError for a foreign layer."""
+def _calls(traced, modules, layers):
+    """{layer: [node, ...]} of these layers that a traced model calls, or of every Conv2d, in its order.
+
+    Raises ValueError for one that is no Conv2d or Linear, or that it does not call.
+    """
+    found = _called(traced, modules)
+    if layers is None:
+        return {layer: nodes for layer, nodes in found.items() if isinstance(modules[layer], nn.Conv2d)}
+    foreign = [layer for layer in layers if layer not in found]
+    if foreign:
+        raise ValueError(f"the network calls no layer {foreign[0]} with weights; it calls {', '.join(found)}")
+    return {layer: nodes for layer, nodes in found.items() if layer in layers}
+
+
+def _called(traced, modules):
+    """{layer: [node, ...]} of every Conv2d and Linear that a traced model calls, in its order."""
     found = {}
     for node in traced.graph.nodes:
-        if node.op == "call_module" and isinstance(modules[node.target], nn.Conv2d):
+        if node.op == "call_module" and isinstance(modules[node.target], (nn.Conv2d, nn.Linear)):
             found.setdefault(node.target, []).append(node)
-    foreign = [] if layers is None else [layer for layer in layers if layer not in found]
-    if foreign:
-        raise ValueError(f"the network calls no convolution {foreign[0]}; it calls {', '.join(found)}")
-    return {layer: nodes for layer, nodes in found.items() if layers is None or layer in layers}
+    return found
 
 
 def _norm(node, modules):
-    """The BatchNorm2d right behind a convolution's node, or None."""
-    return _behind(node, lambda user: _is(user, modules, (nn.BatchNorm2d,)), lambda user: _is(user, modules, OWN))
+    """The BatchNorm right behind a layer's node, or None."""
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    return _behind(node, lambda user: _is(user, modules, norms), lambda user: _is(user, modules, OWN))
 
 
 def _activation(node, modules):

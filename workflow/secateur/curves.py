@@ -51,7 +51,6 @@ class Network:
         self.bare = flows.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
         self.facts = quick.facts(self.folded, check)
-        self.widths = pruning.widths(self.flow, {})
 
     def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):
         """A Point for each wanted level of a ranking table; the rest is what `pruning.plan` makes of a level.
@@ -59,6 +58,8 @@ class Network:
         Raises ValueError if the ranking is not of this network's channels, or if a level cannot be met.
         """
         self._refuse_foreign(ranking)
+        ranked = {*self.flow.convolutions, *ranking["layer"]}
+        widths = {layer: width for layer, width in pruning.widths(self.flow, {}).items() if layer in ranked}
         for level in wanted:
             channels = pruning.plan(ranking, level, keep_at_least, round_to, budget, self.flow)
             measured, empty, deviation = self.evaluated(channels)
@@ -66,7 +67,7 @@ class Network:
                 level=level,
                 units=pruning.units_of(ranking, channels),
                 realised=pruning.realised(ranking, channels, budget, self.flow),
-                removed={layer: len(channels.get(layer, [])) / width for layer, width in self.widths.items()},
+                removed={layer: len(channels.get(layer, [])) / width for layer, width in widths.items()},
                 empty=empty,
                 cost=self.flow.counter.left(pruning.bundles(self.flow, channels)),
                 measured=measured,
@@ -102,15 +103,19 @@ class Network:
     def _refuse_foreign(self, ranking):
         """A ranking of another architecture would be evaluated half, or not at all.
 
-        What an addition joins may be ranked or not: that is the setting `criteria.residual`.
+        What an addition joins may be ranked or not, and so may features of linear layers: these are the settings
+        `criteria.residual` and `criteria.linear`.
         """
-        own, joined = set(), set()
-        for layer in self.flow.convolutions:
+        own, joined, hidden = set(), set(), set()
+        for layer in self.flow.listed:
             for index, bundle in enumerate(self.flow.outputs[layer].tolist()):
-                if not self.flow.protected[bundle]:
-                    (joined if self.flow.added[bundle] else own).add((layer, index))
+                if self.flow.protected[bundle] or not (layer in self.flow.convolutions or self.flow.hidden[bundle]):
+                    continue
+                # What is both is ranked only if both are.
+                (joined if self.flow.added[bundle] else hidden if self.flow.hidden[bundle] else own).add((layer, index))
         given = list(zip(ranking["layer"], ranking["channel"], strict=True))
-        own |= joined if joined & set(given) else set()
+        for optional in (joined, hidden):
+            own |= optional if optional & set(given) else set()
         odd = sorted(own ^ set(given))
         if odd or len(given) != len(own):
             where = f"channel {odd[0][1]} of layer {odd[0][0]}" if odd else "a channel that it names twice"

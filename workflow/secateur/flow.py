@@ -123,7 +123,8 @@ class Flow:
     `norms` of what has parameters for each channel, `constants` of tensors that the forward reads by itself.
     `unsilenced` is {layer: (columns,)}: which inputs are not zero though their channel is silenced. `reasons` is
     {bundle: why it cannot go}, `added` the bundles that an addition joins, `positions` {layer: how often its weights
-    are applied to one image}.
+    are applied to one image}. `sizes` says of how many channels of convolutions each bundle consists, or, for those
+    without (`hidden`), of how many features of linear layers.
     """
 
     model: nn.Module
@@ -139,6 +140,7 @@ class Flow:
     added: np.ndarray
     positions: dict
     sizes: np.ndarray
+    hidden: np.ndarray
     values: dict
     plain: dict
     fitted: tuple
@@ -148,6 +150,13 @@ class Flow:
         found = np.zeros(len(self.sizes), bool)
         found[list(self.reasons)] = True
         return found
+
+    @functools.cached_property
+    def listed(self):
+        """The layers that a list of channels can name: convolutions, and linear layers with features of their own."""
+        return tuple(
+            layer for layer, bundles in self.outputs.items() if layer in self.convolutions or self.hidden[bundles].any()
+        )
 
     @functools.cached_property
     def counter(self):
@@ -269,9 +278,12 @@ class _Walk:
                 reasons.setdefault(int(number), reason)
         reasons.setdefault(FIXED, "it is no channel of a layer")
         outputs = of(self.outputs)
-        sizes = np.zeros(self.count, int)
-        for layer in self.convolutions:
-            sizes += np.bincount(outputs[layer], minlength=self.count)
+        sizes, features = np.zeros(self.count, int), np.zeros(self.count, int)
+        for layer, numbers in outputs.items():
+            counted = sizes if layer in self.convolutions else features
+            counted += np.bincount(numbers, minlength=self.count)
+        hidden = (sizes == 0) & (features > 0)
+        sizes[hidden] = features[hidden]
         added = np.zeros(self.count, bool)
         for numbers in self.added:
             added[bundle[numbers]] = True
@@ -280,7 +292,7 @@ class _Walk:
         return Flow(
             self.model, self.traced, tuple(self.convolutions), outputs,
             of(self.inputs), of(self.norms), of(self.constants), self.unsilenced, self.grouped,
-            reasons, added, self.positions, sizes, values,
+            reasons, added, self.positions, sizes, hidden, values,
             {node: found for node, found in self.shapes.items() if not _is_tensor(found)}, tuple(self.fitted),
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from torch import fx, nn
 
 # What lies between a convolution and the layer that reads it, and keeps channels apart.
 CHANNELWISE = (
+    nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.ReLU,
     nn.Dropout,
@@ -25,7 +26,7 @@ TORCH = Path(torch.__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A convolution, the BatchNorms behind it, and the one layer that reads its channels.
+    """A convolution or linear layer, the BatchNorms behind it, and the one layer that reads its channels.
 
     `copies` is how many inputs of `reader` one channel becomes: 1 for a convolution, the number of positions
     for a linear layer behind a flatten.
@@ -76,8 +77,8 @@ def _where(error):
     return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
 
 
-def links(model):
-    """A Link for every Conv2d of a model, in the order of computation.
+def links(model, layers=None):
+    """A Link for every Conv2d of a model, or for these layers, in the order of computation.
 
     Raises ValueError that names the layer whose channels join others (additions, concatenations, grouped
     convolutions) or that nobody reads: those are no channels that can be removed alone.
@@ -87,20 +88,21 @@ def links(model):
     return [
         _link(node, modules)
         for node in graph.graph.nodes
-        if node.op == "call_module" and isinstance(modules[node.target], nn.Conv2d)
+        if node.op == "call_module"
+        and (isinstance(modules[node.target], nn.Conv2d) if layers is None else node.target in layers)
     ]
 
 
 def _link(node, modules):
     layer, norms, flat = node.target, [], False
-    if modules[layer].groups != 1:
+    if getattr(modules[layer], "groups", 1) != 1:
         raise ValueError(f"the layer {layer} is a grouped convolution; its channels cannot be removed one by one yet")
     while True:
         node = _only_user(node, layer)
         module = modules.get(node.target) if node.op == "call_module" else None
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             return Link(layer, tuple(norms), node.target, _copies(layer, modules[layer], node.target, module, flat))
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             norms.append(node.target)
         flat = flat or is_flatten(node, module)
         if not (is_channelwise(node, module) or is_flatten(node, module)):
@@ -117,16 +119,17 @@ def _only_user(node, layer):
     return users[0]
 
 
-def _copies(layer, conv, reader, module, flat):
+def _copies(layer, made, reader, module, flat):
     if isinstance(module, nn.Conv2d):
         if module.groups != 1:
             raise ValueError(f"{reader} is a grouped convolution; the channels of {layer} cannot be removed alone yet")
         return 1
-    if not flat or module.in_features % conv.out_channels:
+    flat = flat or isinstance(made, nn.Linear)
+    if not flat or module.in_features % len(made.weight):
         raise ValueError(
             f"the linear layer {reader} has {module.in_features} inputs, no multiple of {layer}'s channels"
         )
-    return module.in_features // conv.out_channels
+    return module.in_features // len(made.weight)
 
 
 def is_channelwise(node, module):

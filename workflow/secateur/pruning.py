@@ -226,8 +226,8 @@ def bundles(flow, channels):
 
 def _checked(flow, layer, index):
     """The distinct channels of a list, as an array."""
-    if layer not in flow.convolutions:
-        raise ValueError(f"the model has no convolution {layer!r} to remove channels from")
+    if layer not in flow.listed:
+        raise ValueError(f"the model has no layer {layer!r} with channels of its own to remove")
     found, width = np.unique(np.asarray(index, dtype=int)), len(flow.outputs[layer])
     wrong = found[(found < 0) | (found >= width)]
     if len(wrong):
@@ -243,7 +243,7 @@ def _missing(flow, channels, bundle):
     """The channels of a unit that a list lacks, in words; no more than three by name."""
     lacking = [
         f"channel {index} of layer {layer}"
-        for layer in flow.convolutions
+        for layer in flow.listed
         for index in np.setdiff1d(
             np.flatnonzero(flow.outputs[layer] == bundle), np.asarray(channels.get(layer, []), int)
         )
@@ -285,7 +285,7 @@ def collapsed(model, channels):
     return [
         name
         for name, module in model.named_modules()
-        if name in channels and len(set(channels[name])) == getattr(module, "out_channels", None)
+        if name in channels and len(set(channels[name])) == len(getattr(module, "weight", ()))
     ]
 
 
@@ -295,9 +295,9 @@ def is_constant(flow, channels):
 
 
 def widths(flow, channels):
-    """{layer: how many channels are left} for every convolution."""
+    """{layer: how many channels are left} of every layer that a list can name."""
     gone = bundles(flow, channels)
-    return {layer: int((~gone[flow.outputs[layer]]).sum()) for layer in flow.convolutions}
+    return {layer: int((~gone[flow.outputs[layer]]).sum()) for layer in flow.listed}
 
 
 def narrowed(model, channels, flow=None):

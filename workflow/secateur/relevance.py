@@ -28,6 +28,7 @@ def propagate(
     pool="proportional",
     seed="one",
     pixels=False,
+    linear=(),
 ):
     """Relevance of every Conv2d of a model: {layer: tensor (N, C, H, W)}.
 
@@ -39,9 +40,12 @@ def propagate(
     reads at the convolution's own output, before BatchNorm's activation and pool; `"next_input"` as the next layer
     sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; `pool` is
     `"proportional"` (conserving) or `"gradient"`; `seed` starts with `"one"` or with the `"logit"`. `pixels` adds the
-    relevance of the images under the name "". Raises ValueError that names a layer without a rule.
+    relevance of the images under the name "". `linear` names linear layers that are read too, each feature as a channel
+    with one position (N, F, 1, 1), or with as many as the layer is applied to. Raises ValueError that names a layer
+    without a rule.
     """
-    propagator = Propagator(model, rule=rule, at=at, dtype=dtype, bias=bias, pool=pool, seed=seed, pixels=pixels)
+    choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "seed": seed, "pixels": pixels, "linear": linear}
+    propagator = Propagator(model, rule, **choices)
     return propagator(images, target)[0]
 
 
@@ -58,6 +62,7 @@ class Propagator:
         pool="proportional",
         seed="one",
         pixels=False,
+        linear=(),
     ):
         choices = {"at": (at, PLACES), "pool": (pool, passing.POOLS), "seed": (seed, ("one", "logit"))}
         for name, (value, allowed) in choices.items():
@@ -75,10 +80,12 @@ class Propagator:
         self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
         self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
-        self.links = graph.links(self.model) if at == "next_input" else []
+        self.read = [n.target for n in self.graph.nodes if isinstance(self.graph.module(n), nn.Conv2d)]
+        self.read = [layer for layer in self.layers if layer in {*self.read, *linear}]
+        self.links = graph.links(self.model, self.read) if at == "next_input" else []
         crossed = self.graph.crossed()
-        # Convolutions that every path from the image to the classes crosses: each has the whole relevance.
-        self.whole = [n.target for n in crossed if isinstance(self.graph.module(n), nn.Conv2d)]
+        # What every path from the image to the classes crosses has the whole relevance.
+        self.whole = [n.target for n in crossed if n.target in self.read]
         self.prepared = {}
 
     def __call__(self, images, target=None):
@@ -131,8 +138,14 @@ class Propagator:
         if not self._is_linear(node):
             return self.graph.value(node, values)
         x = values[node.all_input_nodes[0]]
-        value, self.kept[node] = self._prepared(node, x)[0](x)
-        return value
+        rows = self._rows(node, x)
+        value, self.kept[node] = self._prepared(node, rows)[0](rows)
+        return value if rows is x else value.view(*x.shape[:-1], -1)
+
+    def _rows(self, node, values):
+        """What a linear layer reads or gives; at several positions, each is a row of its own: (N x positions, F)."""
+        linear = isinstance(self.graph.module(node), nn.Linear)
+        return values.reshape(-1, values.shape[-1]) if linear and values.dim() > 2 else values
 
     def _prepared(self, node, x):
         """(forward, backward) of a linear layer, made when it first meets an input."""
@@ -185,9 +198,11 @@ class Propagator:
                 if not self.pixels and self.graph.reads_images(node):
                     continue
                 source = node.all_input_nodes[0]
-                backward = self._prepared(node, values[source])[1]
+                x, value, R = (self._rows(node, part) for part in (values[source], values[node], R))
+                backward = self._prepared(node, x)[1]
                 kept = self.kept[node]
-                R = backward(kept.clone() if again and kept is not None else kept, values[source], values[node], R)
+                R = backward(kept.clone() if again and kept is not None else kept, x, value, R)
+                R = None if R is None else R.view(values[source].shape)
                 inputs[node.target] = R
                 passed = {source: R}
             else:
@@ -270,14 +285,20 @@ def absorbed_by(rule, bias):
 
 
 def _at_output(propagator, values, outputs, inputs):
-    """At every convolution's own output; one that no path joins to the class has no relevance."""
+    """At every layer's own output; one that no path joins to the class has no relevance."""
     found = {}
     for node in propagator.graph.nodes:
-        if isinstance(propagator.graph.module(node), nn.Conv2d):
+        if node.target in propagator.read:
             R = outputs.get(node.target)
             R = torch.zeros_like(values[node]) if R is None else R
-            found[node.target] = R * values[node] if propagator.times_input else R
+            R = R * values[node] if propagator.times_input else R
+            found[node.target] = R if isinstance(propagator.graph.module(node), nn.Conv2d) else _as_maps(R)
     return found
+
+
+def _as_maps(R):
+    """Features (N, ..., F) of a linear layer as channels: (N, F, positions, 1)."""
+    return R.reshape(len(R), -1, R.shape[-1]).transpose(1, 2)[..., None]
 
 
 def _at_next_input(propagator, values, outputs, inputs):
@@ -287,7 +308,7 @@ def _at_next_input(propagator, values, outputs, inputs):
     for link in propagator.links:
         R = inputs[link.reader]
         R = R * values[readers[link.reader]] if propagator.times_input else R
-        channels = propagator.graph.modules[link.layer].out_channels
+        channels = len(propagator.graph.modules[link.layer].weight)
         found[link.layer] = R.reshape(len(R), channels, -1).sum(-1)[..., None, None] if R.dim() == 2 else R
     return found
 

@@ -4,20 +4,22 @@ import dataclasses
 
 import numpy as np
 import pandas
+from torch import nn
 
 from secateur import cost
 from secateur import flow as flows
 
 RESIDUAL = ("units", "inner")
+LINEAR = ("protected", "units")
 
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
     """Channels that go together, ((layer, index), ...) in network order, and what their removal alone saves.
 
-    They are output channels of convolutions, depthwise ones among them: whatever is computed. What else goes with
-    them (BatchNorm, rows of a gate's linear layer, zeros of a padded shortcut) has no relevance or filter of its own
-    to be ranked by, but counts in what is saved.
+    They are output channels of convolutions, depthwise ones among them: whatever is computed, or the hidden features
+    of linear layers. What else goes with them (BatchNorm, rows of a gate's linear layer, zeros of a padded shortcut)
+    has no relevance or filter of its own to be ranked by, but counts in what is saved.
     """
 
     channels: tuple
@@ -37,16 +39,18 @@ class Units:
     flow: flows.Flow = dataclasses.field(repr=False, compare=False)
 
 
-def find(model, example, residual="units"):
+def find(model, example, residual="units", linear="protected"):
     """The units of a torch.fx-traceable model; `example` is a batch (N, C, H, W), of which only the shape counts.
 
     Channels joined by additions prune as `residual="units"`; with "inner" they are protected, and only channels
-    inside of residual branches go. Raises ValueError if nothing can be removed, with the reasons.
+    inside of residual branches go. Hidden features of linear layers are protected, or units with `linear="units"`;
+    classes always stay. Raises ValueError if nothing can be removed, with the reasons.
     """
-    if residual not in RESIDUAL:
-        raise ValueError(f"residual must be one of {', '.join(RESIDUAL)}, got {residual!r}")
+    for name, given, known in (("residual", residual, RESIDUAL), ("linear", linear, LINEAR)):
+        if given not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {given!r}")
     flow = flows.followed(model, example)
-    reasons = _reasons(flow, residual)
+    reasons = _reasons(flow, residual, linear)
     held = np.zeros(len(flow.sizes), bool)
     held[list(reasons)] = True
     protected = _protected(flow, held, reasons)
@@ -72,24 +76,22 @@ def _named(layers):
     return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
-def _reasons(flow, residual):
+def _reasons(flow, residual, linear):
     """{bundle: why it cannot go}."""
-    if residual == "units":
-        return flow.reasons
-    return flow.reasons | {
-        bundle: flow.reasons.get(bundle, "its channels are joined with others by an addition, and residual is inner")
-        for bundle in np.flatnonzero(flow.added).tolist()
-    }
+    stay = {}
+    if residual == "inner":
+        why = "its channels are joined with others by an addition, and residual is inner"
+        stay |= dict.fromkeys(np.flatnonzero(flow.added).tolist(), why)
+    if linear == "protected":
+        why = "its features are those of a linear layer, and linear is protected"
+        stay |= dict.fromkeys(np.flatnonzero(flow.hidden).tolist(), why)
+    return stay | flow.reasons
 
 
 def _protected(flow, held, reasons):
     protected = {}
     for layer, bundles in flow.outputs.items():
-        if layer not in flow.convolutions:
-            # A gate's rows go with the channels that it multiplies.
-            if held[bundles].any() or not flow.sizes[bundles].all():
-                protected[layer] = "a linear layer: hidden features and classes are not pruned"
-        elif held[bundles].any():
+        if held[bundles].any():
             kept = int(held[bundles].sum())
             which = "" if kept == len(bundles) else f"{kept} of {len(bundles)} channels: "
             protected[layer] = which + reasons[int(bundles[held[bundles]][0])]
@@ -100,13 +102,16 @@ def _protected(flow, held, reasons):
 
 
 def _channels(flow):
-    """(layer number, index, bundle) of every channel of a convolution, in network order: (channels,) each."""
-    widths = [len(flow.outputs[layer]) for layer in flow.convolutions]
-    if not widths:
+    """(layer number, index, bundle) of every channel that can be listed, in network order: (channels,) each."""
+    if not flow.listed:
         return (np.zeros(0, int),) * 3
+    widths = [len(flow.outputs[layer]) for layer in flow.listed]
     layers = np.repeat(np.arange(len(widths)), widths)
     indices = np.concatenate([np.arange(width) for width in widths])
-    return layers, indices, np.concatenate([flow.outputs[layer] for layer in flow.convolutions])
+    bundles = np.concatenate([flow.outputs[layer] for layer in flow.listed])
+    # A gate's rows go with the channels that they multiply, and are not listed.
+    own = np.repeat([layer in flow.convolutions for layer in flow.listed], widths) | flow.hidden[bundles]
+    return layers[own], indices[own], bundles[own]
 
 
 def _units(flow, layers, indices, bundles):
@@ -115,7 +120,7 @@ def _units(flow, layers, indices, bundles):
     place[np.argsort(first)] = np.arange(len(found))
     unit = place[of_channel]
     order = np.argsort(unit, kind="stable")
-    names = [flow.convolutions[layer] for layer in layers[order].tolist()]
+    names = [flow.listed[layer] for layer in layers[order].tolist()]
     pairs = list(zip(names, indices[order].tolist(), strict=True))
     ends = np.cumsum(np.bincount(unit)).tolist()
     parameters, macs = (saved[found[np.argsort(first)]].tolist() for saved in saved_by_bundle(flow))
@@ -149,6 +154,12 @@ def saved_by_bundle(flow):
         if last in flow.model.get_submodule(module)._parameters:
             parameters += np.bincount(bundles.ravel(), minlength=count)
     return parameters, macs
+
+
+def linear_layers(model, table):
+    """Names of the linear layers in a table of units, in its order: what is read beside convolutions."""
+    layers = dict.fromkeys(table["layer"])
+    return [layer for layer in layers if isinstance(model.get_submodule(layer), nn.Linear)]
 
 
 def table(units):
