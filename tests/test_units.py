@@ -267,7 +267,38 @@ class Subclassed(Small):
         return self.end(self.norm2(self.two(narrow)) + x * 0.5 + self.padded(narrow))
 
 
+class Selective(Small):
+    """Two kernels of which each channel takes its share, by a softmax over them (SKNet); values are moved about."""
+
+    def __init__(self):
+        super().__init__(features=6)
+        self.kernels = nn.ModuleList([nn.Conv2d(8, 6, size, padding=size // 2) for size in (1, 3)])
+        self.reduce, self.choose = nn.Conv2d(6, 4, 1), nn.Conv2d(4, 12, 1)
+
+    def forward(self, x):
+        x = self.start(x)
+        branches = torch.stack([F.relu(kernel(x)) for kernel in self.kernels], 1)
+        every = branches.sum(1).mean((2, 3), keepdim=True)
+        shares = self.choose(F.relu(self.reduce(every))).view(-1, 2, 6, 1, 1).softmax(1)
+        return self.end((branches * shares).sum(1).to(device=x.device, dtype=x.dtype))
+
+
+class Elsewhere(Small):
+    """What cannot be followed is laid out by the number of channels of something else, which can lose some."""
+
+    def __init__(self):
+        super().__init__()
+        self.two, self.group = nn.Conv2d(8, 8, 1), nn.GroupNorm(2, 8)
+
+    def forward(self, x):
+        x = self.start(x)
+        count, channels, height, width = x.shape
+        y = self.group(self.two(x)).flatten(2).transpose(1, 2)
+        return self.end(y.transpose(1, 2).reshape(count, channels, height, width))
+
+
 OWN = [Subclassed, Branching, Excited, Sigmoids, Grouped, Twice, Padded, Written, Shuffled, Scaled, separable]
+OWN += [Selective, Elsewhere]
 
 
 @settings(max_examples=6, deadline=None)
@@ -328,6 +359,12 @@ def test_groups_stay_equal():
     assert frozenset({("wide", 1), ("wide", 5), ("wide", 9)}) in found
     assert frozenset({("groups", 1), ("groups", 3), ("groups", 5)}) in found
     assert frozenset({("last", 2), ("each", 4), ("each", 5)}) in found
+
+
+def test_branches_between_which_channels_choose_go_together():
+    found = sets(units.find(Selective(), pixels()))
+    together = {("kernels.0", 2), ("kernels.1", 2), ("choose", 2), ("choose", 8)}
+    assert frozenset(together) in found and frozenset({("reduce", 1)}) in found
 
 
 def test_inner_leaves_residual_streams_alone():

@@ -68,6 +68,10 @@ class After:
     def loses(self, node):
         return any(self.gone[value.numbers].any() for value in flows.values_in(self.flow.values[node]))
 
+    def differs(self, node):
+        """Whether a tensor loses channels, or a size is another."""
+        return self.number(node) != self.flow.plain[node] if node in self.flow.plain else self.loses(node)
+
     def empty(self, node):
         """Whether a tensor has no channel left."""
         values = flows.values_in(self.value(node))
@@ -123,7 +127,7 @@ def fitted(after, model):
     """
     flow, changes = after.flow, {}
     for node in flow.fitted:
-        if after.loses(node) or any(after.loses(one) for one in node.all_input_nodes if one not in flow.plain):
+        if after.loses(node) or any(after.differs(one) for one in node.all_input_nodes):
             change = _change(after, node)
             if change:
                 changes[node] = change
@@ -230,8 +234,11 @@ def _changed_sizes(after, node):
     sizes = list(sizes[0] if listed else sizes)
     offset = node.args[1] if start == 2 else len(before.shape) - len(sizes)
     for place, size in enumerate(sizes):
-        d = place + offset
-        if 0 <= d < len(before.shape) and before.shape[d] != wanted.shape[d] and after.resolved(size) != -1:
+        d, given = place + offset, after.resolved(size)
+        if not 0 <= d < len(before.shape) or given == -1:
+            continue
+        # A size may be counted on a tensor that lost channels, though this one did not; how many images is not fixed.
+        if before.shape[d] != wanted.shape[d] or (d > 0 and given != wanted.shape[d]):
             sizes[place] = wanted.shape[d]
     return node.target, (*node.args[:start], *([tuple(sizes)] if listed else sizes))
 

@@ -42,11 +42,17 @@ ELEMENTWISE_CALLS = {
     *(F.relu, torch.relu, F.relu_, torch.relu_, F.relu6, F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish),
     *(F.softplus, F.hardswish, F.hardtanh, F.hardsigmoid, F.sigmoid, torch.sigmoid, F.logsigmoid, F.tanh, torch.tanh),
     *(F.dropout, F.dropout2d, F.alpha_dropout, torch.clamp, torch.abs, torch.neg, operator.neg, torch.square),
-    *(torch.sqrt, torch.rsqrt, torch.exp, torch.clone, torch.zeros_like, torch.ones_like),
+    *(torch.sqrt, torch.rsqrt, torch.exp, torch.zeros_like, torch.ones_like),
     *("relu", "relu_", "sigmoid", "sigmoid_", "tanh", "clamp", "clamp_", "clip", "abs", "neg", "square", "sqrt"),
-    *("rsqrt", "exp", "hardtanh", "contiguous", "clone", "detach", "float", "double", "half", "bfloat16", "to"),
-    *("type", "cpu", "requires_grad_"),
+    *("rsqrt", "exp", "hardtanh"),
 }
+# What moves or copies values; of a device, the shapes tell nothing.
+MOVED_CALLS = {
+    *(torch.clone, "contiguous", "clone", "detach", "float", "double", "half", "bfloat16", "to", "type", "cpu"),
+    "requires_grad_",
+}
+SOFTMAX = (nn.Softmax, nn.LogSoftmax)
+SOFTMAX_CALLS = {F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, "softmax", "log_softmax"}
 SPATIAL = (
     *(nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Upsample),
     *(nn.ZeroPad2d, nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d),
@@ -494,7 +500,7 @@ def _keeps_zero(walk, node):
     module = walk.module(node)
     if module is not None:
         return bool((module(zero) == 0).all())
-    if getattr(node.target, "__name__", "") == "stochastic_depth":
+    if node.target in MOVED_CALLS or getattr(node.target, "__name__", "") == "stochastic_depth":
         return True
     of = {one: zero if isinstance(walk.values[one], Value) else walk.values[one] for one in node.all_input_nodes}
     args, kwargs = (fx.node.map_arg(part, of.__getitem__) for part in (node.args, node.kwargs))
@@ -543,18 +549,33 @@ def _spatial(walk, node, args, kwargs):
     return Value(value.codes | filled, tuple(walk.shapes[node]))
 
 
+def _softmax(walk, node, args, kwargs):
+    """Over a dimension in which channels do not go, as that of branches: nothing is mixed, and nothing stays zero."""
+    value, module = _first(args, kwargs), walk.module(node)
+    dim = module.dim if module is not None else args[1] if len(args) > 1 else kwargs.get("dim")
+    if dim is None or value.axis in (None, dim % len(value.shape)):
+        return walk.unknown(node, args, kwargs)
+    return Value(value.codes | 1, value.shape)
+
+
 def _reduced(walk, node, args, kwargs):
-    """Means and sums over dimensions in which channels agree."""
+    """Means and sums over dimensions along which channels do not go; what lies side by side there is tied."""
     value = _first(args, kwargs)
     dims = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
     if dims is None or not _is_shape(walk.shapes[node]):
         return walk.unknown(node, args, kwargs)
     dims = {d % len(value.shape) for d in (dims if isinstance(dims, (tuple, list)) else [dims])}
-    if dims & set(value.varying):
+    if value.axis in dims:
         return walk.unknown(node, args, kwargs)
+    codes = value.codes
+    for d in dims & set(value.varying):
+        rest = codes.take(range(1, codes.shape[d]), d)
+        first = codes.take([0], d)
+        walk.tie(first >> 1, rest >> 1, f"it is added to others at {walk.called(node)}")
+        codes = first | (codes & 1).max(d, keepdims=True)
     shape = tuple(walk.shapes[node])
     kept = len(shape) == len(value.shape)
-    codes = value.codes if kept else value.codes.reshape([s for d, s in enumerate(value.codes.shape) if d not in dims])
+    codes = codes if kept else codes.reshape([s for d, s in enumerate(codes.shape) if d not in dims])
     return Value(codes, shape)
 
 
@@ -785,6 +806,7 @@ OF_MODULES = (
     (NORMS, _norm),
     ((nn.PReLU,), _prelu),
     (ELEMENTWISE, _elementwise),
+    (SOFTMAX, _softmax),
     (SPATIAL, _spatial),
     (REARRANGED, _rearranged),
     (SHUFFLED, _shuffled),
@@ -799,7 +821,8 @@ OF_CALLS = (
     ({F.pad}, _padded),
     ({operator.getitem}, _sliced),
     (REARRANGED_CALLS, _rearranged),
-    (ELEMENTWISE_CALLS, _elementwise),
+    (ELEMENTWISE_CALLS | MOVED_CALLS, _elementwise),
+    (SOFTMAX_CALLS, _softmax),
     (SPATIAL_CALLS, _spatial),
     (REDUCED_CALLS, _reduced),
     (ZEROS, _zeros),
