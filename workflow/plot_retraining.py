@@ -1,7 +1,6 @@
 """Draw what BatchNorm statistics, retraining and fresh weights make of the same widths, and print the schedule."""
 
 import pandas
-import seaborn
 
 from secateur import figures, files, jobs, names, pages, recovery, tables
 
@@ -17,10 +16,8 @@ def plot_retraining(inputs, outputs, options):
     title = f"After retraining: {options['title']}"
     criteria = dict.fromkeys(names.without_draw(name) for name in options["criteria"])
     criteria.pop("random", None)
-    colours = seaborn.color_palette("colorblind", len(criteria)).as_hex()
-    lines = {name: (name, colour) for name, colour in zip(criteria, colours, strict=True)}
     with files.replacing(outputs.figure) as temporary:
-        figures.save(figures.recovery(means, rows, lines, options["kinds"], title, options["budget"]), temporary)
+        figures.save(figures.recovery(means, rows, criteria, options["kinds"], title, options["budget"]), temporary)
     parts = [
         pages.facts(recovery.schedules(options)),
         "<h2>Test accuracy, %</h2>",

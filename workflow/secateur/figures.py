@@ -174,66 +174,67 @@ def stability(curves, until, title):
     return figure
 
 
-def recovery(means, rows, lines, kinds, title, budget="units"):
-    """Accuracy by what was done to the pruned network, a panel for each level.
+# Name in words, marker and colour of what was done to a pruned network; open marks were not trained again.
+KINDS = {
+    "none": ("pruned", "o", "#0173b2", "none"),
+    "batchnorm": ("BatchNorm re-estimated", "D", "#de8f05", "none"),
+    "retrained": ("retrained", "o", "#0173b2", "full"),
+    "scratch": ("fresh weights, same widths", "s", "#949494", "full"),
+}
 
-    `means` and `rows` are the tables of `recovery.py`, `lines` is {criterion: (label, colour)}; the random control is
-    always drawn. `budget` is what levels are shares of. Thick marks are means with their intervals, thin lines single
-    seeds and draws; the dashed line is the dense network. What starts from fresh weights is joined to nothing.
+
+def recovery(means, rows, criteria, kinds, title, budget="units"):
+    """Accuracy of every pruned network by what was done to it: a row for each criterion, a panel for each level.
+
+    `means` and `rows` are the tables of `recovery.py`; the random control is the last row always. `budget` is what
+    levels are shares of. Large marks are means with their intervals, dots single seeds and draws, a line joins what
+    continues the same network; the dashed line is the dense network.
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
-    shown = sorted(set(means["level"]))
-    size = (1.2 * (len(kinds) + 1) * len(shown) + 2.5, 4.6)
-    figure, axes = pyplot.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    styles = {name: {"color": colour, "label": label} for name, (label, colour) in lines.items()}
-    styles |= {"random": {"color": RANDOM["color"], "label": "random"}}
+    shown, names_of_rows = sorted(set(means["level"])), [*criteria, "random"]
+    size = (4.2 * len(shown) + 2.5, 0.36 * len(names_of_rows) + 2.1)
+    figure, axes = pyplot.subplots(
+        1, len(shown), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
     rows = rows.assign(family=rows["criterion"].map(names.without_draw))
     for panel, level in zip(axes.flat, shown, strict=True):
         dense = rows.loc[(rows["level"] == 0), "accuracy"].mean()
-        panel.axhline(dense, color="0.3", linewidth=0.9, linestyle="--", zorder=0, label="dense")
-        for number, (criterion, style) in enumerate(styles.items()):
-            # Beside each other, so that intervals can be told apart.
-            places = {kind: place + 0.12 * (number - (len(styles) - 1) / 2) for place, kind in enumerate(kinds)}
+        panel.axvline(dense, color="0.3", linewidth=0.9, linestyle="--", zorder=0, label="dense")
+        for place, criterion in enumerate(names_of_rows):
+            mean = means[(means["criterion"] == criterion) & (means["level"] == level)].set_index("kind")
+            same = [kind for kind in kinds if kind in mean.index and kind != "scratch"]
+            panel.plot(mean.loc[same, "accuracy"], [place] * len(same), color="0.75", linewidth=1.2, zorder=1)
             own = rows[(rows["family"] == criterion) & (rows["level"] == level)]
-            for _, one in own.groupby(["seed", "criterion"]):
-                _joined(panel, one, places, color=style["color"], linewidth=0.6, alpha=0.6, zorder=2)
-            mean = means[(means["criterion"] == criterion) & (means["level"] == level)]
-            _joined(panel, mean, places, **style, linewidth=2, marker="o", markersize=5, zorder=3)
-            _intervals(panel, mean, places, style["color"])
-        panel.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
+            for kind in kinds:
+                _mark(panel, place, kind, mean, own[own["kind"] == kind]["accuracy"])
         panel.set_title(f"{100 * level:g} % of the {names.BUDGETS[budget]} removed")
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0, 0].set_ylabel("test accuracy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.set_xlabel("test accuracy")
+        panel.grid(axis="y", linewidth=0.4)
+    axes[0, 0].set_yticks(range(len(names_of_rows)), names_of_rows)
+    axes[0, 0].invert_yaxis()
+    handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(title)
     return figure
 
 
-KINDS = {
-    "none": "pruned",
-    "batchnorm": "BatchNorm\nre-estimated",
-    "retrained": "retrained",
-    "scratch": "fresh weights,\nsame widths",
-}
-
-
-def _joined(axes, table, places, **style):
-    """One line through what continues the dense network, and a point for what does not."""
-    values = table.set_index("kind")["accuracy"]
-    kept = [kind for kind in places if kind in values and kind != "scratch"]
-    (line,) = axes.plot([places[kind] for kind in kept], values[kept], **style)
-    if "scratch" in places and "scratch" in values:
-        marker = {"marker": "o", "markersize": style.get("markersize", 2), "alpha": style.get("alpha")}
-        axes.plot([places["scratch"]], [values["scratch"]], color=line.get_color(), linestyle="", **marker)
-
-
-def _intervals(axes, mean, places, colour):
-    known = mean[mean["accuracy_low"].notna()]
-    at = [places[kind] for kind in known["kind"]]
-    low, high = known["accuracy_low"].clip(lower=0), known["accuracy_high"].clip(upper=1)
-    axes.vlines(at, low, high, color=colour, linewidth=1.2, alpha=0.7, zorder=3)
-    gone = mean[mean["collapsed"] > 0]
-    axes.plot([places[kind] for kind in gone["kind"]], gone["accuracy"], "x", color=colour, markersize=10, zorder=4)
+def _mark(axes, place, kind, mean, own):
+    """One kind of one criterion: its mean, its interval, and each of its networks where there are several."""
+    label, marker, colour, fill = KINDS[kind]
+    if len(own) > 1:
+        axes.plot(own, [place] * len(own), ".", color=colour, markersize=3, alpha=0.7, zorder=2)
+    if kind not in mean.index or mean.loc[kind, "accuracy"] != mean.loc[kind, "accuracy"]:
+        return
+    one = mean.loc[kind]
+    if one["accuracy_low"] == one["accuracy_low"]:
+        axes.hlines(
+            place, max(one["accuracy_low"], 0), min(one["accuracy_high"], 1), color=colour, linewidth=1.4, zorder=2
+        )
+    style = {"color": colour, "fillstyle": fill, "markerfacecoloralt": "white", "markersize": 6, "linestyle": ""}
+    axes.plot(one["accuracy"], place, marker, label=label, zorder=3, **style)
+    if one["collapsed"] > 0:
+        axes.plot(one["accuracy"], place, "x", color="black", markersize=9, zorder=4)
 
 
 def save(figure, path):
