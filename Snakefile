@@ -22,6 +22,7 @@ pathvars:
     logs=f"logs/{config['study']}",
 
 
+include: "rules/options.smk"
 include: "rules/check.smk"
 include: "rules/settings.smk"
 include: "rules/images.smk"
