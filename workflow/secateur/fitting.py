@@ -13,7 +13,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from secateur import flow as flows
+from secateur import operations
+from secateur.values import Value, values_in
 
 SPLIT = {torch.chunk, torch.split, "chunk", "split"}
 
@@ -52,7 +53,7 @@ class After:
         return self.left[node]
 
     def _left(self, value):
-        if not isinstance(value, flows.Value):
+        if not isinstance(value, Value):
             return value
         stays = ~self.gone[value.numbers]
         if stays.all():
@@ -60,13 +61,13 @@ class After:
         axis = value.axis
         if axis is None:
             axis = min(1, len(value.shape) - 1)
-            return flows.Value(value.codes, (*value.shape[:axis], 0, *value.shape[axis + 1 :]))
+            return Value(value.codes, (*value.shape[:axis], 0, *value.shape[axis + 1 :]))
         kept = stays.any(tuple(d for d in range(stays.ndim) if d != axis))
         shape = (*value.shape[:axis], int(kept.sum()), *value.shape[axis + 1 :])
-        return flows.Value(value.codes.compress(kept, axis), shape)
+        return Value(value.codes.compress(kept, axis), shape)
 
     def loses(self, node):
-        return any(self.gone[value.numbers].any() for value in flows.values_in(self.flow.values[node]))
+        return any(self.gone[value.numbers].any() for value in values_in(self.flow.values[node]))
 
     def differs(self, node):
         """Whether a tensor loses channels, or a size is another."""
@@ -74,7 +75,7 @@ class After:
 
     def empty(self, node):
         """Whether a tensor has no channel left."""
-        values = flows.values_in(self.value(node))
+        values = values_in(self.value(node))
         return bool(values) and all(0 in value.shape for value in values)
 
     def number(self, node):
@@ -88,7 +89,7 @@ class After:
             return self.flow.plain[node]
         of = {one: self._stand_in(one) for one in node.all_input_nodes}
         args, kwargs = (fx.node.map_arg(part, of.__getitem__) for part in (node.args, node.kwargs))
-        return flows.computed(node, args, kwargs)
+        return operations.computed(node, args, kwargs)
 
     def _stand_in(self, node):
         """A tensor of the right shape without values."""
@@ -148,9 +149,9 @@ def _change(after, node):
         return None
     if node.target is F.pad:
         return _changed_pad(after, node)
-    if node.target in flows.CONVOLVED:
+    if node.target in operations.CONVOLVED:
         return _changed_groups(after, node)
-    if node.target in flows.ZEROS:
+    if node.target in operations.ZEROS:
         return _changed_zeros(after, node)
     if _fits(after, node, after.resolved(node.args)):
         return None
@@ -168,11 +169,11 @@ def _fits(after, node, args, target=None):
     module = after.flow.graph.get_submodule(node.target) if node.op == "call_module" else None
     kwargs = after.resolved(node.kwargs) if target is None else {}
     try:
-        found = flows.rearrange(node, module, args, kwargs, target)
+        found = operations.rearrange(node, module, args, kwargs, target)
     except (RuntimeError, ValueError, IndexError):
         return False
     found = [found] if isinstance(found, torch.Tensor) else list(found)
-    wanted = [value.full() for value in flows.values_in(after.value(node))]
+    wanted = [value.full() for value in values_in(after.value(node))]
     return len(found) == len(wanted) and all(map(torch.equal, found, wanted))
 
 
@@ -217,7 +218,7 @@ def _changed_zeros(after, node):
 
 def _changed_split(after, node):
     dim = node.args[2] if len(node.args) > 2 else node.kwargs.get("dim", 0)
-    sizes = [value.shape[dim] for value in flows.values_in(after.value(node))]
+    sizes = [value.shape[dim] for value in values_in(after.value(node))]
     return torch.split, (node.args[0], sizes, dim)
 
 
@@ -226,7 +227,7 @@ def _changed_sizes(after, node):
     before, wanted = after.flow.values[node], after.value(node)
     if node.target is operator.getitem:
         return _changed_slice(after, node)
-    if node.op == "call_module" or node.kwargs or not isinstance(before, flows.Value):
+    if node.op == "call_module" or node.kwargs or not isinstance(before, Value):
         return None
     start = 2 if node.target == "unflatten" else 1
     sizes = node.args[start:]
@@ -264,7 +265,7 @@ def _rewritten(after, changes, idle, model):
     for node, (target, args) in changes.items():
         new[node].args = fx.node.map_arg(args, new.__getitem__)
         new[node].target, new[node].op = target, "call_method" if isinstance(target, str) else "call_function"
-        new[node].kwargs = {} if node.target not in flows.ZEROS else new[node].kwargs
+        new[node].kwargs = {} if node.target not in operations.ZEROS else new[node].kwargs
     first = next(node for node in new if node.op == "placeholder")
     for node in idle:
         layer = model.get_submodule(node.target)
@@ -288,7 +289,7 @@ def _rewritten(after, changes, idle, model):
 def _without_empty_parts(after, new):
     """What has no channel left is concatenated no more, nor computed."""
     for node in new:
-        if node.target in flows.CONCATENATED and not after.empty(node):
+        if node.target in operations.CONCATENATED and not after.empty(node):
             first, name = (node.args[0], None) if node.args else (node.kwargs["tensors"], "tensors")
             parts = [new[part] for part in first if not after.empty(part)]
             if len(parts) < len(first):
