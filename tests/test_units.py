@@ -405,6 +405,11 @@ def test_hidden_features_of_linear_layers_are_units_if_asked_for(name, size, lay
     assert cost.count(smaller, images) == found.flow.counter.left(pruning.bundles(found.flow, channels))
 
 
+def test_a_network_of_which_linear_layers_alone_can_lose_something_says_so():
+    with pytest.raises(ValueError, match=r"\); 33 hidden features of its linear layers can: set linear to units$"):
+        units.find(nn.Sequential(nn.Flatten(), nn.Linear(768, 33), nn.ReLU(), nn.Linear(33, 4)), pixels())
+
+
 def test_hidden_features_stay_unless_asked_for():
     model = models.build("vgg_small", 10)
     found = units.find(model, pixels())

@@ -58,7 +58,11 @@ def find(model, example, residual="units", linear="protected"):
     free = ~held[bundles]
     if not free.any():
         why = "; ".join(f"{_named(layers)}: {reason}" for reason, layers in by_reason(protected).items())
-        raise ValueError(f"no channel of this {type(model).__name__} can be removed ({why or 'it has no convolution'})")
+        other = np.count_nonzero(flow.hidden & ~flow.protected) if linear == "protected" else 0
+        remedy = f"; {other} hidden features of its linear layers can: set linear to units" if other else ""
+        raise ValueError(
+            f"no channel of this {type(model).__name__} can be removed ({why or 'it has no convolution'}){remedy}"
+        )
     units = _units(flow, layers[free], indices[free], bundles[free])
     return Units(units, protected, flow)
 
