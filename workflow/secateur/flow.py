@@ -74,11 +74,12 @@ class Flow:
 def followed(model, example=None):
     """The Flow of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which the shape counts.
 
-    Without it, the model is followed at the first square size of image that it takes. Nothing is computed with
-    weights where torch's meta device will do. Raises ValueError for a model that cannot be traced or run.
+    A forward that asks how large its images are is followed for images of that size. Without an example, the model is
+    followed at the first square size that it takes. Nothing is computed with weights where torch's meta device will do.
+    Raises ValueError for a model that cannot be traced or run.
     """
     with modes.evaluating(model):
-        traced = graph.traced(model)
+        traced = graph.traced(model, None if example is None else tuple(example.shape[1:]))
     return _Walk(model, traced, shapes.of_every_node(traced, example)).flow()
 
 

@@ -1,11 +1,15 @@
 """A model as the graph that torch.fx traces: which layer feeds which."""
 
+import contextlib
 import dataclasses
+import logging
 import traceback
 from pathlib import Path
 
 import torch
 from torch import fx, nn
+
+from secateur import sized
 
 # What lies between a convolution and the layer that reads it, and keeps channels apart.
 CHANNELWISE = (
@@ -38,8 +42,8 @@ class Link:
     copies: int
 
 
-def traced(model):
-    """The model as a torch.fx GraphModule.
+def traced(model, shape=None):
+    """The model as a torch.fx GraphModule; where its forward asks for sizes, for images of `shape` (C, H, W), if given.
 
     Raises ValueError that names the line of the forward that stops the trace, or what has to come off first.
     """
@@ -47,6 +51,9 @@ def traced(model):
     try:
         return fx.symbolic_trace(model)
     except Exception as error:
+        if shape is not None:
+            with contextlib.suppress(Exception):
+                return sized.traced(model, shape)
         # torch's own hint spells out half a page.
         reason = str(error).split("\n")[0]
         raise ValueError(
@@ -54,6 +61,26 @@ def traced(model):
             "on values of tensors, nor turn them into numbers: move that out of forward, or wrap the function that "
             "does it with torch.fx.wrap"
         ) from error
+
+
+def traceable(model, shape):
+    """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
+
+    Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
+    which is logged. What cannot be traced at all is given back as it is.
+    """
+    try:
+        traced(model)
+    except ValueError as error:
+        try:
+            found = sized.traced(model, shape)
+        except Exception:  # noqa: BLE001 - the error above says it better
+            return model
+        reason = str(error).split(". A forward must not")[0]
+        size = "x".join(map(str, shape))
+        logging.warning("%s; it is traced for images of %s alone, without dropout by functions", reason, size)
+        return found
+    return model
 
 
 def _refuse_wrapped(model):

@@ -59,7 +59,8 @@ def _torchvisions(name):
 def described(about, classes):
     """The network that a study's `model` or a checkpoint's `about` describes, with random weights.
 
-    The description is {"name", "arguments"}, or {"factory", "arguments"} of the user's own function. Raises
+    The description is {"name", "arguments"}, or {"factory", "arguments"} of the user's own function; where it has the
+    images' `shape`, a forward that asks for sizes is traced for it (`graph.traceable`). Raises
     ValueError for a factory that is not there, fails, or gives something else than a network.
     """
     factory = about.get("factory")
@@ -68,7 +69,7 @@ def described(about, classes):
     model = factories.made(factory, classes, about["arguments"])
     if not isinstance(model, nn.Module):
         raise ValueError(f"model.factory {factory} gave a {type(model).__name__}, no torch.nn.Module")
-    return model
+    return graph.traceable(model, about["shape"]) if "shape" in about else model
 
 
 def about(model, shown):
