@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from conftest import small_vgg
-from secateur import criteria, given, names, ranking, settings, statistics
+from secateur import criteria, given, names, ranking, settings, statistics, sums
 
 LAYERS = ("features.0", "features.3", "features.7")
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
@@ -94,6 +94,32 @@ def test_only_the_layers_asked_for_are_scored_and_a_foreign_one_is_named(network
         ValueError, match="^the network calls no layer features.2 with weights; it calls features.0, features.3"
     ):
         criteria.of_weights(network, "l1", ["features.2"])
+
+
+@pytest.mark.parametrize("name", ["taylor", "apoz"])
+def test_a_killed_score_goes_on_where_it_was(network, pictures, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sums, "SECONDS", 0)
+    whole = scored(network, name, pictures, size=2)
+    path = tmp_path / "score.csv.partial"
+
+    def batches(kept, until=8):
+        for start in range(kept.images, 8, 2):
+            if start == until:
+                raise KeyboardInterrupt
+            yield pictures[start : start + 2], LABELS[start : start + 2]
+
+    kept = sums.Sums(path, "stamp")
+    with pytest.raises(KeyboardInterrupt):
+        criteria.of_images(network, name, batches(kept, 4), kept=kept)
+    assert sums.Sums(path, "another").images == 0
+    kept = sums.Sums(path, "stamp")
+    assert kept.images == 4
+    found = criteria.of_images(network, name, batches(kept), kept=kept)
+    assert all(np.array_equal(found[layer], whole[layer]) for layer in whole)
+    kept.forget()
+    assert not path.exists()
+    path.write_bytes(b"cut short")
+    assert sums.Sums(path, "stamp").images == 0
 
 
 def test_no_images_are_an_error(network):

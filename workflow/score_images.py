@@ -1,9 +1,9 @@
 """From what a network does with images to one score for each channel that can be removed."""
 
-from secateur import checkpoints, criteria, devices, images, jobs, progress, provenance, statistics, tables
+from secateur import checkpoints, criteria, devices, files, images, jobs, progress, provenance, statistics, sums, tables
 
 
-def score_images(checkpoint, split, units, table, score, most, images_per_batch, device):
+def score_images(checkpoint, split, units, table, score, most, images_per_batch, device, stamp):
     """Reads the first `most` images of the split, or all; gives back which and how many."""
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
@@ -11,15 +11,19 @@ def score_images(checkpoint, split, units, table, score, most, images_per_batch,
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
         rows = images.chosen(shown, most=most)
+        # A killed job's sums are continued only for the very same network, images and batches.
+        own = provenance.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
+        kept = sums.Sums(f"{table}.partial", own)
 
         def batches():
-            with progress.over(len(rows), "images", f"{score} on {shown.split} images") as bar:
-                for _, pixels, labels in images.batches(shown, images_per_batch, rows):
+            with progress.over(len(rows), "images", f"{score} on {shown.split} images", kept.images) as bar:
+                for _, pixels, labels in images.batches(shown, images_per_batch, rows, kept.images):
                     yield pixels.to(device), labels.to(device)
                     bar.update(len(labels))
 
-        found = criteria.of_images(model.to(device), score, batches(), layers)
+        found = criteria.of_images(model.to(device), score, batches(), layers, kept)
         tables.write(statistics.of_scores(found), table)
+        kept.forget()
         return {"split": shown.split, "images": len(rows)}
 
 
@@ -34,5 +38,6 @@ if "snakemake" in globals():
             most=job.options["images"],
             images_per_batch=snakemake.resources.images_per_batch,
             device=job.options["device"],
+            stamp=job.stamp,
         )
         provenance.write(snakemake.output.manifest, **job.provenance, read=read)

@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from secateur import graph, modes, passing
+from secateur import graph, modes, passing, sums
 
 # ---- from weights ----------------------------------------------------------------------------------------------
 
@@ -121,24 +121,24 @@ OF_IMAGES = {
 }
 
 
-def of_images(model, name, batches, layers=None):
+def of_images(model, name, batches, layers=None, kept=None):
     """{layer: scores (C,) in float64} of one of OF_IMAGES, for these layers or for all convolutions.
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
     each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
-    memory grows with the batch and not with the number of images.
+    memory grows with the batch and not with the number of images; with `kept`, a `sums.Sums`, a killed job goes on from
+    them: then `batches` begins after the images that they hold.
     """
-    score, sums, images = OF_IMAGES[name], {}, 0
+    score, kept = OF_IMAGES[name], sums.Sums() if kept is None else kept
     with _undisturbed(model):
         reader = _Reader(model, score.at, layers)
         for pixels, labels in batches:
             values, gradients = reader.read(pixels, labels, score.gradient)
-            for layer, seen in values.items():
-                sums[layer] = sums.get(layer, 0) + score.function(seen, gradients.get(layer)).sum(0)
-            images += len(labels)
-    if not images:
+            found = {layer: score.function(seen, gradients.get(layer)).sum(0) for layer, seen in values.items()}
+            kept.add(found, len(labels))
+    if not kept.images:
         raise ValueError(f"there are no images from which to take the score {name}")
-    return {layer: (total / images).cpu().numpy() for layer, total in sums.items()}
+    return kept.means()
 
 
 class _Reader:

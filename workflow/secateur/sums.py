@@ -1,0 +1,58 @@
+"""Sums over images that a killed job goes on from."""
+
+import logging
+import time
+from pathlib import Path
+
+from secateur import checkpoints
+
+# How often they are written: they are small, and images are many.
+SECONDS = 30
+
+
+class Sums:
+    """{layer: tensor} added up batch by batch, and of how many images.
+
+    `path` is a file beside the final one, `stamp` what the sums depend on: those of another stamp are not continued.
+    Without a path nothing is written.
+    """
+
+    def __init__(self, path=None, stamp=None):
+        self.path, self.stamp = path and Path(path), stamp
+        self.images, self.parts = 0, {}
+        self.written = time.monotonic()
+        if self.path and self.path.exists():
+            self._resume()
+
+    def add(self, parts, images):
+        """Add the sums of a batch of so many images."""
+        for layer, part in parts.items():
+            before = self.parts.get(layer)
+            self.parts[layer] = part if before is None else before.to(part.device) + part
+        self.images += images
+        if self.path and time.monotonic() - self.written >= SECONDS:
+            checkpoints.write(self.path, {"stamp": self.stamp, "images": self.images, "parts": self.parts})
+            self.written = time.monotonic()
+
+    def means(self):
+        """{layer: numpy array} over the images."""
+        return {layer: (part / self.images).cpu().numpy() for layer, part in self.parts.items()}
+
+    def forget(self):
+        """Delete the file, once what came of it is written."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    def _resume(self):
+        try:
+            content = checkpoints.read(self.path)
+            fits = content["stamp"] == self.stamp
+            images, parts = content["images"], content["parts"]
+        except (ValueError, KeyError, TypeError):
+            logging.info("%s cannot be read; its images are read afresh", self.path)
+            return
+        if not fits:
+            logging.info("%s is of other settings, code, images or weights; images are read afresh", self.path)
+            return
+        self.images, self.parts = images, parts
+        logging.info("going on after %d images, from %s", images, self.path)
