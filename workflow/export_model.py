@@ -72,7 +72,7 @@ def export_model(inputs, folder, options, images_per_batch):
         "realised": pruning.realised(ranking, channels, terms["budget"], flow),
         "tolerance": export.TOLERANCE,
         "units": units,
-        "widths": _widths(model, smaller),
+        "widths": _widths(flow, channels),
     }
 
 
@@ -117,15 +117,11 @@ def _repeated(pixels, size):
     return pixels.repeat(math.ceil(size / len(pixels)), 1, 1, 1)[:size]
 
 
-def _widths(model, smaller):
+def _widths(flow, channels):
     """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
-    found = {}
-    for name, module in model.named_modules():
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-            before, after = (len(one.weight) for one in (module, smaller.get_submodule(name)))
-            if isinstance(module, torch.nn.Conv2d) or after < before:
-                found[name] = [before, after]
-    return found
+    widths, left = (pruning.widths(flow, gone) for gone in ({}, channels))
+    shown = [layer for layer in widths if layer in flow.convolutions or left[layer] < widths[layer]]
+    return {layer: [widths[layer], left[layer]] for layer in shown}
 
 
 def _circumstances():
