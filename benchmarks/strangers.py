@@ -9,13 +9,13 @@ and the largest difference of the logits as a share of their range; or why a net
 """
 
 import argparse
-import random
 import time
 import warnings
 
 import torch
 from torch import nn
 
+import networks
 from secateur import pruning, units
 
 TIMM = """
@@ -50,18 +50,6 @@ def built(name, library):
     return model.double().eval(), torch.randn(2, 3, size, size, dtype=torch.float64)
 
 
-def drawn(found, share):
-    """Units at random as {layer: [index, ...]}, one channel of every layer left."""
-    left = {layer: len(bundles) for layer, bundles in found.flow.outputs.items()}
-    channels = {}
-    for unit in random.Random(0).sample(found.units, round(share * len(found.units))):
-        if all(left[layer] > len(unit.channels) for layer, _ in unit.channels):
-            for layer, index in unit.channels:
-                left[layer] -= 1
-                channels.setdefault(layer, []).append(index)
-    return channels
-
-
 @torch.no_grad()
 def looked_at(name, library, linear):
     """A row in words, and "whole", "part" or "refused"."""
@@ -74,7 +62,7 @@ def looked_at(name, library, linear):
     spent = time.process_time() - start
     every = sum(len(found.flow.outputs[layer]) for layer in found.flow.convolutions)
     held = sum(layer in found.flow.convolutions for unit in found.units for layer, _ in unit.channels)
-    channels = drawn(found, 0.4)
+    channels = networks.drawn(found, 0.4)
     smaller = pruning.removed(model, channels, images, found.flow)(images)
     with pruning.masked(model, channels, found.flow) as silenced:
         masked = silenced(images)

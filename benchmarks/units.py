@@ -9,7 +9,6 @@ smaller network's logits are from the masked one's, as a share of their range.
 
 import argparse
 import copy
-import random
 import statistics
 import time
 
@@ -29,18 +28,6 @@ def built(name):
 
         return torchvision.models.get_model(name).eval(), torch.randn(1, 3, 224, 224)
     return networks.settled(name, batches=0 if name == "vgg16" else 2), torch.randn(4, 3, 32, 32)
-
-
-def half(found):
-    """Half of the units at random, one channel of every layer left, as {layer: [index, ...]}."""
-    left = {layer: len(bundles) for layer, bundles in found.flow.outputs.items()}
-    channels = {}
-    for unit in random.Random(0).sample(found.units, len(found.units) // 2):
-        if all(left[layer] > len(unit.channels) for layer, _ in unit.channels):
-            for layer, index in unit.channels:
-                left[layer] -= 1
-                channels.setdefault(layer, []).append(index)
-    return channels
 
 
 def timed(work, repeat):
@@ -92,7 +79,7 @@ def main():
     for name in arguments.models:
         model, images = built(name)
         found, finding = timed(lambda m=model, x=images: units.find(m, x), arguments.repeat)
-        channels = half(found)
+        channels = networks.drawn(found, 0.5)
         _, removing = timed(lambda m=model, c=channels, f=found.flow: pruning.narrowed(m, c, f), arguments.repeat)
         far = deviation(model, channels, found, images)
         peer = by_torch_pruning(model, images)

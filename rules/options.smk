@@ -55,11 +55,8 @@ def unit_options():
 
 def linear_units(wildcards):
     """The table of units where linear layers have some: what reads convolutions must read these too."""
-    return [] if config["criteria"]["linear"] == "protected" else units_file(wildcards)
-
-
-def units_file(wildcards):
-    return "<results>/{dataset}/{model}/{seed}/units/units.csv".format(**wildcards)
+    folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/units"
+    return [] if config["criteria"]["linear"] == "protected" else f"{folder}/units.csv"
 
 
 def given_weights(wildcards):

@@ -95,6 +95,13 @@ def test_a_branch_on_values_stops_the_trace_at_its_line():
     assert graph.traceable(model, (3, 32, 32)) is model
 
 
+def test_a_wrapped_network_is_refused_by_its_wrapper():
+    with pytest.raises(
+        ValueError, match="^the network is wrapped in a DataParallel: give what is inside, its .module$"
+    ):
+        graph.traceable(nn.DataParallel(network()), (3, 32, 32))
+
+
 def test_a_network_that_asks_for_sizes_is_one_like_any_other(caplog):
     model, images = stirred(network()), pixels(size=32, count=4)
     with caplog.at_level(logging.WARNING):

@@ -86,10 +86,11 @@ def text(config):
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
         found = units.find(model, example, config["criteria"]["residual"], config["criteria"]["linear"])
         pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]))
-        own = own_files(config, units.table(found))
-        timed = measured(config, model, example, sizes, units.linear_layers(model, units.table(found)))
+        table = units.table(found)
+        own = own_files(config, table)
+        timed = measured(config, model, example, sizes, units.linear_layers(model, table))
     whole = cost.of_positions(model, found.flow.positions)
-    stages = estimated(config, planned, sizes, timed, whole, len(units.table(found)))
+    stages = estimated(config, planned, sizes, timed, whole, len(table))
     parts = (
         _study(config, about, whole),
         _units(found),

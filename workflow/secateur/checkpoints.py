@@ -3,6 +3,7 @@
 Only tensors and plain data are ever read (`weights_only=True`), so that a checkpoint cannot run code.
 """
 
+import logging
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -155,6 +156,25 @@ def read(path):
         if zipped:
             raise ValueError(f"{path} is cut short or damaged; delete it and make or fetch it again") from error
         raise ValueError(f"{path} is no checkpoint of torch, or cut short") from error
+
+
+def resumable(path, stamp, otherwise):
+    """What a killed job kept in a file, {"stamp": ..., ...}; None if there is none to go on from.
+
+    A file of another stamp, or that cannot be read, is left alone; the log says so, and what happens `otherwise`.
+    """
+    if path is None or not Path(path).exists():
+        return None
+    try:
+        content = read(path)
+        fits = content["stamp"] == stamp
+    except (ValueError, KeyError, TypeError):
+        logging.info("%s cannot be read; %s", path, otherwise)
+        return None
+    if not fits:
+        logging.info("%s is of other settings, code, images or weights; %s", path, otherwise)
+        return None
+    return content
 
 
 def _starts_with(path, mark):

@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from secateur import graph, modes, passing, sums
+from secateur import graph, modes, passing, shapes, sums
 
 # ---- from weights ----------------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class _Reader:
         found = {}
         for layer, nodes in self.nodes.items():
             module = self.modules[layer]
-            laid_out = _positions if isinstance(module, nn.Conv2d) else _features
+            laid_out = _positions if isinstance(module, nn.Conv2d) else graph.features
             parts = [laid_out(seen[node]) for node in nodes]
             if without_bias and module.bias is not None:
                 parts = [part - module.bias.detach()[:, None] for part in parts]
@@ -183,11 +183,6 @@ class _Reader:
 def _positions(values):
     """Maps (N, C, H, W) of a convolution: (N, C, positions)."""
     return values.flatten(2)
-
-
-def _features(values):
-    """Features (N, ..., F) of a linear layer as channels: (N, F, positions)."""
-    return values.reshape(len(values), -1, values.shape[-1]).transpose(1, 2)
 
 
 class _Run(fx.Interpreter):
@@ -260,19 +255,17 @@ APART = {**passing.APART, torch.relu_: torch.relu}
 OWN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
-@torch.no_grad()
 def stages(model, example):
     """{layer: stage}: layers with maps of equal height and width are one, counted from 0 in network order.
 
     Linear layers behind a flatten are a stage of their own.
     """
-    modules = dict(model.named_modules())
-    with _undisturbed(model):
-        reader = _Reader(model, "output", _called(graph.traced(model), modules))
-        run = _Run(reader.traced, {nodes[0] for nodes in reader.nodes.values()})
-        run.run(example[:1])
-    shapes = {layer: tuple(run.seen[nodes[0]].shape) for layer, nodes in reader.nodes.items()}
-    sizes = {layer: s[2:] if isinstance(modules[layer], nn.Conv2d) else s[1:-1] for layer, s in shapes.items()}
+    modules, traced = dict(model.named_modules()), graph.traced(model)
+    found = shapes.of_every_node(traced, example)
+    sizes = {}
+    for layer, nodes in _called(traced, modules).items():
+        size = found[nodes[0]].sizes
+        sizes[layer] = size[2:] if isinstance(modules[layer], nn.Conv2d) else size[1:-1]
     order = list(dict.fromkeys(sizes.values()))
     return {layer: order.index(size) for layer, size in sizes.items()}
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+import numpy as np
 import torch
 
 from secateur import cost, evaluation, folding, pruning, quick
@@ -108,9 +109,9 @@ class Network:
         """
         own, joined, hidden = set(), set(), set()
         for layer in self.flow.listed:
-            for index, bundle in enumerate(self.flow.outputs[layer].tolist()):
-                if self.flow.protected[bundle] or not (layer in self.flow.convolutions or self.flow.hidden[bundle]):
-                    continue
+            bundles = self.flow.outputs[layer]
+            for index in np.flatnonzero(self.flow.own(layer) & ~self.flow.protected[bundles]).tolist():
+                bundle = bundles[index]
                 # What is both is ranked only if both are.
                 (joined if self.flow.added[bundle] else hidden if self.flow.hidden[bundle] else own).add((layer, index))
         given = list(zip(ranking["layer"], ranking["channel"], strict=True))

@@ -231,7 +231,7 @@ def _mark(axes, place, kind, mean, own):
         axes.hlines(
             place, max(one["accuracy_low"], 0), min(one["accuracy_high"], 1), color=colour, linewidth=1.4, zorder=2
         )
-    style = {"color": colour, "fillstyle": fill, "markerfacecoloralt": "white", "markersize": 6, "linestyle": ""}
+    style = {"color": colour, "fillstyle": fill, "markersize": 6, "linestyle": ""}
     axes.plot(one["accuracy"], place, marker, label=label, zorder=3, **style)
     if one["collapsed"] > 0:
         axes.plot(one["accuracy"], place, "x", color="black", markersize=9, zorder=4)

@@ -61,9 +61,12 @@ class Flow:
     @functools.cached_property
     def listed(self):
         """The layers that a list of channels can name: convolutions, and linear layers with features of their own."""
-        return tuple(
-            layer for layer, bundles in self.outputs.items() if layer in self.convolutions or self.hidden[bundles].any()
-        )
+        return tuple(layer for layer in self.outputs if self.own(layer).any())
+
+    def own(self, layer):
+        """Which of a layer's channels a list can name, (channels,) bool; a gate's rows go with what they multiply."""
+        hidden = self.hidden[self.outputs[layer]]
+        return np.ones_like(hidden) if layer in self.convolutions else hidden
 
     @functools.cached_property
     def counter(self):

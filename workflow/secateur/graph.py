@@ -67,8 +67,9 @@ def traceable(model, shape):
     """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
 
     Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
-    which is logged. What cannot be traced at all is given back as it is.
+    which is logged. What cannot be traced at all is given back as it is. Raises ValueError for a wrapped network.
     """
+    _refuse_wrapped(model)
     try:
         traced(model)
     except ValueError as error:
@@ -157,6 +158,11 @@ def _copies(layer, made, reader, module, flat):
             f"the linear layer {reader} has {module.in_features} inputs, no multiple of {layer}'s channels"
         )
     return module.in_features // len(made.weight)
+
+
+def features(values):
+    """Features (N, ..., F) of a linear layer as channels at the positions where it is applied: (N, F, positions)."""
+    return values.reshape(len(values), -1, values.shape[-1]).transpose(1, 2)
 
 
 def is_channelwise(node, module):

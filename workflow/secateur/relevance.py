@@ -80,8 +80,8 @@ class Propagator:
         self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
         self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
-        self.read = [n.target for n in self.graph.nodes if isinstance(self.graph.module(n), nn.Conv2d)]
-        self.read = [layer for layer in self.layers if layer in {*self.read, *linear}]
+        convolutions = {layer for layer in self.layers if isinstance(self.graph.modules[layer], nn.Conv2d)}
+        self.read = [layer for layer in self.layers if layer in convolutions | {*linear}]
         self.links = graph.links(self.model, self.read) if at == "next_input" else []
         crossed = self.graph.crossed()
         # What every path from the image to the classes crosses has the whole relevance.
@@ -292,13 +292,10 @@ def _at_output(propagator, values, outputs, inputs):
             R = outputs.get(node.target)
             R = torch.zeros_like(values[node]) if R is None else R
             R = R * values[node] if propagator.times_input else R
-            found[node.target] = R if isinstance(propagator.graph.module(node), nn.Conv2d) else _as_maps(R)
+            found[node.target] = (
+                R if isinstance(propagator.graph.module(node), nn.Conv2d) else graph.features(R)[..., None]
+            )
     return found
-
-
-def _as_maps(R):
-    """Features (N, ..., F) of a linear layer as channels: (N, F, positions, 1)."""
-    return R.reshape(len(R), -1, R.shape[-1]).transpose(1, 2)[..., None]
 
 
 def _at_next_input(propagator, values, outputs, inputs):

@@ -19,10 +19,11 @@ class Sums:
 
     def __init__(self, path=None, stamp=None):
         self.path, self.stamp = path and Path(path), stamp
-        self.images, self.parts = 0, {}
+        kept = checkpoints.resumable(self.path, stamp, "its images are read afresh")
+        self.images, self.parts = (kept["images"], kept["parts"]) if kept else (0, {})
+        if kept:
+            logging.info("going on after %d images, from %s", self.images, self.path)
         self.written = time.monotonic()
-        if self.path and self.path.exists():
-            self._resume()
 
     def add(self, parts, images):
         """Add the sums of a batch of so many images."""
@@ -42,17 +43,3 @@ class Sums:
         """Delete the file, once what came of it is written."""
         if self.path:
             self.path.unlink(missing_ok=True)
-
-    def _resume(self):
-        try:
-            content = checkpoints.read(self.path)
-            fits = content["stamp"] == self.stamp
-            images, parts = content["images"], content["parts"]
-        except (ValueError, KeyError, TypeError):
-            logging.info("%s cannot be read; its images are read afresh", self.path)
-            return
-        if not fits:
-            logging.info("%s is of other settings, code, images or weights; images are read afresh", self.path)
-            return
-        self.images, self.parts = images, parts
-        logging.info("going on after %d images, from %s", images, self.path)

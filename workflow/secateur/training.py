@@ -8,7 +8,6 @@ import hashlib
 import logging
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -205,15 +204,8 @@ def _state(model):
 
 def _resumed(partial, stamp, model, optimizer):
     """(history, best state) of an interrupted run, whose state is put back; empty where there is none to resume."""
-    if partial is None or not Path(partial).exists():
-        return [], None
-    try:
-        content = checkpoints.read(partial)
-        if content["stamp"] != stamp:
-            logging.info("%s is of other settings, code, images or weights; training starts afresh", partial)
-            return [], None
-    except (ValueError, KeyError, TypeError):
-        logging.info("%s cannot be read; training starts afresh", partial)
+    content = checkpoints.resumable(partial, stamp, "training starts afresh")
+    if content is None:
         return [], None
     model.load_state_dict(content["model"], strict=False)
     optimizer.load_state_dict(content["optimizer"])

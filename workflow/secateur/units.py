@@ -109,13 +109,10 @@ def _channels(flow):
     """(layer number, index, bundle) of every channel that can be listed, in network order: (channels,) each."""
     if not flow.listed:
         return (np.zeros(0, int),) * 3
-    widths = [len(flow.outputs[layer]) for layer in flow.listed]
-    layers = np.repeat(np.arange(len(widths)), widths)
-    indices = np.concatenate([np.arange(width) for width in widths])
-    bundles = np.concatenate([flow.outputs[layer] for layer in flow.listed])
-    # A gate's rows go with the channels that they multiply, and are not listed.
-    own = np.repeat([layer in flow.convolutions for layer in flow.listed], widths) | flow.hidden[bundles]
-    return layers[own], indices[own], bundles[own]
+    own = [np.flatnonzero(flow.own(layer)) for layer in flow.listed]
+    layers = np.repeat(np.arange(len(own)), [len(index) for index in own])
+    bundles = np.concatenate([flow.outputs[layer][index] for layer, index in zip(flow.listed, own, strict=True)])
+    return layers, np.concatenate(own), bundles
 
 
 def _units(flow, layers, indices, bundles):
