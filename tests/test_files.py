@@ -1,7 +1,11 @@
 """Files are whole or absent, and tables equal when results are."""
 
 import errno
+import multiprocessing
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas
 import pytest
@@ -17,6 +21,38 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         raise KeyError
     assert path.read_text() == "old"
     assert [p.name for p in path.parent.iterdir()] == ["result.txt"]
+
+
+def _write_often(path, count):
+    for _ in range(count):
+        with files.replacing(path) as temporary:
+            temporary.write_text("whole")
+
+
+def test_two_jobs_can_write_one_file_at_once(tmp_path):
+    """Families share plans, so their jobs may keep the result of one plan at the same time."""
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write_often, args=(tmp_path / "plan.npz", 500)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.npz"]
+
+
+def test_what_a_killed_job_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    path = tmp_path / "a"
+    script = f"from secateur import files; import os\nwith files.replacing({str(path)!r}) as t: os._exit(9)"
+    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parent.parent)}
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 9
+    (dead,) = tmp_path.glob(".a.*.writing")
+    elsewhere = tmp_path / ".a.0123abcd-1.x.writing"
+    elsewhere.touch()
+    with files.replacing(path) as temporary:
+        files.write_text(path, "another job")
+        assert not dead.exists() and temporary.exists()
+        assert elsewhere.exists()
 
 
 def test_a_written_file_can_be_read_by_the_group(tmp_path):

@@ -80,6 +80,7 @@ ZOO = {
     ),
     "vgg16": Architecture({"head": "appended"}, **VGG16),
     "vgg16_bn": Architecture({"head": "compact"}, **VGG16),
+    "vgg16_bn_half": Architecture({}, lambda arguments: tuple(width // 2 for width in VGG16_WIDTHS), smallest=16),
     "resnet20": _resnet(3),
     "resnet32": _resnet(5),
     "resnet44": _resnet(7),

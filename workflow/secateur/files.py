@@ -5,6 +5,7 @@ import errno
 import glob
 import hashlib
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,9 @@ def replacing(path):
     """Give a temporary path beside `path`; rename it over `path` when the block ends well, else remove it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # What a killed job has left behind; Snakemake never runs two jobs for one file.
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
-        left.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".writing", dir=path.parent)
+    _remove_left_behind(path)
+    prefix = f".{path.name}.{_machine()}-{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=".writing", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -61,6 +61,37 @@ def explained(error, path):
             str(path),
         )
     return error
+
+
+def _remove_left_behind(path):
+    """Remove the temporary files of writers that died on this machine.
+
+    Two living jobs may write one file (the result of a plan that two families share), so nothing is removed whose
+    writer may live: neither of a living process, nor of another machine.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.writing"):
+        writer = left.name.removeprefix(f".{path.name}.{_machine()}-").partition(".")[0]
+        if writer.isdecimal() and not _lives(int(writer)):
+            left.unlink(missing_ok=True)
+
+
+def _machine():
+    """What tells one set of process ids from another: the host, and the process namespace of a container."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _lives(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _umask():

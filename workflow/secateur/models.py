@@ -17,6 +17,7 @@ ARCHITECTURES = {
     "vgg_small": vggs.small,
     "vgg16": vggs.vgg16,
     "vgg16_bn": vggs.vgg16_bn,
+    "vgg16_bn_half": vggs.vgg16_bn_half,
     "resnet20": functools.partial(resnets.small, 3),
     "resnet32": functools.partial(resnets.small, 5),
     "resnet44": functools.partial(resnets.small, 7),

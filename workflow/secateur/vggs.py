@@ -10,6 +10,8 @@ from secateur.names import one_of
 
 # Channels of the convolutions; "M" is a max pool that halves the map. Simonyan and Zisserman, 2015, table 1, column D.
 VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
+# Half the widths, and no pool at the end: images of 16 pixels reach the classifier as 1x1.
+VGG16_HALF = (32, 32, "M", 64, 64, "M", 128, 128, 128, "M", 256, 256, 256, "M", 256, 256, 256)
 
 
 class VGG(nn.Module):
@@ -51,6 +53,11 @@ def vgg16_bn(classes, head="compact", channels=3):
     return one_of(HEADS, head, "head")(_features(VGG16, channels, norm=True, bias=True), classes)
 
 
+def vgg16_bn_half(classes, channels=3):
+    """VGG16 with BatchNorm at half the widths and without the last pool, with two linear layers: for small images."""
+    return _compact(_features(VGG16_HALF, channels, norm=True, bias=True), classes, 256)
+
+
 def _features(plan, channels, norm, bias):
     """Convolutions as torchvision numbers and starts them; ReLU is not in place, so that hooks see what was there."""
     layers = []
@@ -81,9 +88,9 @@ def _appended(features, classes):
     return VGG(features, nn.AdaptiveAvgPool2d((7, 7)), nn.Sequential(*own, *appended), names)
 
 
-def _compact(features, classes):
-    """Two linear layers on the 512 maps; images of 32 pixels reach the pool as 1x1, and it changes nothing."""
-    layers = [nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, classes)]
+def _compact(features, classes, maps=512):
+    """Two linear layers on the pooled maps; where the last map is 1x1 (VGG16 at 32 pixels), the pool changes nothing."""
+    layers = [nn.Linear(maps, maps), nn.ReLU(), nn.Dropout(0.3), nn.Linear(maps, classes)]
     return VGG(features, nn.AdaptiveAvgPool2d((1, 1)), nn.Sequential(*layers), ("classifier.",))
 
 
