@@ -78,7 +78,7 @@ def _remove_left_behind(path):
 def _machine():
     """What tells one set of process ids from another: the host, and the process namespace of a container."""
     try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         namespace = 0
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]

@@ -89,7 +89,7 @@ def _appended(features, classes):
 
 
 def _compact(features, classes, maps=512):
-    """Two linear layers on the pooled maps; where the last map is 1x1 (VGG16 at 32 pixels), the pool changes nothing."""
+    """Two linear layers on the pooled maps; on a last map of 1x1, the pool changes nothing."""
     layers = [nn.Linear(maps, maps), nn.ReLU(), nn.Dropout(0.3), nn.Linear(maps, classes)]
     return VGG(features, nn.AdaptiveAvgPool2d((1, 1)), nn.Sequential(*layers), ("classifier.",))
 
