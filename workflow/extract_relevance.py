@@ -48,6 +48,7 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
         columns = {"row": rows, "label": shown.labels[rows]}
         attributes = {"reading": reading, "split": shown.split, "classes": shown.classes, "provenance": record}
         attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
+        attributes |= {"without": propagator.layers_without(about["shape"])}
         # A killed job's file is continued only for the very same network and images.
         own = provenance.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(

@@ -7,8 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import folding, graph, passing, rules
-from secateur.biases import COMPOSITES
+from secateur import biases, folding, graph, passing, rules
 
 
 def propagate(
@@ -18,7 +17,7 @@ def propagate(
     target=None,
     at="output",
     dtype=None,
-    bias=False,
+    bias=None,
     pool="proportional",
     seed="one",
     pixels=False,
@@ -32,11 +31,13 @@ def propagate(
     `gradient_x_input` multiplies the gradient by the value where it is read. `target` is a class for each image, (N,),
     a single class, None for the predicted one, or "all": then every tensor is (classes, N, C, H, W). `at="output"`
     reads at the convolution's own output, before BatchNorm's activation and pool; `"next_input"` as the next layer
-    sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; `pool` is
-    `"proportional"` (conserving) or `"gradient"`; `seed` starts with `"one"` or with the `"logit"`. `pixels` adds the
-    relevance of the images under the name "". `linear` names linear layers that are read too, each feature as a channel
-    with one position (N, F, 1, 1), or with as many as the layer is applied to. Raises ValueError that names a layer
-    without a rule.
+    sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; None follows the
+    rule (true for epsilon and gamma, whose relevance explodes without). `pool` is `"proportional"` (conserving) or
+    `"gradient"`; `seed` starts with `"one"` or with the `"logit"`, in front of a softmax if the model ends in one.
+    `pixels` adds the relevance of the images under the name "". `linear` names linear layers that are read too, each
+    feature as a channel with one position (N, F, 1, 1), or with as many as the layer is applied to. Layers whose output
+    only gates other channels (squeeze-and-excitation) have no relevance by any rule but the gradients, and are left
+    out. Raises ValueError that names a layer without a rule.
     """
     choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "seed": seed, "pixels": pixels, "linear": linear}
     propagator = Propagator(model, rule, **choices)
@@ -52,7 +53,7 @@ class Propagator:
         rule="alpha2beta1",
         at="output",
         dtype=None,
-        bias=False,
+        bias=None,
         pool="proportional",
         seed="one",
         pixels=False,
@@ -69,9 +70,10 @@ class Propagator:
             # Convolutions in bfloat16 want their channels last; in float32 that is slower.
             self.layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
             self.model = self.model.to(dtype).to(memory_format=self.layout)
-        self.at, self.seed, self.pixels, self.bias = at, seed, pixels, bias
+        self.at, self.seed, self.pixels = at, seed, pixels
+        self.bias = biases.bias_of(rule) if bias is None else bias
         self.times_input = rule == "gradient_x_input"
-        self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
+        self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool, self.bias)
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
         self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
         convolutions = {layer for layer in self.layers if isinstance(self.graph.modules[layer], nn.Conv2d)}
@@ -80,6 +82,9 @@ class Propagator:
         crossed = self.graph.crossed()
         # What every path from the image to the classes crosses has the whole relevance.
         self.whole = [n.target for n in crossed if n.target in self.read]
+        explained = self.graph.before(self.graph.logits)
+        self.explained = {node.target for node in explained if self._is_linear(node)}
+        self.without = {}
         self.prepared = {}
 
     def __call__(self, images, target=None):
@@ -98,7 +103,9 @@ class Propagator:
             )
         with torch.no_grad():
             values = self._forward(images.to(first.dtype).contiguous(memory_format=self.layout))
-            logits = values[self.graph.nodes[-1]]
+            logits = values[self.graph.logits]
+            if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
+                raise ValueError("the model must give one tensor of logits (N, classes); wrap it in a module that does")
             if isinstance(target, str) and target == "all":
                 classes = [torch.full_like(logits[:, 0], c, dtype=torch.long) for c in range(logits.shape[1])]
                 each = [self._read(values, logits, chosen, again=True) for chosen in classes]
@@ -179,7 +186,7 @@ class Propagator:
 
     def _backward(self, values, seed, again=False):
         """Relevance at the output and at the input of every linear map; `again` if another class follows."""
-        arriving, outputs, inputs = {self.graph.nodes[-1]: seed}, {}, {}
+        arriving, outputs, inputs = {self.graph.logits: seed}, {}, {}
         for node in reversed(self.graph.nodes):
             R = arriving.pop(node, None)
             if R is None:
@@ -202,8 +209,21 @@ class Propagator:
             else:
                 passed = self.graph.passed(node, values, R)
             for source, part in passed.items():
-                arriving[source] = arriving[source] + part if source in arriving else part
+                arriving[source] = passing.added(arriving[source], part) if source in arriving else part
+        # Of a layer that the classes depend on, and that relevance does not reach, nothing is known.
+        self.without = {
+            layer: self._channels(layer) for layer in self.read if layer in self.explained and layer not in outputs
+        }
         return outputs, inputs
+
+    def layers_without(self, shape):
+        """{layer: channels} of the layers that have no relevance by rule, for images of a shape (C, H, W)."""
+        like = next(self.model.parameters())
+        self(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+        return self.without
+
+    def _channels(self, layer):
+        return len(self.graph.modules[layer].weight)
 
 
 def _refuse_unfit(model):
@@ -239,8 +259,8 @@ def _assigned(rule, layers, modules):
             layer: next(name for share, name in bands if (place + 1) / len(layers) <= share + 1e-9)
             for place, layer in enumerate(layers)
         }
-    elif rule in COMPOSITES:
-        first, conv, linear = COMPOSITES[rule]
+    elif rule in biases.COMPOSITES:
+        first, conv, linear = biases.COMPOSITES[rule]
         found = {layer: conv if isinstance(modules[layer], nn.Conv2d) else linear for layer in layers}
         found[layers[0]] = first
     else:
@@ -249,7 +269,7 @@ def _assigned(rule, layers, modules):
         try:
             rules.named(name)
         except ValueError as error:
-            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(COMPOSITES)}") from None
+            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(biases.COMPOSITES)}") from None
     return found
 
 
@@ -267,7 +287,7 @@ def _chosen(target, logits):
 
 def absorbed_by(rule, bias):
     """Why a rule is not meant to conserve relevance, in words; None if it is."""
-    names = rule.values() if isinstance(rule, dict) else [*COMPOSITES.get(rule, ()), rule]
+    names = rule.values() if isinstance(rule, dict) else [*biases.COMPOSITES.get(rule, ()), rule]
     if any(_is_gradient(name) for name in names):
         return "a gradient has no sum to keep"
     if any(name.startswith("epsilon") for name in names):
@@ -279,10 +299,10 @@ def absorbed_by(rule, bias):
 
 
 def _at_output(propagator, values, outputs, inputs):
-    """At every layer's own output; one that no path joins to the class has no relevance."""
+    """At every layer's own output; the relevance of one that no path joins to the class is zero."""
     found = {}
     for node in propagator.graph.nodes:
-        if node.target in propagator.read:
+        if node.target in propagator.read and node.target not in propagator.without:
             R = outputs.get(node.target)
             R = torch.zeros_like(values[node]) if R is None else R
             R = R * values[node] if propagator.times_input else R
@@ -297,6 +317,8 @@ def _at_next_input(propagator, values, outputs, inputs):
     found = {}
     readers = {node.target: node.all_input_nodes[0] for node in propagator.graph.nodes if propagator._is_linear(node)}
     for link in propagator.links:
+        if link.layer in propagator.without:
+            continue
         R = inputs[link.reader]
         R = R * values[readers[link.reader]] if propagator.times_input else R
         channels = len(propagator.graph.modules[link.layer].weight)

@@ -295,6 +295,11 @@ def read(path):
         return {name: tuple(file[name][kind][:] / images for kind in MAPS) for name in _layers(file)}, images
 
 
+def without(path):
+    """{layer: channels} of the layers that have no relevance by the reading's rule."""
+    return about(path).get("without", {})
+
+
 def by_class(path):
     """(names of the classes that the images show, {layer: (signed, absolute, positions)}).
 
