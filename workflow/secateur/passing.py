@@ -159,7 +159,7 @@ class Graph:
                 first, *others = [before[source] for source in sources] or [[]]
                 shared = set(first).intersection(*others)
                 before[node] = [*(one for one in first if one in shared), node]
-        return before[self.logits]
+        return before.get(self.logits, [])
 
     # ---- forward
 
@@ -205,7 +205,7 @@ class Graph:
         found = self._rule(node)(self, node, values, sources, R) if sources else {}
         if not tensors(list(found.values())):
             raise ValueError(
-                f"relevance would get lost at {self.called(node)}, which passes it to nothing that depends on the images"
+                f"relevance would get lost at {self.called(node)}, which passes it to nothing that depends on images"
             )
         return found
 
@@ -407,7 +407,9 @@ def _pulled(graph, node, values, sources, R):
         chosen = [(y, w) for y, w in zip(outputs, weights, strict=True) if y.requires_grad]
         flat = [leaf for source in sources for leaf in tensors(leaves[source])]
         if not chosen:
-            return [_parts(values[source], [torch.zeros_like(x) for x in tensors(values[source])]) for source in sources]
+            return [
+                _parts(values[source], [torch.zeros_like(x) for x in tensors(values[source])]) for source in sources
+            ]
         outputs, weights = zip(*chosen, strict=True)
         found = iter(torch.autograd.grad(outputs, flat, weights, allow_unused=True, materialize_grads=True))
     return [_parts(values[source], [next(found) for _ in tensors(values[source])]) for source in sources]

@@ -132,7 +132,7 @@ def _layers_of_units(ranking):
 
 
 def _by_removal(ranking, keep_at_least):
-    """(units in the order in which they go, how many of them can go); those that stay or that a floor keeps come last."""
+    """(units in the order in which they go, how many of them can go); those that stay or a floor keeps come last."""
     order = rankings.order(ranking).tolist()
     unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"])) if "stays" in ranking else []
     if not keep_at_least:

@@ -68,11 +68,11 @@ def of_conservation(kept, tolerance):
 def of_weights(filters):
     """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values.
 
-    Raises ValueError that names a layer with weights that are not finite: an empty statistic would say that it has none.
+    Raises ValueError that names a layer whose weights are not finite: empty, they would read as no statistic at all.
     """
     for layer, values in filters.items():
         if not np.isfinite(values).all():
-            raise ValueError(f"the weights of layer {layer} hold NaN or infinity; train again, with a lower learning rate")
+            raise ValueError(f"the weights of layer {layer} hold NaN or infinity; train with a lower learning rate")
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
 
 
