@@ -353,3 +353,43 @@ def test_the_bias_follows_the_rule(rule, network, pictures):
     found, wanted = (relevance.propagate(network, pictures, rule=rule, **o) for o in ({}, {"bias": True}))
     for layer, R in wanted.items():
         torch.testing.assert_close(found[layer], R, rtol=0, atol=0)
+
+
+# ---- layers that are called as functions -----------------------------------------------------------------------
+
+
+class Padding(nn.Conv2d):
+    """A convolution that pads by itself, as timm's Conv2dSame."""
+
+    def forward(self, x):
+        return F.conv2d(F.pad(x, [1, 1, 1, 1]), self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)
+
+
+class Active(nn.BatchNorm2d):
+    """BatchNorm with an activation, as timm's BatchNormAct2d."""
+
+    def forward(self, x):
+        x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.1, self.eps)
+        return F.relu(x)
+
+
+class Own(Net):
+    def __init__(self, own):
+        super().__init__()
+        self.wide = (Padding if own else nn.Conv2d)(8, 8, 3, stride=2, padding=0 if own else 1)
+        self.norm = Active(8) if own else nn.BatchNorm2d(8)
+        self.own = own
+
+    def middle(self, x):
+        x = self.norm(self.wide(x))
+        return x if self.own else F.relu(x)
+
+
+@pytest.mark.parametrize("rule", SIGNED)
+def test_functions_with_weights_of_a_layer_are_that_layer(rule, pictures):
+    own, plain = seeded(lambda: Own(True)), seeded(lambda: Own(False))
+    plain.load_state_dict(own.state_dict())
+    found, wanted = (relevance.propagate(m, pictures, rule=rule) for m in (own, plain))
+    assert [*found] == [*wanted] == ["stem", "wide", "last"]
+    for layer, R in wanted.items():
+        torch.testing.assert_close(found[layer], R, rtol=1e-9, atol=1e-12)

@@ -7,7 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import biases, folding, graph, passing, rules
+from secateur import biases, folding, functional, graph, passing, rules
 
 
 def propagate(
@@ -64,7 +64,7 @@ class Propagator:
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
         _refuse_unfit(model)
-        self.model = passing.without_inplace(folding.folded(model, strict=False))
+        self.model = passing.without_inplace(folding.folded(functional.as_layers(model), strict=False))
         self.layout = torch.contiguous_format
         if dtype is not None:
             # Convolutions in bfloat16 want their channels last; in float32 that is slower.
