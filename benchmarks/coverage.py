@@ -4,8 +4,8 @@
 
 Weights are random, numbers float64, two images of the smallest size from 32 pixels that the network takes. A row says
 how far `gradient` is from autograd, as a share of a layer's largest gradient, the worst of all convolutions; how far
-the sum of relevance at the first convolution is from what was put on the class, by epsilon without biases, which conserves;
-what is passed by a rule of its own; and which layers have no relevance, or why the network is refused.
+the sum of relevance at the first convolution is from what was put on the class, by epsilon without biases, which
+conserves; what is passed by a rule of its own; and which layers have no relevance, or why the network is refused.
 """
 
 import sys

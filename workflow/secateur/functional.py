@@ -1,7 +1,7 @@
 """Layers that a forward calls as functions with weights of its own, made layers that it calls as such.
 
-Subclasses of torch's layers do this (a convolution that pads as TensorFlow does, a BatchNorm with an activation). torch.fx
-traces into their forward, where only the function and the weights that it is given are left of the layer.
+Subclasses of torch's layers do this (a convolution that pads as TensorFlow does, a BatchNorm with an activation).
+torch.fx traces into their forward, where only the function and the weights that it is given are left of the layer.
 """
 
 import copy
