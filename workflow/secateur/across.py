@@ -14,8 +14,8 @@ import yaml
 from secateur import bits, comparisons, families, intervals, names, seeds, statistics, summary, tables
 from secateur.comparisons import Comparison, Side
 
-# Fixed before any study ran: the levels that the page shows, the one at which criteria are put beside others, and the
-# shares of the dense network's multiply-adds at which accuracy is read between levels.
+# The same for every study, whatever its tables say: the levels that the page shows, the one at which criteria are put
+# beside others, and the shares of the dense network's multiply-adds at which accuracy is read between levels.
 LEVELS = (0.1, 0.2, 0.3)
 MIDDLE = 0.2
 EQUAL = (0.9, 0.75, 0.6)

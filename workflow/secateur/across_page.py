@@ -109,7 +109,7 @@ def _opening(studies, folders):
     yield (
         "text",
         f"Written by `{COMMAND}` from the tables of finished studies: every number is a cell of a table here, and "
-        "every sentence follows from the tables by a rule that was fixed before. To make it again:",
+        "every sentence follows from the tables by a rule that is the same for every study. To make it again:",
     )
     runs = [f"{RUN} config/studies/{study.settings['study']}.yaml" for study in studies]
     yield "code", "\n".join([*runs, f"{COMMAND} {' '.join(map(str, folders))} > docs/resnets.md"])
