@@ -8,13 +8,7 @@ import torch
 from torch import nn
 
 from secateur import folding, graph, passing, rules
-
-# Named composites: (rule of the first layer, rule of the other convolutions, rule of linear layers).
-COMPOSITES = {
-    "epsilon_plus_flat": ("flat", "zplus", "epsilon"),
-    "epsilon_alpha2_beta1_flat": ("flat", "alpha2beta1", "epsilon"),
-    "epsilon_gamma_flat": ("flat", "gamma", "epsilon"),
-}
+from secateur.biases import COMPOSITES
 
 
 def propagate(
