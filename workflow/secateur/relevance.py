@@ -7,7 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import folding, graph, passing, rules
+from secateur import folding, graph, passing, rule_numbers, rules
 from secateur.biases import COMPOSITES
 
 
@@ -246,6 +246,9 @@ def _assigned(rule, layers, modules):
     else:
         found = dict.fromkeys(layers, rule)
     for name in found.values():
+        wrong = rule_numbers.complaint(name)
+        if wrong:
+            raise ValueError(f"the rule is {name}, {wrong}")
         try:
             rules.named(name)
         except ValueError as error:
