@@ -64,19 +64,23 @@ def _folders(folder):
 
 def _refuse_circle(folder, above=()):
     """ValueError for a link below a folder that leads to itself, or back to a folder above it."""
-    state = folder.stat()
-    above = (*above, (state.st_dev, state.st_ino))
+    above = (*(above or map(_identity, folder.resolve().parents)), _identity(folder))
     with os.scandir(folder) as entries:
         entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     for entry in entries:
         try:
-            inner = entry.is_dir() and entry.stat()
+            inner = Path(entry.path) if entry.is_dir() else None
         except OSError as error:
             raise ValueError(f"data.folder: {entry.path} cannot be followed ({error.strerror}); remove it") from error
-        if inner and (inner.st_dev, inner.st_ino) in above:
-            target = Path(entry.path).readlink()
+        if inner and _identity(inner) in above:
             raise ValueError(
-                f"data.folder: {entry.path} is a link to {target}, which leads back to a folder above it; remove it"
+                f"data.folder: {inner} is a folder above itself, by a link that leads back; remove the link"
             )
         if inner:
-            _refuse_circle(Path(entry.path), above)
+            _refuse_circle(inner, above)
+
+
+def _identity(folder):
+    """What a folder is, whatever path leads to it."""
+    state = folder.stat()
+    return state.st_dev, state.st_ino

@@ -246,13 +246,12 @@ def _assigned(rule, layers, modules):
     else:
         found = dict.fromkeys(layers, rule)
     for name in found.values():
-        wrong = rule_numbers.complaint(name)
-        if wrong:
-            raise ValueError(f"the rule is {name}, {wrong}")
         try:
             rules.named(name)
         except ValueError as error:
             raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(COMPOSITES)}") from None
+        if wrong := rule_numbers.complaint(name):
+            raise ValueError(f"the rule is {name}, {wrong}")
     return found
 
 
