@@ -11,7 +11,14 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import agreement, digest, factories, families, files, names, provenance, settings, sources
+from secateur import agreement, digest, factories, families, files, names, provenance, settings, sources, study_file
+
+# Snakemake's own loader takes the last of two equal keys.
+for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
+    try:
+        study_file.refuse_twice(path)
+    except ValueError as error:
+        raise WorkflowError(f"The study's settings: {path}: {error}") from None
 
 try:
     # In place, so that captions and the report see the defaults too.

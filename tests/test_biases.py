@@ -1,8 +1,9 @@
 """Which rules need biases in their denominators; the numbers behind it are in test_relevance.py."""
 
 import pytest
+import torch
 
-from secateur import biases
+from secateur import biases, relevance, rule_numbers
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,44 @@ def test_the_warning_names_the_reading_and_the_rules_that_need_the_bias():
         "readings.mine: bias is false, but the rule gamma and epsilon needs the bias in its denominators, which come "
         "close to zero without it, so that relevance explodes; leave bias out, which follows the rule, or say true"
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("epsilon=-1", "but epsilon must be above 0, as in epsilon=0.1"),
+        ("epsilon=0", "but epsilon must be above 0, as in epsilon=0.1"),
+        (
+            "epsilon=1e999",
+            "but '1e999' is no number that a rule can have, as 0.1 or 1e-3 are; epsilon must be above 0, as",
+        ),
+        ("gamma=-0.25", "but gamma must be at least 0, as in gamma=0.25"),
+        ("gamma=nan", "but 'nan' is no number that a rule can have, as 0.1 or 1e-3 are; gamma must be at least 0, as"),
+        ("alpha2beta2", "but alpha - beta must be 1, and beta at least 0, as in alpha2beta1"),
+        ("alpha0.5beta-0.5", "but alpha - beta must be 1, and beta at least 0, as in alpha2beta1"),
+        ("zbox=1,0", "but the low end must be below the high one, as in zbox=-1,1"),
+        ("zbox=1,1", "but the low end must be below the high one, as in zbox=-1,1"),
+        ("zbox=1", "but the low end must be below the high one, as in zbox=-1,1"),
+    ],
+)
+def test_numbers_that_a_rule_cannot_have_are_named(rule, message):
+    assert rule_numbers.complaint(rule).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["alpha2beta1", "alpha1beta0", "alpha1.5beta0.5", "zplus", "epsilon", "epsilon=0.1", "epsilon=1e-6", "gamma=0"]
+    + ["gamma=0.25", "zbox=-1,1", "flat", "gradient", *biases.COMPOSITES],
+)
+def test_numbers_that_a_rule_can_have_pass(rule):
+    assert rule_numbers.complaint(rule) is None
+
+
+def test_propagate_refuses_such_numbers_too():
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(2, 2)).eval()
+    images = torch.zeros(1, 1, 3, 3)
+    for rule in ("epsilon=-1", {0.5: "zplus", 1: "zbox=1,0"}):
+        with pytest.raises(
+            ValueError, match="^the rule is (epsilon=-1, but epsilon|zbox=1,0, but the low end) must be "
+        ):
+            relevance.propagate(model, images, rule)

@@ -152,9 +152,59 @@ def test_coupled_units_are_listed_and_images_that_are_not_there_are_counted(said
     assert "weights.th" in refused(said(study))
 
 
+def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
+    assert refused(said(OWN | {"criteria": {"scores": ["l1", {"name": "scale", "score": "bn_scale"}]}})) == (
+        "criteria.scores: bn_scale needs a BatchNorm with weights right behind every layer, and 0 has none; leave "
+        "bn_scale out of criteria.scores"
+    )
+    scores = ["l1", "l2", "fpgm", "taylor", "taylor_activation", "gradient", "activation", "apoz"]
+    status, output, _ = said(OWN | {"criteria": {"scores": scores}})
+    assert status == 0 and any(line.startswith("scores 8 ") for line in words(output))
+
+
+def test_a_reading_of_classes_that_its_split_does_not_show_is_refused(said):
+    study = OWN | {"split": {"rank": 4}, "readings": {"some": {"classes": ["8", "9"]}}}
+    assert refused(said(study)) == (
+        "readings.some.classes: none of the 4 rank images is of class 8, 9; name other classes, or another split"
+    )
+    assert refused(said(OWN | {"readings": {"some": {"classes": ["eight"]}}})).startswith(
+        "readings.some.classes names eight, which is no class of the images; known: 0, 1, 2"
+    )
+
+
+def test_a_reading_that_is_known_to_explode_is_warned_of(said):
+    def of(**reading):
+        status, output, _ = said(OWN | {"readings": {"own": reading}})
+        assert status == 0
+        return output
+
+    assert "Warnings" not in of(rule="epsilon") and "Warnings" not in of(rule="alpha2beta1", bias=False)
+    output = of(rule="epsilon_gamma_flat", bias=False)
+    _, _, warning = output.partition("Warnings\n")
+    assert " ".join(warning.partition("\n\n")[0].split()).startswith(
+        "readings.own: bias is false, but the rule gamma and epsilon needs the bias in its denominators, which come"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (
+            "data: {source: digits}\nlevels: [0.1]\nlevels: [0.2]\n",
+            "the key levels stands twice, in lines 2 and 3; keep one of them",
+        ),
+        (
+            "data:\n  source: digits\n  size: 16\n  size: 32\n",
+            "the key data.size stands twice, in lines 3 and 4; keep one of them",
+        ),
+        (
+            "export:\n- {criterion: a, level: 0.1}\n- criterion: b\n  'criterion': c\n",
+            "the key export.criterion stands twice, in lines 3 and 4; keep one of them",
+        ),
+        ("seed: 1\ndata: {source: a, source: b}\n", "the key data.source stands twice, in line 2; keep one of them"),
+        ('{"seed": 1,\n"seed": 2}', "the key seed stands twice, in lines 1 and 2; keep one of them"),
+        # Keys that are merged in may be given again: that is what merging is for.
+        ("a: &a {rule: zplus}\nreadings: {b: {<<: *a, rule: epsilon}}\n", "unknown key a"),
         (None, "there is no such file; name the file of a study"),
         ("data: [", "this is no YAML: "),
         ("levels", "this is no study; a study is keys and values"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur import checkpoints, files, images, intervals, jobs, pages, provenance, relevance
+from secateur import biases, checkpoints, files, images, intervals, jobs, pages, provenance, relevance
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, is not what it started with "
@@ -31,6 +31,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         pages.table(
             pandas.DataFrame(_reading(name, read[name], reading) for name, reading in config["readings"].items())
         ),
+        *_warnings(config["readings"]),
         f"<p>{LOST}</p>",
         "<h2>Networks</h2>",
         pages.table(pandas.DataFrame(_network(about) for about in trained)),
@@ -67,6 +68,12 @@ def _origin(config):
     if config["model"]["weights"] is not None and config["split"]["rank_from"] == "train":
         text += " The networks start from weights made elsewhere, which may have seen these images."
     return text
+
+
+def _warnings(readings):
+    """A paragraph on every reading whose relevance is known to explode."""
+    found = [biases.warning(name, reading) for name, reading in readings.items()]
+    return [f"<p><strong>Warning.</strong> {html.escape(warning)}</p>" for warning in found if warning]
 
 
 def _by_reading(manifests):

@@ -1,8 +1,11 @@
 """Read the relevance of every channel, image by image, into HDF5."""
 
+import logging
+
 import torch
 
 from secateur import (
+    biases,
     checkpoints,
     devices,
     files,
@@ -90,6 +93,8 @@ def _summed(layers, targets, starts):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+        if warning := biases.warning(job.wildcards["reading"], job.options["reading"]):
+            logging.warning(warning)
         extract_relevance(
             snakemake.input.network,
             snakemake.input.images,

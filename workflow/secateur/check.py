@@ -20,7 +20,10 @@ import torch
 
 from secateur import (
     agreement,
+    biases,
+    classes,
     cost,
+    criteria,
     devices,
     downloads,
     evaluation,
@@ -76,11 +79,12 @@ def text(config):
     Raises ValueError or OSError with one line that names the thing and the remedy.
     """
     planned = families.of(config)
-    criteria = [criterion for family in planned.values() for criterion in family]
-    agreement.check_named(config, criteria)
+    agreement.check_named(config, [criterion for family in planned.values() for criterion in family])
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
-    sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}
+    divided = images.divided(source, config["split"])
+    refuse_unseen(config, source, divided)
+    sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
@@ -88,6 +92,7 @@ def text(config):
         pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]))
         table = units.table(found)
         own = own_files(config, table)
+        refuse_unscorable(config, model, example, table)
         timed = measured(config, model, example, sizes, units.linear_layers(model, table))
     whole = cost.of_positions(model, found.flow.positions)
     stages = estimated(config, planned, sizes, timed, whole, len(table))
@@ -97,6 +102,7 @@ def text(config):
         _protected(found),
         _images(sizes, where, len(source.classes)),
         own,
+        _warnings(config),
         _evaluated(config, planned),
         _stages(config, stages, folder),
     )
@@ -111,11 +117,23 @@ def images_of(data):
     if data["source"] not in KNOWN:
         where = data["folder"] or "inside scikit-learn"
         return sources.opened(data), f"at hand: {where}"
-    classes, *counts = KNOWN[data["source"]]
-    parts = [sources.Part(np.arange(count) % classes, None) for count in counts]
+    number, *counts = KNOWN[data["source"]]
+    parts = [sources.Part(np.arange(count) % number, None) for count in counts]
     place = _at_hand(data)
     where = f"at hand: {place}" if place else "fetched later, by rule fetch_images"
-    return sources.Source(tuple(map(str, range(classes))), *parts), where
+    return sources.Source(classes.KNOWN[data["source"]], *parts), where
+
+
+def refuse_unseen(config, source, divided):
+    """ValueError for a reading of classes of which its split has no image."""
+    for name, reading in config["readings"].items():
+        rows = divided[reading["split"]]
+        labels = getattr(source, rows.part).labels[rows.index]
+        shown = images.Images(None, labels, source.classes, (), (), config["data"]["name"], reading["split"], "")
+        try:
+            images.chosen(shown, reading["classes"])
+        except ValueError as error:
+            raise ValueError(f"readings.{name}.classes: {error}; name other classes, or another split") from error
 
 
 def _at_hand(data):
@@ -150,6 +168,20 @@ def network(config, classes):
     models.refuse_misfit(made, about)
     models.trainable(made, model["trainable"])
     return made.eval(), about
+
+
+def refuse_unscorable(config, model, example, table):
+    """ValueError for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
+    layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
+    for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
+        try:
+            if kind in IMAGE_SCORES:
+                criteria.of_images(model, kind, [(example, labels)], layers)
+            # Norms and distances of filters are there for any layer, and distances take their time.
+            elif kind == "bn_scale":
+                criteria.of_weights(model, kind, layers)
+        except ValueError as error:
+            raise ValueError(f"criteria.scores: {error}") from error
 
 
 def own_files(config, table):
@@ -349,6 +381,13 @@ def _wrapped(line):
 def _images(sizes, where, classes):
     counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)
     return [f"Images of {classes} classes ({where})", f"  {counts}"]
+
+
+def _warnings(config):
+    """What the study may do, and what is known to spoil it."""
+    found = [biases.warning(name, reading) for name, reading in config["readings"].items()]
+    lines = [_wrapped(warning) for warning in found if warning]
+    return ["Warnings", *itertools.chain(*lines)] if lines else []
 
 
 def _evaluated(config, planned):

@@ -7,7 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import biases, folding, functional, graph, passing, rules
+from secateur import biases, folding, functional, graph, passing, rule_numbers, rules
 
 
 def propagate(
@@ -270,6 +270,8 @@ def _assigned(rule, layers, modules):
             rules.named(name)
         except ValueError as error:
             raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(biases.COMPOSITES)}") from None
+        if wrong := rule_numbers.complaint(name):
+            raise ValueError(f"the rule is {name}, {wrong}")
     return found
 
 
