@@ -26,6 +26,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         "<h2>Images</h2>",
         pages.table(pandas.DataFrame(_split(path) for path in splits)),
         f"<p>{_floor(splits[-1], confidence)}</p>",
+        f"<p>{intervals.in_words(len(networks), config['criteria']['random'], confidence)}</p>",
         "<h2>What ranked on what</h2>",
         f"<p>{_origin(config)}</p>",
         pages.table(
@@ -54,11 +55,13 @@ def _split(path):
 def _floor(path, confidence):
     """What chance in the choice of test images alone would do to an accuracy."""
     with images.opened(path) as shown:
-        halves = [100 * intervals.binomial_floor(accuracy, len(shown), confidence) for accuracy in (0.5, 0.9, 0.99)]
-        return (
-            f"With {len(shown)} test images, chance in their choice alone moves a single accuracy of 50 / 90 / 99 % by "
-            f"± {halves[0]:.1f} / {halves[1]:.1f} / {halves[2]:.1f} points ({100 * confidence:g} %, binomial)."
-        )
+        count = len(shown)
+    ends = [intervals.wilson(accuracy * count, count, confidence) for accuracy in (0.5, 0.9, 0.99)]
+    spans = " / ".join(f"{100 * low:.1f} to {100 * high:.1f}" for low, high in ends)
+    return (
+        f"With {count} test images, chance in their choice alone leaves a single accuracy of 50 / 90 / 99 % anywhere "
+        f"within {spans} % ({100 * confidence:g} %, binomial, Wilson's)."
+    )
 
 
 def _origin(config):

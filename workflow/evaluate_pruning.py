@@ -40,7 +40,8 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
                         rows.append((criterion, one, point))
                         bar.update(1)
         tables.write(as_table(rows, shown.classes), table)
-    bits.write([point.measured.right for _, _, point in rows], right)
+    measured = [point.measured for _, _, point in rows]
+    bits.write([one.right for one in measured], right, [one.losses for one in measured])
     deviations = [point.deviation for _, _, point in rows if point.deviation is not None]
     return {"images": len(check), "levels": len(deviations), "largest": max(deviations, default=None)}
 

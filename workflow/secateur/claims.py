@@ -441,6 +441,8 @@ def _item(results, comparison, test, p, alpha):
     note = ""
     if comparisons.at_chance(results, comparison):
         settled, note = UNKNOWN, "at chance, so that nothing can be compared"
+    elif comparisons.drawn(results, comparison) == 1 and len(results.seeds) == 1:
+        note = "one draw of the control, so that there is no interval"
     elif low == high == 0:
         note = "the same images right"
     return Item(comparison, first, second, test.estimate, low, high, p, alpha, test.n, settled, note)

@@ -42,12 +42,13 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 right = np.unpackbits(kept["right"], count=len(self.labels)).astype(bool)
-                loss, deviation = float(kept["loss"]), float(kept["deviation"])
+                loss, losses, deviation = float(kept["loss"]), kept["losses"], float(kept["deviation"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             # What is lost is some seconds of work: no reason to stop.
             logging.warning("%s cannot be read (%s); the plan is evaluated again", path, error)
             return None
-        return evaluation.of_bits(right, loss, self.labels, self.classes), None if np.isnan(deviation) else deviation
+        measured = evaluation.by_image(evaluation.of_bits(right, loss, self.labels, self.classes), losses)
+        return measured, None if np.isnan(deviation) else deviation
 
     def put(self, channels, measured, deviation):
         """Keep what a plan measured."""
@@ -56,5 +57,6 @@ class Store:
                 file,
                 right=np.packbits(measured.right),
                 loss=measured.loss,
+                losses=measured.losses,
                 deviation=np.nan if deviation is None else deviation,
             )
