@@ -63,7 +63,9 @@ VERDICT = config["verdict"] or {}
 TERMS = agreement.terms(config["evaluation"])
 # Whether only the network itself tells if the levels can be met.
 UNFORESEEN = agreement.removable(config) is None
-FLOORED = READINGS if len(TERMS) > 1 else []
+# What is drawn one by one beside the weights; without relevance the weights alone.
+DRAWN = READINGS or WEIGHTS[:1]
+FLOORED = DRAWN if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]

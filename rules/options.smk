@@ -215,13 +215,15 @@ def export_options(wildcards):
     elsewhere = config["model"]["weights"] is not None
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
     own = {} if entry["kind"] == "none" else {entry["kind"]: schedule_options(entry["kind"])}
+    split = ranked_on(wildcards.criterion)
     return {
         **entry,
         "schedules": own,
         "steps": RETRAINING.get("steps"),
         "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
-        "ranked_on": ranked_on(wildcards.criterion),
+        "ranked_on": split,
+        "ranked_on_choosing": split is not None and split == CHOOSING,
         "origin": (
             "It starts from weights made elsewhere, which may have seen any of these images." if elsewhere else ""
         ),
@@ -295,7 +297,7 @@ def figure_options(wildcards):
 
 def scores_options():
     """What the figure of all scores, files and mixtures shows."""
-    beside = [f"{source}.{MIXES}" for source in (READINGS[0], WEIGHTS[0])]
+    beside = [f"{source}.{MIXES}" for source in (*READINGS[:1], WEIGHTS[0])]
     return {
         "title": f"{MODEL} on {DATASET}",
         "criteria": [name for names in MORE.values() for name in names],

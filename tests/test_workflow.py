@@ -519,3 +519,70 @@ def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
     assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
     assert {"mem_mb=2000", "runtime=30"} <= set(jobs["plot_layers"].split(", "))
     assert "gpu" not in jobs["plot_layers"]
+
+
+WITHOUT_RELEVANCE = """
+study: plain
+data: {source: digits, size: 16}
+split: {rank: 60, validation: 60, test: 120}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+training: {seeds: [0], epochs: 1, batch_size: 64, learning_rate: 0.05, flip: false, rotation: 0}
+readings: {}
+criteria: {statistics: [mean_abs], random: 1, controls: false, scores: [l1]}
+evaluation: {keep_at_least: [0, 0.1]}
+levels: [0, 0.5]
+"""
+
+
+@pytest.fixture(scope="module")
+def without_relevance(tmp_path_factory):
+    """A small study of weights and a score of weights alone, finished, with its report."""
+    workflow = Workflow(tmp_path_factory.mktemp("plain"), WITHOUT_RELEVANCE)
+    workflow.output = workflow.run("--cores", "2", "all", "report")
+    return workflow
+
+
+def test_a_study_without_relevance_is_whole(without_relevance):
+    results = without_relevance.folder / "results"
+    figures = sorted(path.stem for path in (results / "figures").glob("*.svg"))
+    assert figures == ["floors.weight", "layers.weight", "scores", "statistics.weight"]
+    found = tables.read(results / "tables/curves.csv")
+    assert set(found["criterion"]) == {"weight.mean_abs", "l1", "random"}
+    assert not (results / "digits/vgg_small/0/relevance").exists()
+    assert (results / "report.html").stat().st_size > 100_000
+    assert without_relevance.planned() == {}
+
+
+def test_no_figure_of_a_study_without_relevance_is_empty(without_relevance):
+    results = without_relevance.folder / "results"
+    shown = {"floors.weight": "weight.mean_abs", "layers.weight": "weight.mean_abs", "scores": "l1"}
+    for name, criterion in (shown | {"statistics.weight": "mean_abs"}).items():
+        picture = (results / f"figures/{name}.svg").read_text()
+        assert f">{criterion}</text>" in picture and ">random</text>" in picture
+        assert "relevance" not in picture
+        assert (results / f"figures/{name}.html").read_text().count("<tr>") > 4
+    page = (results / "study.html").read_text().partition("<h2>Settings</h2>")[0]
+    assert "No image was read to rank channels." in page and "relevance" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"readings": {}, "criteria": {"controls": False}}, {"plot_statistics": 1, "plot_layers": 1}),
+        (
+            {"readings": {}, "evaluation": {"keep_at_least": [0, 0.1]}, "criteria": {"files": {"mine": "mine.csv"}}},
+            {"plot_statistics": 1, "plot_layers": 1, "plot_floors": 1, "plot_controls": 1, "plot_scores": 1},
+        ),
+        (
+            {"readings": {"relevance": {}}, "criteria": {"mixed": []}},
+            {"plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1, "plot_stability": 1},
+        ),
+    ],
+)
+def test_only_figures_that_show_something_are_drawn(tmp_path, changes, wanted):
+    study = yaml.safe_load(WITHOUT_RELEVANCE) | {"criteria": {}, "evaluation": {}} | changes
+    workflow = Workflow(tmp_path, yaml.safe_dump(study))
+    (workflow.folder / "mine.csv").write_text("layer,channel\nfeatures.0,0\n")
+    planned = workflow.planned()
+    assert {rule: count for rule, count in planned.items() if rule.startswith("plot_")} == wanted
+    assert ("extract_relevance" in planned) == bool(study["readings"]) and "rank_mixed" not in planned

@@ -360,7 +360,7 @@ def _evaluated(config, planned):
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
         f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(planned)} jobs",
-        *_wrapped(f"readings: {', '.join(readings)}"),
+        *_wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is read'}"),
         *_wrapped(f"criteria: {', '.join(shown)}"),
         *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
     ]
