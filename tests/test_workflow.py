@@ -212,6 +212,9 @@ readings:
   early: {until: {stability: 0.8, at_least: 2}}
   few: {classes: ["3", 5], target: label}
   wrong: {classes: [thre]}
+  four: {target: "4", precision: float64, images: 20}
+  every: {target: all, precision: float64, images: 20}
+  nobody: {target: al}
 """
 NETWORK = "results/digits/vgg_small/1"
 MORE = ("--configfile", "config/config.yaml", "more.yaml")
@@ -222,7 +225,7 @@ def more_readings(tiny_study):
     """The small study with more readings, in batches of few images, up to their statistics."""
     (tiny_study.folder / "more.yaml").write_text(READINGS)
     sizes = [f"{rule}:images_per_batch=16" for rule in ("extract_relevance", "extract_relevance_shard")]
-    wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few")]
+    wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few", "four", "every")]
     wanted += [f"{NETWORK}/ranking/{name}.mean_abs.csv" for name in ("whole", "sharded")]
     wanted += [f"{NETWORK}/relevance/banded.h5"]
     tiny_study.run("--cores", "2", *MORE, "--set-resources", *sizes, "--", *wanted)
@@ -319,6 +322,35 @@ def test_a_reading_of_classes_reads_their_images_only(more_readings):
 def test_a_class_that_the_images_lack_is_refused(more_readings):
     text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/wrong.h5", check=False)
     assert "extract_relevance: digits has no class thre; known: 0, 1, 2" in text
+
+
+def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readings):
+    from secateur import relevance
+
+    model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
+    with images.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
+        pixels = shown.normalised(slice(0, 20)).double()
+    four, every = (relevance_of(more_readings, name) for name in ("four", "every"))
+    assert set(four["target"]) == {4} and set(every["target"]) == {-1}
+    each = [relevance.propagate(model.double(), pixels, target=number) for number in range(10)]
+    for layer in each[0]:
+        R = torch.stack([maps[layer] for maps in each])
+        for found, wanted in ((four, R[4:5]), (every, R)):
+            for kind, values in (("", wanted.mean(0)), ("_abs", wanted.abs().mean(0))):
+                np.testing.assert_allclose(found[f"{layer}/map{kind}_sum"], values.sum(0), rtol=1e-6, atol=1e-12)
+                np.testing.assert_allclose(found[f"{layer}/per_image{kind}"], values.sum((2, 3)), rtol=1e-5, atol=1e-6)
+    folder = more_readings.folder / NETWORK / "statistics"
+    kept = tables.read(folder / "every.conservation.csv")
+    assert len(kept) == 6
+    table, rows = tables.read(folder / "every.by_class.csv"), every["features.0/per_image_abs"].astype(float)
+    part = table[(table["class"] == "3") & (table["layer"] == "features.0")]
+    mean = rows[every["label"] == 3].mean(0)
+    np.testing.assert_allclose(part["mean_abs"], mean / mean.sum(), rtol=1e-6)
+
+
+def test_a_target_that_is_no_class_is_refused_by_name(more_readings):
+    text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/nobody.h5", check=False)
+    assert "extract_relevance: digits has no class al; did you mean all?" in text
 
 
 def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_study):
