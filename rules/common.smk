@@ -11,7 +11,7 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import agreement, digest, factories, families, files, names, provenance, settings, sources
+from secateur import agreement, contents, digest, factories, families, files, names, provenance, settings, sources
 
 try:
     # In place, so that captions and the report see the defaults too.

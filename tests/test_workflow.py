@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import yaml
 
 from conftest import ROOT, TINY, Workflow
-from secateur import checkpoints, folding, images, levels, tables
+from secateur import checkpoints, folding, images, levels, models, tables
 
 pytestmark = pytest.mark.study
 
@@ -152,12 +153,12 @@ def test_an_edit_reruns_only_what_it_invalidates(tiny_study, name, tmp_path):
 def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
-    # The test of shards below merges, that of criteria scores, tests/test_export.py exports, tests/test_retraining.py
-    # retrains, tests/test_check.py checks, tests/test_bad_input.py checks levels.
+    # The test of shards below merges, that of criteria takes weights and scores, tests/test_export.py exports,
+    # tests/test_retraining.py retrains, tests/test_check.py checks, tests/test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
     others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check", "check_levels"}
-    assert rules - ran == others | scoring | retraining
+    assert rules - ran == others | scoring | retraining | {"take_weights"}
 
 
 CELLS = {
@@ -409,7 +410,7 @@ CRITERIA = """
 study: criteria
 data: {source: digits, size: 16}
 split: {rank: 60, validation: 60, test: 120}
-model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}, weights: first.pt}
 training: {seeds: [1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
 criteria:
   statistics: [mean_abs]
@@ -437,6 +438,11 @@ CHANNELS = [
 ]
 
 
+def save_weights(path, seed):
+    torch.manual_seed(seed)
+    torch.save(models.build("vgg_small", 10, widths=[4, 4, 6, 6, 8, 8], hidden=12, channels=1).state_dict(), path)
+
+
 @pytest.fixture(scope="module")
 def criteria_study(tmp_path_factory):
     """A small study of scores, files and mixtures, finished, with its report."""
@@ -446,8 +452,81 @@ def criteria_study(tmp_path_factory):
     rows = [f"{layer},{channel}" for layer, channel in CHANNELS[::-1]]
     (workflow.folder / "order.1.csv").write_text("\n".join(["layer,channel", *rows]))
     (workflow.folder / "foreign.csv").write_text("layer,channel\nfeatures.1,0\n")
-    workflow.run("--cores", "2", "all", "report")
+    save_weights(workflow.folder / "first.pt", 0)
+    workflow.output = workflow.run("--cores", "2", "all", "report")
     return workflow
+
+
+GIVEN = ("first.pt", "mine.csv", "order.1.csv")
+
+
+def moved(study, tmp_path):
+    """The same files, found through SECATEUR_DATA instead of in the working folder."""
+    for name in GIVEN:
+        shutil.move(study.folder / name, tmp_path / name)
+    study.environment["SECATEUR_DATA"] = str(tmp_path)
+
+
+def copied(study, tmp_path):
+    for name in GIVEN:
+        shutil.copyfile(study.folder / name, tmp_path / name)
+        shutil.copyfile(tmp_path / name, study.folder / name)
+
+
+def named_elsewhere(study, tmp_path):
+    for name in GIVEN:
+        shutil.move(study.folder / name, tmp_path / name)
+    weights, files = f"{tmp_path}/first.pt", {"mine": f"{tmp_path}/mine.csv", "order": f"{tmp_path}/order.{{seed}}.csv"}
+    config_edit(model__weights=weights, criteria__files=files)(study.folder)
+
+
+def other_scores(study, tmp_path):
+    text_edit("mine.csv", "features.0,0,0", "features.0,0,99")(study.folder)
+
+
+def other_weights(study, tmp_path):
+    save_weights(study.folder / "first.pt", 1)
+
+
+AFTER_FIGURES = {
+    "collect_evaluations": 1, "tabulate_accuracy": 1, "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2,
+    "plot_layers": 1, "report": 1,
+}  # fmt: skip
+EDITS_OF_GIVEN_FILES = {
+    moved: {},
+    copied: {},
+    named_elsewhere: SETTINGS | REPORT,
+    other_scores: {"rank_by_file": 1, "rank_mixture": 2, "evaluate_pruning": 2} | AFTER_FIGURES,
+    other_weights: (
+        {"take_weights": 1, "train_model": 1, "list_units": 1, "list_stages": 1, "extract_relevance": 1}
+        | {"summarise_relevance": 1, "summarise_weights": 1, "score_weights": 3, "score_images": 2}
+        | {"rank_by_statistic": 2, "rank_by_score": 7, "rank_by_file": 2, "rank_mixture": 2, "rank_at_random": 1}
+        | {"evaluate_pruning": 6} | AFTER_FIGURES | STABILITY
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS_OF_GIVEN_FILES)
+def test_the_content_of_given_files_decides_what_runs_and_not_their_place(criteria_study, edit, tmp_path):
+    kept, before = tmp_path / "kept", dict(criteria_study.environment)
+    kept.mkdir()
+    for name in (*GIVEN, "config/config.yaml"):
+        shutil.copy2(criteria_study.folder / name, kept / Path(name).name)
+    try:
+        edit(criteria_study, tmp_path)
+        assert criteria_study.planned() == EDITS_OF_GIVEN_FILES[edit]
+    finally:
+        criteria_study.environment = before
+        for name in (*GIVEN, "config/config.yaml"):
+            shutil.copy2(kept / Path(name).name, criteria_study.folder / name)
+
+
+def test_given_weights_are_copied_for_training_and_not_kept(criteria_study):
+    assert "take_weights" in criteria_study.output
+    assert not list((criteria_study.folder / "results/weights").glob("*.pt"))
+    first = torch.load(criteria_study.folder / "first.pt")
+    model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/initial.pt")
+    assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def ranked(study, name):
