@@ -39,7 +39,7 @@ def network_options():
     """The study's network, and the code behind one of the user's own."""
     factory = config["model"]["factory"]
     own = {"factory": factories.digest_of(factory)} if factory else {}
-    return {"model": config["model"], **own}
+    return {"model": config["model"] | {"weights": contents.weights(config["model"])}, **own}
 
 
 def training_options():
@@ -60,9 +60,9 @@ def linear_units(wildcards):
 
 
 def given_weights(wildcards):
-    """A local file of weights, so that another file trains again."""
-    weights = config["model"]["weights"]
-    return [] if weights in (None, "imagenet") else files.found(weights)
+    """A copy of a local file of weights, by the content's name: another content trains again, another place does not."""
+    weights = contents.weights(config["model"])
+    return [] if weights in (None, "imagenet") else f"<results>/weights/{weights}.pt"
 
 
 def shown_images(wildcards):
@@ -148,9 +148,10 @@ def stages_file(wildcards):
     return f"{folder}/stages.csv" if scored_options(wildcards)["scope"] == "stage" else []
 
 
-def given_file(wildcards):
-    """The user's own ranking or scores."""
-    return files.found(FILES[wildcards.given].replace("{seed}", wildcards.seed))
+def given_options(wildcards):
+    """What a ranking by the user's own file depends on: its content, wherever it lies."""
+    name = contents.own_file(config, wildcards.given, wildcards.seed)
+    return {**scored_options(wildcards), "content": contents.of(files.found(name))}
 
 
 def mixture_options(wildcards):
@@ -215,13 +216,15 @@ def export_options(wildcards):
     elsewhere = config["model"]["weights"] is not None
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
     own = {} if entry["kind"] == "none" else {entry["kind"]: schedule_options(entry["kind"])}
+    split = ranked_on(wildcards.criterion)
     return {
         **entry,
         "schedules": own,
         "steps": RETRAINING.get("steps"),
         "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
-        "ranked_on": ranked_on(wildcards.criterion),
+        "ranked_on": split,
+        "ranked_on_choosing": split is not None and split == CHOOSING,
         "origin": (
             "It starts from weights made elsewhere, which may have seen any of these images." if elsewhere else ""
         ),
@@ -250,7 +253,7 @@ def retraining_options(wildcards):
         "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
         "terms": TERMS[0],
         "precision": config["evaluation"]["precision"],
-        "model": config["model"],
+        "model": network_options()["model"],
         "seed": config["seed"],
         **machine_options(),
     }
@@ -295,7 +298,7 @@ def figure_options(wildcards):
 
 def scores_options():
     """What the figure of all scores, files and mixtures shows."""
-    beside = [f"{source}.{MIXES}" for source in (READINGS[0], WEIGHTS[0])]
+    beside = [f"{source}.{MIXES}" for source in (*READINGS[:1], WEIGHTS[0])]
     return {
         "title": f"{MODEL} on {DATASET}",
         "criteria": [name for names in MORE.values() for name in names],

@@ -87,6 +87,29 @@ def test_a_network_of_ones_own_is_built_traced_and_counted(said):
     assert "6: its channels are what the model puts out" in words(output)
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("lable", "readings.one.target: digits has no class lable; did you mean label?"),
+        (12, "readings.one.target: digits has no class 12; known: 0 to 9"),
+    ],
+)
+def test_a_reading_that_explains_no_class_of_the_images_is_refused(said, target, message):
+    assert refused(said(OWN | {"readings": {"one": {"target": target}}})) == message
+
+
+def test_readings_of_one_class_and_of_each_are_timed(said):
+    readings = {"seven": {"target": "7"}, "also_seven": {"target": 7}, "every": {"target": "all"}}
+    status, output, _ = said(OWN | {"readings": readings})
+    assert status == 0 and "readings: also_seven on rank, every on rank, seven on rank" in words(output)
+
+
+def test_a_study_without_relevance_is_described_without_it(said):
+    status, output, _ = said(OWN | {"readings": {}})
+    assert status == 0 and "readings: none, so no relevance is read" in words(output)
+    assert not any(line.startswith("relevance ") for line in words(output))
+
+
 def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said):
     assert refused(said(OWN | {"model": {"factory": "nets:make", "arguments": {"wide": 5}}})).startswith(
         "model.arguments do not fit model.factory nets:make, which takes (classes, width=6): "

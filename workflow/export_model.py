@@ -145,7 +145,7 @@ if "snakemake" in globals():
             job.options,
             snakemake.resources.images_per_batch,
         )
-        said = ("criterion", "level", "kind", "terms", "ranked_on", "origin")
+        said = ("criterion", "level", "kind", "terms", "ranked_on", "ranked_on_choosing", "origin")
         facts |= {key: job.options[key] for key in said} | job.provenance
         facts |= {
             "schedule": " ".join(recovery.schedules(job.options).values()),

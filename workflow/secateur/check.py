@@ -84,6 +84,7 @@ def text(config):
     source, where = images_of(config["data"])
     divided = images.divided(source, config["split"])
     refuse_unseen(config, source, divided)
+    refuse_unknown_targets(config, source)
     sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
@@ -144,6 +145,18 @@ def _at_hand(data):
         folders += [Path(place), Path(place) / name] if place and "://" not in place else []
     forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
     return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
+
+
+def refuse_unknown_targets(config, source):
+    """ValueError for a reading of a class that the images do not have; CIFAR's names come with its files."""
+    for name, reading in config["readings"].items():
+        named = families.explained_class(reading)
+        if named is not None and (isinstance(named, int) or config["data"]["source"] not in KNOWN):
+            shown = images.Images(None, None, source.classes, (), (), config["data"]["name"], "", "")
+            try:
+                images.class_number(shown, named, families.TARGETS)
+            except ValueError as error:
+                raise ValueError(f"readings.{name}.target: {error}") from error
 
 
 def refuse_unwritable(results):
@@ -220,9 +233,15 @@ def measured(config, model, example, sizes, linear=()):
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error
-        readings[name] = _seconds(lambda run=propagator: run(example)) / TIMED
+        readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
     model.cpu()
     return Timed(forward / TIMED, evaluated / TIMED, readings, shapes)
+
+
+def _explain(propagator, example, target):
+    """Relevance of a batch: one answer for each image, or one for each class after the other."""
+    for _ in propagator(example, "each") if target == "all" else [propagator(example)]:
+        pass
 
 
 def _seconds(run):
@@ -399,7 +418,7 @@ def _evaluated(config, planned):
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
         f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(planned)} jobs",
-        *_wrapped(f"readings: {', '.join(readings)}"),
+        *_wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is read'}"),
         *_wrapped(f"criteria: {', '.join(shown)}"),
         *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
     ]

@@ -33,6 +33,11 @@ def curves(inputs, outputs, lines, title, floors=False):
     files.write_text(outputs.page, pages.page(title, *parts))
 
 
+def named(source, options):
+    """What a figure shows, for its title: a reading, or the weights."""
+    return f"reading {source}" if options["reading"] else source
+
+
 def _single(evaluations, lines, floors):
     rows = evaluations[evaluations["split"] == "test"] if floors else summary.on_test(evaluations)
     rows = rows[rows["criterion"].map(names.without_draw).isin([*lines, "random"])]

@@ -88,7 +88,11 @@ class Propagator:
         self.prepared = {}
 
     def __call__(self, images, target=None):
-        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch."""
+        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch.
+
+        With the target "each" it gives these for one class after the other, from one forward pass: no more than one
+        class is in memory. They are to be taken before the next batch.
+        """
         first = next(self.model.parameters())
         if images.dim() != 4 or not images.is_floating_point():
             raise ValueError(
@@ -106,12 +110,20 @@ class Propagator:
             logits = values[self.graph.logits]
             if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
                 raise ValueError("the model must give one tensor of logits (N, classes); wrap it in a module that does")
+            if isinstance(target, str) and target == "each":
+                return self._each(values, logits)
             if isinstance(target, str) and target == "all":
-                classes = [torch.full_like(logits[:, 0], c, dtype=torch.long) for c in range(logits.shape[1])]
-                each = [self._read(values, logits, chosen, again=True) for chosen in classes]
+                each = [found for found, _, _ in self._each(values, logits)]
                 return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None, None
             chosen = _chosen(target, logits)
             return self._read(values, logits, chosen), chosen, self._start(logits, chosen)
+
+    def _each(self, values, logits):
+        for number in range(logits.shape[1]):
+            with torch.no_grad():
+                chosen = torch.full_like(logits[:, 0], number, dtype=torch.long)
+                found = self._read(values, logits, chosen, again=True), chosen, self._start(logits, chosen)
+            yield found
 
     def _is_linear(self, node):
         return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
