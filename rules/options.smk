@@ -11,6 +11,12 @@ def machine_options():
     return {"threads": config["threads"], "device": config["device"]}
 
 
+def precision_options():
+    """The precision of evaluation where the study fixes it: what `auto` comes to is the machine's, and changes nothing."""
+    asked = config["evaluation"]["precision"]
+    return {} if asked == "auto" else {"precision": asked}
+
+
 def image_options():
     """What the images of a study depend on; a folder of the user's own also by its listing."""
     data = {key: value for key, value in config["data"].items() if key != "mirror"}
@@ -182,7 +188,7 @@ def evaluated_rankings(wildcards):
 
 def evaluation_options(wildcards):
     """What an evaluation depends on beside the network, the images and the rankings."""
-    chosen = {"levels": config["levels"], "terms": TERMS, "precision": config["evaluation"]["precision"]}
+    chosen = {"levels": config["levels"], "terms": TERMS, **precision_options()}
     return {"criteria": FAMILIES[wildcards.family], **chosen, **machine_options()}
 
 
@@ -201,12 +207,13 @@ def exported_files(wildcards):
     """What the card of an exported network is made from: its family's evaluation, and what retraining made of it."""
     network = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}"
     family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
-    found = {"table": f"{network}/evaluation/{family}.csv", "bits": f"{network}/evaluation/{family}.h5"}
+    kinds = {"table": "csv", "bits": "h5", "manifest": "json"}
+    found = {key: f"{network}/evaluation/{family}.{kind}" for key, kind in kinds.items()}
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
     if entry["kind"] == "none":
         return found
     cell = f"{network}/retraining/{entry['criterion']}/{entry['level']}/{entry['kind']}"
-    return found | {"retrained": f"{cell}.pt", "retrained_table": f"{cell}.csv", "retrained_bits": f"{cell}.h5"}
+    return found | {"retrained": f"{cell}.pt"} | {f"retrained_{key}": f"{cell}.{kind}" for key, kind in kinds.items()}
 
 
 def export_options(wildcards):
@@ -222,7 +229,6 @@ def export_options(wildcards):
         "schedules": own,
         "steps": RETRAINING.get("steps"),
         "terms": TERMS[0],
-        "precision": config["evaluation"]["precision"],
         "ranked_on": split,
         "ranked_on_choosing": split is not None and split == CHOOSING,
         "origin": (
@@ -252,7 +258,7 @@ def retraining_options(wildcards):
         "training": schedule_options(wildcards.kind),
         "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
         "terms": TERMS[0],
-        "precision": config["evaluation"]["precision"],
+        **precision_options(),
         "model": network_options()["model"],
         "seed": config["seed"],
         **machine_options(),

@@ -1,5 +1,6 @@
 """What is said of a study before any long job, and what stops it there; all in a few seconds."""
 
+import re
 import textwrap
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 import yaml
 
 from conftest import ROOT, TINY, Workflow
-from secateur import console, models
+from secateur import console, devices, models
 
 NETS = """
     from torch import nn
@@ -238,6 +239,50 @@ def test_a_file_that_is_no_study_is_one_line(folder, capsys, content, message):
         (folder / "study.yaml").write_text(content)
     status = console.main(["check", "study.yaml"])
     assert refused((status, *capsys.readouterr())).startswith(message)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_what_auto_comes_to_here_is_said(said, monkeypatch, fast):
+    monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: fast)
+    status, output, _ = said(OWN | {"device": "cpu"})
+    lines = output.splitlines()
+    place = lines.index(f"Arithmetic: this cpu has {'fast' if fast else 'no fast'} instructions for bfloat16")
+    ran = "bfloat16" if fast else "float32"
+    assert status == 0
+    assert lines[place + 1 : place + 3] == [
+        f"  evaluation in {ran} (auto: bfloat16 where it is fast, with the same answers)",
+        "",
+    ]
+
+
+ROUNDED = {
+    "device": "cpu",
+    "evaluation": {"precision": "bfloat16"},
+    "readings": {
+        "exact": {},
+        "rounded": {"precision": "bfloat16"},
+        "another": {"precision": "bfloat16", "reduce": "sum"},
+    },
+    "training": OWN["training"] | {"precision": "bfloat16"},
+}
+
+
+def test_bfloat16_on_a_processor_that_is_slow_in_it_is_warned_of_with_its_factor(said, monkeypatch):
+    monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: False)
+    status, output, _ = said(OWN | ROUNDED)
+    lines = output.splitlines()
+    place = lines.index("  evaluation in bfloat16 (as set)")
+    warned = [line.split(": bfloat16 takes ") for line in lines[place + 1 : place + 4]]
+    assert status == 0
+    assert [part for part, _ in warned] == ["  evaluation", "  readings another, rounded", "  training"]
+    for _, rest in warned:
+        assert re.fullmatch(r"[0-9.e+]+ times as long here as float32, on 8 images; set float32", rest)
+    assert lines[place + 4] == ""
+
+
+def test_bfloat16_on_a_processor_that_is_fast_in_it_is_no_warning(said, monkeypatch):
+    monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: True)
+    assert "times as long" not in said(OWN | ROUNDED)[1]
 
 
 @pytest.mark.study

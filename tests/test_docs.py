@@ -31,6 +31,14 @@ def test_every_shipped_study_is_valid(tmp_path, monkeypatch):
         settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+def test_no_shipped_study_needs_a_processor_with_bfloat16():
+    for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = [study.get("training"), study.get("retraining"), *study.get("readings", {}).values()]
+        assert {(part or {}).get("precision", "float32") for part in parts} == {"float32"}, path.name
+        assert study.get("evaluation", {}).get("precision", "auto") == "auto", path.name
+
+
 def test_every_named_study_has_results_of_its_own():
     studies = [
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "config" / "studies").glob("*.yaml")

@@ -130,6 +130,20 @@ def test_what_a_plan_measured_is_kept_and_not_measured_again(network, pictures, 
     assert not list((tmp_path / "plans").rglob("*.npz"))
 
 
+def test_what_a_plan_measured_says_in_which_precision(network, pictures, tmp_path):
+    def store(precision):
+        return plans.Store(tmp_path, {}, LABELS.numpy(), 5, precision)
+
+    first, second = (prepared(network, pictures, store=store(name)) for name in ("bfloat16", "float32"))
+    first.evaluated({"features.0": [1]})
+    wanted = second.evaluated({"features.0": [1]})[0]
+    second.evaluated({"features.0": [2]})
+    second.evaluated({"features.0": [2]})
+    assert first.store.rows == {"bfloat16": 1}
+    assert second.store.rows == {"bfloat16": 1, "float32": 2}
+    assert wanted.loss == first.evaluated({"features.0": [1]})[0].loss
+
+
 def test_a_damaged_plan_is_evaluated_again(network, pictures, tmp_path):
     store = plans.Store(tmp_path, {}, LABELS.numpy(), 5)
     subject = prepared(network, pictures, store=store)

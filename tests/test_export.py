@@ -524,6 +524,10 @@ def test_an_exported_network_of_a_study_is_the_one_that_was_evaluated(exporting)
     assert facts["smaller"]["macs"] == row["macs"]
     assert facts["agreeing"] == facts["images"] == 120
     assert facts["rule"] == "export_model" and facts["code_digest"]
+    manifest = json.loads(
+        (results / "digits/vgg_small/1/evaluation/controls.relevance.mean_abs.json").read_text(encoding="utf-8")
+    )
+    assert facts["accuracy"]["precision"] == manifest["precision"]["ran"] in ("float32", "bfloat16")
     assert "Channels were ranked on the rank images" in (exporting.folder / "README.md").read_text()
     assert sorted(path.name for path in exporting.folder.iterdir()) == sorted(
         [*export.FILES, "README.md", "card.html", "latency.csv", "manifest.json"]

@@ -518,6 +518,12 @@ def test_a_retrained_network_is_exported_as_it_is(study):
     assert same(pruning.load(place), kept)
     facts = json.loads((place / "manifest.json").read_text())
     assert facts["agreeing"] == facts["images"] and facts["pruned"]["accuracy"] != facts["smaller"]["accuracy"]
+    manifest = json.loads(
+        (study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.json").read_text(encoding="utf-8")
+    )
+    ran = manifest["precision"]["ran"]
+    assert manifest["precision"] == {"asked": "auto", "ran": ran, "rows": {ran: 1}}
+    assert "precision" not in manifest["options"] and facts["accuracy"]["precision"] == ran
     card = (place / "README.md").read_text()
     assert "| pruned, not trained again |" in card and "Retrained: pruned at once, then 1 epoch of sgd" in card
     assert "was not trained again" not in card

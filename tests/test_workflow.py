@@ -1,5 +1,6 @@
 """The graph: a small study over all rules, and which edits rerun which rules."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import torch
 import yaml
 
 from conftest import ROOT, TINY, Workflow
-from secateur import checkpoints, folding, images, levels, models, tables
+from secateur import checkpoints, devices, folding, images, levels, models, tables
 
 pytestmark = pytest.mark.study
 
@@ -70,6 +71,21 @@ def touch(*patterns):
     return edit
 
 
+# Runs when Python starts: where this machine is fast in bfloat16, it no longer is, and the other way round.
+ANOTHER_MACHINE = """
+import torch
+
+from secateur import devices
+
+fast = devices.fast_in_bfloat16(torch.device("cpu"))
+devices.fast_in_bfloat16 = lambda device: not fast
+"""
+
+
+def another_machine(folder):
+    (folder / "workflow" / "sitecustomize.py").write_text(ANOTHER_MACHINE)
+
+
 EDITS = {
     "nothing": (lambda folder: None, {}),
     "touched code": (touch("workflow/**/*.py", "rules/*", "Snakefile", "envs/*", "report/*"), {}),
@@ -123,6 +139,8 @@ EDITS = {
         | TABLES | PLOTS | REPORT | STABILITY,
     ),
     "what surrounds every job": (text_edit("workflow/secateur/jobs.py", '"done"', '"finished"'), {}),
+    "another machine": (another_machine, {}),
+    "a precision of evaluation": (config_edit(evaluation__precision="bfloat16"), AFTER_RANKING | SETTINGS),
     "an environment": (
         text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"), PLOTS | REPORT | {"plot_stability": 1}
     ),
@@ -148,6 +166,48 @@ def test_an_edit_reruns_only_what_it_invalidates(tiny_study, name, tmp_path):
                 shutil.copytree(copy, target)
             else:
                 shutil.copy2(copy, target)
+
+
+def test_machines_of_other_arithmetic_share_what_auto_measured(tiny_study, tmp_path, monkeypatch):
+    network = tiny_study.folder / "results/digits/vgg_small/0"
+    manifest = json.loads((network / "evaluation/weight.json").read_text())
+    wanted = tables.read(network / "evaluation/weight.csv")
+    options = manifest["options"] | {"code": manifest["code_digest"], "torch": torch.__version__}
+    ran = {True: "bfloat16", False: "float32"}
+
+    def evaluated(fast, **more):
+        monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: fast)
+        found = script("evaluate_pruning").evaluate_pruning(
+            network / "training/trained.pt",
+            tiny_study.folder / "results/digits/images/test.h5",
+            {name: network / f"ranking/{name}.csv" for name in options["criteria"]},
+            tmp_path / "table.csv",
+            tmp_path / "bits.h5",
+            tmp_path / "plans",
+            options | more,
+            50,
+        )
+        return found["precision"], tables.read(tmp_path / "table.csv")
+
+    here = devices.fast_in_bfloat16(torch.device("cpu"))
+    assert "precision" not in manifest["options"]
+    assert manifest["precision"] == {"asked": "auto", "ran": ran[here], "rows": {ran[here]: len(wanted)}}
+    for fast in (False, True):
+        found, table = evaluated(fast)
+        # What the first machine measured.
+        assert found == {"asked": "auto", "ran": ran[fast], "rows": {"float32": len(wanted)}}
+        assert table["accuracy"].tolist() == wanted["accuracy"].tolist()
+    found, table = evaluated(False, precision="bfloat16")
+    assert found == {"asked": "bfloat16", "ran": "bfloat16", "rows": {"bfloat16": len(wanted)}}
+    assert table["accuracy"].tolist() == wanted["accuracy"].tolist()
+    assert table["loss"].tolist() == pytest.approx(wanted["loss"].tolist(), abs=1e-2)
+
+
+def script(name):
+    """A script of the workflow, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "workflow" / f"{name}.py")
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module
 
 
 def test_every_rule_of_the_workflow_ran(tiny_study):

@@ -65,12 +65,16 @@ class Stage:
 @dataclasses.dataclass(frozen=True)
 class Timed:
     """Seconds for one image of a forward pass, of one as networks are evaluated, and of each extracted reading, and the
-    shapes of relevance by layer."""
+    shapes of relevance by layer.
+
+    `slower` is {part of the study: how many times float32's time} where bfloat16 is asked for and is not fast.
+    """
 
     forward: float
     evaluated: float
     readings: dict
     shapes: dict
+    slower: dict
 
 
 def text(config):
@@ -105,6 +109,7 @@ def text(config):
         own,
         _warnings(config),
         _evaluated(config, planned),
+        _arithmetic(config, timed.slower),
         _stages(config, stages, folder),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -220,22 +225,59 @@ def measured(config, model, example, sizes, linear=()):
     model, example = model.to(device), example.to(device)
     with torch.no_grad(), modes.evaluating(model):
         forward = _seconds(lambda: model(example))
-        ready = folding.folded(model, strict=False)
-        ready = evaluation.prepared(ready, config["evaluation"]["precision"], quick.facts(ready, example))
-        like = next(ready.parameters())
-        evaluated = _seconds(lambda: ready(example.to(like.dtype, memory_format=torch.channels_last)))
+        precision = devices.precision(config["evaluation"]["precision"], device)["ran"]
+        evaluated = _seconds(_as_evaluated(model, example, precision))
     readings, shapes = {}, {}
     for name, reading in _extracted(config["readings"]).items():
-        chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
-        precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
         try:
-            propagator = relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
+            propagator = _propagator(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error
         readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
+    timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, {})
+    if not devices.fast_in_bfloat16(device):
+        timed = dataclasses.replace(timed, slower=_slower(config, model, example, linear, timed))
     model.cpu()
-    return Timed(forward / TIMED, evaluated / TIMED, readings, shapes)
+    return timed
+
+
+def _as_evaluated(model, example, precision):
+    """A forward pass to be timed, of the network as evaluation prepares it; it keeps no gradients."""
+    ready = folding.folded(model, strict=False)
+    ready = evaluation.prepared(ready, precision, quick.facts(ready, example))
+    batch = example.to(evaluation.PRECISIONS[precision], memory_format=torch.channels_last)
+    return torch.no_grad()(lambda: ready(batch))
+
+
+def _propagator(model, reading, linear):
+    chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+    precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
+    return relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
+
+
+def _slower(config, model, example, linear, timed):
+    """What asks for bfloat16, where that is not fast: {part of the study: its time, in times of float32's}."""
+    found = {}
+    if config["evaluation"]["precision"] == "bfloat16":
+        found["evaluation"] = TIMED * timed.evaluated / _seconds(_as_evaluated(model, example, "float32"))
+    asking = [name for name, reading in config["readings"].items() if reading["precision"] == "bfloat16"]
+    if asking:
+        # The first of those that share relevance is the one that was timed.
+        propagator = _propagator(model, config["readings"][asking[0]] | {"precision": "float32"}, linear)
+        exact = _seconds(lambda: propagator(example))
+        found[f"readings {', '.join(asking)}"] = TIMED * timed.readings[asking[0]] / exact
+    for name in ("training", "retraining"):
+        settings = config[name]
+        if settings and settings["epochs"] and settings["precision"] == "bfloat16":
+            found[name] = _seconds(lambda: _under_autocast(model, example)) / (TIMED * timed.forward)
+    return found
+
+
+@torch.no_grad()
+def _under_autocast(model, example):
+    with torch.autocast(example.device.type, torch.bfloat16), modes.evaluating(model):
+        return model(example)
 
 
 def _explain(propagator, example, target):
@@ -421,6 +463,23 @@ def _evaluated(config, planned):
         *_wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is read'}"),
         *_wrapped(f"criteria: {', '.join(shown)}"),
         *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
+    ]
+
+
+def _arithmetic(config, slower):
+    """How this processor runs the precisions that the study asks for."""
+    device = devices.chosen(config["device"])
+    fast = "has" if devices.fast_in_bfloat16(device) else "has no"
+    precision = devices.precision(config["evaluation"]["precision"], device)
+    why = "auto: bfloat16 where it is fast, with the same answers" if precision["asked"] == "auto" else "as set"
+    warnings = [
+        _wrapped(f"{part}: bfloat16 takes {ratio:.2g} times as long here as float32, on {TIMED} images; set float32")
+        for part, ratio in slower.items()
+    ]
+    return [
+        f"Arithmetic: this {device.type} {fast} fast instructions for bfloat16",
+        f"  evaluation in {precision['ran']} ({why})",
+        *itertools.chain(*warnings),
     ]
 
 
