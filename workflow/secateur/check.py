@@ -78,6 +78,7 @@ def text(config):
     planned = families.of(config)
     criteria = [criterion for family in planned.values() for criterion in family]
     agreement.check_named(config, criteria)
+    agreement.check_beside(config["verdict"])
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
     sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}

@@ -111,6 +111,11 @@ class Results:
         rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
         return float(rows.drop_duplicates("seed")["accuracy"].mean())
 
+    def dense_range(self):
+        """The lowest and the highest test accuracy of the networks before anything is removed."""
+        rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
+        return float(rows["accuracy"].min()), float(rows["accuracy"].max())
+
     def right(self, criterion, level, split="test"):
         """(images,): right or wrong for the one network, averaged over draws."""
         names = self.names(criterion, split)
