@@ -45,7 +45,7 @@ rule all:
         expand(rules.check_levels.output, dataset=DATASET, model=MODEL) if UNFORESEEN else [],
         rules.tabulate_accuracy.output,
         expand(rules.plot_strategies.output, reading=READINGS),
-        expand(rules.plot_statistics.output, source=SOURCES),
+        expand(rules.plot_statistics.output, source=COMPARED),
         rules.plot_scores.output if any(MORE.values()) else [],
         expand(rules.plot_deltas.output, reading=MIXED_READINGS if DELTAS else []),
         expand("<results>/figures/controls.{criterion}.{kind}", criterion=CONTROLLED, kind=["svg", "html"]),

@@ -53,6 +53,9 @@ DRAWS = list(range(config["criteria"]["random"]))
 STATISTICS = config["criteria"]["statistics"]
 MIXED = families.mixed(config["criteria"])
 MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
+COMBINED_ONLY = config["criteria"]["combined_only"]
+# Of the others, a figure of the statistics would have one line.
+COMPARED = [source for source in SOURCES if families.statistics(config["criteria"], source) == STATISTICS]
 CONTROLLED = families.controlled(config["criteria"])
 
 # More criteria: {name: how it is made}.
@@ -81,6 +84,7 @@ RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
 EXPORTED = {agreement.exported(entry): entry for entry in config["export"]}
 try:
     agreement.check_named(config, CRITERIA)
+    agreement.check_beside(config["verdict"])
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 

@@ -130,6 +130,11 @@ def ranking_options(wildcards):
     return {"reading": reading_choices(reading), **mixed}
 
 
+def combining_options(wildcards):
+    """The same for a list that takes turns and nothing else."""
+    return {**ranking_options(wildcards), "combined": True, "deltas": []}
+
+
 def scoring_options(wildcards):
     """What a score of images depends on beside the network and the images."""
     return {"images": config["criteria"]["images"], **machine_options()}
@@ -342,6 +347,8 @@ def verdict_options():
         "model": config["model"],
         "rank_from": config["split"]["rank_from"],
         "epochs": config["training"]["epochs"],
+        "data": {"name": DATASET, "size": config["data"]["size"]},
+        "random": len(DRAWS),
         "readings": {name: reading_choices(name) for name in judged_readings()},
         "criteria": {"mixes": MIXES, "weights": WEIGHTS, "deltas": DELTAS, "statistics": STATISTICS},
         "command": f"make study STUDY=config/studies/{study.name}" if study.is_file() else "make study",

@@ -30,6 +30,8 @@ rule rank_mixed:
         manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/rank_mixed/{reading}.log",
+    wildcard_constraints:
+        reading=alternatives(MIXED_READINGS),
     conda:
         "../envs/tables.yaml"
     params:
@@ -40,6 +42,22 @@ rule rank_mixed:
         "Mix the lists of weights and of {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/rank_mixed.py"
+
+
+use rule rank_mixed as rank_combined with:
+    output:
+        tables=["<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.csv"],
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_combined/{reading}.log",
+    wildcard_constraints:
+        reading=alternatives(COMBINED_ONLY),
+    params:
+        options=combining_options,
+        code=code_digest("rank_mixed"),
+        environment=environment_digest("tables"),
+    message:
+        "Take weights and {wildcards.reading} in turns, seed {wildcards.seed}."
 
 
 rule rank_at_random:

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from secateur import agreement, architectures, models, settings, units
+from secateur import agreement, architectures, families, models, settings, units
 
 LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
 REAL = {"data": {"source": "cifar10"}}
@@ -287,6 +288,21 @@ def test_level_0_is_always_measured():
             {"page": "a.md", "ours": "relevance"},
             "evaluation.choose_on must be rank or validation",
         ),
+        (
+            "criteria.compared",
+            ["relevance", "weight_folded"],
+            "criteria.compared names weight_folded, which is none of the readings and weights: relevance, weight",
+        ),
+        (
+            "criteria.combined_only",
+            ["relevanc"],
+            "criteria.combined_only names relevanc, which is no reading; did you mean relevance?",
+        ),
+        (
+            "criteria.combined_only",
+            ["relevance"],
+            "criteria.combined_only names relevance, which criteria.mixed names as well and combines too; leave it out",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_the_cause_and_what_would_be_right(path, value, message):
@@ -383,6 +399,40 @@ def test_the_networks_known_to_have_no_batchnorm_are_those(name):
 def test_the_folder_of_results_has_no_slashes_too_many():
     assert settings.checked(changed("results", "a//b/"))["results"] == "a/b"
     assert settings.checked(changed("results", "/a/b"))["results"] == "/a/b"
+
+
+def test_what_is_not_compared_or_only_combined_is_evaluated_by_one_list():
+    study = changed("readings", {"relevance": {}, "sum": {"reduce": "sum"}, "clean": {"split": "validation"}})
+    study["criteria"] = {"compared": ["relevance"], "mixed": ["relevance"], "combined_only": ["clean"], "random": 1}
+    config = settings.checked(study)
+    found = families.of(config)
+    assert len(found["relevance"]) == 6
+    assert found["sum"] == ["sum.mean_abs"] and found["weight"] == ["weight.mean_abs"]
+    assert found["combined.clean"] == ["combined.clean"]
+    assert not [name for name in found if "clean" in name and name not in ("clean", "combined.clean")]
+    config["evaluation"]["choose_on"] = "rank"
+    assert "combined.clean" not in families.choosing(config, found)
+
+
+def test_a_study_to_stand_beside_has_to_be_finished(tmp_path):
+    agreement.check_beside(None)
+    wanted = (
+        f"verdict.beside names {tmp_path}, which has no tables/verdict.csv; run the study with these results first, or "
+        "leave it out of verdict.beside"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(wanted)}$"):
+        agreement.check_beside({"beside": [str(tmp_path)]})
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "verdict.csv").touch()
+    (tmp_path / "tables" / "verdict.json").touch()
+    agreement.check_beside({"beside": [str(tmp_path)]})
+
+
+def test_a_study_does_not_stand_beside_itself():
+    study = changed("verdict", {"page": "a.md", "ours": "relevance", "beside": ["results"]})
+    study["evaluation"] = {"choose_on": "rank"}
+    with pytest.raises(ValueError, match="^verdict.beside names results, the results of this study itself; name those"):
+        settings.checked(study)
 
 
 def test_a_study_without_images_says_which_key_is_missing():

@@ -105,6 +105,15 @@ EDITS = {
         config_edit(criteria__random=3),
         {"rank_at_random": 2, "rank_controls": 6, "evaluate_pruning": 8} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
+    "a reading that is only combined": (
+        config_edit(criteria__mixed=["relevance"], criteria__combined_only=["thesis"]),
+        {"rank_combined": 2, "evaluate_pruning": 2} | TABLES | PLOTS | {"plot_deltas": 1, "plot_controls": 2}
+        | SETTINGS | REPORT,
+    ),
+    "fewer statistics of one reading": (
+        config_edit(criteria__compared=["relevance", "weight"]),
+        {"evaluate_pruning": 2, "evaluate_choosing": 2} | TABLES | PLOTS | {"plot_statistics": 2} | SETTINGS | REPORT,
+    ),
     "another level": (config_edit(levels=[0, 0.25, 0.75]), AFTER_RANKING | SETTINGS),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
     "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),

@@ -65,6 +65,21 @@ def _check_verdict(config):
             raise ValueError(f"verdict names {name}, which is no reading{nearest(name, config['readings'])}")
     if config["evaluation"]["choose_on"] is None:
         raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
+    if config["results"] in verdict["beside"]:
+        raise ValueError(
+            f"verdict.beside names {config['results']}, the results of this study itself; name those of another"
+        )
+
+
+def check_beside(verdict):
+    """Raise ValueError where a study that is to stand beside this one has not judged anything yet."""
+    for folder in verdict["beside"] if verdict else []:
+        for name in ("verdict.csv", "verdict.json"):
+            if not (Path(folder) / "tables" / name).is_file():
+                raise ValueError(
+                    f"verdict.beside names {folder}, which has no tables/{name}; run the study with these results "
+                    "first, or leave it out of verdict.beside"
+                )
 
 
 def _of_levels(level, levels, what, remedy):
@@ -196,6 +211,7 @@ def _check_criteria(criteria, readings):
     for name in criteria["mixed"]:
         if name not in readings:
             raise ValueError(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
+    _check_compared(criteria, readings)
     deltas = criteria["deltas"]
     if len({fraction(delta) for delta in deltas}) < len(deltas):
         raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
@@ -204,6 +220,24 @@ def _check_criteria(criteria, readings):
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
+
+
+def _check_compared(criteria, readings):
+    """What is compared by statistic are sources; what is only combined are readings that are not mixed as well."""
+    sources = [*readings, *criteria["weights"]]
+    for name in criteria["compared"] or []:
+        if name not in sources:
+            raise ValueError(
+                f"criteria.compared names {name}, which is none of the readings and weights: {', '.join(sources)}"
+            )
+    for name in criteria["combined_only"]:
+        if name not in readings:
+            raise ValueError(f"criteria.combined_only names {name}, which is no reading{nearest(name, readings)}")
+        if name in criteria["mixed"]:
+            raise ValueError(
+                f"criteria.combined_only names {name}, which criteria.mixed names as well and combines too; "
+                "leave it out of one of the two"
+            )
 
 
 def _settle_scores(criteria):

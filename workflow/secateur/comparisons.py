@@ -116,6 +116,11 @@ class Results:
         """Whether a name stands for draws."""
         return self.names(criterion, split) != [criterion]
 
+    def dense_range(self):
+        """The lowest and the highest test accuracy of the networks before anything is removed."""
+        rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
+        return float(rows["accuracy"].min()), float(rows["accuracy"].max())
+
     def right(self, criterion, level, split="test"):
         """(images,): right or wrong for the one network, averaged over draws."""
         return self.by_draw(criterion, level, split).mean(0)

@@ -21,7 +21,7 @@ def of(config):
     """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
     criteria, draws, controls = config["criteria"], range(config["criteria"]["random"]), controlled(config["criteria"])
     families = {
-        source: [f"{source}.{statistic}" for statistic in criteria["statistics"]]
+        source: [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
         for source in (*config["readings"], *criteria["weights"])
     }
     lists = mixed(criteria)
@@ -29,6 +29,7 @@ def of(config):
         for number, part in enumerate(_parts(lists)):
             name = f"mixed.{one}" if number == 0 else f"mixed.{one}.part{number + 1}"
             families[name] = [criterion.format(reading=one) for criterion in part]
+    families |= {f"combined.{one}": [f"combined.{one}"] for one in criteria["combined_only"]}
     for name in controls:
         families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
     kinds = ["random", *(["uniform.random"] if controls else [])]
@@ -41,6 +42,12 @@ def _parts(lists):
     """Nearly equal parts of no more than MOST."""
     count = -(-len(lists) // MOST)
     return [lists[len(lists) * part // count : len(lists) * (part + 1) // count] for part in range(count)]
+
+
+def statistics(criteria, source):
+    """The statistics of a reading or of weights that are evaluated: all where they are compared, else what is mixed."""
+    compared = criteria["compared"] is None or source in criteria["compared"]
+    return criteria["statistics"] if compared else [criteria["mixes"]]
 
 
 def mixed(criteria):

@@ -28,9 +28,11 @@ def dense(printed):
     return float(row["accuracy"]), float(row["loss"])
 
 
-def best_delta(printed, level):
-    """The printed delta with the highest accuracy at a level, as text, among the rows that can be data."""
+def best_blend(printed, level):
+    """The printed delta between 0 and 1 with the highest accuracy at a level, as text; rows that can be no data left
+    out."""
     rows = printed[(printed["table"] == "B.5") & (printed["distrust"] == "") & (printed["level"] == round(level, 9))]
+    rows = rows[~rows["criterion"].isin(["mixed.relevance.0.0", "mixed.relevance.1.0"])]
     return rows.loc[rows["accuracy"].idxmax(), "criterion"].removeprefix("mixed.relevance.") if len(rows) else ""
 
 
