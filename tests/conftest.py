@@ -69,7 +69,9 @@ def pytest_configure(config):
         config.add_cleanup(stack.close)
 
 
-def pytest_collection_modifyitems(config, items):
+# First, because pytest-xdist reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
     """A worker takes all tests of one study, or a test with its own, or a file; studies take longest and come first."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
@@ -124,8 +126,8 @@ class Workflow:
     def run(self, *arguments, check=True, cold=False, **options):
         """Run Snakemake in the folder; its output is one text."""
         done = subprocess.run(
-            self.command(*arguments, cold=cold), cwd=self.folder, env=self.environment | options.pop("env", {}), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
+            self.command(*arguments, cold=cold), cwd=self.folder, env=self.environment | options.pop("env", {}),
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout
         return done.stdout

@@ -24,8 +24,8 @@ import tempfile
 from pathlib import Path
 
 LIBRARIES = (
-    "torch", "numpy", "pandas", "h5py", "yaml", "jsonschema", "PIL.Image", "sklearn.datasets",
-    "scipy.stats", "matplotlib.pyplot", "seaborn", "snakemake.cli",
+    "torch", "torch._dynamo", "numpy", "pandas", "h5py", "yaml", "jsonschema", "PIL.Image", "sklearn.datasets",
+    "scipy.stats", "matplotlib.pyplot", "seaborn", "onnx", "onnxscript", "onnxruntime", "snakemake.cli",
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def ask(place, arguments):
     """Have a fork run these arguments here, with this environment and these streams; return its exit status."""
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(place)
-        request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+        request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
         socket.send_fds(server, [b"\0"], [0, 1, 2])
         server.sendall(json.dumps(request).encode() + b"\n")
         return int(server.recv(8) or 1)
