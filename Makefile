@@ -6,6 +6,8 @@
 PYTHON ?= python3
 STUDY ?= config/config.yaml
 CORES ?= all
+# Processes that share the tests. Each needs about 2 GB for itself and the study that it runs.
+WORKERS ?= 2
 # Waiting threads that spin steal the core from the job beside them.
 export OMP_WAIT_POLICY = PASSIVE
 SNAKEMAKE = .venv/bin/snakemake --configfile $(STUDY) --cores $(CORES)
@@ -20,7 +22,7 @@ report: .venv/workflow
 
 test: .venv/test
 	@tests/install_browser
-	.venv/bin/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 lint: .venv/lint
 	.venv/bin/ruff check .

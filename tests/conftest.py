@@ -1,5 +1,6 @@
 """What several tests share: small networks and random images in float64."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+
+import warm_python
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +54,34 @@ def pictures():
     return torch.randn(8, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
+# ---- who runs what -------------------------------------------------------------------------------------------
+
+# The fixtures that run a study for several tests.
+STUDIES = {"tiny_study", "criteria_study", "study", "with_conda"}
+
+
+def pytest_configure(config):
+    """Start the Python that the studies run on, one for all workers."""
+    if sys.platform == "linux" and "WARM_PYTHON" not in os.environ:
+        stack = contextlib.ExitStack()
+        os.environ["WARM_PYTHON"] = stack.enter_context(warm_python.running())
+        stack.callback(os.environ.pop, "WARM_PYTHON")
+        config.add_cleanup(stack.close)
+
+
+# First, because pytest-xdist reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A worker takes all tests of one study, or a test with its own, or a file; studies take longest and come first."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    for item in items:
+        alone = item.get_closest_marker("study") is not None
+        for group in sorted(STUDIES.intersection(item.fixturenames)) or [item.path.stem] * (not alone):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("study") is None)
+
+
 # ---- a small study, run once through Snakemake ---------------------------------------------------------------
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,14 +118,16 @@ class Workflow:
         self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
         self.environment.pop("SECATEUR_DATA", None)
 
-    def command(self, *arguments):
-        return [sys.executable, "-m", "snakemake", *arguments]
+    def command(self, *arguments, cold=False):
+        """Snakemake's command; `cold`, with interpreters of their own for it and for its jobs."""
+        python = os.environ.get("WARM_PYTHON", sys.executable)
+        return [sys.executable if cold else python, "-m", "snakemake", *arguments]
 
-    def run(self, *arguments, check=True, **options):
+    def run(self, *arguments, check=True, cold=False, **options):
         """Run Snakemake in the folder; its output is one text."""
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment | options.pop("env", {}), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
+            self.command(*arguments, cold=cold), cwd=self.folder, env=self.environment | options.pop("env", {}),
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout
         return done.stdout

@@ -127,7 +127,7 @@ def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):
     target = "results/digits/vgg_small/0/training/trained.pt"
     partial = workflow.folder / f"{target}.partial"
     process = subprocess.Popen(
-        workflow.command("--cores", "1", target), cwd=workflow.folder, env=workflow.environment,
+        workflow.command("--cores", "1", target, cold=True), cwd=workflow.folder, env=workflow.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     while not partial.exists() and process.poll() is None:

@@ -450,7 +450,8 @@ def test_the_same_study_gives_the_same_tables(tiny_study):
     for gone in (False, True):
         if gone:
             shutil.rmtree(plans)
-        tiny_study.run("--cores", "2", "--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
+        again = ("--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
+        tiny_study.run("--cores", "2", *again, cold=True)
         assert path.read_bytes() == before
     assert {name: name.read_bytes() for name in plans.rglob("*.npz")}.items() <= kept.items()
 
