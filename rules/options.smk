@@ -59,6 +59,12 @@ def unit_options():
     return {**network_options(), **{key: config["criteria"][key] for key in ("residual", "linear")}}
 
 
+def reading_rules():
+    """What decides which layers a reading explains: {reading: its rule and place}."""
+    keys = ("rule", "at", "bias", "pool")
+    return {name: {key: reading[key] for key in keys} for name, reading in config["readings"].items()}
+
+
 def linear_units(wildcards):
     """The table of units where linear layers have some: what reads convolutions must read these too."""
     folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/units"

@@ -311,3 +311,37 @@ def test_the_rule_writes_and_prints_what_the_command_says(tmp_path, monkeypatch,
 def untimed(text):
     before, _, after = text.partition("Time and disk")
     return before, [line.split()[:2] for line in after.splitlines()]
+
+
+GATED = """
+    import torch
+    from torch import nn
+
+
+    class Gated(nn.Module):
+        def __init__(self, classes):
+            super().__init__()
+            self.stem, self.down, self.up = nn.Conv2d(1, 6, 3), nn.Conv2d(6, 4, 1), nn.Conv2d(4, 6, 1)
+            self.last, self.head = nn.Conv2d(6, 6, 3), nn.Linear(6, classes)
+
+        def forward(self, x):
+            x = self.stem(x).relu()
+            gate = self.up(self.down(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
+            return self.head(self.last(x * gate).relu().mean((2, 3)))
+    """
+
+
+def test_units_without_relevance_are_named_and_a_level_that_needs_them_is_refused(said, folder):
+    """Of 16 units the four of the layer that only makes gates cannot be ranked; the gates go with what they gate."""
+    (folder / "gates.py").write_text(textwrap.dedent(GATED))
+    config = OWN | {"model": {"factory": "gates:Gated"}, "levels": [0.5]}
+    status, output, errors = said(config)
+    assert (status, errors) == (0, "")
+    line = "readings.relevance: 4 of 16 units have no relevance and stay in all rankings by it, because their layers"
+    assert f"{line} only gate others: down, up" in " ".join(output.split())
+    message = (
+        "readings.relevance: level 0.8 is 13 of 16 units, but 4 have no score and with keep_at_least 0 only 12 can be "
+        "removed; lower the level or the floor; or leave the reading out (readings: {})"
+    )
+    assert refused(said(config | {"levels": [0.8]})) == message
+    assert said(config | {"levels": [0.8], "readings": {}})[0] == 0

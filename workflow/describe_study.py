@@ -82,7 +82,11 @@ def _readings(config, read):
     """What each reading read, and what became of it; nothing for a study without relevance."""
     chooses = config["evaluation"]["choose_on"]
     rows = [_reading(name, read[name], reading, chooses) for name, reading in config["readings"].items()]
-    return [pages.table(pandas.DataFrame(rows)), *_warnings(config["readings"]), f"<p>{LOST}</p>"] if rows else []
+    return (
+        [pages.table(pandas.DataFrame(rows)), *_warnings(config["readings"]), *_gates(read), f"<p>{LOST}</p>"]
+        if rows
+        else []
+    )
 
 
 def _others(criteria, chooses):
@@ -110,6 +114,17 @@ def _use(split, chooses):
     if split == chooses:
         return f"{split} images, on which the best criteria are chosen too"
     return f"{split} images{', used for nothing else' if split == 'rank' else ''}"
+
+
+def _gates(read):
+    """A paragraph on each reading by which some layers have no relevance."""
+    found = {name: manifests[0]["without"] for name, manifests in read.items()}
+    return [
+        f"<p>By {html.escape(name)}, layers that only gate others have no relevance: {html.escape(', '.join(layers))}. "
+        "Units that consist of their channels alone stay in its rankings, and in lists mixed with it.</p>"
+        for name, layers in found.items()
+        if layers
+    ]
 
 
 def _by_reading(manifests):

@@ -74,6 +74,7 @@ class Timed:
     evaluated: float
     readings: dict
     shapes: dict
+    without: dict
     slower: dict
 
 
@@ -100,6 +101,7 @@ def text(config):
         own = own_files(config, table)
         refuse_unscorable(config, model, example, table)
         timed = measured(config, model, example, sizes, units.linear_layers(model, table))
+        unscored = without_relevance(config, found, timed)
     whole = cost.of_positions(model, found.flow.positions)
     stages = estimated(config, planned, sizes, timed, whole, len(table))
     parts = (
@@ -108,6 +110,7 @@ def text(config):
         _protected(found),
         _images(sizes, where, len(source.classes)),
         own,
+        unscored,
         _warnings(config),
         _evaluated(config, planned),
         _arithmetic(config, timed.slower),
@@ -203,6 +206,24 @@ def refuse_unscorable(config, model, example, table):
             raise ValueError(f"criteria.scores: {error}") from error
 
 
+def without_relevance(config, found, timed):
+    """A line for each reading by which some layers have no relevance; ValueError if a level needs their units."""
+    lines = []
+    for name, layers in timed.without.items():
+        stay = units.only_in(found, layers)
+        if not layers:
+            continue
+        try:
+            pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]), stay)
+        except ValueError as error:
+            raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
+        lines += _wrapped(
+            f"readings.{name}: {len(stay):,} of {len(found.units):,} units have no relevance and stay in all rankings "
+            f"by it, because their layers only gate others: {', '.join(layers)}"
+        )
+    return ["Without relevance", *lines] if lines else []
+
+
 def own_files(config, table):
     """A line for each file of scores or order of the user's own; ValueError for one that does not fit the units."""
     lines = []
@@ -228,15 +249,16 @@ def measured(config, model, example, sizes, linear=()):
         forward = _seconds(lambda: model(example))
         precision = devices.precision(config["evaluation"]["precision"], device)["ran"]
         evaluated = _seconds(_as_evaluated(model, example, precision))
-    readings, shapes = {}, {}
+    readings, shapes, without = {}, {}, {}
     for name, reading in _extracted(config["readings"]).items():
         try:
             propagator = _propagator(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
+            without[name] = propagator.without
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error
         readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
-    timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, {})
+    timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, without, {})
     if not devices.fast_in_bfloat16(device):
         timed = dataclasses.replace(timed, slower=_slower(config, model, example, linear, timed))
     model.cpu()

@@ -69,13 +69,14 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
     return _rounded(ranking, order[: bisect.bisect_left(range(len(order)), wanted, key=saved)], round_to)
 
 
-def refuse_level(found, level, terms):
+def refuse_level(found, level, terms, stay=()):
     """ValueError if a level asks more of the `units.Units` found than can go, or would leave nothing of them.
 
     `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
-    may miss or meet a level by a unit more or less.
+    may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
     """
-    order = units.table(found)
+    table = units.table(found)
+    order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
     for one in terms:
         if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
             raise ValueError(

@@ -7,7 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import biases, folding, functional, graph, passing, rule_numbers, rules
+from secateur import biases, folding, functional, graph, modes, passing, rule_numbers, rules
 
 
 def propagate(
@@ -236,6 +236,13 @@ class Propagator:
 
     def _channels(self, layer):
         return len(self.graph.modules[layer].weight)
+
+
+def without(model, reading, shape, linear=()):
+    """{layer: channels} of the layers without relevance by a reading's settings, for images of `shape` (C, H, W)."""
+    chosen = {key: reading[key] for key in ("at", "bias", "pool")}
+    with modes.evaluating(model):
+        return Propagator(model, from_setting(reading["rule"]), linear=linear, **chosen).layers_without(shape)
 
 
 def _refuse_unfit(model):
