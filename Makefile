@@ -43,6 +43,7 @@ bench: .venv/test
 	.venv/bin/python benchmarks/streaming.py
 	.venv/bin/python benchmarks/latency.py
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/evaluation.py
+	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/conservation.py
 
 clean:
 	rm -rf .venv .snakemake results logs

@@ -30,6 +30,8 @@ rule rank_mixed:
         manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/rank_mixed/{reading}.log",
+    wildcard_constraints:
+        reading=alternatives(MIXED_READINGS),
     conda:
         "../envs/tables.yaml"
     params:
@@ -40,6 +42,22 @@ rule rank_mixed:
         "Mix the lists of weights and of {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/rank_mixed.py"
+
+
+use rule rank_mixed as rank_combined with:
+    output:
+        tables=["<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.csv"],
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.json",
+    log:
+        "<logs>/{dataset}/{model}/{seed}/rank_combined/{reading}.log",
+    wildcard_constraints:
+        reading=alternatives(COMBINED_ONLY),
+    params:
+        options=combining_options,
+        code=code_digest("rank_mixed"),
+        environment=environment_digest("tables"),
+    message:
+        "Take weights and {wildcards.reading} in turns, seed {wildcards.seed}."
 
 
 rule rank_at_random:
@@ -109,7 +127,6 @@ rule rank_by_score:
 
 rule rank_by_file:
     input:
-        given=given_file,
         units="<results>/{dataset}/{model}/{seed}/units/units.csv",
         stages=stages_file,
     output:
@@ -120,11 +137,11 @@ rule rank_by_file:
     conda:
         "../envs/tables.yaml"
     params:
-        options=scored_options,
+        options=given_options,
         code=code_digest("rank_by_file"),
         environment=environment_digest("tables"),
     message:
-        "Rank channels by the file {input.given}, seed {wildcards.seed}."
+        "Rank channels by the user's own file, seed {wildcards.seed}: {wildcards.given}."
     script:
         "../workflow/rank_by_file.py"
 

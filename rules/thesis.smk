@@ -36,6 +36,7 @@ if VERDICT:
             bits=expand("<results>/{network}/evaluation/{family}.h5", network=NETWORK, family=FAMILIES),
             choosing=expand("<results>/{network}/evaluation/choosing/{family}.csv", network=NETWORK, family=CHOSEN),
             choosing_bits=expand("<results>/{network}/evaluation/choosing/{family}.h5", network=NETWORK, family=CHOSEN),
+            beside=expand("{folder}/tables/verdict.{kind}", folder=VERDICT["beside"], kind=["csv", "json"]),
         output:
             page=VERDICT["page"],
             html=report(
@@ -44,6 +45,7 @@ if VERDICT:
                 category="9 The thesis",
                 labels={"page": "Which of its claims hold here"},
             ),
+            table="<results>/tables/verdict.csv",
             manifest="<results>/tables/verdict.json",
         log:
             "<logs>/judge_thesis.log",

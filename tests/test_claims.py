@@ -10,7 +10,21 @@ from scipy import stats
 
 import judge_thesis
 import tabulate_thesis
-from secateur import bits, claims, comparisons, documents, intervals, tables, thesis, verdict
+from secateur import (
+    beside,
+    bits,
+    claims,
+    comparisons,
+    documents,
+    intervals,
+    provenance,
+    tables,
+    thesis,
+    verdict,
+)
+from secateur import (
+    findings as of_studies,
+)
 from secateur.comparisons import FAILS, HOLDS, UNKNOWN, Comparison, Shift, Side
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +107,9 @@ FACTS = {
     "model": {"name": "vgg16_bn", "weights": "folder/net.pt", "trainable": "all", "arguments": {"head": "compact"}},
     "epochs": 0,
     "rank_from": "test",
+    "data": {"name": "cifar10", "size": 32},
+    "random": 2,
+    "verdict": {"page": "docs/toy.md"},
     "readings": {
         name: {"at": "output", "absolute": "before_mean", "reduce": "layer_share", "split": "rank"}
         for name in ("relevance", "thesis", "thesis_clean", "relevance_sum", "relevance_mean")
@@ -137,7 +154,7 @@ def test_draws_are_those_of_the_paired_bootstrap():
     right, reference = generator.random(400) < 0.8, generator.random(400) < 0.7
     values = right.astype(float) - reference
     test = comparisons.OverImages(
-        values.mean(), comparisons.bootstrap_means(values, 20000, np.random.default_rng(1)), 0.0, 400
+        values.mean(), intervals.bootstrap_means(values, 20000, np.random.default_rng(1)), 0.0, 400
     )
     wanted = intervals.paired_bootstrap(right, reference, 0.95, 20000, np.random.default_rng(2))
     assert test.interval(0.05) == pytest.approx(wanted, abs=0.003)
@@ -157,6 +174,7 @@ def test_the_p_value_is_where_the_interval_settles_the_question(shift, margin):
     for test in (
         comparisons.OverImages(shift, draws, margin, 100),
         comparisons.OverSeeds(shift + np.array([-0.02, 0.01, 0.01]), margin),
+        intervals.OverDraws(shift + np.random.default_rng(1).normal(0, 0.01, (4, 1)) + draws[:200] - shift, margin),
     ):
         p = comparisons.p_value(test)
         for alpha in (0.9, 0.5, 0.2, 0.05, 0.01, 0.001):
@@ -180,6 +198,41 @@ def test_the_same_images_right_cannot_be_told(whole):
     test = comparisons.test(whole.results, same, 500, 0)
     assert test.interval(0.05) == (0, 0)
     assert comparisons.verdict(test, 0.05) == UNKNOWN
+
+
+def lists_and_draws(draws):
+    """A study in which relevance keeps 0.55 at 20 %, and random as much as each of `draws`."""
+    accuracies = {"relevance.mean_abs": lambda level: 0.55 if level else 0.9}
+    accuracies |= {f"random.{i}": lambda level, kept=kept: kept if level else 0.9 for i, kept in enumerate(draws)}
+    return study(accuracies, noise=1).results
+
+
+def test_a_control_is_compared_over_its_draws():
+    kept = [0.2, 0.45, 0.7, 0.35]
+    results, compared = lists_and_draws(kept), Comparison(Side("relevance.mean_abs"), Side("random"), (0.2,))
+    test = comparisons.test(results, compared, 500, 0)
+    own = results.accuracy(Side("relevance.mean_abs"), 0.2)
+    means = [own - results.accuracy(Side(f"random.{draw}"), 0.2) for draw in range(4)]
+    assert test.estimate == pytest.approx(np.mean(means)) and test.n == IMAGES
+    student = stats.t.interval(0.95, 3, np.mean(means), stats.sem(means))
+    low, high = test.interval(0.05)
+    assert low < student[0] < 0 and high > student[1]
+    assert high - low < 1.1 * (student[1] - student[0])
+    # Over images alone it would be settled.
+    averaged = comparisons.image_differences(results, compared).mean(0)
+    alone = intervals.of_network(averaged, 500, np.random.default_rng(0))
+    assert (comparisons.verdict(test, 0.05), comparisons.verdict(alone, 0.05)) == (UNKNOWN, HOLDS)
+    assert comparisons.p_value(test) > 0.05 > comparisons.p_value(alone)
+
+
+def test_one_draw_of_a_control_settles_nothing():
+    results = lists_and_draws([0.2])
+    against = Comparison(Side("relevance.mean_abs"), Side("random"), (0.2,))
+    test = comparisons.test(results, against, 500, 0)
+    assert comparisons.p_value(test) == 1 and comparisons.verdict(test, 0.05) == UNKNOWN
+    # That very draw, by its own name, is a list like any other.
+    named = Comparison(Side("relevance.mean_abs"), Side("random.0"), (0.2,))
+    assert comparisons.verdict(comparisons.test(results, named, 500, 0), 0.05) == HOLDS
 
 
 def test_enough_draws_lie_beyond_the_narrowest_tail():
@@ -329,6 +382,95 @@ def test_what_a_study_lacks_is_not_tested_and_says_why():
     assert claims.judge(study({"weight.mean_abs": falling(0.3)}, deltas=()), 0.05, 500, 0)
 
 
+SEEDS = (0, 1, 2)
+
+
+def weights_alone(reading="relevance"):
+    """Lists of which delta 0, the weight list alone, keeps the most at every level, and more relevance less."""
+    lists = {
+        f"mixed.{reading}.{delta}": lambda level, d=float(delta): 0.9 - level * (0.4 + 0.5 * d) for delta in DELTAS
+    }
+    return lists | {f"combined.{reading}": lambda level: 0.9 - level * 0.65}
+
+
+def found_in(one, resamples=500):
+    return {(found.name, found.reading): found for found in claims.judge(one, 0.05, resamples, 0)}
+
+
+def test_an_end_of_the_range_is_no_blend():
+    found = found_in(study(truth() | weights_alone(), SEEDS))
+    for name in ("neither_extreme", "blend_over_turns"):
+        blend = found[name, "relevance"].items[0].comparison.first
+        assert {chosen for (level, _), chosen in blend.chosen if level > 0.1} == {"mixed.relevance.0.1"}
+        assert not {chosen for _, chosen in blend.chosen} & {"mixed.relevance.0.0", "mixed.relevance.1.0"}
+    # Among all deltas, 0 would be chosen, and the two would be the very same list.
+    assert found["neither_extreme", "relevance"].verdict == FAILS
+    assert found["neither_extreme", "relevance"].items[0].high < 0
+    (moved,) = found["delta_moves", "relevance"].items
+    assert moved.comparison.deltas == DELTAS[1:-1]
+
+
+def test_a_study_without_blends_has_nothing_to_judge_of_them():
+    found = found_in(study(truth(), SEEDS, deltas=("0.0", "1.0")))
+    why = "the study has no blend: of its deltas, 0.0, 1.0, none lies between 0 and 1"
+    for name in ("neither_extreme", "blend_over_turns", "delta_moves"):
+        assert found[name, "relevance"].missing == why
+    one = found_in(study(truth(), SEEDS, deltas=("0.0", "0.5", "1.0")))
+    assert one["blend_over_turns", "relevance"].verdict
+    assert one["delta_moves", "relevance"].missing == "the study has one delta between 0 and 1, 0.5, which cannot move"
+
+
+def test_blends_are_judged_without_a_list_in_turns():
+    lists = {name: accuracy for name, accuracy in truth().items() if not name.startswith("combined.")}
+    found = found_in(study(lists, SEEDS))
+    assert found["neither_extreme", "relevance"].verdict == HOLDS
+    assert found["blend_over_turns", "relevance"].missing == "the study has no `combined.relevance` on the split test"
+
+
+def test_the_page_says_which_blend_was_chosen_at_each_level(page):
+    section = page.split("## On average over 10 to 60 % pruned, the best blend keeps more than the combined")[1]
+    chosen = "Chosen delta: 0.7 at 10 %, 0.6 at 20 %, 0.5 at 30 %, 0.4 at 40 %, 0.3 at 50 % and 0.2 at 60 %."
+    assert chosen in section.split("\n## ")[0]
+    assert f"A blend is a mixed list with a delta between 0 and 1, here {', '.join(DELTAS[1:-1])}:" in page
+    assert "choose among the blends, and never 0.0, 1.0; claims that name a delta are about that list." in page
+
+
+def seeds_that_choose_differently():
+    """Three networks; the second has another best blend at 10 %."""
+    many = study(truth() | blend("thesis"), seeds=(0, 1, 2), faithful="thesis", clean="thesis_clean")
+    table = many.results.table
+    here = (table["seed"] == 1) & (table["level"] == 0.1) & (table["split"] == "rank")
+    table.loc[here & (table["criterion"] == "mixed.relevance.0.2"), "accuracy"] = 0.99
+    return claims.Study(comparisons.Results(table, {}), PRINTED, **PARTS, deltas=DELTAS)
+
+
+PARTS = {"ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
+
+
+def test_where_seeds_choose_differently_each_is_named():
+    many = seeds_that_choose_differently()
+    found = claims.judge(many, 0.05, 500, 0)
+    text = documents.as_markdown(verdict.blocks(many, found, THREE))
+    assert "Chosen delta: 0.7 (seeds 0 and 2), 0.2 (seed 1) at 10 %, 0.6 at 20 %" in text
+    assert "| 10 % | 0.7 | 0.7 (seeds 0 and 2), 0.2 (seed 1) |" in text
+    assert "delta 0.53 at 10 %" in text, "the mean over seeds"
+
+
+def test_lists_that_are_the_same_in_every_network_are_the_same():
+    alike = truth() | blend("thesis")
+    alike["combined.relevance"] = alike["mixed.relevance.0.5"]
+    many = study(alike, seeds=(0, 1, 2))
+    table = many.results.table
+    rows = {name: table["criterion"] == name for name in ("combined.relevance", "mixed.relevance.0.5")}
+    table.loc[rows["combined.relevance"], "accuracy"] = table.loc[rows["mixed.relevance.0.5"], "accuracy"].to_numpy()
+    many = claims.Study(comparisons.Results(table, {}), PRINTED, ours="relevance", deltas=DELTAS)
+    found = found_in(many)["turns_like_half", "relevance"]
+    assert found.verdict == HOLDS
+    assert {(item.low, item.high, item.note) for item in found.items} == {
+        (0.0, 0.0, "equally many images right in every network")
+    }
+
+
 def test_several_seeds_are_compared_by_seed():
     many = study(truth(), seeds=(0, 1, 2, 3, 4))
     found = {(one.name, one.reading): one for one in claims.judge(many, 0.05, 500, 0)}
@@ -349,6 +491,40 @@ def test_the_page_of_several_seeds_speaks_of_seeds():
     assert "There are 3 networks from 3 training seeds: differences are paired by seed" in text
     assert "1,500 images, 3 networks" in text and "Every verdict is about these networks" in text
     assert "drawn with replacement" not in text
+
+
+THREE = {
+    **FACTS,
+    "study": "three",
+    "seeds": [0, 1, 2],
+    "epochs": 12,
+    "rank_from": "train",
+    "model": {"name": "vgg16_bn_half", "weights": None, "trainable": "all", "arguments": {"head": "compact"}},
+    "data": {"name": "cifar10", "size": 16},
+    "verdict": {"page": "docs/three.md"},
+    "command": "make study STUDY=config/studies/three.yaml",
+}
+
+
+def test_no_sentence_of_a_page_of_several_networks_speaks_of_one():
+    many = seeds_that_choose_differently()
+    found = claims.judge(many, 0.05, 500, 0)
+    text = documents.as_markdown(verdict.blocks(many, found, THREE))
+    for one in ("the one network", "this network", "is not the thesis's", "1 network", "There is one network"):
+        assert one not in text, one
+    low, high = many.results.dense_range()
+    mean = many.results.dense()
+    assert (
+        "**The networks are not the thesis's: 3 trainings of `vgg16_bn_half`, compact head, trained from scratch, "
+        "12 epochs, trainable: all.**"
+    ) in text
+    assert f"the 3 networks here have {100 * mean:.2f} % on average ({100 * low:.2f} to {100 * high:.2f} %)." in text
+    assert "the split *rank*, for each network anew, and is reported on the test images." in text
+    assert "Accuracies in percent, means over the 3 networks, differences in points" in text
+    assert "They speak of networks trained like these, on these test images." in text
+    assert "Empty layers in any of the networks: " in text
+    # In all of them the best blend of the thesis's reading moves equally far, which is said.
+    assert "cannot be told (the same difference in every network, which leaves no interval)" in text
 
 
 def test_equal_tables_give_equal_pages(whole):
@@ -413,6 +589,14 @@ def test_collapse_and_chance_are_named(page):
     assert "cannot be told (at chance, so that nothing can be compared)" in page
 
 
+def test_draws_are_counted_and_one_draw_is_said_to_have_no_interval(page):
+    section = page.split("## At uniform widths, a criterion's order")[1].split("\n## ")[0]
+    assert "1,500 images, 1 network, 1 draw |" in section
+    assert "(no interval)" in section and "one draw of the control, so that there is no interval" in section
+    section = page.split("## On average over 10 to 40 % pruned, the relevance list keeps")[1].split("\n## ")[0]
+    assert "1,500 images, 1 network, 2 draws |" in section and "(no interval)" not in section
+
+
 def test_the_html_page_says_the_same(whole, findings, page):
     text = documents.as_html(verdict.blocks(whole, list(findings.values()), FACTS))
     assert "<code>combined.relevance</code>" in text
@@ -444,7 +628,7 @@ def files(tmp_path_factory, whole):
 
 
 def options(whole):
-    roles = {"ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
+    roles = {"page": "docs/toy.md", "ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
     roles["reductions"] = list(whole.reductions)
     criteria = {
         "mixes": "mean_abs",
@@ -463,6 +647,7 @@ def test_the_script_writes_both_pages_from_the_workflows_files(files, whole, pag
         ROOT / "report",
         files / "thesis.md",
         files / "thesis.html",
+        files / "verdict.csv",
         options(whole),
     )
     text = (files / "thesis.md").read_text()
@@ -471,6 +656,108 @@ def test_the_script_writes_both_pages_from_the_workflows_files(files, whole, pag
     # The same verdicts and numbers as from memory; only the words about the source and the digests differ.
     same = slice(text.index("## Verdicts"), text.index("## How to make"))
     assert text[same] == page[page.index("## Verdicts") : page.index("## How to make")]
+
+
+# Studies beside each other
+
+
+def written(folder, one, facts):
+    """The findings of a study as its own page leaves them, read again."""
+    found = of_studies.by_part(claims.judge(one, 0.05, 500, 0), one)
+    (folder / "tables").mkdir(parents=True)
+    tables.write(of_studies.table(found), folder / "tables" / "verdict.csv")
+    provenance.write(folder / "tables" / "verdict.json", judged=beside.about(one, facts))
+    return found, of_studies.read(folder)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Three networks in which combined is no better than the weights."""
+    many = study(truth() | {"combined.relevance": falling(0.0)}, seeds=(0, 1, 2))
+    return written(tmp_path_factory.mktemp("three"), many, THREE)
+
+
+def test_findings_are_the_same_after_writing_and_reading(three):
+    found, again = three
+    assert again.about["study"] == "three" and again.about["images"] == {"test": 1500, "rank": 800}
+    assert list(again.findings) == list(found)
+    for key, one in found.items():
+        other = again.findings[key]
+        assert (other.verdict, other.missing, other.reading) == (one.verdict, one.missing, one.reading)
+        assert len(other.items) == len(one.items)
+        for a, b in zip(one.items, other.items, strict=True):
+            assert b.difference == pytest.approx(a.difference, abs=1e-8)
+            assert (b.low, b.high) == pytest.approx((a.low, a.high), abs=1e-8, nan_ok=True)
+            assert (b.verdict, b.note, b.n, b.comparison.levels) == (a.verdict, a.note, a.n, a.comparison.levels)
+
+
+@pytest.fixture(scope="module")
+def both(whole, findings, three):
+    return documents.as_markdown(verdict.blocks(whole, list(findings.values()), FACTS, [three[1]]))
+
+
+def test_a_page_of_two_studies_says_which_is_which(both):
+    assert "The studies `toy` and `three` ask the same questions again." in both
+    assert "|  | `toy`: one foreign network | `three`: 3 own trainings |" in both
+    assert "| trainings | none, the weights are given | 3 |" in both
+    assert "| images | cifar10, 32 pixels | cifar10, 16 pixels |" in both
+    assert "The studies also differ in their epochs, images and rank images: verdicts may differ for that, too." in both
+    assert "Every verdict of `toy` is about this network on 1,500 test images." in both
+    assert "make study STUDY=config/studies/three.yaml\nmake study STUDY=config/studies/toy.yaml" in both
+
+
+def test_other_levels_deltas_and_chance_are_said(whole, three):
+    about = {**three[1].about, "levels": [0.0, 0.4], "deltas": ["0.5"], "chance": 0.01}
+    text = documents.as_markdown([("title", ""), *beside.networks([beside.about(whole, FACTS), about])])
+    assert "differ in their epochs, images, rank images, levels, deltas and at chance" in text
+    assert f"| levels | {', '.join(str(10 * n) for n in range(10))} % | 0, 40 % |" in text
+
+
+def test_every_claim_has_a_verdict_of_each_study(both, findings, three):
+    summary = both.split("## Verdicts")[1].split("## How it was judged")[0]
+    rows = [line.strip("| ").split(" | ") for line in summary.splitlines() if line.startswith("| ")]
+    own = {(row[0], row[1]): row[-1] for row in rows if "one foreign network" in row}
+    other = {(row[0], row[1]): row[-1] for row in rows if "3 own trainings" in row}
+    for finding in findings.values():
+        key = (finding.claim.sentence, f"`{finding.reading}`" if finding.reading else "")
+        assert own[key] == f"**{finding.verdict}**"
+    for (name, part), finding in three[1].findings.items():
+        key = (finding.claim.sentence, f"`{finding.reading}`" if part else "")
+        wanted = finding.verdict or "not tested"
+        assert other[key] == f"**{wanted}**", name
+    for judged, one in (
+        (findings.values(), "`toy` (one foreign network)"),
+        (three[0].values(), "`three` (3 own trainings)"),
+    ):
+        tested = [finding for finding in judged if not finding.missing]
+        assert f"{one}: of {len(tested)} judgements" in summary
+
+
+def test_where_studies_disagree_stands_by_itself(both):
+    assert re.search(r"\d+ of \d+ judgements differ, 2 of them are opposite:", both)
+    at_40 = "At 40 % pruned, the combined list keeps more than the weight list and more than the relevance list."
+    assert f"| {at_40} | `relevance` | holds | does not hold | opposite |" in both
+    assert "| `thesis` | cannot be told | not tested | only one was tested |" in both
+
+
+def test_studies_that_agree_say_so(whole, findings):
+    first = beside.own(whole, list(findings.values()), FACTS)
+    text = documents.as_markdown([("title", ""), *beside.summary(first, [first])])
+    assert "All studies come to the same verdict on every claim." in text
+
+
+def test_a_table_of_another_version_is_refused_with_the_remedy(tmp_path, three):
+    (tmp_path / "tables").mkdir()
+    path, manifest = tmp_path / "tables" / "verdict.csv", tmp_path / "tables" / "verdict.json"
+    provenance.write(manifest, study="old")
+    with pytest.raises(
+        ValueError, match=re.escape(f"{manifest} does not say judged, as this version does; run its st")
+    ):
+        of_studies.read(tmp_path)
+    provenance.write(manifest, judged=three[1].about)
+    tables.write(of_studies.table(three[0]).assign(claim="other"), path)
+    with pytest.raises(ValueError, match=re.escape(f"{path} judges other, which is no claim of this version; run its")):
+        of_studies.read(tmp_path)
 
 
 def test_the_tables_are_written_from_the_workflows_files(files, whole):

@@ -3,9 +3,12 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
+import pandas
+import pytest
 import yaml
 
-from secateur import settings
+from secateur import claims, comparisons, families, settings, thesis
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +32,58 @@ def test_every_shipped_study_is_valid(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
         settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_no_shipped_study_needs_a_processor_with_bfloat16():
+    for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = [study.get("training"), study.get("retraining"), *study.get("readings", {}).values()]
+        assert {(part or {}).get("precision", "float32") for part in parts} == {"float32"}, path.name
+        assert study.get("evaluation", {}).get("precision", "auto") == "auto", path.name
+
+
+def measured(config):
+    """What a study will have measured, with the same answers everywhere."""
+    planned, levels = families.of(config), config["levels"]
+    shown = [("test", planned), (config["evaluation"]["choose_on"], families.choosing(config, planned))]
+    pairs = [(split, criterion) for split, names in shown for name in names for criterion in planned[name]]
+    cells = [
+        {"split": split, "criterion": criterion, "seed": seed, "level": float(level)}
+        for split, criterion in pairs
+        for seed in config["training"]["seeds"]
+        for level in levels
+    ]
+    classes = {f"accuracy.{name}": 0.5 for name in range(10)}
+    constant = {"keep_at_least": "0", "images": 8, "loss": 1.0, "accuracy": 0.5, "empty": "", **classes}
+    right = np.tile(np.arange(8) % 2 == 0, (len(levels), 1))
+    return comparisons.Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
+
+
+def judging():
+    """The shipped studies that judge the thesis, {name: settings as they are in the file}."""
+    paths = sorted((ROOT / "config" / "studies").glob("*.yaml"))
+    shipped = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}
+    return {name: study for name, study in shipped.items() if "verdict" in study}
+
+
+@pytest.mark.parametrize("name", judging())
+def test_a_shipped_study_can_test_every_claim_of_its_page(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
+    (tmp_path / "vgg16_bn-cifar10.pt").touch()
+    config = settings.checked(judging()[name])
+    printed = thesis.read(ROOT / "report" / "thesis.csv")
+    chosen = (config["verdict"], config["evaluation"]["choose_on"], config["criteria"])
+    found = claims.judge(claims.of_settings(measured(config), printed, *chosen), 0.05, 100, 0)
+    assert {one.name for one in found} == set(claims.CLAIMS)
+    assert [(one.name, one.reading, one.missing) for one in found if one.missing] == []
+
+
+def test_the_page_on_the_thesis_is_about_one_foreign_network_and_several_trainings():
+    studies = judging()
+    first = next(study for study in studies.values() if study["verdict"]["page"] == "docs/thesis.md")
+    others = [study for study in studies.values() if study["results"] in first["verdict"]["beside"]]
+    assert first["training"]["epochs"] == 0
+    assert [len(study["training"]["seeds"]) >= 3 for study in others] == [True]
 
 
 def test_every_named_study_has_results_of_its_own():
@@ -70,3 +125,18 @@ def test_the_tested_versions_lie_within_the_declared_ranges():
 def test_every_profile_states_what_decides_reruns():
     for path in (ROOT / "profiles").glob("*/config.yaml"):
         assert yaml.safe_load(path.read_text())["rerun-triggers"] == ["mtime", "params", "input"], path
+
+
+def test_every_benchmark_that_a_page_names_exists():
+    import re
+
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        named = re.findall(r"benchmarks/\w+\.py", path.read_text(encoding="utf-8"))
+        assert [name for name in named if not (ROOT / name).is_file()] == [], path.name
+
+
+def test_numbers_of_conservation_name_their_command():
+    text = (ROOT / "docs" / "relevance.md").read_text(encoding="utf-8")
+    for number in ("17,546", "11.0 %", "1.22 %"):
+        paragraph = next(part for part in text.split("\n\n") if number in part)
+        assert "benchmarks/conservation.py" in paragraph, number

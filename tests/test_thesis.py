@@ -76,7 +76,7 @@ def test_delta_0_is_the_weight_list(printed):
 
 
 def test_the_best_printed_delta_falls_from_0_7_to_0_3(printed):
-    found = [thesis.best_delta(printed, level / 10) for level in range(1, 7)]
+    found = [thesis.best_blend(printed, level / 10) for level in range(1, 7)]
     assert found == ["0.7", "0.6", "0.5", "0.4", "0.4", "0.3"]
 
 

@@ -4,36 +4,55 @@ from pathlib import Path
 
 import yaml
 
-from secateur import bits, claims, comparisons, documents, files, jobs, provenance, tables, thesis, verdict
+from secateur import (
+    beside,
+    bits,
+    claims,
+    comparisons,
+    documents,
+    files,
+    findings,
+    jobs,
+    provenance,
+    tables,
+    thesis,
+    verdict,
+)
 
 NEEDED = ("seed", "split", "criterion", "keep_at_least", "level", "images", "loss", "accuracy", "empty")
 
 
-def judge_thesis(evaluations, tested, choosing, typed, page, html, options):
-    """`tested` and `choosing` are [(table, bits), ...] of the families on the test and on the choosing images."""
+def judge_thesis(evaluations, tested, choosing, typed, page, html, table, options):
+    """`tested` and `choosing` are [(table, bits), ...] of the families on the test and on the choosing images.
+
+    Gives back what the study says of itself to the pages of others.
+    """
     roles = options["verdict"]
     # Bits are read only where they are needed: for one network.
     one = len(options["seeds"]) == 1
     right = {**_right(tested, "test"), **_right(choosing, options["choose_on"])} if one else {}
-    study = claims.Study(
-        comparisons.Results(tables.read(evaluations, *NEEDED), right),
-        thesis.read(typed / "thesis.csv"),
-        ours=roles["ours"],
-        faithful=roles.get("faithful") or "",
-        clean=roles.get("clean") or "",
-        reductions=tuple(roles.get("reductions") or ()),
-        choose_on=options["choose_on"],
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in options["criteria"].items()},
-    )
-    findings = claims.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
+    results = comparisons.Results(tables.read(evaluations, *NEEDED), right)
+    printed = thesis.read(typed / "thesis.csv")
+    study = claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
+    found = claims.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
+    others = [findings.read(folder) for folder in roles.get("beside", [])]
     facts = {
         **options,
         "source": yaml.safe_load((typed / "thesis.yaml").read_text(encoding="utf-8")),
-        "digests": {Path(path).name: files.digest(path) for path in (evaluations, typed / "thesis.csv")},
+        "digests": _digests(evaluations, typed, roles.get("beside", [])),
     }
-    blocks = verdict.blocks(study, findings, facts)
+    blocks = verdict.blocks(study, found, facts, others)
     files.write_text(page, documents.as_markdown(blocks))
     files.write_text(html, documents.as_html(blocks))
+    tables.write(findings.table(findings.by_part(found, study)), table)
+    return beside.about(study, facts)
+
+
+def _digests(evaluations, typed, folders):
+    """{the table: its digest} of all that the page is made from."""
+    named = {Path(path).name: path for path in (evaluations, typed / "thesis.csv")}
+    named |= {f"{folder}/tables/verdict.csv": Path(folder) / "tables" / "verdict.csv" for folder in folders}
+    return {name: files.digest(path) for name, path in named.items()}
 
 
 def _right(families, split):
@@ -48,13 +67,14 @@ def _right(families, split):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
-        judge_thesis(
+        judged = judge_thesis(
             snakemake.input.evaluations,
             list(zip(snakemake.input.tables, snakemake.input.bits, strict=True)),
             list(zip(snakemake.input.choosing, snakemake.input.choosing_bits, strict=True)),
             Path(snakemake.scriptdir).parent / "report",
             snakemake.output.page,
             snakemake.output.html,
+            snakemake.output.table,
             job.options,
         )
-        provenance.write(snakemake.output.manifest, **job.provenance)
+        provenance.write(snakemake.output.manifest, **job.provenance, judged=judged)

@@ -13,14 +13,15 @@ TOLERANCES = {"float64": 0.001, "float32": 0.001, "bfloat16": 0.05}
 def summarise_relevance(relevance, outputs, absolute, reduce, reading, network):
     relevance_store.refuse_other(relevance, reading, network)
     maps, images = relevance_store.read(relevance)
-    tables.write(statistics.of_relevance(maps, absolute, reduce), outputs["table"])
+    without = relevance_store.without(relevance)
+    tables.write(statistics.of_relevance(maps, absolute, reduce, without), outputs["table"])
     tables.write(statistics.by_class(*relevance_store.by_class(relevance), reduce), outputs["by_class"])
     curve = pandas.DataFrame(relevance_store.stability_of(relevance), columns=["images", "spearman"])
     tables.write(curve.astype({"images": int}), outputs["stability"])
     kept = statistics.of_conservation(relevance_store.kept(relevance), TOLERANCES[reading["precision"]])
     tables.write(kept, outputs["conservation"])
     lost = dict(zip(kept["layer"], kept["not_conserved"], strict=True))
-    return {"images": images, "relevance": Path(relevance).name, "not_conserved": lost}
+    return {"images": images, "relevance": Path(relevance).name, "not_conserved": lost, "without": without}
 
 
 if "snakemake" in globals():

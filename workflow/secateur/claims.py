@@ -35,6 +35,11 @@ class Study:
     statistics: tuple = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 
     @property
+    def proper(self):
+        """The deltas that blend two lists: 0 is the weight list alone, and 1 the relevance list."""
+        return tuple(delta for delta in self.deltas if 0 < float(delta) < 1)
+
+    @property
     def readings(self):
         """The readings for which the thesis's claims are judged."""
         return [name for name in dict.fromkeys((self.ours, self.faithful)) if name]
@@ -157,24 +162,28 @@ def gradual(study, reading):
 
 
 def neither_extreme(study, reading):
-    """The delta chosen on other images, against the two lists alone."""
-    best = _chosen_delta(study, reading)
+    """The blend chosen on other images, against the two lists alone."""
+    best = _chosen_blend(study, reading)
     ends = tuple(Comparison(best, Side(f"mixed.{reading}.{delta}"), BLENDS) for delta in _ends(study))
-    return Evidence(ends, _printed_deltas(study, BLENDS), (("table", _delta_rows, reading),))
+    return Evidence(ends, _printed_deltas(study, BLENDS), (("table", _blend_rows, reading),))
 
 
 def blend_over_turns(study, reading):
-    """The delta chosen on other images, against taking turns."""
-    compared = Comparison(_chosen_delta(study, reading), Side(f"combined.{reading}"), BLENDS)
-    return Evidence((compared,), _printed_deltas(study, BLENDS))
+    """The blend chosen on other images, against taking turns."""
+    best = _chosen_blend(study, reading)
+    compared = Comparison(best, Side(f"combined.{reading}"), BLENDS)
+    return Evidence((compared,), _printed_deltas(study, BLENDS), (("text", _picked(best)),))
 
 
 def delta_moves(study, reading):
-    """How far the best delta moves between 10 and 60 %."""
-    _mixed(study, reading)
-    moved = Shift(reading, tuple(study.deltas), (0.1, 0.6), study.choose_on)
-    first, last = (thesis.best_delta(study.printed, level) for level in moved.levels)
-    return Evidence((moved,), f"best delta {first} at 10 %, {last} at 60 %, among 0.0 to 0.7")
+    """How far the best blend's delta moves between 10 and 60 %."""
+    levels = (0.1, 0.6)
+    best = _chosen_blend(study, reading, levels)
+    if len(study.proper) < 2:
+        raise comparisons.MissingError(f"the study has one delta between 0 and 1, {study.proper[0]}, which cannot move")
+    first, last = (thesis.best_blend(study.printed, level) for level in levels)
+    printed = f"best blend at delta {first} at 10 %, {last} at 60 %, among 0.1 to 0.7"
+    return Evidence((Shift(reading, study.proper, levels, study.choose_on),), printed, (("text", _picked(best)),))
 
 
 def mean_abs_best(study, reading):
@@ -199,7 +208,7 @@ def turns_like_half(study, reading):
         - thesis.accuracy(study.printed, "mixed.relevance.0.5", level)
         for level in LOW
     ]
-    return Evidence(compared, "differences " + _joined(f"{100 * gap:+.2f}" for gap in gaps) + " points at 10 to 40 %")
+    return Evidence(compared, "differences " + joined(f"{100 * gap:+.2f}" for gap in gaps) + " points at 10 to 40 %")
 
 
 def last_deltas_alike(study, reading):
@@ -312,7 +321,7 @@ CLAIMS = {
         blend_over_turns,
     ),
     "delta_moves": Claim(
-        "The best delta is higher at 10 % than at 60 % pruned: the best blend moves towards the weights.",
+        "The best blend has a higher delta at 10 % than at 60 % pruned: it moves towards the weights.",
         "table B.5",
         delta_moves,
     ),
@@ -376,6 +385,22 @@ CLAIMS = {
 }
 
 
+def of_settings(results, printed, verdict, choose_on, criteria):
+    """The Study of settings: the parts that the verdict names, and what `criteria` say of its lists."""
+    lists = {key: tuple(criteria[key]) for key in ("weights", "deltas", "statistics")}
+    return Study(
+        results,
+        printed,
+        ours=verdict["ours"],
+        faithful=verdict.get("faithful") or "",
+        clean=verdict.get("clean") or "",
+        reductions=tuple(verdict.get("reductions") or ()),
+        choose_on=choose_on,
+        mixes=criteria["mixes"],
+        **lists,
+    )
+
+
 def judge(study, alpha, resamples, seed):
     """Every claim for every reading, judged with Holm's procedure over all comparisons at once.
 
@@ -385,7 +410,7 @@ def judge(study, alpha, resamples, seed):
     family = list(dict.fromkeys(one for _, evidence in asked if evidence for one in evidence.comparisons))
     draws = comparisons.draws_needed(len(family), alpha, resamples)
     tests = [comparisons.test(study.results, one, draws, seed) for one in family]
-    p_values = [comparisons.p_value(test) for test in tests]
+    p_values = [_p_value(study.results, one, test) for one, test in zip(family, tests, strict=True)]
     levels = comparisons.holm(p_values, alpha)
     judged = {
         one: _item(study.results, one, test, p, float(level))
@@ -434,15 +459,33 @@ def _settled(study, finding, evidence, judged, alpha, resamples, seed):
     )
 
 
+def _same(results, comparison):
+    """Whether each of several networks gets equally many images right by both sides, which leaves no spread at all."""
+    several = len(results.seeds) > 1 and isinstance(comparison, Comparison)
+    return several and not any(comparisons.seed_differences(results, comparison))
+
+
+def _p_value(results, comparison, test):
+    return 0.0 if comparison.margin and _same(results, comparison) else comparisons.p_value(test)
+
+
 def _item(results, comparison, test, p, alpha):
     low, high = test.interval(alpha)
     settled = comparisons.verdict(test, alpha)
     first, second = comparisons.sides(results, comparison)
-    note = ""
+    note, same = "", _same(results, comparison)
+    if same:
+        low, high, settled = 0.0, 0.0, HOLDS if comparison.margin else UNKNOWN
     if comparisons.at_chance(results, comparison):
         settled, note = UNKNOWN, "at chance, so that nothing can be compared"
+    elif same:
+        note = "equally many images right in every network"
+    elif comparisons.drawn(results, comparison) == 1 and len(results.seeds) == 1:
+        note = "one draw of the control, so that there is no interval"
     elif low == high == 0:
         note = "the same images right"
+    elif low != low and len(results.seeds) > 1:
+        note = "the same difference in every network, which leaves no interval"
     return Item(comparison, first, second, test.estimate, low, high, p, alpha, test.n, settled, note)
 
 
@@ -491,15 +534,36 @@ def _ends(study):
     return ("0.0", "1.0")
 
 
-def _chosen_delta(study, reading, levels=BLENDS):
-    names = _mixed(study, reading)
-    return comparisons.chosen(study.results, f"mixed.{reading}, chosen delta", names, levels, study.choose_on)
+def _chosen_blend(study, reading, levels=BLENDS):
+    """At each level and for each seed the best of the lists with a delta between 0 and 1."""
+    if not study.proper:
+        given = f"of its deltas, {', '.join(study.deltas)}, none lies" if study.deltas else "it has no deltas, so none"
+        raise comparisons.MissingError(f"the study has no blend: {given} between 0 and 1")
+    names = [f"mixed.{reading}.{delta}" for delta in study.proper]
+    return comparisons.chosen(study.results, f"mixed.{reading}, chosen blend", names, levels, study.choose_on)
 
 
-def _mixed(study, reading):
-    if len(study.deltas) < 2:
-        raise comparisons.MissingError("the study has fewer than two deltas")
-    return [f"mixed.{reading}.{delta}" for delta in study.deltas]
+def picks(side, level):
+    """What was chosen at a level, with the seeds of each choice where they differ."""
+    by_name = {}
+    for (at, seed), name in side.chosen:
+        if at == level:
+            by_name.setdefault(name, []).append(seed)
+    if len(by_name) == 1:
+        return dict.fromkeys(by_name, "")
+    return {name: f"seed{'s' * (len(seeds) > 1)} {joined(map(str, seeds))}" for name, seeds in by_name.items()}
+
+
+def _picked(side):
+    """A sentence: which delta was chosen at each level."""
+    levels = dict.fromkeys(level for (level, _), _ in side.chosen)
+    return f"Chosen delta: {joined(f'{_deltas(side, level)} at {percent(level)}' for level in levels)}."
+
+
+def _deltas(side, level):
+    """The deltas chosen at a level, as text."""
+    found = {name.split(".", 2)[2]: seeds for name, seeds in picks(side, level).items()}
+    return ", ".join(f"{delta} ({seeds})" if seeds else delta for delta, seeds in found.items())
 
 
 def _controlled(study, control, pair):
@@ -520,7 +584,7 @@ def _has(known, name):
 def _printed_pairs(study, levels):
     names = ("weight.mean_abs", "relevance.mean_abs")
     weight, relevance = ([study.percent(name, level) for level in levels] for name in names)
-    return _joined(f"{a} and {b} at {percent(level)}" for a, b, level in zip(weight, relevance, levels, strict=True))
+    return joined(f"{a} and {b} at {percent(level)}" for a, b, level in zip(weight, relevance, levels, strict=True))
 
 
 def _printed_mean(study, criterion, levels):
@@ -528,7 +592,9 @@ def _printed_mean(study, criterion, levels):
 
 
 def _printed_deltas(study, levels):
-    return "best delta " + _joined(f"{thesis.best_delta(study.printed, level)} at {percent(level)}" for level in levels)
+    return "best blend at delta " + joined(
+        f"{thesis.best_blend(study.printed, level)} at {percent(level)}" for level in levels
+    )
 
 
 def _printed_statistics(study):
@@ -540,7 +606,7 @@ def _printed_statistics(study):
         name = ahead["criterion"].removeprefix("relevance.")
         accuracy = study.percent("relevance.mean_abs", level)
         parts.append(f"{name} with {100 * ahead['accuracy']:.2f} % (mean_abs {accuracy}) at {percent(level)}")
-    return "ahead in table B.1: " + _joined(parts)
+    return "ahead in table B.1: " + joined(parts)
 
 
 def _last_above(study, reading):
@@ -566,22 +632,23 @@ def _until(accuracy):
     return percent(kept)
 
 
-def _delta_rows(study, reading, alpha, resamples, seed):
-    """Which delta was chosen at each level, what it keeps on the test images, and against what."""
-    levels = [level for level in ALL if level in study.results.levels(f"mixed.{reading}.{study.deltas[0]}")]
-    best = _chosen_delta(study, reading, levels)
+def _blend_rows(study, reading, alpha, resamples, seed):
+    """Which blend was chosen at each level, what it keeps on the test images, and against what."""
+    levels = [level for level in ALL if level in study.results.levels(f"mixed.{reading}.{study.proper[0]}")]
+    best = _chosen_blend(study, reading, levels)
     others = {
         "delta 0.0": f"mixed.{reading}.0.0",
         "delta 1.0": f"mixed.{reading}.1.0",
         "combined": f"combined.{reading}",
     }
+    known = set(study.results.table["criterion"])
+    others = {word: name for word, name in others.items() if name in known}
     rows = []
     for level in levels:
-        picked = dict.fromkeys(best.criterion(level, s).split(".", 2)[2] for s in study.results.seeds)
         row = {
             "pruned": percent(level),
-            "best delta, printed": thesis.best_delta(study.printed, level),
-            "chosen delta": ", ".join(picked),
+            "best blend, printed": thesis.best_blend(study.printed, level),
+            "chosen delta": _deltas(best, level),
             "test accuracy": f"{100 * study.results.accuracy(best, level):.1f} %",
         }
         for word, name in others.items():
@@ -615,6 +682,7 @@ def percent(level):
     return f"{100 * level:g} %"
 
 
-def _joined(parts):
+def joined(parts):
+    """Words with commas and a last *and*."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last

@@ -4,6 +4,9 @@ Plain data from the checked settings: the rules and `secateur check` both plan b
 needed.
 """
 
+# What a reading's target is but the name or number of a class, and what the propagator is told where that is the same
+# for every image.
+TARGETS = {"predicted": None, "label": None, "all": "each"}
 # So many mixed lists are one family; with more, jobs would wait for the longest of them.
 MOST = 6
 # More criteria than those of readings and weights, in families of their own.
@@ -18,7 +21,7 @@ def of(config):
     """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
     criteria, draws, controls = config["criteria"], range(config["criteria"]["random"]), controlled(config["criteria"])
     families = {
-        source: [f"{source}.{statistic}" for statistic in criteria["statistics"]]
+        source: [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
         for source in (*config["readings"], *criteria["weights"])
     }
     lists = mixed(criteria)
@@ -26,6 +29,7 @@ def of(config):
         for number, part in enumerate(_parts(lists)):
             name = f"mixed.{one}" if number == 0 else f"mixed.{one}.part{number + 1}"
             families[name] = [criterion.format(reading=one) for criterion in part]
+    families |= {f"combined.{one}": [f"combined.{one}"] for one in criteria["combined_only"]}
     for name in controls:
         families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
     kinds = ["random", *(["uniform.random"] if controls else [])]
@@ -38,6 +42,12 @@ def _parts(lists):
     """Nearly equal parts of no more than MOST."""
     count = -(-len(lists) // MOST)
     return [lists[len(lists) * part // count : len(lists) * (part + 1) // count] for part in range(count)]
+
+
+def statistics(criteria, source):
+    """The statistics of a reading or of weights that are evaluated: all where they are compared, else what is mixed."""
+    compared = criteria["compared"] is None or source in criteria["compared"]
+    return criteria["statistics"] if compared else [criteria["mixes"]]
 
 
 def mixed(criteria):
@@ -63,6 +73,11 @@ def choosing(config, families):
 def extraction(reading):
     """What the relevance of a reading depends on: all but its shards and what its statistics do with it."""
     return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
+
+
+def explained_class(reading):
+    """The class, by name or number, that a reading explains for every image; None where it is not one class."""
+    return None if reading["target"] in TARGETS else reading["target"]
 
 
 def relevance_of(readings):

@@ -2,54 +2,80 @@
 
 import pandas
 
-from secateur import claims, comparisons, thesis
-from secateur.comparisons import FAILS, HOLDS, NEAR_CHANCE, UNKNOWN, Shift
+from secateur import beside, claims, comparisons, thesis, wording
+from secateur.comparisons import NEAR_CHANCE, Shift
 
 FEW = 3
 USE = {"test": "the test images that are reported", "rank": "the rank images, which are not reported"}
 
 
-def blocks(study, findings, facts):
-    """The page as a list of (kind, content): title, heading, text, table, code."""
+def blocks(study, findings, facts, others=()):
+    """The page as a list of (kind, content): title, heading, text, table, code.
+
+    `others` are what other studies found (findings.Judged), to stand beside.
+    """
     tested = [finding for finding in findings if not finding.missing]
     return [
         ("title", "What of the thesis holds here"),
-        *_opening(study, tested, facts),
+        *_opening(study, facts, others),
         ("heading", "Verdicts"),
-        *_summary(tested),
+        *(beside.summary(beside.own(study, findings, facts), others) if others else _summary(study, tested)),
         ("heading", "How it was judged"),
         *_method(study, tested, facts),
         *(block for name in claims.CLAIMS for block in _section(study, name, findings)),
         *_untested(findings),
-        *_closing(facts),
+        *_closing(facts, others),
     ]
 
 
-def _opening(study, tested, facts):
+def _opening(study, facts, others):
     source, results = facts["source"], study.results
     accuracy, loss = thesis.dense(study.printed)
-    measured = 100 * results.dense()
+    named = claims.joined(f"`{name}`" for name in [facts["study"], *(one.about["study"] for one in others)])
+    one = len(results.seeds) == 1
     yield (
         "text",
         f"{source['author']}, *{source['title']}* ({source['institution']}, {source['year']}) compares ways to choose "
-        f"the channels of VGG16 that are removed. The study `{facts['study']}` asks the same questions again. This "
-        "page is written by the workflow from the tables of that study.",
+        f"the channels of VGG16 that are removed. The stud{'ies' if others else 'y'} {named} "
+        f"ask{'' if others else 's'} the same questions again. This page is written by the workflow from the tables of "
+        f"{'these studies' if others else 'that study'}.",
     )
+    if others:
+        yield from beside.networks([beside.about(study, facts), *(one.about for one in others)])
+        yield (
+            "text",
+            f"What follows below the table of all verdicts is about `{facts['study']}`, as is the rest of this "
+            "introduction; the sections of the others stand on pages of their own.",
+        )
     yield (
         "text",
         f"**{_network(facts)}** The thesis's network had {100 * accuracy:.2f} % test accuracy (loss {loss:g}) before "
-        f"pruning; {_networks(results)} here {'has' if len(results.seeds) == 1 else 'have'} {measured:.2f} %. Every "
-        f"verdict is about {'this network' if len(results.seeds) == 1 else 'these networks'} on "
-        f"{_count(results.images())} test images. Nothing was retrained.",
+        f"pruning; {_dense(results)}. Every verdict {_of(facts, others)}is about "
+        f"{'this network' if one else 'these networks'} on {wording.count(results.images())} test images. "
+        "Nothing was retrained.",
     )
     yield "text", f"{_rank_images(facts)} What ranked:"
     yield "table", pandas.DataFrame(_reading(facts["readings"], *pair) for pair in _parts(study))
-    choosing = _count(results.images(study.choose_on))
+    choosing = wording.count(results.images(study.choose_on))
     yield (
         "text",
         "A delta or a statistic that had to be chosen was chosen by its accuracy on the "
-        f"{choosing} images of the split *{study.choose_on}*, and is reported on the test images.",
+        f"{choosing} images of the split *{study.choose_on}*{'' if one else ', for each network anew'}, and is "
+        "reported on the test images.",
     )
+
+
+def _of(facts, others):
+    return f"of `{facts['study']}` " if others else ""
+
+
+def _dense(results):
+    """What the dense networks have, in words."""
+    measured = results.dense()
+    if len(results.seeds) == 1:
+        return f"the one network here has {100 * measured:.2f} %"
+    low, high = (100 * bound for bound in results.dense_range())
+    return f"the {len(results.seeds)} networks here have {100 * measured:.2f} % on average ({low:.2f} to {high:.2f} %)"
 
 
 def _rank_images(facts):
@@ -63,24 +89,24 @@ def _rank_images(facts):
 
 
 def _network(facts):
-    """Which network it is, and why it is not the thesis's."""
-    model = facts["model"]
+    """Which network it is, or which they are, and why none is the thesis's."""
+    model, several = facts["model"], len(facts["seeds"]) > 1
     head = model.get("arguments", {}).get("head")
-    weights = {None: "trained from scratch", "imagenet": "started from ImageNet weights"}
-    origin = weights.get(model["weights"], f"with weights from `{model['weights']}`")
-    if model["weights"] not in weights and facts["epochs"]:
-        origin = f"started {origin}"
     like = model["weights"] == "imagenet" and model["trainable"] == "head" and model["name"] == "vgg16"
-    opening = (
-        "The network is built as the thesis's, but is not the same one:" if like else "The network is not the thesis's:"
-    )
-    parts = [f"`{model['name']}`", *([f"{head} head"] if head else []), origin]
+    parts = [f"`{model['name']}`", *([f"{head} head"] if head else []), wording.origin(facts)]
     trained = f"{facts['epochs']} epochs, trainable: {model['trainable']}" if facts["epochs"] else "no training here"
-    return f"{opening} {', '.join(parts)}, {trained}."
+    count = f"{len(facts['seeds'])} trainings of " if several else ""
+    return f"{_opening_words(like, several)} {count}{', '.join(parts)}, {trained}."
 
 
-def _networks(results):
-    return "the one network" if len(results.seeds) == 1 else f"the {len(results.seeds)} networks"
+def _opening_words(like, several):
+    if like:
+        return (
+            "The networks are built as the thesis's, but are not the same one:"
+            if several
+            else "The network is built as the thesis's, but is not the same one:"
+        )
+    return "The networks are not the thesis's:" if several else "The network is not the thesis's:"
 
 
 def _parts(study):
@@ -110,66 +136,26 @@ def _reading(readings, name, part):
     }
 
 
-def _summary(tested):
-    counts = {verdict: sum(f.verdict == verdict for f in tested) for verdict in (HOLDS, FAILS, UNKNOWN)}
+def _summary(study, tested):
     if not tested:
         yield "text", "No claim could be tested with what this study measured."
         return
+    means = "" if len(study.results.seeds) == 1 else f", means over the {len(study.results.seeds)} networks"
     yield (
         "text",
-        f"Of {len(tested)} judgements, {counts[HOLDS]} {_agree(counts[HOLDS], 'hold')}, {counts[FAILS]} "
-        f"{_agree(counts[FAILS], 'do', 'does')} not hold, and {counts[UNKNOWN]} cannot be told. Accuracies in percent, "
-        "differences in points with their intervals.",
+        f"Of {wording.counted(tested)}. Accuracies in percent{means}, differences in points with their intervals.",
     )
     rows = [
         {
             "claim": finding.claim.sentence,
             "reading": f"`{finding.reading}`" if finding.reading else "",
             "thesis": finding.printed,
-            "measured": _measured(finding.items),
+            "measured": wording.measured(finding.items),
             "verdict": f"**{finding.verdict}**",
         }
         for finding in tested
     ]
     yield "table", pandas.DataFrame(rows)
-
-
-def _agree(count, many, one=None):
-    return (one or f"{many}s") if count == 1 else many
-
-
-def _measured(items):
-    """All comparisons of a claim in one cell; sides that all share are named once."""
-    pairs = {_pair(item) for item in items}
-    shared = f"{pairs.pop()}: " if len(pairs) == 1 else ""
-    return shared + "; ".join(_short(item, not shared) for item in items)
-
-
-def _pair(item):
-    if isinstance(item.comparison, Shift):
-        return f"best delta of `mixed.{item.comparison.reading}`"
-    return f"{_code(item.comparison.first.label)} against {_code(item.comparison.second.label)}"
-
-
-def _short(item, named):
-    note = " (at chance)" if item.note.startswith("at chance") else ""
-    if isinstance(item.comparison, Shift):
-        first, last = map(claims.percent, item.comparison.levels)
-        return f"{item.first:g} at {first} and {item.second:g} at {last}, {_shift(item)}{note}"
-    between = claims.interval(item.difference, item.low, item.high)
-    pair = f"{_pair(item)}: " if named else ""
-    values = f"{100 * item.first:.1f} and {100 * item.second:.1f}"
-    return f"{pair}{values} at {_levels(item.comparison.levels)}, {between}{note}"
-
-
-def _shift(item):
-    if item.low != item.low:
-        return f"{item.difference:+.2g} (no interval)"
-    return f"{item.difference:+.2g} [{item.low:+.2g}, {item.high:+.2g}]"
-
-
-def _levels(levels):
-    return claims.percent(levels[0]) if len(levels) == 1 else f"{100 * levels[0]:g} to {claims.percent(levels[-1])}"
 
 
 def _method(study, tested, facts):
@@ -198,19 +184,37 @@ def _method(study, tested, facts):
         "chance: equal ruins say nothing of their rankings, and the verdict is "
         "that it cannot be told.",
     )
+    if study.deltas:
+        yield "text", _on_blends(study)
+
+
+def _on_blends(study):
+    """Which lists count as blends, and which claims speak of something else."""
+    proper = f"here {', '.join(study.proper)}" if study.proper else "of which this study has none"
+    ends = ", ".join(delta for delta in study.deltas if delta not in study.proper)
+    return (
+        f"A blend is a mixed list with a delta between 0 and 1, {proper}: the ends of the range are the weight list "
+        f"alone and the relevance list alone. The three claims on the best blend choose among the blends"
+        f"{f', and never {ends}' if ends else ''}; claims that name a delta are about that list."
+    )
 
 
 def _pairing(results, draws):
     if len(results.seeds) == 1:
         return (
             "There is one network, so intervals are over test images: which images each pruned network gets right is "
-            f"compared image by image, the images are drawn with replacement {_count(draws)} times, and the interval "
-            "is that of the percentiles of the mean difference. Draws of a random control are averaged for each image "
-            "first. The intervals speak of this network, not of others trained like it."
+            f"compared image by image, the images are drawn with replacement {wording.count(draws)} times, and the "
+            "interval is that of the percentiles of the mean difference. Draws of a random control differ too: against one, the "
+            "interval and the p-value are Student's over the draws' differences, with one degree of freedom less than "
+            "there are draws, widened by what the images add. The intervals speak of this network, not of others "
+            "trained like it."
         )
     return (
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
-        "seed, draws of a random control are averaged within a seed first, and intervals and p-values are Student's."
+        "seed, draws of a random control are averaged within a seed first, and intervals and p-values are Student's. "
+        "They speak of networks trained like these, on these test images. Chance is looked at in means over the "
+        "networks; where both sides get equally many images right in every network there is no spread to judge by, and "
+        "the two are the same."
     )
 
 
@@ -231,19 +235,22 @@ def _section(study, name, findings):
             yield "table", _by_level(finding.by_level)
         yield from finding.extra
         if finding.empty:
-            yield "text", _collapse(finding.empty)
+            yield "text", _collapse(finding.empty, len(study.results.seeds))
 
 
 def _item(item, results):
     shift = item.comparison if isinstance(item.comparison, Shift) else None
     images = results.images(shift.split if shift else "test")
-    n = f"{_count(images)} images, {len(results.seeds)} {_agree(len(results.seeds), 'networks', 'network')}"
+    networks = len(results.seeds)
+    n = f"{wording.count(images)} images, {networks} {wording.agree(networks, 'networks', 'network')}"
+    draws = comparisons.drawn(results, item.comparison)
+    n += f", {draws} {wording.agree(draws, 'draws', 'draw')}" if draws else ""
     p = "below 0.0001" if item.p < 1e-4 else f"{item.p:.2g}"
     result = {"p": p, "Holm's level": f"{item.alpha:.2g}", "verdict": item.verdict}
     result["verdict"] += f" ({item.note})" if item.note else ""
     if shift:
-        first, second = (f"best delta of `mixed.{shift.reading}` at {claims.percent(level)}" for level in shift.levels)
-        values, difference = (f"{item.first:g}", f"{item.second:g}"), _shift(item)
+        first, second = (f"best blend of `mixed.{shift.reading}` at {claims.percent(level)}" for level in shift.levels)
+        values, difference = tuple(f"delta {value:.2g}" for value in (item.first, item.second)), wording.shift(item)
         n = f"{n} of {shift.split}"
         levels = ", ".join(map(claims.percent, shift.levels))
     else:
@@ -251,7 +258,10 @@ def _item(item, results):
             _side(side, item.comparison.levels) for side in (item.comparison.first, item.comparison.second)
         )
         values = tuple(f"{100 * value:.2f} %" for value in (item.first, item.second))
-        difference, levels = claims.interval(item.difference, item.low, item.high), _levels(item.comparison.levels)
+        difference, levels = (
+            claims.interval(item.difference, item.low, item.high),
+            wording.levels(item.comparison.levels),
+        )
     sides = {"first": f"{first}: {values[0]}", "second": f"{second}: {values[1]}"}
     return {"pruned": levels, **sides, "difference": difference, "n": n, **result}
 
@@ -259,13 +269,13 @@ def _item(item, results):
 def _side(side, levels):
     """A side by name; where it was chosen at one level, with what was chosen."""
     if not side.chosen:
-        return _code(side.label)
-    picked = dict.fromkeys(name for (level, _), name in side.chosen if level in levels)
-    return f"{side.label}" + (f" (`{'`, `'.join(picked)}`)" if len(levels) == 1 else "")
-
-
-def _code(label):
-    return label if " " in label else f"`{label}`"
+        return wording.code(side.label)
+    if len(levels) > 1:
+        return side.label
+    picked = claims.picks(side, levels[0])
+    return (
+        f"{side.label} ({', '.join(f'`{name}`, {seeds}' if seeds else f'`{name}`' for name, seeds in picked.items())})"
+    )
 
 
 def _by_level(table):
@@ -273,8 +283,8 @@ def _by_level(table):
     for row in table.itertuples():
         rows.append(
             {
-                "first": _code(row.first),
-                "second": _code(row.second),
+                "first": wording.code(row.first),
+                "second": wording.code(row.second),
                 "pruned": claims.percent(row.level),
                 "first keeps": f"{100 * row.a:.1f} %",
                 "second keeps": f"{100 * row.b:.1f} %",
@@ -284,17 +294,17 @@ def _by_level(table):
     return pandas.DataFrame(rows)
 
 
-def _collapse(empty):
+def _collapse(empty, networks):
     """Which lists lose whole layers, at which levels."""
     by_label = {}
     for label, level, layers in empty:
         more = f" and {len(layers) - FEW} more" if len(layers) > FEW else ""
         named = ", ".join(f"`{layer}`" for layer in layers[:FEW])
         by_label.setdefault(label, []).append(f"{claims.percent(level)} ({named}{more})")
-    found = "; ".join(f"{_code(label)} at {', '.join(levels)}" for label, levels in by_label.items())
+    found = "; ".join(f"{wording.code(label)} at {', '.join(levels)}" for label, levels in by_label.items())
     return (
         "Layer collapse: a network with an empty layer gives every image the same answer, whatever was removed "
-        f"elsewhere. Empty layers: {found}."
+        f"elsewhere. Empty layers{' in any of the networks' if networks > 1 else ''}: {found}."
     )
 
 
@@ -309,12 +319,8 @@ def _untested(findings):
         yield "table", pandas.DataFrame(rows)
 
 
-def _closing(facts):
+def _closing(facts, others):
     yield "heading", "How to make this page again"
-    yield "code", facts["command"]
+    yield "code", "\n".join([*(one.about["command"] for one in others), facts["command"]])
     digests = ", ".join(f"`{name}` {digest}" for name, digest in facts["digests"].items())
     yield "text", f"Digests (the first 16 digits of SHA-256) of the tables behind it: {digests}."
-
-
-def _count(number):
-    return f"{number:,}"
