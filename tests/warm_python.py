@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import gc
 import importlib
-import json
+import marshal
 import multiprocessing
 import os
 import runpy
@@ -23,6 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+CLIENT = Path(__file__).with_name("warm_client.py")
 LIBRARIES = (
     "torch", "torch._dynamo", "numpy", "pandas", "h5py", "yaml", "jsonschema", "PIL.Image", "sklearn.datasets",
     "scipy.stats", "matplotlib.pyplot", "seaborn", "onnx", "onnxscript", "onnxruntime", "snakemake.cli",
@@ -34,13 +35,13 @@ def running():
     """The path of a command that takes what `python FILE` and `python -m MODULE` take."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         command, place = Path(folder, "python"), str(Path(folder, "socket"))
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{__file__}" "{place}" "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{CLIENT}" "{place}" "$@"\n')
         command.chmod(0o755)
         listener.bind(place)
         listener.listen(64)
         # The end of its standard input ends it, so it cannot outlive the tests, however these end.
         server = subprocess.Popen(
-            [sys.executable, __file__, "serve", str(listener.fileno()), str(command)],
+            [sys.executable, __file__, str(listener.fileno()), str(command)],
             stdin=subprocess.PIPE, pass_fds=[listener.fileno()], start_new_session=True,
             env=os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -49,16 +50,6 @@ def running():
         finally:
             server.stdin.close()
             server.wait()
-
-
-def ask(place, arguments):
-    """Have a fork run these arguments here, with this environment and these streams; return its exit status."""
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(place)
-        request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-        socket.send_fds(server, [b"\0"], [0, 1, 2])
-        server.sendall(json.dumps(request).encode() + b"\n")
-        return int(server.recv(8) or 1)
 
 
 def serve(listener, command):
@@ -81,8 +72,8 @@ def serve(listener, command):
 def attend(connection, path):
     """Run what was asked for in a fork, and tell its exit status."""
     _, streams, *_ = socket.recv_fds(connection, 1, 3)
-    request = json.loads(connection.makefile().readline())
-    job = multiprocessing.get_context("fork").Process(target=run, args=(streams, path), kwargs=request)
+    request = marshal.load(connection.makefile("rb"))
+    job = multiprocessing.get_context("fork").Process(target=run, args=(streams, path, *request))
     job.start()
     if connection in select.select([connection, job.sentinel], [], [])[0]:
         # Nobody waits for the answer.
@@ -117,6 +108,4 @@ def run(streams, path, arguments, folder, environment):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] != "serve":
-        sys.exit(ask(sys.argv[1], sys.argv[2:]))
-    serve(socket.socket(fileno=int(sys.argv[2])), sys.argv[3])
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
