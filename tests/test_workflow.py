@@ -399,10 +399,10 @@ def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readi
 
     model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
     with images.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
-        pixels = shown.normalised(slice(0, 20)).double()
+        pixels = shown.normalised(slice(0, 20))
     four, every = (relevance_of(more_readings, name) for name in ("four", "every"))
     assert set(four["target"]) == {4} and set(every["target"]) == {-1}
-    each = [relevance.propagate(model.double(), pixels, target=number) for number in range(10)]
+    each = [relevance.propagate(model, pixels, target=number, dtype=torch.float64) for number in range(10)]
     for layer in each[0]:
         R = torch.stack([maps[layer] for maps in each])
         for found, wanted in ((four, R[4:5]), (every, R)):
@@ -749,7 +749,6 @@ def test_no_figure_of_a_study_without_relevance_is_empty(without_relevance):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"readings": {}, "criteria": {"controls": False}}, {"plot_statistics": 1, "plot_layers": 1}),
         (
             {"readings": {}, "evaluation": {"keep_at_least": [0, 0.1]}, "criteria": {"files": {"mine": "mine.csv"}}},
             {"plot_statistics": 1, "plot_layers": 1, "plot_floors": 1, "plot_controls": 1, "plot_scores": 1},
