@@ -71,7 +71,7 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     assert "classifier.2: its channels are what the model puts out" in output
     assert "train 1,077, rank 180, validation 180, test 360" in output
     assert any(
-        line.startswith("Evaluation: 60 criteria x 9 levels x 2 floor(s) x 3 seed(s) = 3,240 ") for line in output
+        line.startswith("Evaluation: 85 criteria x 9 levels x 2 floor(s) x 3 seed(s) = 4,590 ") for line in output
     )
     (images,) = [line for line in output if line.startswith("images ")]
     # 1,797 images of 16 x 16 bytes.
@@ -91,8 +91,8 @@ def test_a_network_of_ones_own_is_built_traced_and_counted(said):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("lable", "readings.one.target: digits has no class lable; did you mean label?"),
-        (12, "readings.one.target: digits has no class 12; known: 0 to 9"),
+        ("lable", "readings.one.target names lable, which is no class of the images; did you mean label?"),
+        (12, "readings.one.target names 12, which is no class of the images; numbers go from 0 to 9"),
     ],
 )
 def test_a_reading_that_explains_no_class_of_the_images_is_refused(said, target, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies
 from torch import nn
 
 from conftest import small_vgg
-from secateur import folding, relevance, rules
+from secateur import biases, folding, relevance, rules
 
 ORACLE = Path(__file__).parent / "data" / "oracle_torchlrp.npz"
 PLACES = {"conv1": "output", "conv2": "output", "conv3": "output"}
@@ -517,7 +517,7 @@ def test_only_what_every_path_crosses_has_the_whole_relevance(pictures):
     ({0.5: "zplus", 1: "epsilon"}, False, "epsilon absorbs a part"), ({1: "zplus"}, False, None),
 ])  # fmt: skip
 def test_rules_that_are_not_meant_to_conserve_say_why(rule, bias, why):
-    assert relevance.absorbed_by(rule, bias) == why
+    assert biases.absorbed_by(rule, bias) == why
 
 
 def test_bands_of_a_setting_are_those_of_python():

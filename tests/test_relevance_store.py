@@ -390,3 +390,24 @@ def test_one_class_at_a_time_is_in_memory_and_no_graph_is_kept(network, pictures
     first, targets, _ = next(each)
     assert torch.is_grad_enabled() and targets.tolist() == [0] * 8
     assert all(R.shape[0] == 8 and R.grad_fn is None for R in first.values())
+
+
+def script(name):
+    place = Path(__file__).resolve().parent.parent / "workflow" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, place)
+    spec.loader.exec_module(found := importlib.util.module_from_spec(spec))
+    return found
+
+
+@pytest.mark.parametrize(("rule", "bias", "lost", "refused"), [
+    ("zplus", False, 6, True), ("zplus", False, 5, False), ("zplus", True, 10, False), ("epsilon", True, 10, False),
+    ("gradient", False, 10, False),
+])  # fmt: skip
+def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, bias, lost, refused):
+    shares = {"stem": np.array([0.0] * lost + [1.0] * (10 - lost)), "last": np.ones(10)}
+    check = lambda: script("summarise_relevance")._refuse_lost(shares, 0.001, {"rule": rule, "bias": bias})  # noqa: E731
+    if not refused:
+        return check()
+    with pytest.raises(ValueError, match=r"^relevance got lost: of 60 % of the images nothing is left at stem, which"):
+        check()
+    return None

@@ -38,7 +38,7 @@ def page(material, **changes):
     (material / "settings.yaml").write_text(yaml.safe_dump(config))
     manifests = [material / f"{name}.json" for name in config["readings"]]
     for path in manifests:
-        about = {"wildcards": {"reading": path.stem}, "images": 60, "not_conserved": {"features.0": 0.0}}
+        about = {"wildcards": {"reading": path.stem}, "images": 60, "not_conserved": {"features.0": 0.0}, "without": {}}
         path.write_text(json.dumps(about))
     splits, out = [material / f"{name}.h5" for name in images.SPLITS], material / "study.html"
     describe_study.describe_study(material / "settings.yaml", splits, [material / "trained.pt"], manifests, out, 0.95)

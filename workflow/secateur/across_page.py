@@ -132,7 +132,7 @@ def _facts(study):
     settings, results = study.settings, study.results
     dense, images = results.dense(), results.images("test")
     cell = study.cell(study.criteria[0], 0)
-    floors = [100 * intervals.binomial_floor(p, images, study.confidence) for p in (dense, 0.5)]
+    chance = [intervals.wilson(p * images, images, study.confidence) for p in (dense, 0.5)]
     return {
         "": study.label,
         "study": f"`{settings['study']}`",
@@ -143,7 +143,7 @@ def _facts(study):
         "test accuracy before pruning, %": f"{100 * dense:.2f}",
         "test images": f"{images:,}",
         "what chance in these images does to an accuracy: of the dense network / of 50 %": " / ".join(
-            f"± {half:.1f}" for half in floors
+            f"{100 * low:.1f} to {100 * high:.1f} %" for low, high in chance
         ),
         "images that rank": _ranking_images(study),
         "images that choose the best of a family": settings["evaluation"]["choose_on"] or "none",

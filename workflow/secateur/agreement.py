@@ -4,7 +4,7 @@ import math
 import re
 from pathlib import Path
 
-from secateur import architectures, biases, classes, factories, files, rule_numbers
+from secateur import architectures, biases, classes, factories, families, files, rule_numbers
 from secateur.levels import fraction, highest, removed_at
 from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
 
@@ -323,6 +323,9 @@ def _check_classes(data, readings):
     known = classes.of(data)
     for name, reading in readings.items():
         classes.refuse_unknown(reading["classes"] or (), known, f"readings.{name}.classes")
+        explained = families.explained_class(reading)
+        if explained is not None:
+            classes.refuse_unknown([explained], known, f"readings.{name}.target", families.TARGETS)
 
 
 def _check_until(name, reading):

@@ -33,6 +33,16 @@ def explodes(rule, bias):
     return bias is False and bias_of(rule)
 
 
+def absorbed_by(rule, bias):
+    """Why relevance by a rule is not meant to be conserved, in words; None if it is."""
+    names = rules_of(rule)
+    if {*names} & {"gradient", "gradient_x_input"}:
+        return "a gradient has no sum to keep"
+    if any(name.startswith("epsilon") for name in names):
+        return "epsilon absorbs a part"
+    return "biases absorb a part" if bias else None
+
+
 def warning(name, reading):
     """A sentence on a reading whose relevance is known to explode, or None."""
     if not explodes(reading["rule"], reading["bias"]):

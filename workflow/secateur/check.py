@@ -90,7 +90,6 @@ def text(config):
     source, where = images_of(config["data"])
     divided = images.divided(source, config["split"])
     refuse_unseen(config, source, divided)
-    refuse_unknown_targets(config, source)
     sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
@@ -154,18 +153,6 @@ def _at_hand(data):
         folders += [Path(place), Path(place) / name] if place and "://" not in place else []
     forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
     return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
-
-
-def refuse_unknown_targets(config, source):
-    """ValueError for a reading of a class that the images do not have; CIFAR's names come with its files."""
-    for name, reading in config["readings"].items():
-        named = families.explained_class(reading)
-        if named is not None and (isinstance(named, int) or config["data"]["source"] not in KNOWN):
-            shown = images.Images(None, None, source.classes, (), (), config["data"]["name"], "", "")
-            try:
-                images.class_number(shown, named, families.TARGETS)
-            except ValueError as error:
-                raise ValueError(f"readings.{name}.target: {error}") from error
 
 
 def refuse_unwritable(results):

@@ -45,13 +45,13 @@ def refuse_single(classes, place):
         raise ValueError(f"{place} has {only}; a network tells classes apart, so give two or more")
 
 
-def refuse_unknown(wanted, known, key):
-    """ValueError for a class, by name or by number from 0, that is none of the known names."""
+def refuse_unknown(wanted, known, key, others=()):
+    """ValueError for a class, by name or number from 0, that is none of the known; the key takes `others` too."""
     for one in wanted:
         if one in range(len(known)) if isinstance(one, int) else one in known:
             continue
-        numbers, names = f"0 to {len(known) - 1}", ", ".join(known[:10])
-        near = "" if isinstance(one, int) else nearest(one, known)
+        numbers, names = f"0 to {len(known) - 1}", ", ".join([*others, *known[:10]])
+        near = "" if isinstance(one, int) else nearest(one, [*others, *known])
         more = "" if len(known) <= 10 else ", ..."
         allowed = f"numbers go from {numbers}" if isinstance(one, int) else f"known: {names}{more}"
         raise ValueError(f"{key} names {one}, which is no class of the images{near or f'; {allowed}'}")

@@ -306,16 +306,6 @@ def _chosen(target, logits):
     return target
 
 
-def absorbed_by(rule, bias):
-    """Why a rule is not meant to conserve relevance, in words; None if it is."""
-    names = rule.values() if isinstance(rule, dict) else [*biases.COMPOSITES.get(rule, ()), rule]
-    if any(_is_gradient(name) for name in names):
-        return "a gradient has no sum to keep"
-    if any(name.startswith("epsilon") for name in names):
-        return "epsilon absorbs a part"
-    return "biases absorb a part" if bias else None
-
-
 # ---- where relevance is read ---------------------------------------------------------------------------------
 
 
