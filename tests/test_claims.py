@@ -454,6 +454,8 @@ def test_where_seeds_choose_differently_each_is_named():
     assert "Chosen delta: 0.7 (seeds 0 and 2), 0.2 (seed 1) at 10 %, 0.6 at 20 %" in text
     assert "| 10 % | 0.7 | 0.7 (seeds 0 and 2), 0.2 (seed 1) |" in text
     assert "delta 0.53 at 10 %" in text, "the mean over seeds"
+    assert "800 images of rank, 3 networks" in text
+    assert re.search(r"best other statistic \(`relevance\.\w+` for seeds? [012]", text)
 
 
 def test_lists_that_are_the_same_in_every_network_are_the_same():
@@ -701,7 +703,7 @@ def test_a_page_of_two_studies_says_which_is_which(both):
     assert "|  | `toy`: one foreign network | `three`: 3 own trainings |" in both
     assert "| trainings | none, the weights are given | 3 |" in both
     assert "| images | cifar10, 32 pixels | cifar10, 16 pixels |" in both
-    assert "The studies also differ in their epochs, images and rank images: verdicts may differ for that, too." in both
+    assert "The studies also differ in their images and rank images: verdicts may differ for that, too." in both
     assert "Every verdict of `toy` is about this network on 1,500 test images." in both
     assert "make study STUDY=config/studies/three.yaml\nmake study STUDY=config/studies/toy.yaml" in both
 
@@ -709,7 +711,7 @@ def test_a_page_of_two_studies_says_which_is_which(both):
 def test_other_levels_deltas_and_chance_are_said(whole, three):
     about = {**three[1].about, "levels": [0.0, 0.4], "deltas": ["0.5"], "chance": 0.01}
     text = documents.as_markdown([("title", ""), *beside.networks([beside.about(whole, FACTS), about])])
-    assert "differ in their epochs, images, rank images, levels, deltas and at chance" in text
+    assert "differ in their images, rank images, levels, deltas and at chance" in text
     assert f"| levels | {', '.join(str(10 * n) for n in range(10))} % | 0, 40 % |" in text
 
 

@@ -14,7 +14,8 @@ SAID = {
     "images": lambda about: f"{about['data']['name']}, {about['data']['size']} pixels",
     "accuracy before pruning": lambda about: f"{100 * about['dense']:.2f} %",
     "test images": lambda about: wording.count(about["images"]["test"]),
-    "rank images": lambda about: f"carved out of the {about['rank_from']} images",
+    "rank images": lambda about: f"carved out of the {FROM[about['rank_from']]} images",
+    "what ranked": lambda about: "; ".join(_reading(*pair) for pair in sorted(about["readings"].items())),
     "chosen on": lambda about: f"{about['choose_on']}, {wording.count(about['images'][about['choose_on']])} images",
     "intervals": lambda about: "over test images" if len(about["seeds"]) == 1 else "Student's, over trainings",
     "levels": lambda about: _numbers(f"{100 * level:g}" for level in about["levels"]) + " %",
@@ -25,13 +26,16 @@ SAID = {
     "sections": lambda about: f"`{about['page']}`",
 }
 # What may well differ between any two studies; of all else a difference is pointed at.
-OWN = ("network", "trainings", "accuracy before pruning", "intervals", "sections")
+OWN = ("network", "trainings", "epochs", "accuracy before pruning", "intervals", "sections")
+FROM = {"train": "training", "test": "test"}
 
 
 def about(study, facts):
     """What a study says of itself to the page of another, as plain data."""
     results = study.results
-    chosen = {key: facts[key] for key in ("study", "model", "epochs", "seeds", "data", "rank_from", "command")}
+    chosen = {
+        key: facts[key] for key in ("study", "model", "epochs", "seeds", "data", "rank_from", "readings", "command")
+    }
     return {
         **chosen,
         "choose_on": study.choose_on,
@@ -149,3 +153,7 @@ def _row(judged, key, first):
 
 def _numbers(parts):
     return ", ".join(parts)
+
+
+def _reading(name, about):
+    return f"`{name}` on {about['split']}, at {about['at']}, {about['absolute']}, {about['reduce']}"

@@ -118,7 +118,7 @@ class Results:
 
     def dense_range(self):
         """The lowest and the highest test accuracy of the networks before anything is removed."""
-        rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
+        rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)].drop_duplicates("seed")
         return float(rows["accuracy"].min()), float(rows["accuracy"].max())
 
     def right(self, criterion, level, split="test"):

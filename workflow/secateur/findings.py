@@ -16,7 +16,7 @@ NUMBERS = ("first_value", "second_value", "difference", "low", "high", "p", "alp
 COLUMNS = (*CLAIM, *COMPARISON, *NUMBERS, "verdict", "note")
 ABOUT = (
     *("study", "model", "epochs", "seeds", "data", "rank_from", "choose_on", "dense", "images", "levels", "deltas"),
-    *("statistics", "random", "chance", "page", "command"),
+    *("readings", "statistics", "random", "chance", "page", "command"),
 )
 
 

@@ -213,8 +213,8 @@ def _pairing(results, draws):
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
         "seed, draws of a random control are averaged within a seed first, and intervals and p-values are Student's. "
         "They speak of networks trained like these, on these test images. Chance is looked at in means over the "
-        "networks; where both sides get equally many images right in every network there is no spread to judge by, and "
-        "the two are the same."
+        "networks. Where both sides get equally many images right in every network there is no spread to judge by: "
+        "they keep the same, and which of them keeps more cannot be told."
     )
 
 
@@ -242,7 +242,8 @@ def _item(item, results):
     shift = item.comparison if isinstance(item.comparison, Shift) else None
     images = results.images(shift.split if shift else "test")
     networks = len(results.seeds)
-    n = f"{wording.count(images)} images, {networks} {wording.agree(networks, 'networks', 'network')}"
+    of_split = f" of {shift.split}" if shift else ""
+    n = f"{wording.count(images)} images{of_split}, {networks} {wording.agree(networks, 'networks', 'network')}"
     draws = comparisons.drawn(results, item.comparison)
     n += f", {draws} {wording.agree(draws, 'draws', 'draw')}" if draws else ""
     p = "below 0.0001" if item.p < 1e-4 else f"{item.p:.2g}"
@@ -251,17 +252,14 @@ def _item(item, results):
     if shift:
         first, second = (f"best blend of `mixed.{shift.reading}` at {claims.percent(level)}" for level in shift.levels)
         values, difference = tuple(f"delta {value:.2g}" for value in (item.first, item.second)), wording.shift(item)
-        n = f"{n} of {shift.split}"
         levels = ", ".join(map(claims.percent, shift.levels))
     else:
         first, second = (
             _side(side, item.comparison.levels) for side in (item.comparison.first, item.comparison.second)
         )
         values = tuple(f"{100 * value:.2f} %" for value in (item.first, item.second))
-        difference, levels = (
-            claims.interval(item.difference, item.low, item.high),
-            wording.levels(item.comparison.levels),
-        )
+        difference = claims.interval(item.difference, item.low, item.high)
+        levels = wording.levels(item.comparison.levels)
     sides = {"first": f"{first}: {values[0]}", "second": f"{second}: {values[1]}"}
     return {"pruned": levels, **sides, "difference": difference, "n": n, **result}
 
@@ -273,9 +271,8 @@ def _side(side, levels):
     if len(levels) > 1:
         return side.label
     picked = claims.picks(side, levels[0])
-    return (
-        f"{side.label} ({', '.join(f'`{name}`, {seeds}' if seeds else f'`{name}`' for name, seeds in picked.items())})"
-    )
+    named = (f"`{name}` for {seeds}" if seeds else f"`{name}`" for name, seeds in picked.items())
+    return f"{side.label} ({', '.join(named)})"
 
 
 def _by_level(table):
