@@ -204,9 +204,10 @@ def without_relevance(config, found, timed):
             pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]), stay)
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
+        alone = dict.fromkeys(layer for place in stay for layer, _ in found.units[place].channels)
         lines += _wrapped(
             f"readings.{name}: {len(stay):,} of {len(found.units):,} units have no relevance and stay in all rankings "
-            f"by it, because their layers only gate others: {', '.join(layers)}"
+            f"by it, because their layers only gate others: {', '.join(alone)}"
         )
     return ["Without relevance", *lines] if lines else []
 
