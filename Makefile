@@ -22,7 +22,7 @@ report: .venv/workflow
 
 test: .venv/test
 	@tests/install_browser
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: .venv/lint
 	.venv/bin/ruff check .

@@ -1,6 +1,7 @@
 """What several tests share: small networks and random images in float64."""
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -56,9 +57,6 @@ def pictures():
 
 # ---- who runs what -------------------------------------------------------------------------------------------
 
-# The fixtures that run a study for several tests.
-STUDIES = {"tiny_study", "criteria_study", "study", "with_conda"}
-
 
 def pytest_configure(config):
     """Start the Python that the studies run on, one for all workers."""
@@ -69,17 +67,32 @@ def pytest_configure(config):
         config.add_cleanup(stack.close)
 
 
-# First, because pytest-xdist reads the marks in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """A worker takes all tests of one study, or a test with its own, or a file; studies take longest and come first."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        alone = item.get_closest_marker("study") is not None
-        for group in sorted(STUDIES.intersection(item.fixturenames)) or [item.path.stem] * (not alone):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("study") is None)
+    """Several workers begin with the studies, which take longest."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("study") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes all tests of the small study, or else all of a file, so that what they share is made once.
+
+    pytest-xdist 3.8 has marks for this, which do nothing under pytest 9.2 (its issue 1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return shared_by(nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+@functools.cache
+def shared_by(path):
+    """What the tests of a file share: the small study if it mentions it."""
+    return "tiny_study" if "tiny_study" in (ROOT / path).read_text(encoding="utf-8") else path
 
 
 # ---- a small study, run once through Snakemake ---------------------------------------------------------------
