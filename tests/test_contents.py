@@ -1,6 +1,7 @@
 """The content of given files, remembered so that a look at a study need not read them again."""
 
 import os
+import time
 
 import pytest
 
@@ -23,6 +24,7 @@ def written(path, text, age=100):
 
 
 def test_a_file_is_read_once_until_it_changes(folder, monkeypatch):
+    monkeypatch.setattr(contents, "SECONDS_UNTIL_SETTLED", -1)
     path, read = written(folder / "w.pt", "one"), []
     digest = files.digest
     monkeypatch.setattr(files, "digest", lambda path: read.append(path) or digest(path))
@@ -30,6 +32,17 @@ def test_a_file_is_read_once_until_it_changes(folder, monkeypatch):
     assert contents.of(path) == first == digest(path) and len(read) == 1
     written(path, "two", age=50)
     assert contents.of(path) == digest(path) != first and len(read) == 2
+
+
+def test_a_copy_with_the_old_time_and_size_is_read_again(folder, monkeypatch):
+    """As of `cp -p` and `rsync -t`: they set the time of the content back, not that of the state."""
+    monkeypatch.setattr(contents, "SECONDS_UNTIL_SETTLED", -1)
+    path = written(folder / "w.pt", "one")
+    state, first = path.stat(), contents.of(path)
+    time.sleep(0.05)
+    path.write_text("two")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert contents.of(path) == files.digest(path) != first
 
 
 def test_what_was_changed_just_now_is_not_remembered(folder):

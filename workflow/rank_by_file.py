@@ -18,9 +18,11 @@ def rank_by_file(path, units, stages, table, chosen):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
+        # Where the file lies cannot change a result: only its content is an option.
+        path = files.found(contents.own_file(snakemake.config, job.wildcards["given"], job.wildcards["seed"]))
+        contents.refuse_changed(path, job.options["content"])
         read = rank_by_file(
-            # Where the file lies cannot change a result: only its content is an option.
-            files.found(contents.own_file(snakemake.config, job.wildcards["given"], job.wildcards["seed"])),
+            path,
             snakemake.input.units,
             snakemake.input.get("stages"),
             snakemake.output.table,

@@ -1,7 +1,8 @@
 """The content of files that the user gives, wherever they lie: a name for it, and which file of a study has it.
 
 Snakemake compares inputs by their paths, so a path that was found somewhere must be no input: what reruns is decided by
-the content. Digests are remembered by path, size and time of change, because every look at a study asks for them.
+the content. Digests are remembered by the file's state, because every look at a study asks for them: its path, size, inode
+and both of its times, of which that of the last change of state cannot be set back by who copies a file.
 """
 
 import contextlib
@@ -20,11 +21,11 @@ SECONDS_UNTIL_SETTLED = 2
 def of(path):
     """Sixteen hexadecimal digits of a file's content."""
     state = Path(path).stat()
-    key = f"{Path(path).absolute()} {state.st_size} {state.st_mtime_ns}"
+    key = f"{Path(path).absolute()} {state.st_size} {state.st_ino} {state.st_mtime_ns} {state.st_ctime_ns}"
     known = _known()
     if key not in known:
         known[key] = files.digest(path)
-        if time.time() - state.st_mtime > SECONDS_UNTIL_SETTLED:
+        if time.time() - max(state.st_mtime, state.st_ctime) > SECONDS_UNTIL_SETTLED:
             _remember(known)
     return known[key]
 
@@ -52,8 +53,13 @@ def copy(path, content, target):
     """Copy a file of this content; ValueError if it has another one by now."""
     with files.replacing(target) as temporary:
         shutil.copyfile(path, temporary)
-        if files.digest(temporary) != content:
-            raise ValueError(f"{path} has changed since the study was planned; run again")
+        refuse_changed(temporary, content, path)
+
+
+def refuse_changed(path, content, named=None):
+    """ValueError, of the file as it is `named`, if a file has not this content."""
+    if files.digest(path) != content:
+        raise ValueError(f"{named or path} has changed since the study was planned; run again")
 
 
 def _known():
