@@ -1,8 +1,8 @@
 """The content of files that the user gives, wherever they lie: a name for it, and which file of a study has it.
 
 Snakemake compares inputs by their paths, so a path that was found somewhere must be no input: what reruns is decided by
-the content. Digests are remembered by the file's state, because every look at a study asks for them: its path, size, inode
-and both of its times, of which that of the last change of state cannot be set back by who copies a file.
+the content. Digests are remembered by the file's state, because every look at a study asks for them: its path, size,
+inode and both of its times, of which that of the last change of state cannot be set back by who copies a file.
 """
 
 import contextlib
