@@ -82,8 +82,10 @@ def row(name):
     except ValueError as error:
         return (name, "-", "-", "-", f"refused: {error}")
     away = float((found[next(iter(found))].flatten(1).sum(1) - 1).abs().max())
-    without = propagator.without
-    named = f"{len(without)} of {len(found) + len(without)}, as `{next(iter(without))}`" if without else "-"
+    without = propagator.layers_without(images.shape[1:])
+    named = (
+        f"{len(without)} of {len(found) + len(propagator.unreached)}, as `{next(iter(without))}`" if without else "-"
+    )
     print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr, flush=True)
     return (name, f"{worst:.0e}", f"{away:.0e}", by_rule(propagator), named)
 

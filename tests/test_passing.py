@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
-from secateur import passing, relevance
+from secateur import passing, relevance, statistics
 
 SIGNED = ("alpha2beta1", "zplus", "gradient")
 
@@ -129,10 +129,32 @@ def test_a_gate_is_a_constant(rule, pictures):
 
 def test_layers_that_only_gate_are_named_and_have_no_relevance(pictures):
     propagator = relevance.Propagator(seeded(Squeezed))
-    assert propagator.layers_without((3, 8, 8)) == {"down": 2, "up": 8}
+    assert propagator.layers_without((3, 8, 8)) == {"down": [0, 1], "up": [*range(8)]}
     gradient = relevance.Propagator(seeded(Squeezed), "gradient")
     assert gradient.layers_without((3, 8, 8)) == {}
     assert {"down", "up"} <= {*gradient(pictures)[0]}
+
+
+class Partly(Net):
+    """Half of a layer's channels only gate."""
+
+    def __init__(self):
+        super().__init__(read=4)
+        self.gate = nn.Conv2d(4, 4, 1)
+
+    def middle(self, x):
+        one, other = x.chunk(2, 1)
+        return other * torch.sigmoid(self.gate(one))
+
+
+def test_channels_of_a_layer_that_only_gate_are_told_from_those_that_do_not(pictures):
+    propagator = relevance.Propagator(seeded(Partly), "zplus")
+    without = propagator.layers_without((3, 8, 8))
+    assert without == {"stem": [0, 1, 2, 3], "gate": [0, 1, 2, 3]}
+    maps = {layer: (R.mean(0).numpy(), R.abs().mean(0).numpy()) for layer, R in propagator(pictures)[0].items()}
+    table = statistics.of_relevance(maps, without=without).set_index(["layer", "channel"])["mean_abs"]
+    assert table["stem"].isna().tolist() == [True] * 4 + [False] * 4
+    assert table["gate"].isna().all() and table["last"].notna().all()
 
 
 class Weighed(Net):
@@ -272,6 +294,57 @@ def test_a_softmax_at_the_end_is_left_out(pictures):
         torch.testing.assert_close(found[f"body.{layer}"], R)
 
 
+class Doubled(Net):
+    def middle(self, x):
+        return x + x
+
+
+def test_an_operand_that_is_added_to_itself_keeps_all(pictures):
+    found = relevance.propagate(seeded(Doubled), pictures, rule="epsilon=1e-30", bias=False)
+    torch.testing.assert_close(found["stem"].sum((1, 2, 3)), torch.ones(8).double())
+
+
+class Scaled(Net):
+    def forward(self, x, scale=2.0):
+        return self.head(F.relu(self.last(F.relu(self.stem(x)) * scale)).mean((2, 3)))
+
+
+class Sized(Net):
+    """A layer with the name of a method that gives sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.size = nn.Conv2d(8, 8, 3, padding=1)
+
+    def middle(self, x):
+        return x + F.relu(self.size(x))
+
+
+class Twice(Net):
+    def __init__(self):
+        super().__init__()
+        self.again = nn.Conv2d(8, 8, 3, padding=1)
+
+    def middle(self, x):
+        return F.max_pool2d(F.relu(self.again(F.relu(self.again(x)))), 2)
+
+
+@pytest.mark.parametrize("network", [Scaled, Sized, Twice])
+def test_defaults_names_of_layers_and_second_uses_change_nothing(network, pictures):
+    model = seeded(network)
+    found = relevance.propagate(model, pictures, rule="epsilon=1e-30", bias=False)
+    torch.testing.assert_close(found["stem"].sum((1, 2, 3)), torch.ones(8).double())
+    times = relevance.propagate(model, pictures, rule="gradient_x_input")
+    assert {*found} == {*times}
+    outputs = {}
+    handle = model.stem.register_forward_hook(lambda module, inputs, output: outputs.setdefault("stem", output))
+    with torch.no_grad():
+        model(pictures)
+    handle.remove()
+    gradient = relevance.propagate(model, pictures, rule="gradient")
+    torch.testing.assert_close(times["stem"], gradient["stem"] * outputs["stem"])
+
+
 # ---- constants -----------------------------------------------------------------------------------------------
 
 
@@ -341,6 +414,57 @@ class Constant(Net):
 def test_what_would_lose_relevance_is_named(network, message, pictures):
     with pytest.raises(ValueError, match=message):
         relevance.propagate(seeded(network), pictures)
+
+
+class Overwritten(Net):
+    """What an operation in place makes is read through the name of what it overwrote."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.active = way, nn.ReLU(inplace=True)
+
+    def middle(self, x):
+        y = x - 0.1
+        self.way(self, y)
+        return y
+
+
+WAYS = {
+    "relu_": lambda net, y: y.relu_(),
+    "add_": lambda net, y: y.add_(1.0),
+    "a function": lambda net, y: F.relu(y, inplace=True),
+    "a layer": lambda net, y: net.active(y),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_done_in_place_and_read_again_is_refused(way, pictures):
+    with pytest.raises(
+        ValueError, match=r"^the graph that relevance follows answers otherwise than the model .* in place"
+    ):
+        relevance.propagate(seeded(lambda: Overwritten(WAYS[way])), pictures)
+
+
+class OfBatch(nn.BatchNorm2d):
+    def forward(self, x):
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, 0.0, self.eps)
+
+
+class Batch(Net):
+    def __init__(self):
+        super().__init__()
+        self.norm = OfBatch(8)
+
+    def middle(self, x):
+        return self.norm(x)
+
+
+def test_a_batchnorm_of_the_batch_is_not_made_one_of_running_statistics(pictures):
+    model = seeded(Batch)
+    propagator = relevance.Propagator(model)
+    values = propagator._forward(pictures)
+    with torch.no_grad():
+        torch.testing.assert_close(values[propagator.graph.logits], model(pictures))
 
 
 @pytest.mark.parametrize("network", [Exponential, Mixed, Inverse])

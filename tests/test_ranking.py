@@ -136,12 +136,6 @@ def test_a_layer_without_scores_is_scored_by_the_others_of_its_units_and_else_st
     assert [part.tolist() for part in ranking.of_both([3, 0], [0, 1, 2, 3])] == [[3, 0], [0, 3]]
 
 
-def test_an_empty_score_among_others_is_refused():
-    given = statistics(mean=[3.0, 2.0, np.nan])
-    with pytest.raises(ValueError, match="^the score of channel 0 of layer a is empty, but other channels of it have"):
-        ranking.scores(given, UNITS, "mean")
-
-
 # ---- controls ------------------------------------------------------------------------------------------------
 
 

@@ -126,11 +126,11 @@ def test_relevance_is_conserved_where_no_denominator_vanishes(seed, rule):
     for node in propagator.graph.nodes:
         if node.target in inputs:
             linear = rules.Map(propagator.graph.modules[node.target])
-            x, R = values[node.all_input_nodes[0]], outputs[node.target]
+            x, R = values[node.all_input_nodes[0]], outputs[node.target][1]
             above, below = linear.weight.clamp(min=0), linear.weight.clamp(max=0)
             share = alpha * (linear.forward(above)(x) != 0) - beta * (linear.forward(below)(x) != 0)
             torch.testing.assert_close(
-                inputs[node.target].flatten(1).sum(1), (R * share).flatten(1).sum(1), rtol=1e-6, atol=1e-9
+                inputs[node.target][1].flatten(1).sum(1), (R * share).flatten(1).sum(1), rtol=1e-6, atol=1e-9
             )
 
 

@@ -14,7 +14,7 @@ def check_levels(split, options):
     for name, reading in options["readings"].items():
         without = relevance.without(model, reading, about["shape"], linear)
         try:
-            pruning.refuse_level(found, options["level"], options["terms"], units.only_in(found, without))
+            pruning.refuse_level(found, options["level"], options["terms"], units.only_of(found, without))
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
 

@@ -197,7 +197,7 @@ def without_relevance(config, found, timed):
     """A line for each reading by which some layers have no relevance; ValueError if a level needs their units."""
     lines = []
     for name, layers in timed.without.items():
-        stay = units.only_in(found, layers)
+        stay = units.only_of(found, layers)
         if not layers:
             continue
         try:
@@ -242,7 +242,7 @@ def measured(config, model, example, sizes, linear=()):
         try:
             propagator = _propagator(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
-            without[name] = propagator.without
+            without[name] = propagator.layers_without(example.shape[1:])
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error
         readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED

@@ -64,7 +64,10 @@ def _owner(node):
         return None
     owners = {part.target.rpartition(".")[0] for name, part in parts.items() if part.target.endswith(f".{name}")}
     named = all(part.target.endswith(f".{name}") for name, part in parts.items())
-    return owners.pop() if named and len(owners) == 1 and "weight" in parts else None
+    needed = {"weight", "running_mean", "running_var"} if node.target is F.batch_norm else {"weight"}
+    # In training, BatchNorm is another function: of the batch.
+    fixed = given.get("training", False) is False
+    return owners.pop() if named and len(owners) == 1 and needed <= parts.keys() and fixed else None
 
 
 def _arguments(node):
@@ -85,7 +88,8 @@ def _linear(given, owner):
 
 
 def _batchnorm(given, owner):
-    made = nn.BatchNorm2d(len(owner.running_mean), eps=given.get("eps", 1e-5), device="meta")
+    kind = nn.BatchNorm1d if isinstance(owner, nn.BatchNorm1d) else nn.BatchNorm2d
+    made = kind(len(owner.running_mean), eps=given.get("eps", 1e-5), device="meta")
     made.bias = None
     return _with_tensors(made, given, owner)
 

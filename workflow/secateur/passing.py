@@ -58,11 +58,14 @@ APART = {
     operator.itruediv: operator.truediv,
     F.relu_: F.relu,
     torch.relu_: torch.relu,
-    **{f"{name}_": name for name in ("relu", "add", "sub", "mul", "div", "sigmoid", "clamp")},
+    F.leaky_relu_: F.leaky_relu,
+    F.elu_: F.elu,
+    **{f"{name}_": name for name in ("relu", "add", "sub", "mul", "div", "sigmoid", "clamp", "abs", "neg", "tanh")},
 }
 # Sizes and shapes are numbers, and zeros have nothing in them: no relevance passes them.
 SIZES = ("shape", "ndim", "device", "dtype")
-COUNTED = {"size", "dim", "numel", "new_zeros", torch.zeros_like, torch.ones_like}
+COUNTED = ("size", "dim", "numel", "new_zeros")
+EMPTY = (torch.zeros_like, torch.ones_like)
 NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Softplus, *GATES)
 NEVER_NEGATIVE_CALLS = {F.relu, torch.relu, F.relu6, F.softplus, "relu", "relu_", *GATE_CALLS}
 KEEPS_SIGN = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.AvgPool2d, nn.AdaptiveAvgPool2d, *REARRANGED)
@@ -107,8 +110,7 @@ class Graph:
         found = set()
         for node in self.nodes:
             inputs = node.all_input_nodes
-            reads = node.args[1] in SIZES if node.target is getattr else node.target in COUNTED
-            if reads or (inputs and all(one in found for one in inputs)):
+            if _is_size(node) or (inputs and all(one in found for one in inputs)):
                 found.add(node)
         return found
 
@@ -117,7 +119,7 @@ class Graph:
         found = set()
         for node in self.nodes:
             depends = any(source in found for source in node.all_input_nodes)
-            if node.op == "placeholder" or (depends and node not in self.sizes):
+            if node is self.nodes[0] or (depends and node not in self.sizes):
                 found.add(node)
         return found
 
@@ -129,9 +131,17 @@ class Graph:
                 f"the model gives {type(node).__name__} and not one tensor of logits (N, classes): wrap it in a module "
                 "that gives the logits alone"
             )
-        while self._is(node, operations.SOFTMAX, operations.SOFTMAX_CALLS):
+        while self._is(node, operations.SOFTMAX, operations.SOFTMAX_CALLS) and self._softmax_dim(node) in (None, 1, -1):
             node = node.all_input_nodes[0]
         return node
+
+    def _softmax_dim(self, node):
+        module = self.module(node)
+        return module.dim if module is not None else node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+
+    def in_place(self):
+        """The operations of the forward that overwrite a value, in words."""
+        return [self.called(node) for node in self.nodes if _overwrites(node)]
 
     def _is(self, node, modules, calls):
         """Whether a node calls one of these modules, functions or methods."""
@@ -209,6 +219,22 @@ class Graph:
             )
         return found
 
+    def joined(self, node, values, R, gates):
+        """{input node: not zero where a path joins it to what `R` is not zero at}; `gates` are paths too, or not."""
+        sources = [s for s in node.all_input_nodes if s in self.seen and tensors(values[s])]
+        if self._is_copied_map(node, values) or not sources:
+            return dict.fromkeys(sources, R)
+        rule = next((row[2] for row in RULES if self._is(node, *row[:2])), None)
+        if rule is _multiplied or rule is _divided:
+            signals = sources if gates else [*rule(self, node, values, sources, R)]
+            return {source: R.sum_to_size(values[source].shape) for source in signals}
+        if rule is _passed or getattr(node.target, "__name__", "") == "stochastic_depth":
+            return {sources[0]: R}
+        if rule is None:
+            everywhere = {source: [torch.ones_like(x) for x in tensors(values[source])] for source in sources}
+            return {source: _parts(values[source], ones) for source, ones in everywhere.items()}
+        return _rearranged(self, node, values, sources, R)
+
     def called(self, node):
         """A node in words: its name with the type of the layer, or the function."""
         module = self.module(node)
@@ -272,16 +298,42 @@ class Graph:
 
     def _never_negative(self, node):
         if self._is(node, NEVER_NEGATIVE, NEVER_NEGATIVE_CALLS):
-            return True
+            return not self._has_own_slope(node)
         if not self._is(node, KEEPS_SIGN, KEEPS_SIGN_CALLS) or _has_negative(node, self.module(node)):
             return False
         return bool(node.all_input_nodes) and all(map(self.never_negative, node.all_input_nodes))
 
+    def _has_own_slope(self, node):
+        """Whether a softplus has another beta than 1, which may be negative."""
+        module = self.module(node)
+        if isinstance(module, nn.Softplus):
+            return module.beta <= 0
+        return node.target is F.softplus and (len(node.args) > 1 or "beta" in node.kwargs)
+
+
+def _is_size(node):
+    """Whether a node reads a size or a shape, or makes zeros or ones of one."""
+    if node.op == "call_method":
+        return node.target in COUNTED
+    return node.target in EMPTY or (node.target is getattr and node.args[1] in SIZES)
+
+
+def _overwrites(node):
+    if node.kwargs.get("inplace") is True:
+        return True
+    names = ("iadd", "isub", "imul", "itruediv")
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return node.op in ("call_method", "call_function") and (name in names or (name.endswith("_") and name[:-1] != "_"))
+
 
 def _has_negative(node, module):
     """Whether a number among a node's arguments could make its value negative, as x + (-1) or a padding by -1."""
+    if isinstance(module, nn.AvgPool2d):
+        return module.divisor_override is not None
     if module is not None:
         return isinstance(module, nn.ConstantPad2d) and module.value < 0
+    if node.target is F.avg_pool2d:
+        return len(node.args) > 6 or node.kwargs.get("divisor_override") is not None
     if node.target is F.pad:
         filled = node.args[3] if len(node.args) > 3 else node.kwargs.get("value")
         return (filled or 0) < 0
@@ -336,10 +388,16 @@ def _winner(graph, node, values, sources, R):
 def _proportional(graph, node, values, sources, R):
     """R_in = x (.) f^T(R / f(x)), for every input of a function that is linear in them."""
     ratio = (R / _linear_part(graph, node, values, sources)).nan_to_num_(0.0, 0.0, 0.0)
-    if node.target in PLAIN_SUMS and all(values[s].shape == R.shape for s in sources) and len(node.kwargs) == 0:
+    if node.target in PLAIN_SUMS and all(values[s].shape == R.shape for s in sources) and _is_plain(node):
         return {source: values[source] * ratio for source in sources}
     pulled = _pulled(graph, node, values, sources, ratio)
     return {source: values[source] * part for source, part in zip(sources, pulled, strict=True)}
+
+
+def _is_plain(node):
+    """Whether an addition has no factor, and no operand twice."""
+    operands = [one for one in node.args if isinstance(one, torch.fx.Node)]
+    return not node.kwargs and len(operands) == len({*operands})
 
 
 PLAIN_SUMS = {operator.add, operator.iadd, torch.add, "add", "add_"}
@@ -389,7 +447,7 @@ def _is_narrower(shape, other):
 
 def _divided(graph, node, values, sources, R):
     """The divisor is a constant, the signal takes all."""
-    signal = node.args[0]
+    signal = node.args[0] if node.args else node.kwargs.get("input")
     if signal not in sources:
         raise ValueError(
             f"no relevance rule for {graph.called(node)}, which divides a number by what depends on the images; the "
@@ -418,7 +476,9 @@ def _pulled(graph, node, values, sources, R):
 def _leaves(value):
     """The same value with tensors that gradients end at."""
     if isinstance(value, (tuple, list)):
-        return type(value)(map(_leaves, value)) if type(value) in (tuple, list) else tuple(map(_leaves, value))
+        parts = [_leaves(part) for part in value]
+        # What torch gives by name (values, indices) is made of a sequence, a namedtuple of its parts.
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value.detach().requires_grad_() if tensors(value) else value
 
 

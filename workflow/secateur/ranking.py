@@ -167,9 +167,9 @@ def scores(statistics, units, statistic, unit_score="sum"):
     """A Series of one score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and
     units.csv.
 
-    Scores of channels that cannot be removed are left out. All others must have exactly one row; it is empty for all
-    channels of a layer that has no score at all, as gates have no relevance. A unit is scored by its other channels
-    then, and is left out if it has none. Raises ValueError for anything else.
+    Scores of channels that cannot be removed are left out. All others must have exactly one row; it is empty for those
+    that have no score, as gates have no relevance. A unit is scored by its other channels then, and is left out if it
+    has none. Raises ValueError for anything else.
     """
     keys = ["layer", "channel"]
     given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
@@ -184,18 +184,8 @@ def scores(statistics, units, statistic, unit_score="sum"):
     by_channel = units[[*keys, "unit"]].merge(
         statistics[[*keys, statistic]], on=keys, how="left", validate="one_to_one"
     )
-    _refuse_gaps(by_channel, statistic)
     known = by_channel[by_channel[statistic].notna()]
     return known.groupby("unit", sort=True)[statistic].agg(unit_score)
-
-
-def _refuse_gaps(by_channel, statistic):
-    """An empty score in a layer that has others is a fault, and not a layer without a score."""
-    empty = by_channel[statistic].isna()
-    part = empty.groupby(by_channel["layer"]).transform("mean").between(0, 1, inclusive="neither")
-    if part.any():
-        layer, channel = by_channel.loc[part & empty, ["layer", "channel"]].iloc[0]
-        raise ValueError(f"the score of channel {channel} of layer {layer} is empty, but other channels of it have one")
 
 
 def table(order, units, partial=False):

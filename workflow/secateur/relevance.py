@@ -9,6 +9,9 @@ from torch import nn
 
 from secateur import biases, folding, functional, graph, modes, passing, rule_numbers, rules
 
+# How far the graph's logits may be from the model's, as a share of the largest: folding and precision round.
+CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
+
 
 def propagate(
     model,
@@ -84,7 +87,7 @@ class Propagator:
         self.whole = [n.target for n in crossed if n.target in self.read]
         explained = self.graph.before(self.graph.logits)
         self.explained = {node.target for node in explained if self._is_linear(node)}
-        self.without = {}
+        self.unreached, self.original = [], model
         self.prepared = {}
 
     def __call__(self, images, target=None):
@@ -107,6 +110,7 @@ class Propagator:
             )
         with torch.no_grad():
             values = self._forward(images.to(first.dtype).contiguous(memory_format=self.layout))
+            self._refuse_another(images, values)
             logits = values[self.graph.logits]
             if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
                 raise ValueError("the model must give one tensor of logits (N, classes); wrap it in a module that does")
@@ -125,6 +129,25 @@ class Propagator:
                 found = self._read(values, logits, chosen, again=True), chosen, self._start(logits, chosen)
             yield found
 
+    def _refuse_another(self, images, values):
+        """Once: the graph computes what the model does. An operation in place may change a value that is read again."""
+        if self.original is None:
+            return
+        like = next(self.original.parameters())
+        with modes.evaluating(self.original):
+            wanted = self.original(images.to(like, copy=True))
+        found, self.original = values[self.graph.nodes[-1].args[0]], None
+        if not isinstance(wanted, torch.Tensor):
+            return
+        away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+        if away > CLOSE[found.dtype]:
+            named = ", ".join(self.graph.in_place()) or "an activation with inplace=True"
+            raise ValueError(
+                f"the graph that relevance follows answers otherwise than the model (logits differ by {away:.2g} of "
+                "the largest): what is done in place changes a value that is read again; write it out of place "
+                f"({named})"
+            )
+
     def _is_linear(self, node):
         return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
 
@@ -133,7 +156,7 @@ class Propagator:
         values, self.kept = {}, {}
         for node in self.graph.nodes:
             if node.op == "placeholder":
-                values[node] = images
+                values[node] = images if node is self.graph.nodes[0] else _default(node)
             else:
                 try:
                     values[node] = self._value(node, values)
@@ -207,7 +230,7 @@ class Propagator:
                 inputs[""] = R * values[node] if self.times_input else R
                 continue
             if self._is_linear(node):
-                outputs[node.target] = R
+                outputs[node.target] = node, R
                 if not self.pixels and self.graph.reads_images(node):
                     continue
                 source = node.all_input_nodes[0]
@@ -216,33 +239,70 @@ class Propagator:
                 kept = self.kept[node]
                 R = backward(kept.clone() if again and kept is not None else kept, x, value, R)
                 R = None if R is None else R.view(values[source].shape)
-                inputs[node.target] = R
+                inputs[node.target] = source, R
                 passed = {source: R}
             else:
                 passed = self.graph.passed(node, values, R)
             for source, part in passed.items():
                 arriving[source] = passing.added(arriving[source], part) if source in arriving else part
         # Of a layer that the classes depend on, and that relevance does not reach, nothing is known.
-        self.without = {
-            layer: self._channels(layer) for layer in self.read if layer in self.explained and layer not in outputs
-        }
+        self.unreached = [layer for layer in self.read if layer in self.explained and layer not in outputs]
         return outputs, inputs
 
     def layers_without(self, shape):
-        """{layer: channels} of the layers that have no relevance by rule, for images of a shape (C, H, W)."""
+        """{layer: [channel, ...]} of all channels that only gate others, so that they have no relevance by rule.
+
+        `shape` (C, H, W) is that of the images. Layers of which no channel has any are left out of the relevance, and
+        others have zeros there.
+        """
+        if self.graph.pool == "plain":
+            return {}
         like = next(self.model.parameters())
-        self(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
-        return self.without
+        images = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(like)
+        with torch.no_grad():
+            values = self._forward(images.contiguous(memory_format=self.layout))
+            reached, joined = (self._joined(values, gates) for gates in (False, True))
+        only = {layer: joined[layer] & ~reached.get(layer, False) for layer in self.read if layer in joined}
+        return {layer: channels.nonzero().flatten().tolist() for layer, channels in only.items() if channels.any()}
+
+    def _joined(self, values, gates):
+        """{layer: (C,) bool}: which channels paths join to the classes, through `gates` or not."""
+        arriving = {self.graph.logits: torch.ones_like(values[self.graph.logits])}
+        found = {}
+        for node in reversed(self.graph.nodes):
+            R = arriving.pop(node, None)
+            if R is None or node.op == "placeholder":
+                continue
+            if self._is_linear(node):
+                (source,) = node.all_input_nodes
+                passed = {source: torch.ones_like(values[source])}
+                channels = R if isinstance(self.graph.module(node), nn.Conv2d) else graph.features(R)[..., None]
+                found[node.target] = found.get(node.target, False) | (channels.abs().flatten(2).sum((0, 2)) > 0)
+            else:
+                passed = self.graph.joined(node, values, R, gates)
+            for source, part in passed.items():
+                part = [one.abs() for one in part] if isinstance(part, list) else part.abs()
+                arriving[source] = passing.added(arriving[source], part) if source in arriving else part
+        return found
 
     def _channels(self, layer):
         return len(self.graph.modules[layer].weight)
 
 
 def without(model, reading, shape, linear=()):
-    """{layer: channels} of the layers without relevance by a reading's settings, for images of `shape` (C, H, W)."""
+    """{layer: [channel, ...]} of what has no relevance by a reading's settings, for images of `shape` (C, H, W)."""
     chosen = {key: reading[key] for key in ("at", "bias", "pool")}
     with modes.evaluating(model):
         return Propagator(model, from_setting(reading["rule"]), linear=linear, **chosen).layers_without(shape)
+
+
+def _default(node):
+    """What a second argument of the forward is: its default."""
+    if not node.args:
+        raise ValueError(
+            f"the model's forward takes {node.target} beside the images; give it a default, or wrap the model"
+        )
+    return node.args[0]
 
 
 def _refuse_unfit(model):
@@ -313,25 +373,25 @@ def _at_output(propagator, values, outputs, inputs):
     """At every layer's own output; the relevance of one that no path joins to the class is zero."""
     found = {}
     for node in propagator.graph.nodes:
-        if node.target in propagator.read and node.target not in propagator.without:
-            R = outputs.get(node.target)
-            R = torch.zeros_like(values[node]) if R is None else R
-            R = R * values[node] if propagator.times_input else R
-            found[node.target] = (
-                R if isinstance(propagator.graph.module(node), nn.Conv2d) else graph.features(R)[..., None]
-            )
+        layer = node.target
+        if layer not in propagator.read or layer in propagator.unreached or layer in found:
+            continue
+        # Of a layer that is used twice, that of its first use.
+        node, R = outputs.get(layer, (node, None))
+        R = torch.zeros_like(values[node]) if R is None else R
+        R = R * values[node] if propagator.times_input else R
+        found[layer] = R if isinstance(propagator.graph.module(node), nn.Conv2d) else graph.features(R)[..., None]
     return found
 
 
 def _at_next_input(propagator, values, outputs, inputs):
     """The reader's input; the copies of a channel behind a flatten are summed, as relevance adds up."""
     found = {}
-    readers = {node.target: node.all_input_nodes[0] for node in propagator.graph.nodes if propagator._is_linear(node)}
     for link in propagator.links:
-        if link.layer in propagator.without:
+        if link.layer in propagator.unreached:
             continue
-        R = inputs[link.reader]
-        R = R * values[readers[link.reader]] if propagator.times_input else R
+        source, R = inputs[link.reader]
+        R = R * values[source] if propagator.times_input else R
         channels = len(propagator.graph.modules[link.layer].weight)
         found[link.layer] = R.reshape(len(R), channels, -1).sum(-1)[..., None, None] if R.dim() == 2 else R
     return found

@@ -24,15 +24,19 @@ REDUCTIONS = {
 def of_relevance(maps, absolute="before_mean", reduce="layer_share", without=None):
     """A table with a row for each channel from {layer: (mean of R, mean of abs(R))}, each (C, H, W).
 
-    Rows of layers `without` relevance, {layer: channels}, come last and are empty.
+    Rows of channels `without` relevance, {layer: [channel, ...]}, are empty; layers of which no channel has any come
+    last.
 
     `absolute="after_mean"` takes the absolute value of the mean of R instead (the thesis). `layer_share` divides
     the sum over positions by the layer's total: LRP conserves the sum, so its mean would only say how large a
     layer is.
     """
     found = {layer: _of_map(R, A if absolute == "before_mean" else np.abs(R), reduce) for layer, (R, A) in maps.items()}
-    nothing = {layer: {name: np.full(count, np.nan) for name in STATISTICS} for layer, count in (without or {}).items()}
-    return _table(found | nothing)
+    for layer, channels in (without or {}).items():
+        values = found.setdefault(layer, {name: np.zeros(len(channels)) for name in STATISTICS})
+        for name in STATISTICS:
+            values[name][channels] = np.nan
+    return _table(found)
 
 
 def by_class(classes, layers, reduce="layer_share"):

@@ -67,9 +67,10 @@ def find(model, example, residual="units", linear="protected"):
     return Units(units, protected, flow)
 
 
-def only_in(units, layers):
-    """Ids of the units all of whose channels are of `layers`."""
-    return [place for place, unit in enumerate(units.units) if all(layer in layers for layer, _ in unit.channels)]
+def only_of(units, channels):
+    """Ids of the units that consist of `channels` alone, {layer: [index, ...]}."""
+    listed = {(layer, index) for layer, indices in channels.items() for index in indices}
+    return [place for place, unit in enumerate(units.units) if listed.issuperset(unit.channels)]
 
 
 def by_reason(protected):
