@@ -84,7 +84,7 @@ RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
 EXPORTED = {agreement.exported(entry): entry for entry in config["export"]}
 try:
     agreement.check_named(config, CRITERIA)
-    agreement.check_beside(config["verdict"])
+    agreement.check_beside(config["verdict"], config["study"], config["results"])
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 

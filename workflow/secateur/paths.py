@@ -16,6 +16,9 @@ EXPORT = (
     "manifest.json",
 )
 
+# What file systems take for the name of a file or a folder.
+LONGEST = 255
+
 
 def check(config):
     """ValueError in one line for a path or a name of a study with every default that its files cannot have."""
@@ -51,6 +54,12 @@ def _unfit(path):
         yield "in which Snakemake takes braces and angle brackets for names to fill in", "use other characters"
     if path.startswith("~"):
         yield "but ~ stands for no folder here", "write the folder in full"
+    if path.startswith("-"):
+        yield "which commands would read as an option", "write ./ before it"
+    if "://" in path:
+        yield "in which Snakemake takes :// for storage elsewhere", "name a path on this machine"
+    if any(len(part.encode("utf-8", "replace")) > LONGEST for part in path.split("/")):
+        yield f"of which one part is longer than the {LONGEST} bytes that a name can have", "shorten it"
     if os.path.normpath(path) in ("/", "//"):
         yield "which is the whole file system", "name a folder in it"
 
