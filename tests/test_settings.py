@@ -478,8 +478,8 @@ def test_studies_that_stand_beside_each_other_have_names_of_their_own(tmp_path):
     agreement.check_beside({"beside": [one, other]}, "mine", "results")
     for beside, study, first in (([one], "one", "results"), ([one, other, same], "mine", one)):
         message = (
-            f"verdict.beside names {beside[-1]}, whose study is one, as is that of {first}; give one of the two another "
-            "name, under study, and run it again"
+            f"verdict.beside names {beside[-1]}, whose study is one, as is that of {first}; give one of the two "
+            "another name, under study, and run it again"
         )
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             agreement.check_beside({"beside": beside}, study, "results")

@@ -1,7 +1,6 @@
 """What one key of a study asks of another, which a schema cannot say: settled in place, or refused in one line."""
 
 import math
-import os
 import re
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import yaml
 
 from secateur import architectures, biases, classes, factories, families, files, rule_numbers
 from secateur.levels import fraction, highest, removed_at
-from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, WRITTEN, nearest
+from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
 
 DEFAULT_COLOR = {"digits": "gray"}
 RESERVED = (
@@ -87,7 +86,6 @@ def _check_verdict(config):
         raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
     _check_parts(verdict, config["readings"])
     _settle_beside(verdict, config["results"])
-    _check_page(verdict["page"])
 
 
 def _check_parts(verdict, readings):
@@ -119,23 +117,12 @@ def _settle_beside(verdict, results):
     verdict["beside"] = [_without_slashes(folder) for folder in verdict["beside"]]
     found = {}
     for folder in verdict["beside"]:
-        place = os.path.abspath(folder)
-        if place == os.path.abspath(results):
+        place = Path(folder).resolve()
+        if place == Path(results).resolve():
             raise ValueError(f"verdict.beside names {folder}, the results of this study itself; name those of another")
         if place in found:
             raise ValueError(f"verdict.beside names one folder twice: {found[place]}, {folder}; leave one of them out")
         found[place] = folder
-
-
-def _check_page(page):
-    """ValueError where the page would be written over a file that is something else."""
-    if os.path.isdir(page):
-        raise ValueError(f"verdict.page is {page}, which is a folder; name a file")
-    if os.path.isfile(page) and WRITTEN not in Path(page).read_text(encoding="utf-8", errors="replace"):
-        raise ValueError(
-            f"verdict.page is {page}, a file that is there and is no verdict page, and would be lost; name another, or "
-            "move it away"
-        )
 
 
 def check_beside(verdict, study, results):

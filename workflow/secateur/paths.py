@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from secateur import agreement, families
-from secateur.names import SPLITS
+from secateur.names import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
 EXPORT = (
@@ -32,6 +32,8 @@ def check(config):
     page = given["verdict.page"]
     if page is not None and not page.endswith(".md"):
         raise ValueError(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
+    if page is not None:
+        refuse_lost(page)
     refuse_occupied(config["results"])
     refuse_meeting(config)
 
@@ -70,6 +72,17 @@ def refuse_occupied(results):
     found = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
     if not found.is_dir():
         raise ValueError(f"results is {results}, but {found} is no folder that can be written to; name another")
+
+
+def refuse_lost(page):
+    """ValueError where the verdict's page would be written over a file that is something else."""
+    if Path(page).is_dir():
+        raise ValueError(f"verdict.page is {page}, which is a folder; name a file")
+    if Path(page).is_file() and WRITTEN not in Path(page).read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(
+            f"verdict.page is {page}, a file that is there and is no verdict page, and would be lost; name another, or "
+            "move it away"
+        )
 
 
 def refuse_meeting(config):
