@@ -11,7 +11,19 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import agreement, contents, digest, factories, families, files, names, provenance, settings, sources, study_file
+from secateur import (
+    agreement,
+    contents,
+    digest,
+    factories,
+    families,
+    files,
+    names,
+    provenance,
+    settings,
+    sources,
+    study_file,
+)
 
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
