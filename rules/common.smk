@@ -11,7 +11,19 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import agreement, contents, digest, factories, families, files, names, provenance, settings, sources, study_file
+from secateur import (
+    agreement,
+    contents,
+    digest,
+    factories,
+    families,
+    files,
+    names,
+    provenance,
+    settings,
+    sources,
+    study_file,
+)
 
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
@@ -84,7 +96,7 @@ RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
 EXPORTED = {agreement.exported(entry): entry for entry in config["export"]}
 try:
     agreement.check_named(config, CRITERIA)
-    agreement.check_beside(config["verdict"])
+    agreement.check_beside(config["verdict"], config["study"], config["results"])
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 

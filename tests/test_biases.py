@@ -51,6 +51,8 @@ def test_the_warning_names_the_reading_and_the_rules_that_need_the_bias():
             "but '1e999' is no number that a rule can have, as 0.1 or 1e-3 are; epsilon must be above 0, as",
         ),
         ("gamma=-0.25", "but gamma must be at least 0, as in gamma=0.25"),
+        ("epsilon=1e-31", "but epsilon must be above 0, as in epsilon=0.1, and from 1e-30 to 1e6"),
+        ("gamma=1e7", "but gamma must be at least 0, as in gamma=0.25, and at most 1e6"),
         ("gamma=nan", "but 'nan' is no number that a rule can have, as 0.1 or 1e-3 are; gamma must be at least 0, as"),
         ("alpha2beta2", "but alpha - beta must be 1, and beta at least 0, as in alpha2beta1"),
         ("alpha0.5beta-0.5", "but alpha - beta must be 1, and beta at least 0, as in alpha2beta1"),
@@ -65,7 +67,17 @@ def test_numbers_that_a_rule_cannot_have_are_named(rule, message):
 
 @pytest.mark.parametrize(
     "rule",
-    ["alpha2beta1", "alpha1beta0", "alpha1.5beta0.5", "zplus", "epsilon", "epsilon=0.1", "epsilon=1e-6", "gamma=0"]
+    [
+        "alpha2beta1",
+        "alpha1beta0",
+        "alpha1.5beta0.5",
+        "zplus",
+        "epsilon",
+        "epsilon=0.1",
+        "epsilon=1e-30",
+        "epsilon=1e-6",
+        "gamma=0",
+    ]
     + ["gamma=0.25", "zbox=-1,1", "flat", "gradient", *biases.COMPOSITES],
 )
 def test_numbers_that_a_rule_can_have_pass(rule):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import Workflow
+from conftest import ROOT, Workflow
 from secateur import agreement, paths, settings
 
 WHOLE = {
@@ -158,6 +158,18 @@ def test_names_of_images_and_networks_are_folders_where_no_file_is(study, data, 
         with pytest.raises(ValueError) as caught:
             paths.refuse_meeting(config)
         assert message in str(caught.value)
+
+
+def test_a_file_that_is_no_verdict_page_is_not_written_over(study):
+    config = study | {"verdict": study["verdict"] | {"page": "notes.md"}}
+    Path("notes.md").write_text("# My notes\n")
+    with pytest.raises(ValueError, match="^verdict.page is notes.md, a file that is there and is no verdict page, and"):
+        settings.checked(config)
+    Path("notes.md").write_text((ROOT / "docs" / "thesis.md").read_text(encoding="utf-8"))
+    settings.checked(config)
+    Path("folder.md").mkdir()
+    with pytest.raises(ValueError, match="^verdict.page is folder.md, which is a folder; name a file$"):
+        settings.checked(study | {"verdict": study["verdict"] | {"page": "folder.md"}})
 
 
 def test_weights_and_own_files_have_no_names_to_fill_in(study):

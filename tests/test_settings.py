@@ -303,6 +303,42 @@ def test_level_0_is_always_measured():
             ["relevance"],
             "criteria.combined_only names relevance, which criteria.mixed names as well and combines too; leave it out",
         ),
+        (
+            "levels",
+            [0.1234567891],
+            "levels names 0.1234567891, but tables are written with nine significant digits; write it with nine digits",
+        ),
+        ("evaluation.keep_at_least", [0.01234567891], "evaluation.keep_at_least names 0.01234567891, but tables are"),
+        ("figures.confidence", 0.995, "figures.confidence: 0.995 is greater than the maximum of 0.99"),
+        ("readings.thesis.target", "a\nb", "readings.thesis.target is 'a\\nb', which holds a line break or another"),
+        ("readings.thesis.classes", ["a\u2028b"], "readings.thesis.classes is 'a\\u2028b', which holds a line break"),
+        ("criteria.mixed", ["a\nb"], "criteria.mixed is 'a\\nb', which holds a line break or another character"),
+        ("criteria.deltas", ["0.5\n"], "criteria.deltas is '0.5\\n', which holds a line break or another character"),
+        ("model.weights", "a\rb", "model.weights is 'a\\rb', which holds a line break or another character"),
+        ("criteria.files", {"mine": "a\nb"}, "criteria.files.mine is 'a\\nb', which holds a line break or another"),
+        ("criteria.files", {"a\n": "b"}, "criteria.files has the key 'a\\n', which holds a line break or the like"),
+        ("export", [{"criterion": "a\nb", "level": 0.5}], "export.criterion is 'a\\nb', which holds a line break"),
+        ("seed", 2**63, "seed: 9223372036854775808 is greater than the maximum of 9223372036854775807"),
+        ("seed", -1, "seed: -1 is less than the minimum of 0"),
+        ("training.seeds", [2**63], "training.seeds: 9223372036854775808 is greater than the maximum of"),
+        ("training.seeds", [-1], "training.seeds: -1 is less than the minimum of 0"),
+        ("criteria.random", 1001, "criteria.random: 1001 is greater than the maximum of 1000"),
+        ("readings.thesis.shards", 1001, "readings.thesis.shards: 1001 is greater than the maximum of 1000"),
+        ("threads", 1025, "threads: 1025 is greater than the maximum of 1024"),
+        ("data.size", 4097, "data.size: 4097 is greater than the maximum of 4096"),
+        ("training.learning_rate", 1001, "training.learning_rate: 1001 is greater than the maximum of 1000"),
+        (
+            "retraining",
+            {"criteria": ["l1"], "levels": [0.5], "learning_rate": 1001},
+            "retraining.learning_rate: 1001 is greater than the maximum of 1000",
+        ),
+        ("data.std", [1e-7], "data.std: 1e-07 is less than the minimum of 1e-06"),
+        ("readings.thesis.rule", "epsilon=1e-31", "readings.thesis.rule is epsilon=1e-31, but epsilon must be above 0"),
+        ("readings.thesis.rule", "epsilon=2e6", "as in epsilon=0.1, and from 1e-30 to 1e6"),
+        ("readings.thesis.rule", "gamma=2e6", "gamma must be at least 0, as in gamma=0.25, and at most 1e6"),
+        ("results", "-r", "results is '-r', which commands would read as an option; write ./ before it"),
+        ("results", "s3://a/b", "results is 's3://a/b', in which Snakemake takes :// for storage elsewhere"),
+        ("results", "a/" + 256 * "b", "of which one part is longer than the 255 bytes that a name can have; shorten"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_cause_and_what_would_be_right(path, value, message):
@@ -415,17 +451,90 @@ def test_what_is_not_compared_or_only_combined_is_evaluated_by_one_list():
 
 
 def test_a_study_to_stand_beside_has_to_be_finished(tmp_path):
-    agreement.check_beside(None)
+    agreement.check_beside(None, "mine", "results")
     wanted = (
         f"verdict.beside names {tmp_path}, which has no tables/verdict.csv; run the study with these results first, or "
         "leave it out of verdict.beside"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(wanted)}$"):
-        agreement.check_beside({"beside": [str(tmp_path)]})
+        agreement.check_beside({"beside": [str(tmp_path)]}, "mine", "results")
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "verdict.csv").touch()
     (tmp_path / "tables" / "verdict.json").touch()
-    agreement.check_beside({"beside": [str(tmp_path)]})
+    agreement.check_beside({"beside": [str(tmp_path)]}, "mine", "results")
+
+
+def judged(folder, study):
+    """A results folder of a finished study of this name."""
+    (folder / "tables").mkdir(parents=True)
+    for name in ("verdict.csv", "verdict.json"):
+        (folder / "tables" / name).touch()
+    (folder / "settings.yaml").write_text(f"study: {study}\n")
+    return str(folder)
+
+
+def test_studies_that_stand_beside_each_other_have_names_of_their_own(tmp_path):
+    one, same, other = (judged(tmp_path / name, name[:3]) for name in ("one", "one.2", "two"))
+    agreement.check_beside({"beside": [one, other]}, "mine", "results")
+    for beside, study, first in (([one], "one", "results"), ([one, other, same], "mine", one)):
+        message = (
+            f"verdict.beside names {beside[-1]}, whose study is one, as is that of {first}; give one of the two "
+            "another name, under study, and run it again"
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            agreement.check_beside({"beside": beside}, study, "results")
+
+
+def with_verdict(results="results", **verdict):
+    """A study with a verdict, and readings that could play its parts."""
+    study = changed("readings", {"relevance": {}, "thesis": {"pool": "gradient"}, "clean": {"split": "test"}})
+    study["readings"] |= {"sum": {"reduce": "sum", "shards": 2}, "two": {"reduce": "sum", "at": "next_input"}}
+    given = {"page": "a.md", "ours": "relevance"} | verdict
+    return study | {"results": results, "evaluation": {"choose_on": "rank"}, "verdict": given}
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (with_verdict("r1", beside=["./r1"]), "verdict.beside names ./r1, the results of this study itself"),
+        (with_verdict("./r1", beside=["r1/"]), "verdict.beside names r1, the results of this study itself"),
+        (with_verdict(beside=["r2", "r3/../r2/"]), "verdict.beside names one folder twice: r2, r3/../r2; leave one"),
+        (with_verdict(beside=["r2", "r2/"]), "verdict.beside names one folder twice: r2, r2; leave one of them out"),
+        (with_verdict(faithful="relevance"), "verdict.ours and verdict.faithful are both relevance; name different"),
+        (with_verdict(faithful="thesis", clean="thesis"), "verdict.faithful and verdict.clean are both thesis; name"),
+        (with_verdict(clean="clean"), "verdict.clean is clean, which readings.clean.split reads on test, the images"),
+        (
+            with_verdict(reductions=["relevance", "sum", "two"]),
+            "verdict.reductions names two, which differs from relevance (verdict.ours) in at too; name readings that",
+        ),
+    ],
+)
+def test_a_verdict_that_would_compare_what_is_not_meant_is_one_line(study, message):
+    with pytest.raises(ValueError) as caught:
+        settings.checked(study)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_deltas_are_named_by_their_shortest_text():
+    config = settings.checked(changed("criteria.deltas", ["0", "0.50", "0.25", "1"]))
+    assert config["criteria"]["deltas"] == ["0.0", "0.5", "0.25", "1.0"]
+    assert settings.checked(config) == config
+
+
+def test_an_alias_that_holds_itself_is_one_line():
+    looped, section = [], {}
+    looped.append(looped)
+    section["a"] = section
+    for path, value in (("foo", looped), ("readings.thesis", section), ("model.arguments", {"a": looped})):
+        with pytest.raises(ValueError, match="holds itself, by an alias that leads back; write out what it holds$"):
+            settings.checked(changed(path, value))
+    shared = {"split": "train"}
+    settings.checked(changed("readings", {"one": shared, "two": shared}))
+
+
+def test_a_question_may_have_several_lines():
+    assert settings.checked(changed("question", "Which?\nWhy?"))["question"] == "Which?\nWhy?"
 
 
 def test_a_study_does_not_stand_beside_itself():

@@ -4,6 +4,8 @@ import math
 import re
 from pathlib import Path
 
+import yaml
+
 from secateur import architectures, biases, classes, factories, families, files, rule_numbers
 from secateur.levels import fraction, highest, removed_at
 from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
@@ -27,8 +29,7 @@ WITHOUT_BATCHNORM = (
 
 def settle(config):
     """Fill in what follows from other keys; ValueError in one line for what contradicts them."""
-    # Snakemake takes a//b for another path than a/b.
-    config["results"] = re.sub("/+", "/", config["results"]).rstrip("/") or config["results"]
+    config["results"] = _without_slashes(config["results"])
     _settle_data(config["data"])
     _settle_split(config["split"], config["data"]["source"])
     _settle_model(config["model"])
@@ -42,6 +43,8 @@ def settle(config):
         _check_until(name, reading)
     _check_classes(config["data"], config["readings"])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
+    _check_digits("levels", config["levels"])
+    _check_digits("evaluation.keep_at_least", config["evaluation"]["keep_at_least"])
     _check_criteria(config["criteria"], config["readings"])
     _settle_scores(config["criteria"])
     _check_scores(config["criteria"]["scores"], config["model"])
@@ -52,6 +55,22 @@ def settle(config):
     _settle_retraining(config["retraining"], config["training"], config["levels"])
     _settle_export(config["export"], config["levels"], config["retraining"])
     _check_verdict(config)
+
+
+def _without_slashes(path):
+    """A path without slashes that say nothing: Snakemake takes a//b for another path than a/b."""
+    # What holds :// is refused later on, as it was given.
+    return path if "://" in path else re.sub("/+", "/", path).rstrip("/") or path
+
+
+def _check_digits(key, numbers):
+    """Tables are written with nine digits, and their rows are found by the number."""
+    for number in numbers:
+        if number != float(f"{number:.9g}"):
+            raise ValueError(
+                f"{key} names {number}, but tables are written with nine significant digits; write it with nine "
+                "digits or fewer"
+            )
 
 
 def _check_verdict(config):
@@ -65,21 +84,76 @@ def _check_verdict(config):
             raise ValueError(f"verdict names {name}, which is no reading{nearest(name, config['readings'])}")
     if config["evaluation"]["choose_on"] is None:
         raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
-    if config["results"] in verdict["beside"]:
+    _check_parts(verdict, config["readings"])
+    _settle_beside(verdict, config["results"])
+
+
+def _check_parts(verdict, readings):
+    """Each part is played by a reading of its own, the clean one on clean images, and reductions only reduce."""
+    played = {}
+    for part in ("ours", "faithful", "clean"):
+        name = verdict[part]
+        if name in played:
+            raise ValueError(f"verdict.{played[name]} and verdict.{part} are both {name}; name different readings")
+        played |= {name: part} if name else {}
+    clean, ours = verdict["clean"], verdict["ours"]
+    if clean and readings[clean]["split"] == "test":
         raise ValueError(
-            f"verdict.beside names {config['results']}, the results of this study itself; name those of another"
+            f"verdict.clean is {clean}, which readings.{clean}.split reads on test, the images that are reported; "
+            "name a reading of other images"
         )
-
-
-def check_beside(verdict):
-    """Raise ValueError where a study that is to stand beside this one has not judged anything yet."""
-    for folder in verdict["beside"] if verdict else []:
-        for name in ("verdict.csv", "verdict.json"):
-            if not (Path(folder) / "tables" / name).is_file():
+    for name in verdict["reductions"]:
+        for key, value in readings[ours].items():
+            # Shards change no result.
+            if key not in ("reduce", "shards") and readings[name][key] != value:
                 raise ValueError(
-                    f"verdict.beside names {folder}, which has no tables/{name}; run the study with these results "
-                    "first, or leave it out of verdict.beside"
+                    f"verdict.reductions names {name}, which differs from {ours} (verdict.ours) in {key} too; "
+                    "name readings that differ only in reduce"
                 )
+
+
+def _settle_beside(verdict, results):
+    """Each folder is that of one other study, however its path is written."""
+    verdict["beside"] = [_without_slashes(folder) for folder in verdict["beside"]]
+    found = {}
+    for folder in verdict["beside"]:
+        place = Path(folder).resolve()
+        if place == Path(results).resolve():
+            raise ValueError(f"verdict.beside names {folder}, the results of this study itself; name those of another")
+        if place in found:
+            raise ValueError(f"verdict.beside names one folder twice: {found[place]}, {folder}; leave one of them out")
+        found[place] = folder
+
+
+def check_beside(verdict, study, results):
+    """Raise ValueError where a study that is to stand beside this one has judged nothing yet, or has its name."""
+    found = {study: results}
+    for folder in verdict["beside"] if verdict else []:
+        _check_judged(folder)
+        name = _study_of(folder)
+        if name in found:
+            raise ValueError(
+                f"verdict.beside names {folder}, whose study is {name}, as is that of {found[name]}; give one of the "
+                "two another name, under study, and run it again"
+            )
+        found |= {name: folder} if name else {}
+
+
+def _study_of(folder):
+    """The name of the study with these results, or None where it wrote no settings."""
+    path = Path(folder) / "settings.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return settings.get("study") if isinstance(settings, dict) else None
+
+
+def _check_judged(folder):
+    """Raise ValueError where the study with these results has not judged anything yet."""
+    for name in ("verdict.csv", "verdict.json"):
+        if not (Path(folder) / "tables" / name).is_file():
+            raise ValueError(
+                f"verdict.beside names {folder}, which has no tables/{name}; run the study with these results "
+                "first, or leave it out of verdict.beside"
+            )
 
 
 def _of_levels(level, levels, what, remedy):
@@ -215,11 +289,18 @@ def _check_criteria(criteria, readings):
     deltas = criteria["deltas"]
     if len({fraction(delta) for delta in deltas}) < len(deltas):
         raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
+    criteria["deltas"] = [_delta(delta) for delta in deltas]
     if criteria["mixes"] not in criteria["statistics"]:
         raise ValueError(
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
+
+
+def _delta(text):
+    """The shortest text of a delta with a digit after the point: claims find a list by its name."""
+    whole, _, digits = text.partition(".")
+    return f"{whole}.{digits.rstrip('0') or '0'}"
 
 
 def _check_compared(criteria, readings):

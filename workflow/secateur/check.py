@@ -85,7 +85,7 @@ def text(config):
     """
     planned = families.of(config)
     agreement.check_named(config, [criterion for family in planned.values() for criterion in family])
-    agreement.check_beside(config["verdict"])
+    agreement.check_beside(config["verdict"], config["study"], config["results"])
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
     divided = images.divided(source, config["split"])

@@ -33,7 +33,7 @@ def line(error):
         known = list(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))[0]
         path = f"{where}.{unknown}" if where else unknown
-        return f"unknown key {path}{nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
+        return f"unknown key {shown(path)}{nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
     if error.validator == "required":
         missing = sorted(set(error.validator_value) - set(error.instance))[0]
         return f"{name}the key {missing} is missing; see config/README.md"

@@ -4,6 +4,8 @@ import difflib
 
 SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
+# Every verdict page says so, and a file that does not is no such page.
+WRITTEN = "This page is written by the workflow"
 # What a level is a share of.
 BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
 # Scores of channels by what they read; the functions behind the names are in criteria.py.

@@ -8,13 +8,16 @@ import os
 from pathlib import Path
 
 from secateur import agreement, families
-from secateur.names import SPLITS
+from secateur.names import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
 EXPORT = (
     *("weights.safetensors", "architecture.json", "model.pt2", "model.onnx", "latency.csv", "README.md", "card.html"),
     "manifest.json",
 )
+
+# What file systems take for the name of a file or a folder.
+LONGEST = 255
 
 
 def check(config):
@@ -29,6 +32,8 @@ def check(config):
     page = given["verdict.page"]
     if page is not None and not page.endswith(".md"):
         raise ValueError(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
+    if page is not None:
+        refuse_lost(page)
     refuse_occupied(config["results"])
     refuse_meeting(config)
 
@@ -51,6 +56,12 @@ def _unfit(path):
         yield "in which Snakemake takes braces and angle brackets for names to fill in", "use other characters"
     if path.startswith("~"):
         yield "but ~ stands for no folder here", "write the folder in full"
+    if path.startswith("-"):
+        yield "which commands would read as an option", "write ./ before it"
+    if "://" in path:
+        yield "in which Snakemake takes :// for storage elsewhere", "name a path on this machine"
+    if any(len(part.encode("utf-8", "replace")) > LONGEST for part in path.split("/")):
+        yield f"of which one part is longer than the {LONGEST} bytes that a name can have", "shorten it"
     if os.path.normpath(path) in ("/", "//"):
         yield "which is the whole file system", "name a folder in it"
 
@@ -61,6 +72,17 @@ def refuse_occupied(results):
     found = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
     if not found.is_dir():
         raise ValueError(f"results is {results}, but {found} is no folder that can be written to; name another")
+
+
+def refuse_lost(page):
+    """ValueError where the verdict's page would be written over a file that is something else."""
+    if Path(page).is_dir():
+        raise ValueError(f"verdict.page is {page}, which is a folder; name a file")
+    if Path(page).is_file() and WRITTEN not in Path(page).read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(
+            f"verdict.page is {page}, a file that is there and is no verdict page, and would be lost; name another, or "
+            "move it away"
+        )
 
 
 def refuse_meeting(config):

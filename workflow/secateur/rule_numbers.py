@@ -9,9 +9,12 @@ POSSIBLE = {
         lambda alpha, beta: abs(alpha - beta - 1) < 1e-9 and beta >= 0,
         "alpha - beta must be 1, and beta at least 0, as in alpha2beta1",
     ),
-    # Zero would divide by the output itself, which may be zero.
-    "epsilon": (lambda value: value > 0, "epsilon must be above 0, as in epsilon=0.1"),
-    "gamma": (lambda value: value >= 0, "gamma must be at least 0, as in gamma=0.25"),
+    # Zero would divide by the output itself, which may be zero; beyond the other bounds float32 overflows.
+    "epsilon": (
+        lambda value: 1e-30 <= value <= 1e6,
+        "epsilon must be above 0, as in epsilon=0.1, and from 1e-30 to 1e6",
+    ),
+    "gamma": (lambda value: 0 <= value <= 1e6, "gamma must be at least 0, as in gamma=0.25, and at most 1e6"),
     "zbox": (lambda low, high: low < high, "the low end must be below the high one, as in zbox=-1,1"),
 }
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")

@@ -6,6 +6,7 @@ what would be right.
 
 import copy
 import math
+import unicodedata
 from pathlib import Path
 
 import jsonschema
@@ -23,6 +24,8 @@ STRICT = jsonschema.validators.extend(
         }
     ),
 )
+# Control characters, what separates lines and paragraphs, and halves of characters, which no file can hold.
+UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
 
 
@@ -37,7 +40,9 @@ def checked(config):
     Raises ValueError with one line for the first thing that is wrong.
     """
     config = copy.deepcopy(dict(config))
+    _refuse_loops(config)
     _refuse_odd_keys(config)
+    _refuse_broken_lines(config)
     rules = _rules_for(config)
     errors = sorted(STRICT(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
@@ -52,6 +57,44 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _refuse_loops(value, path="", above=frozenset()):
+    """ValueError for a value that holds itself, as an alias of YAML can make one."""
+    if not isinstance(value, (dict, list)):
+        return
+    if id(value) in above:
+        raise ValueError(f"{complaints.shown(path)} holds itself, by an alias that leads back; write out what it holds")
+    for key, inner in value.items() if isinstance(value, dict) else ((None, one) for one in value):
+        _refuse_loops(inner, path if key is None else _below(path, key), above | {id(value)})
+
+
+def _below(path, key):
+    return f"{path}.{key}" if path else str(key)
+
+
+def _refuse_broken_lines(value, path=""):
+    """ValueError for a text, or a key, with a character that would break the line of a message or of a table."""
+    # The question may have several lines; what a factory's arguments hold is the factory's affair.
+    if path in ("question", "model.arguments"):
+        return
+    if isinstance(value, str) and _breaks(value):
+        raise ValueError(
+            f"{path} is {value!r}, which holds a line break or another character that cannot be seen; leave it out"
+        )
+    if isinstance(value, list):
+        for inner in value:
+            _refuse_broken_lines(inner, path)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if _breaks(key):
+                where = path or "the study"
+                raise ValueError(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
+            _refuse_broken_lines(inner, _below(path, key))
+
+
+def _breaks(text):
+    return any(unicodedata.category(one) in UNSEEN for one in text)
+
+
 def _refuse_odd_keys(value, path=""):
     """ValueError for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
     if isinstance(value, list):
@@ -64,7 +107,7 @@ def _refuse_odd_keys(value, path=""):
                 raise ValueError(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
             # What a factory's arguments hold is the factory's affair.
             if path != "model.arguments":
-                _refuse_odd_keys(inner, f"{path}.{key}" if path else key)
+                _refuse_odd_keys(inner, _below(path, key))
 
 
 def _rules_for(config):

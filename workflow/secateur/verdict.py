@@ -4,6 +4,7 @@ import pandas
 
 from secateur import beside, claims, comparisons, thesis, wording
 from secateur.comparisons import NEAR_CHANCE, Shift
+from secateur.names import WRITTEN
 
 FEW = 3
 USE = {"test": "the test images that are reported", "rank": "the rank images, which are not reported"}
@@ -37,7 +38,7 @@ def _opening(study, facts, others):
         "text",
         f"{source['author']}, *{source['title']}* ({source['institution']}, {source['year']}) compares ways to choose "
         f"the channels of VGG16 that are removed. The stud{'ies' if others else 'y'} {named} "
-        f"ask{'' if others else 's'} the same questions again. This page is written by the workflow from the tables of "
+        f"ask{'' if others else 's'} the same questions again. {WRITTEN} from the tables of "
         f"{'these studies' if others else 'that study'}.",
     )
     if others:
