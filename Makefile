@@ -6,6 +6,8 @@
 PYTHON ?= python3
 STUDY ?= config/config.yaml
 CORES ?= all
+# Processes that share the tests. Each needs about 2 GB for itself and the study that it runs.
+WORKERS ?= 2
 # Waiting threads that spin steal the core from the job beside them.
 export OMP_WAIT_POLICY = PASSIVE
 SNAKEMAKE = .venv/bin/snakemake --configfile $(STUDY) --cores $(CORES)
@@ -20,7 +22,7 @@ report: .venv/workflow
 
 test: .venv/test
 	@tests/install_browser
-	.venv/bin/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: .venv/lint
 	.venv/bin/ruff check .
@@ -41,6 +43,7 @@ bench: .venv/test
 	.venv/bin/python benchmarks/streaming.py
 	.venv/bin/python benchmarks/latency.py
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/evaluation.py
+	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/conservation.py
 
 clean:
 	rm -rf .venv .snakemake results logs

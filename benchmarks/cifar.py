@@ -1,4 +1,4 @@
-"""What several benchmarks measure on: the trained VGG16 and test images of CIFAR-10, from the folder SECATEUR_DATA."""
+"""What several benchmarks measure on: trained networks and test images of CIFAR-10, from the folder SECATEUR_DATA."""
 
 import os
 import tempfile
@@ -8,16 +8,23 @@ import torch
 
 from secateur import checkpoints, downloads, images, models, provenance, sources
 
+# Weights trained on CIFAR-10: (file, mean, standard deviation of its images).
+TRAINED = {
+    "vgg16_bn": ("vgg16_bn-cifar10.pt", [0.5] * 3, [0.5] * 3),
+    "resnet20": ("resnet20-12fca82f.th", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+}
 
-def network():
-    """VGG16 with BatchNorm, trained on CIFAR-10."""
-    model = models.build("vgg16_bn", 10).eval()
-    return checkpoints.adopt(model, Path(os.environ["SECATEUR_DATA"]) / "vgg16_bn-cifar10.pt")
+
+def network(name="vgg16_bn"):
+    """A network of TRAINED: VGG16 with BatchNorm unless said otherwise."""
+    model = models.build(name, 10).eval()
+    return checkpoints.adopt(model, Path(os.environ["SECATEUR_DATA"]) / TRAINED[name][0])
 
 
-def shown(count):
-    """(images (N, C, H, W) normalised as the network wants them, labels (N,)): the first test images."""
-    data = {"source": "cifar10", "size": 32, "color": "rgb", "mean": [0.5] * 3, "std": [0.5] * 3}
+def shown(count, name="vgg16_bn"):
+    """(images (N, C, H, W) normalised as a network of TRAINED wants them, labels (N,)): the first test images."""
+    _, mean, std = TRAINED[name]
+    data = {"source": "cifar10", "size": 32, "color": "rgb", "mean": mean, "std": std}
     with tempfile.TemporaryDirectory() as place:
         verified = Path(place) / "verified.json"
         found = downloads.fetched(downloads.catalogue()["cifar10"], place, os.environ["SECATEUR_DATA"])

@@ -1,7 +1,4 @@
 rule check_study:
-    input:
-        weights=given_weights,
-        files=sorted({files.found(path.replace("{seed}", str(seed))) for path in FILES.values() for seed in SEEDS}),
     output:
         text="<results>/check.txt",
     log:
@@ -11,7 +8,7 @@ rule check_study:
         "../envs/torch.yaml"
     threads: config["threads"]
     params:
-        options={"config": config},
+        options={"config": config, "contents": contents.own_files(config)},
         code=code_digest("check_study"),
         environment=environment_digest("torch"),
     message:

@@ -11,7 +11,14 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import agreement, digest, factories, families, files, names, provenance, settings, sources
+from secateur import agreement, contents, digest, factories, families, files, names, provenance, settings, sources, study_file
+
+# Snakemake's own loader takes the last of two equal keys.
+for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
+    try:
+        study_file.refuse_twice(path)
+    except ValueError as error:
+        raise WorkflowError(f"The study's settings: {path}: {error}") from None
 
 try:
     # In place, so that captions and the report see the defaults too.
@@ -66,7 +73,9 @@ VERDICT = config["verdict"] or {}
 TERMS = agreement.terms(config["evaluation"])
 # Whether only the network itself tells if the levels can be met.
 UNFORESEEN = agreement.removable(config) is None
-FLOORED = READINGS if len(TERMS) > 1 else []
+# What is drawn one by one beside the weights; without relevance the weights alone.
+DRAWN = READINGS or WEIGHTS[:1]
+FLOORED = DRAWN if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]

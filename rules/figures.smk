@@ -24,7 +24,7 @@ rule plot_strategies:
         code=code_digest("plot_strategies"),
         environment=environment_digest("figures"),
     message:
-        "Draw the four strategies: {wildcards.reading}."
+        "Draw the strategies: {wildcards.reading}."
     script:
         "../workflow/plot_strategies.py"
 
@@ -159,19 +159,19 @@ rule plot_floors:
         curves=rules.collect_evaluations.output.curves,
     output:
         figure=report(
-            "<results>/figures/floors.{reading}.svg",
+            "<results>/figures/floors.{source}.svg",
             caption="../report/plot_floors.rst",
             category="6 Floors",
-            labels={"reading": "{reading}", "kind": "figure"},
+            labels={"source": "{source}", "kind": "figure"},
         ),
         page=report(
-            "<results>/figures/floors.{reading}.html",
+            "<results>/figures/floors.{source}.html",
             caption="../report/data.rst",
             category="6 Floors",
-            labels={"reading": "{reading}", "kind": "the numbers"},
+            labels={"source": "{source}", "kind": "the numbers"},
         ),
     log:
-        "<logs>/plot_floors/{reading}.log",
+        "<logs>/plot_floors/{source}.log",
     conda:
         "../envs/figures.yaml"
     params:
@@ -179,7 +179,7 @@ rule plot_floors:
         code=code_digest("plot_floors"),
         environment=environment_digest("figures"),
     message:
-        "Draw the strategies with and without a floor: {wildcards.reading}."
+        "Draw the strategies with and without a floor: {wildcards.source}."
     script:
         "../workflow/plot_floors.py"
 
@@ -190,19 +190,19 @@ rule plot_layers:
         curves=rules.collect_evaluations.output.curves,
     output:
         figure=report(
-            "<results>/figures/layers.{reading}.svg",
+            "<results>/figures/layers.{source}.svg",
             caption="../report/plot_layers.rst",
             category="7 Layers",
-            labels={"reading": "{reading}", "kind": "figure"},
+            labels={"source": "{source}", "kind": "figure"},
         ),
         page=report(
-            "<results>/figures/layers.{reading}.html",
+            "<results>/figures/layers.{source}.html",
             caption="../report/data.rst",
             category="7 Layers",
-            labels={"reading": "{reading}", "kind": "the numbers"},
+            labels={"source": "{source}", "kind": "the numbers"},
         ),
     log:
-        "<logs>/plot_layers/{reading}.log",
+        "<logs>/plot_layers/{source}.log",
     conda:
         "../envs/figures.yaml"
     params:
@@ -210,7 +210,7 @@ rule plot_layers:
         code=code_digest("plot_layers"),
         environment=environment_digest("figures"),
     message:
-        "Draw what each layer loses: {wildcards.reading}."
+        "Draw what each layer loses: {wildcards.source}."
     script:
         "../workflow/plot_layers.py"
 

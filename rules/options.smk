@@ -11,6 +11,12 @@ def machine_options():
     return {"threads": config["threads"], "device": config["device"]}
 
 
+def precision_options():
+    """The precision of evaluation where the study fixes it: what `auto` comes to is the machine's, and changes nothing."""
+    asked = config["evaluation"]["precision"]
+    return {} if asked == "auto" else {"precision": asked}
+
+
 def image_options():
     """What the images of a study depend on; a folder of the user's own also by its listing."""
     data = {key: value for key, value in config["data"].items() if key != "mirror"}
@@ -39,7 +45,7 @@ def network_options():
     """The study's network, and the code behind one of the user's own."""
     factory = config["model"]["factory"]
     own = {"factory": factories.digest_of(factory)} if factory else {}
-    return {"model": config["model"], **own}
+    return {"model": config["model"] | {"weights": contents.weights(config["model"])}, **own}
 
 
 def training_options():
@@ -53,6 +59,12 @@ def unit_options():
     return {**network_options(), **{key: config["criteria"][key] for key in ("residual", "linear")}}
 
 
+def reading_rules():
+    """What decides which layers a reading explains: {reading: its rule and place}."""
+    keys = ("rule", "at", "bias", "pool")
+    return {name: {key: reading[key] for key in keys} for name, reading in config["readings"].items()}
+
+
 def linear_units(wildcards):
     """The table of units where linear layers have some: what reads convolutions must read these too."""
     folder = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}/units"
@@ -60,9 +72,9 @@ def linear_units(wildcards):
 
 
 def given_weights(wildcards):
-    """A local file of weights, so that another file trains again."""
-    weights = config["model"]["weights"]
-    return [] if weights in (None, "imagenet") else files.found(weights)
+    """A copy of a local file of weights, by the content's name: another content trains again, another place does not."""
+    weights = contents.weights(config["model"])
+    return [] if weights in (None, "imagenet") else f"<results>/weights/{weights}.pt"
 
 
 def shown_images(wildcards):
@@ -153,9 +165,10 @@ def stages_file(wildcards):
     return f"{folder}/stages.csv" if scored_options(wildcards)["scope"] == "stage" else []
 
 
-def given_file(wildcards):
-    """The user's own ranking or scores."""
-    return files.found(FILES[wildcards.given].replace("{seed}", wildcards.seed))
+def given_options(wildcards):
+    """What a ranking by the user's own file depends on: its content, wherever it lies."""
+    name = contents.own_file(config, wildcards.given, wildcards.seed)
+    return {**scored_options(wildcards), "content": contents.of(files.found(name))}
 
 
 def mixture_options(wildcards):
@@ -186,7 +199,7 @@ def evaluated_rankings(wildcards):
 
 def evaluation_options(wildcards):
     """What an evaluation depends on beside the network, the images and the rankings."""
-    chosen = {"levels": config["levels"], "terms": TERMS, "precision": config["evaluation"]["precision"]}
+    chosen = {"levels": config["levels"], "terms": TERMS, **precision_options()}
     return {"criteria": FAMILIES[wildcards.family], **chosen, **machine_options()}
 
 
@@ -205,12 +218,13 @@ def exported_files(wildcards):
     """What the card of an exported network is made from: its family's evaluation, and what retraining made of it."""
     network = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}"
     family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
-    found = {"table": f"{network}/evaluation/{family}.csv", "bits": f"{network}/evaluation/{family}.h5"}
+    kinds = {"table": "csv", "bits": "h5", "manifest": "json"}
+    found = {key: f"{network}/evaluation/{family}.{kind}" for key, kind in kinds.items()}
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
     if entry["kind"] == "none":
         return found
     cell = f"{network}/retraining/{entry['criterion']}/{entry['level']}/{entry['kind']}"
-    return found | {"retrained": f"{cell}.pt", "retrained_table": f"{cell}.csv", "retrained_bits": f"{cell}.h5"}
+    return found | {"retrained": f"{cell}.pt"} | {f"retrained_{key}": f"{cell}.{kind}" for key, kind in kinds.items()}
 
 
 def export_options(wildcards):
@@ -220,13 +234,14 @@ def export_options(wildcards):
     elsewhere = config["model"]["weights"] is not None
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
     own = {} if entry["kind"] == "none" else {entry["kind"]: schedule_options(entry["kind"])}
+    split = ranked_on(wildcards.criterion)
     return {
         **entry,
         "schedules": own,
         "steps": RETRAINING.get("steps"),
         "terms": TERMS[0],
-        "precision": config["evaluation"]["precision"],
-        "ranked_on": ranked_on(wildcards.criterion),
+        "ranked_on": split,
+        "ranked_on_choosing": split is not None and split == CHOOSING,
         "origin": (
             "It starts from weights made elsewhere, which may have seen any of these images." if elsewhere else ""
         ),
@@ -254,8 +269,8 @@ def retraining_options(wildcards):
         "training": schedule_options(wildcards.kind),
         "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
         "terms": TERMS[0],
-        "precision": config["evaluation"]["precision"],
-        "model": config["model"],
+        **precision_options(),
+        "model": network_options()["model"],
         "seed": config["seed"],
         **machine_options(),
     }
@@ -300,7 +315,7 @@ def figure_options(wildcards):
 
 def scores_options():
     """What the figure of all scores, files and mixtures shows."""
-    beside = [f"{source}.{MIXES}" for source in (READINGS[0], WEIGHTS[0])]
+    beside = [f"{source}.{MIXES}" for source in (*READINGS[:1], WEIGHTS[0])]
     return {
         "title": f"{MODEL} on {DATASET}",
         "criteria": [name for names in MORE.values() for name in names],

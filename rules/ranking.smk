@@ -128,7 +128,6 @@ rule rank_by_score:
 
 rule rank_by_file:
     input:
-        given=given_file,
         units="<results>/{dataset}/{model}/{seed}/units/units.csv",
         stages=stages_file,
     output:
@@ -139,11 +138,11 @@ rule rank_by_file:
     conda:
         "../envs/tables.yaml"
     params:
-        options=scored_options,
+        options=given_options,
         code=code_digest("rank_by_file"),
         environment=environment_digest("tables"),
     message:
-        "Rank channels by the file {input.given}, seed {wildcards.seed}."
+        "Rank channels by the user's own file, seed {wildcards.seed}: {wildcards.given}."
     script:
         "../workflow/rank_by_file.py"
 

@@ -1,3 +1,22 @@
+rule take_weights:
+    output:
+        weights=temp("<results>/weights/{content}.pt"),
+    log:
+        "<logs>/take_weights/{content}.log",
+    wildcard_constraints:
+        content="[0-9a-f]{16}",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=code_digest("take_weights"),
+        environment=environment_digest("tables"),
+    message:
+        "Copy the given weights to a name that says their content: {wildcards.content}."
+    script:
+        "../workflow/take_weights.py"
+
+
 rule train_model:
     input:
         train="<results>/{dataset}/images/train.h5",

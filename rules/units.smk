@@ -10,7 +10,7 @@ rule check_levels:
     conda:
         "../envs/torch.yaml"
     params:
-        options={"level": config["levels"][-1], "terms": TERMS, **unit_options()},
+        options={"level": config["levels"][-1], "terms": TERMS, "readings": reading_rules(), **unit_options()},
         code=code_digest("check_levels"),
         environment=environment_digest("torch"),
     message:

@@ -1,5 +1,7 @@
 """What several tests share: small networks and random images in float64."""
 
+import contextlib
+import functools
 import os
 import re
 import shutil
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+
+import warm_python
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +55,46 @@ def pictures():
     return torch.randn(8, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
+# ---- who runs what -------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config):
+    """Start the Python that the studies run on, one for all workers."""
+    if sys.platform == "linux" and "WARM_PYTHON" not in os.environ:
+        stack = contextlib.ExitStack()
+        os.environ["WARM_PYTHON"] = stack.enter_context(warm_python.running())
+        stack.callback(os.environ.pop, "WARM_PYTHON")
+        config.add_cleanup(stack.close)
+
+
+def pytest_collection_modifyitems(items):
+    """Several workers begin with the studies, which take longest."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("study") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes all tests of the small study, or else all of a file, so that what they share is made once.
+
+    pytest-xdist 3.8 has marks for this, which do nothing under pytest 9.2 (its issue 1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return shared_by(nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+@functools.cache
+def shared_by(path):
+    """What the tests of a file share: the small study if it mentions it."""
+    return "tiny_study" if "tiny_study" in (ROOT / path).read_text(encoding="utf-8") else path
+
+
 # ---- a small study, run once through Snakemake ---------------------------------------------------------------
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,14 +131,16 @@ class Workflow:
         self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
         self.environment.pop("SECATEUR_DATA", None)
 
-    def command(self, *arguments):
-        return [sys.executable, "-m", "snakemake", *arguments]
+    def command(self, *arguments, cold=False):
+        """Snakemake's command; `cold`, with interpreters of their own for it and for its jobs."""
+        python = os.environ.get("WARM_PYTHON", sys.executable)
+        return [sys.executable if cold else python, "-m", "snakemake", *arguments]
 
-    def run(self, *arguments, check=True, **options):
+    def run(self, *arguments, check=True, cold=False, **options):
         """Run Snakemake in the folder; its output is one text."""
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment | options.pop("env", {}), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
+            self.command(*arguments, cold=cold), cwd=self.folder, env=self.environment | options.pop("env", {}),
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **options,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout
         return done.stdout

@@ -42,6 +42,11 @@ def failing(workflow, *targets):
             {"data": {"source": "image_folder", "folder": "nowhere"}, "split": {"rank": 60}},
             "The study's settings: data.folder is nowhere",
         ),
+        ({"results": "config/config.yaml"}, "config.yaml is no folder that can be written to; name another"),
+        ({"results": "res{seed}"}, "results is 'res{seed}', in which Snakemake takes braces"),
+        ({"readings": {"taylor": {}}, "verdict": None}, "readings.taylor: the name is taken by another criterion"),
+        ({"threads": 1.0}, "threads: got 1.0, but it must be of type integer, without a decimal point: write 1"),
+        ({"levels": [float("nan")]}, "levels: got NaN, but a level is the share of channels removed"),
     ],
 )
 def test_a_wrong_setting_stops_the_study_before_any_job(workflow, changes, message):
@@ -50,6 +55,33 @@ def test_a_wrong_setting_stops_the_study_before_any_job(workflow, changes, messa
     assert message in text
     assert "Traceback" not in text
     assert not (workflow.folder / "results").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--configfile", "mine.yaml")])
+def test_a_key_that_stands_twice_stops_the_study_before_any_job(workflow, more):
+    path = workflow.folder / (more[-1] if more else "config/config.yaml")
+    lines = TINY.strip().splitlines()
+    path.write_text("\n".join([*lines, "levels: [0.5]"]) + "\n")
+    first = next(number for number, line in enumerate(lines, 1) if line.startswith("levels:"))
+    text = failing(workflow, "all", *more)
+    message = f"{path.name}: the key levels stands twice, in lines {first} and {len(lines) + 1}; keep one of them"
+    assert message in text and "Traceback" not in text
+    assert not (workflow.folder / "results").exists()
+
+
+def test_a_folder_of_images_that_cannot_be_studied_stops_the_study_before_any_job(workflow, tmp_path):
+    mine = tmp_path / "mine"
+    for part in ("train", "test"):
+        (mine / part / "cat").mkdir(parents=True)
+        Image.new("L", (16, 16)).save(mine / part / "cat/0.png")
+    data = {"source": "image_folder", "folder": str(mine), "name": "mine", "size": 16, "color": "gray"}
+    with_settings(workflow, data=data, split={"rank": 1, "validation": 1})
+    text = failing(workflow, "all")
+    assert f"data.folder is {mine}, but {mine}/train has only the class cat; a network tells" in text
+    (mine / "train/dog").symlink_to("..")
+    text = failing(workflow, "all")
+    assert f"data.folder: {mine}/train/dog is a folder above itself, by a link that leads back; remove the" in text
+    assert "Traceback" not in text and not (workflow.folder / "results").exists()
 
 
 def test_a_budget_that_cannot_be_met_stops_the_study_before_training(workflow):
@@ -95,7 +127,7 @@ def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):
     target = "results/digits/vgg_small/0/training/trained.pt"
     partial = workflow.folder / f"{target}.partial"
     process = subprocess.Popen(
-        workflow.command("--cores", "1", target), cwd=workflow.folder, env=workflow.environment,
+        workflow.command("--cores", "1", target, cold=True), cwd=workflow.folder, env=workflow.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     while not partial.exists() and process.poll() is None:
@@ -112,6 +144,19 @@ def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):
     whole, _ = checkpoints.load(workflow.folder / target)
     assert all(torch.equal(value, whole.state_dict()[key]) for key, value in resumed.state_dict().items())
     assert not partial.exists()
+
+
+def test_a_reading_that_explodes_is_warned_of_in_its_log_and_on_the_studys_page(workflow):
+    with_settings(
+        workflow,
+        training=yaml.safe_load(TINY)["training"] | {"seeds": [0], "epochs": 1},
+        readings={"own": {"rule": "epsilon", "bias": False}},
+        verdict=None,
+    )
+    workflow.run("--cores", "2", "results/study.html")
+    warning = "readings.own: bias is false, but the rule epsilon needs the bias in its denominators"
+    assert warning in (workflow.folder / "logs/tiny/digits/vgg_small/0/extract_relevance/own.log").read_text()
+    assert f"<p><strong>Warning.</strong> {warning}" in (workflow.folder / "results/study.html").read_text()
 
 
 def test_a_folder_of_ones_own_images_goes_through_the_whole_study(workflow, tmp_path):

@@ -154,7 +154,7 @@ def test_draws_are_those_of_the_paired_bootstrap():
     right, reference = generator.random(400) < 0.8, generator.random(400) < 0.7
     values = right.astype(float) - reference
     test = comparisons.OverImages(
-        values.mean(), comparisons.bootstrap_means(values, 20000, np.random.default_rng(1)), 0.0, 400
+        values.mean(), intervals.bootstrap_means(values, 20000, np.random.default_rng(1)), 0.0, 400
     )
     wanted = intervals.paired_bootstrap(right, reference, 0.95, 20000, np.random.default_rng(2))
     assert test.interval(0.05) == pytest.approx(wanted, abs=0.003)
@@ -174,6 +174,7 @@ def test_the_p_value_is_where_the_interval_settles_the_question(shift, margin):
     for test in (
         comparisons.OverImages(shift, draws, margin, 100),
         comparisons.OverSeeds(shift + np.array([-0.02, 0.01, 0.01]), margin),
+        intervals.OverDraws(shift + np.random.default_rng(1).normal(0, 0.01, (4, 1)) + draws[:200] - shift, margin),
     ):
         p = comparisons.p_value(test)
         for alpha in (0.9, 0.5, 0.2, 0.05, 0.01, 0.001):
@@ -197,6 +198,41 @@ def test_the_same_images_right_cannot_be_told(whole):
     test = comparisons.test(whole.results, same, 500, 0)
     assert test.interval(0.05) == (0, 0)
     assert comparisons.verdict(test, 0.05) == UNKNOWN
+
+
+def lists_and_draws(draws):
+    """A study in which relevance keeps 0.55 at 20 %, and random as much as each of `draws`."""
+    accuracies = {"relevance.mean_abs": lambda level: 0.55 if level else 0.9}
+    accuracies |= {f"random.{i}": lambda level, kept=kept: kept if level else 0.9 for i, kept in enumerate(draws)}
+    return study(accuracies, noise=1).results
+
+
+def test_a_control_is_compared_over_its_draws():
+    kept = [0.2, 0.45, 0.7, 0.35]
+    results, compared = lists_and_draws(kept), Comparison(Side("relevance.mean_abs"), Side("random"), (0.2,))
+    test = comparisons.test(results, compared, 500, 0)
+    own = results.accuracy(Side("relevance.mean_abs"), 0.2)
+    means = [own - results.accuracy(Side(f"random.{draw}"), 0.2) for draw in range(4)]
+    assert test.estimate == pytest.approx(np.mean(means)) and test.n == IMAGES
+    student = stats.t.interval(0.95, 3, np.mean(means), stats.sem(means))
+    low, high = test.interval(0.05)
+    assert low < student[0] < 0 and high > student[1]
+    assert high - low < 1.1 * (student[1] - student[0])
+    # Over images alone it would be settled.
+    averaged = comparisons.image_differences(results, compared).mean(0)
+    alone = intervals.of_network(averaged, 500, np.random.default_rng(0))
+    assert (comparisons.verdict(test, 0.05), comparisons.verdict(alone, 0.05)) == (UNKNOWN, HOLDS)
+    assert comparisons.p_value(test) > 0.05 > comparisons.p_value(alone)
+
+
+def test_one_draw_of_a_control_settles_nothing():
+    results = lists_and_draws([0.2])
+    against = Comparison(Side("relevance.mean_abs"), Side("random"), (0.2,))
+    test = comparisons.test(results, against, 500, 0)
+    assert comparisons.p_value(test) == 1 and comparisons.verdict(test, 0.05) == UNKNOWN
+    # That very draw, by its own name, is a list like any other.
+    named = Comparison(Side("relevance.mean_abs"), Side("random.0"), (0.2,))
+    assert comparisons.verdict(comparisons.test(results, named, 500, 0), 0.05) == HOLDS
 
 
 def test_enough_draws_lie_beyond_the_narrowest_tail():
@@ -553,6 +589,14 @@ def test_collapse_and_chance_are_named(page):
     section = page.split("## At 40 % pruned, the weight list")[1].split("\n## ")[0]
     assert "Empty layers: `relevance.mean_abs` at 40 % (`features.0`)." in section
     assert "cannot be told (at chance, so that nothing can be compared)" in page
+
+
+def test_draws_are_counted_and_one_draw_is_said_to_have_no_interval(page):
+    section = page.split("## At uniform widths, a criterion's order")[1].split("\n## ")[0]
+    assert "1,500 images, 1 network, 1 draw |" in section
+    assert "(no interval)" in section and "one draw of the control, so that there is no interval" in section
+    section = page.split("## On average over 10 to 40 % pruned, the relevance list keeps")[1].split("\n## ")[0]
+    assert "1,500 images, 1 network, 2 draws |" in section and "(no interval)" not in section
 
 
 def test_the_html_page_says_the_same(whole, findings, page):

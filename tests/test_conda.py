@@ -24,7 +24,7 @@ def with_conda(tmp_path_factory):
 
 
 def test_the_users_own_two_commands_run_and_do_not_invalidate_each_other(with_conda):
-    done = with_conda.run("--cores", "1", "--use-conda", "all")
+    done = with_conda.run("--cores", "1", "--use-conda", "all", cold=True)
     assert "Creating conda environment" in done
     assert with_conda.planned("--use-conda", "all") == {}
     assert with_conda.planned("all") == {}

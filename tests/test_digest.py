@@ -58,6 +58,7 @@ def package(tmp_path, monkeypatch):
 
 
 def digests(folder):
+    digest._part.cache_clear()
     digest._module.cache_clear()
     digest._parsed.cache_clear()
     return {name: digest.of_script(folder / f"{name}.py") for name in SCRIPTS}

@@ -34,6 +34,14 @@ def test_every_shipped_study_is_valid(tmp_path, monkeypatch):
         settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+def test_no_shipped_study_needs_a_processor_with_bfloat16():
+    for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = [study.get("training"), study.get("retraining"), *study.get("readings", {}).values()]
+        assert {(part or {}).get("precision", "float32") for part in parts} == {"float32"}, path.name
+        assert study.get("evaluation", {}).get("precision", "auto") == "auto", path.name
+
+
 def measured(config):
     """What a study will have measured, with the same answers everywhere."""
     planned, levels = families.of(config), config["levels"]
@@ -117,3 +125,18 @@ def test_the_tested_versions_lie_within_the_declared_ranges():
 def test_every_profile_states_what_decides_reruns():
     for path in (ROOT / "profiles").glob("*/config.yaml"):
         assert yaml.safe_load(path.read_text())["rerun-triggers"] == ["mtime", "params", "input"], path
+
+
+def test_every_benchmark_that_a_page_names_exists():
+    import re
+
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        named = re.findall(r"benchmarks/\w+\.py", path.read_text(encoding="utf-8"))
+        assert [name for name in named if not (ROOT / name).is_file()] == [], path.name
+
+
+def test_numbers_of_conservation_name_their_command():
+    text = (ROOT / "docs" / "relevance.md").read_text(encoding="utf-8")
+    for number in ("17,546", "11.0 %", "1.22 %"):
+        paragraph = next(part for part in text.split("\n\n") if number in part)
+        assert "benchmarks/conservation.py" in paragraph, number

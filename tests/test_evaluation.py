@@ -2,13 +2,14 @@
 
 import copy
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from conftest import small_vgg
-from secateur import curves, evaluation, graph, models, plans, pruning, quick, ranking, units
+from secateur import bits, curves, evaluation, graph, models, plans, pruning, quick, ranking, units
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
 
@@ -67,6 +68,32 @@ def test_a_collapsed_network_measures_what_its_mask_does(pictures):
     np.testing.assert_array_equal(point.measured.right, wanted.right)
 
 
+def test_the_loss_of_every_image_is_kept(network, pictures):
+    """Of the dense network, of a pruned one, and of one that answers every image alike without looking at it."""
+    table = units.table(units.find(network, pictures))
+    order = ranking.table(ranking.at_random(len(table), 3), table)
+    first, half, last = prepared(network, pictures).points(order, [0, 0.5, 1])
+    for point, gone in ((first, 0), (half, 12), (last, 24)):
+        channels = {name: list(part["channel"]) for name, part in order[:gone].groupby("layer")}
+        with pruning.masked(network, channels), torch.no_grad():
+            wanted = F.cross_entropy(network(pictures), LABELS, reduction="none")
+        np.testing.assert_allclose(point.measured.losses, wanted, rtol=1e-5)
+        assert point.measured.losses.dtype == np.float32
+        assert point.measured.losses.mean() == pytest.approx(point.measured.loss, rel=1e-6)
+
+
+def test_losses_lie_beside_the_bits_and_a_file_without_them_is_refused(tmp_path):
+    right, losses = np.eye(3, 10, dtype=bool), np.random.default_rng(0).random((3, 10))
+    bits.write(list(right), tmp_path / "a.h5", list(losses))
+    np.testing.assert_array_equal(bits.read(tmp_path / "a.h5", 3), right)
+    np.testing.assert_allclose(bits.losses(tmp_path / "a.h5", 3), losses, rtol=1e-6)
+    bits.write(list(right), tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5") as file:
+        assert list(file) == ["right"]
+    with pytest.raises(ValueError, match="old.h5 has losses of 0 rows, but its table has 3; delete both and run"):
+        bits.losses(tmp_path / "old.h5", 3)
+
+
 def test_realised_shares_and_costs_fall_with_the_level(network, pictures):
     points = curve(network, pictures, [0, 0.1, 0.5, 0.9])
     assert [point.units for point in points] == [0, 2, 12, 22]
@@ -93,6 +120,7 @@ def test_what_a_plan_measured_is_kept_and_not_measured_again(network, pictures, 
         assert (point.measured.loss, point.measured.accuracy) == (kept.measured.loss, kept.measured.accuracy)
         assert point.deviation == kept.deviation and point.empty == kept.empty
         np.testing.assert_array_equal(point.measured.right, kept.measured.right)
+        np.testing.assert_array_equal(point.measured.losses, kept.measured.losses)
         np.testing.assert_array_equal(point.measured.by_class, kept.measured.by_class)
     # Another network, or other images: nothing of it counts, and it goes.
     other = prepared(network, pictures, store=store("b"))
@@ -100,6 +128,20 @@ def test_what_a_plan_measured_is_kept_and_not_measured_again(network, pictures, 
     with pytest.raises(AssertionError, match="evaluated again"):
         list(other.points(order, [0]))
     assert not list((tmp_path / "plans").rglob("*.npz"))
+
+
+def test_what_a_plan_measured_says_in_which_precision(network, pictures, tmp_path):
+    def store(precision):
+        return plans.Store(tmp_path, {}, LABELS.numpy(), 5, precision)
+
+    first, second = (prepared(network, pictures, store=store(name)) for name in ("bfloat16", "float32"))
+    first.evaluated({"features.0": [1]})
+    wanted = second.evaluated({"features.0": [1]})[0]
+    second.evaluated({"features.0": [2]})
+    second.evaluated({"features.0": [2]})
+    assert first.store.rows == {"bfloat16": 1}
+    assert second.store.rows == {"bfloat16": 1, "float32": 2}
+    assert wanted.loss == first.evaluated({"features.0": [1]})[0].loss
 
 
 def test_a_damaged_plan_is_evaluated_again(network, pictures, tmp_path):
@@ -159,6 +201,8 @@ def test_in_bfloat16_answers_are_those_of_float32(count):
     assert count < 600 or (plain.right != exact.right).any()
     np.testing.assert_array_equal(measured.right, exact.right)
     assert measured.loss == pytest.approx(exact.loss, abs=1e-3)
+    assert measured.losses.mean() == pytest.approx(measured.loss) and exact.losses.mean() == pytest.approx(exact.loss)
+    np.testing.assert_allclose(measured.losses, exact.losses, atol=0.05)
 
 
 def test_the_mean_loss_is_corrected_by_a_sample_of_all_images():

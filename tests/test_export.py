@@ -347,6 +347,7 @@ FACTS = {
     "origin": "",
     "processor": "a processor",
     "ranked_on": "rank",
+    "ranked_on_choosing": False,
     "realised": 0.5,
     "secateur": "0.1.0",
     "seed": 3,
@@ -400,6 +401,13 @@ def test_the_card_follows_other_numbers():
     assert "level 0.25 requested" in text and "no floor" in text and "`weight.max`" in text
     assert "ranked on the validation images" in card(ranked_on="validation")
     assert "No image ranked" in card(ranked_on="none")
+
+
+def test_the_card_says_where_the_images_that_ranked_choose_too():
+    assert "on the rank images, which are used for nothing else." in card()
+    text = card(ranked_on_choosing=True)
+    assert "on the rank images, on which the study's criteria are compared as well, to choose among them." in text
+    assert "nothing else" not in text
 
 
 def test_the_card_of_a_retrained_network_says_what_it_was_before():
@@ -516,6 +524,10 @@ def test_an_exported_network_of_a_study_is_the_one_that_was_evaluated(exporting)
     assert facts["smaller"]["macs"] == row["macs"]
     assert facts["agreeing"] == facts["images"] == 120
     assert facts["rule"] == "export_model" and facts["code_digest"]
+    manifest = json.loads(
+        (results / "digits/vgg_small/1/evaluation/controls.relevance.mean_abs.json").read_text(encoding="utf-8")
+    )
+    assert facts["accuracy"]["precision"] == manifest["precision"]["ran"] in ("float32", "bfloat16")
     assert "Channels were ranked on the rank images" in (exporting.folder / "README.md").read_text()
     assert sorted(path.name for path in exporting.folder.iterdir()) == sorted(
         [*export.FILES, "README.md", "card.html", "latency.csv", "manifest.json"]

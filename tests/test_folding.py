@@ -133,3 +133,15 @@ def test_what_cannot_be_folded_is_named(model, message):
     with pytest.raises(ValueError) as refused:
         folding.folded(model)
     assert str(refused.value) == message
+
+
+def test_a_batchnorm_without_running_statistics_is_left_as_it_is():
+    own = nn.BatchNorm2d(4, track_running_stats=False)
+    model = stirred(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3)))
+    model.append(own.double().eval())
+    pixels = torch.randn(3, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    small = folding.folded(model, strict=False)
+    assert isinstance(small[1], nn.Identity) and small[4].running_mean is None
+    assert all(torch.equal(small[3].state_dict()[key], value) for key, value in model[3].state_dict().items())
+    with torch.no_grad():
+        torch.testing.assert_close(small(pixels), model(pixels), rtol=1e-12, atol=1e-12)

@@ -6,7 +6,7 @@ import pandas
 import pytest
 from hypothesis import strategies
 
-from secateur import ranking
+from secateur import pruning, ranking
 
 UNITS = pandas.DataFrame({"unit": [0, 1, 2], "layer": ["a", "a", "b"], "channel": [0, 1, 0]})
 
@@ -114,6 +114,32 @@ def test_a_table_holds_the_order_and_gives_it_back():
 def test_an_order_that_is_no_permutation_is_refused():
     with pytest.raises(ValueError, match="^the ranking is no permutation of the 3 units$"):
         ranking.table(np.array([0, 0, 1]), UNITS)
+
+
+def test_a_layer_without_scores_is_scored_by_the_others_of_its_units_and_else_stays():
+    """A gate's channels have no relevance: unit 0 has another channel, units 1 and 2 have none."""
+    units = pandas.DataFrame(
+        {"unit": [0, 0, 1, 2, 3], "layer": ["gate", "a", "gate", "gate", "a"], "channel": [0, 0, 1, 2, 1]}
+    )
+    given = pandas.DataFrame(
+        {"layer": ["a", "a", *["gate"] * 3], "channel": [0, 1, 0, 1, 2], "mean": [2.0, 1.0, *[np.nan] * 3]}
+    )
+    scores = ranking.scores(given, units, "mean")
+    assert scores.to_dict() == {0: 2.0, 3: 1.0}
+    table = ranking.table(ranking.by_score(scores), units, partial=True)
+    assert list(zip(table["unit"], table["stays"], strict=True)) == [(3, 0), (0, 0), (0, 0), (1, 1), (2, 1)]
+    assert ranking.order(table).tolist() == [3, 0]
+    # Levels are shares of all four units, of which two can go.
+    assert pruning.plan(table, 0.5) == {"a": [0, 1], "gate": [0]}
+    with pytest.raises(ValueError, match=r"^level 0.75 is 3 of 4 units, but 2 have no score and .* only 2 can be"):
+        pruning.plan(table, 0.75)
+    assert [part.tolist() for part in ranking.of_both([3, 0], [0, 1, 2, 3])] == [[3, 0], [0, 3]]
+
+
+def test_an_empty_score_among_others_is_refused():
+    given = statistics(mean=[3.0, 2.0, np.nan])
+    with pytest.raises(ValueError, match="^the score of channel 0 of layer a is empty, but other channels of it have"):
+        ranking.scores(given, UNITS, "mean")
 
 
 # ---- controls ------------------------------------------------------------------------------------------------

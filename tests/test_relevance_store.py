@@ -361,3 +361,53 @@ def test_sums_made_where_relevance_lies_are_those_made_here(dtype, tmp_path):
         relevance_store.write(tmp_path / f"{kind}.h5", lambda _, f=found: [(f, *rest)], columns, "stamp", ABOUT)
     one, other = contents(tmp_path / "array.h5"), contents(tmp_path / "sums.h5")
     assert all(np.allclose(one[name], other[name], rtol=1e-6) for name in one if name != "layers")
+
+
+def test_the_means_over_classes_are_those_of_one_answer_after_the_other(network, pictures):
+    from secateur import relevance
+
+    propagator = relevance.Propagator(network, seed="logit", linear=["classifier.0"])
+    each = ((maps, targets, starts) for maps, targets, starts in propagator(pictures, "each"))
+    plain = (({name: R.numpy() for name, R in maps.items()}, t.numpy(), s.numpy()) for maps, t, s in each)
+    layers, targets, starts = relevance_store.averaged(plain)
+    alone = [relevance.Propagator(network, seed="logit", linear=["classifier.0"])(pictures, c) for c in range(5)]
+    assert list(layers) == list(alone[0][0]) and targets.tolist() == [-1] * 8
+    np.testing.assert_allclose(starts, torch.stack([start for _, _, start in alone]).mean(0), rtol=1e-12)
+    for name, found in layers.items():
+        R = torch.stack([maps[name] for maps, _, _ in alone])
+        signed, absolute = R.mean(0), R.abs().mean(0)
+        np.testing.assert_allclose(found.per_image, signed.sum((2, 3)), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.per_image_abs, absolute.sum((2, 3)), rtol=1e-9)
+        np.testing.assert_allclose(found.map_sum, signed.sum(0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.map_abs_sum, absolute.sum(0), rtol=1e-9)
+
+
+def test_one_class_at_a_time_is_in_memory_and_no_graph_is_kept(network, pictures):
+    from secateur import relevance
+
+    each = relevance.Propagator(network)(pictures, "each")
+    assert torch.is_grad_enabled()
+    first, targets, _ = next(each)
+    assert torch.is_grad_enabled() and targets.tolist() == [0] * 8
+    assert all(R.shape[0] == 8 and R.grad_fn is None for R in first.values())
+
+
+def script(name):
+    place = Path(__file__).resolve().parent.parent / "workflow" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, place)
+    spec.loader.exec_module(found := importlib.util.module_from_spec(spec))
+    return found
+
+
+@pytest.mark.parametrize(("rule", "bias", "lost", "refused"), [
+    ("zplus", False, 6, True), ("zplus", False, 5, False), ("zplus", True, 10, False), ("epsilon", True, 10, False),
+    ("gradient", False, 10, False),
+])  # fmt: skip
+def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, bias, lost, refused):
+    shares = {"stem": np.array([0.0] * lost + [1.0] * (10 - lost)), "last": np.ones(10)}
+    check = lambda: script("summarise_relevance")._refuse_lost(shares, 0.001, {"rule": rule, "bias": bias})  # noqa: E731
+    if not refused:
+        return check()
+    with pytest.raises(ValueError, match=r"^relevance got lost: of 60 % of the images nothing is left at stem, which"):
+        check()
+    return None

@@ -388,7 +388,9 @@ def test_differences_are_paired_by_seed_and_draws_averaged_first():
     # Differences 0.15 and 0.25: Student's t with one degree of freedom.
     assert row["versus_random_high"] - row["versus_random"] == pytest.approx(12.706 * 0.05, rel=1e-4)
     assert row["versus_dense"] == pytest.approx(0.85 - 0.905)
-    assert row["accuracy_high"] == pytest.approx(0.905 + row["versus_dense_high"])
+    assert row["accuracy_low"] == pytest.approx(0.905 + row["versus_dense_low"])
+    # It would be 1.42, and no accuracy is.
+    assert 0.905 + row["versus_dense_high"] > 1.4 and row["accuracy_high"] == 1
     assert (0 not in found.index.get_level_values("level")) and len(found) == 3
 
 
@@ -405,6 +407,25 @@ def test_one_network_gets_a_bootstrap_over_images():
     assert row["versus_none_high"] - row["versus_none_low"] == pytest.approx(2 * half, rel=0.1)
     again = recovery.means(rows, right, 0.95, 2000, 0).set_index(["criterion", "kind"])
     pandas.testing.assert_frame_equal(found, again)
+
+
+def test_draws_of_one_networks_control_are_a_source_of_variation():
+    generator = np.random.default_rng(0)
+    shares = {("a", 0): 0.9, ("random.1", 0): 0.9, ("random.0", 0): 0.9}
+    shares |= {("a", 0.5): 0.8, ("random.0", 0.5): 0.5, ("random.1", 0.5): 0.54}
+    right = {key: generator.random(400) < share for key, share in shares.items()}
+    right |= {(f"random.{draw}", 0): right["a", 0] for draw in (0, 1)}
+    rows = table_of({(0, *key, "none"): bits.mean() for key, bits in right.items()})
+    found = recovery.means(rows, np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    means = [right["a", 0.5].mean() - right[f"random.{draw}", 0.5].mean() for draw in (0, 1)]
+    row = found.loc["a"]
+    assert row["versus_random"] == pytest.approx(np.mean(means))
+    assert row["versus_random_high"] - row["versus_random"] > 12.7 * np.ptp(means) / 2
+    single = [key[0] != "random.1" for key in right]
+    alone = recovery.means(rows[single], np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    assert alone.loc["a", "versus_random"] == pytest.approx(means[0])
+    assert np.isnan([alone.loc["a", "versus_random_low"], alone.loc["random", "accuracy_high"]]).all()
+    assert alone.loc["a", "accuracy_low"] < alone.loc["a", "accuracy"]
 
 
 @pytest.mark.parametrize("seeds", [(0, 1), (0,)])
@@ -497,6 +518,12 @@ def test_a_retrained_network_is_exported_as_it_is(study):
     assert same(pruning.load(place), kept)
     facts = json.loads((place / "manifest.json").read_text())
     assert facts["agreeing"] == facts["images"] and facts["pruned"]["accuracy"] != facts["smaller"]["accuracy"]
+    manifest = json.loads(
+        (study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.json").read_text(encoding="utf-8")
+    )
+    ran = manifest["precision"]["ran"]
+    assert manifest["precision"] == {"asked": "auto", "ran": ran, "rows": {ran: 1}}
+    assert "precision" not in manifest["options"] and facts["accuracy"]["precision"] == ran
     card = (place / "README.md").read_text()
     assert "| pruned, not trained again |" in card and "Retrained: pruned at once, then 1 epoch of sgd" in card
     assert "was not trained again" not in card

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import re
 import subprocess
 import sys
@@ -132,6 +133,94 @@ def test_level_0_is_always_measured():
         ("model.weights", "imagnet", "did you mean imagenet?"),
         ("data.folder", "mine", "data.folder is for image_folder, but data.source is digits; leave it out"),
         ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
+        ("readings", {"taylor": {}}, "readings.taylor: the name is taken by another criterion"),
+        ("readings", {"mean_abs": {}}, "readings.mean_abs: the name is taken by another criterion"),
+        ("readings.thesis.classes", ["7", "cat"], "readings.thesis.classes names cat, which is no class of the images"),
+        ("readings.thesis.classes", [10], "names 10, which is no class of the images; numbers go from 0 to 9"),
+        (
+            "training.seeds",
+            [2.0],
+            "training.seeds: got 2.0, but it must be of type integer, without a decimal point: wr",
+        ),
+        ("training.epochs", 1.0, "training.epochs: got 1.0, but it must be of type integer, without a decimal point"),
+        ("training.epochs", 1.5, "training.epochs: got 1.5, but it must be of type integer, without a decimal point"),
+        ("training.epochs", True, "training.epochs: got true, but it must be of type integer"),
+        (
+            "criteria.random",
+            3.0,
+            "criteria.random: got 3.0, but it must be of type integer, without a decimal point: wri",
+        ),
+        ("threads", 1.0, "threads: got 1.0, but it must be of type integer, without a decimal point: write 1"),
+        ("split.rank", math.inf, "split.rank: got Infinity, but it must be of type number or null; numbers are finite"),
+        ("levels", [math.nan], "levels: got NaN, but a level is the share of channels removed, a fraction from 0"),
+        ("data.std", [math.inf], "data.std: got Infinity, but it must be of type number; numbers are finite"),
+        ("data.mean", [math.nan], "data.mean: got NaN, but it must be of type number; numbers are finite"),
+        (
+            "training.learning_rate",
+            math.nan,
+            "training.learning_rate: got NaN, but it must be of type number; numbers a",
+        ),
+        (
+            "training.learning_rate",
+            "1e-3",
+            "this is text: numbers have no quotes, and powers of ten a decimal point, as",
+        ),
+        (
+            "readings",
+            {True: {}},
+            "the section readings has the key True, which YAML reads as no text; write it in quotes",
+        ),
+        (
+            "readings.thesis.rule",
+            "epsilon=-1",
+            "readings.thesis.rule is epsilon=-1, but epsilon must be above 0, as in",
+        ),
+        ("readings.thesis.rule", "epsilon=0", "readings.thesis.rule is epsilon=0, but epsilon must be above 0, as in"),
+        (
+            "readings.thesis.rule",
+            "epsilon=1e999",
+            "'1e999' is no number that a rule can have, as 0.1 or 1e-3 are; epsil",
+        ),
+        (
+            "readings.thesis.rule",
+            "epsilon=.5",
+            "'.5' is no number that a rule can have, as 0.1 or 1e-3 are; epsilon mus",
+        ),
+        ("readings.thesis.rule", "epsilon=nan", 'readings.thesis.rule is "epsilon=nan", which names no rule; did you'),
+        (
+            "readings.thesis.rule",
+            "gamma=-0.5",
+            "readings.thesis.rule is gamma=-0.5, but gamma must be at least 0, as in",
+        ),
+        ("readings.thesis.rule", "alpha1.2.3beta1", "'1.2.3' is no number that a rule can have, as 0.1 or 1e-3 are"),
+        (
+            "readings.thesis.rule",
+            [{"to": 0.5, "rule": "zplus"}, {"to": 1, "rule": "gamma=-1"}],
+            "readings.thesis.rule is gamma=-1, but gamma must be at least 0, as in gamma=0.25",
+        ),
+        (
+            "readings.thesis.rule",
+            [{"to": math.nan, "rule": "zplus"}],
+            "readings.thesis.rule.to: got NaN, but it must be",
+        ),
+        ("results", "", "results: '' should be non-empty"),
+        ("results", "  ", "results is '  ', which names nothing; give a path"),
+        (
+            "results",
+            "res{seed}",
+            "results is 'res{seed}', in which Snakemake takes braces and angle brackets for names",
+        ),
+        ("results", "a<logs>", "results is 'a<logs>', in which Snakemake takes braces and angle brackets for names to"),
+        ("results", "a\nb", "results is 'a\\nb', which holds a line break or another character that cannot be seen"),
+        ("results", "res ", "results is 'res ', which begins or ends with a space; leave it out"),
+        ("results", "~/results", "results is '~/results', but ~ stands for no folder here; write the folder in full"),
+        ("results", "//", "results is '//', which is the whole file system; name a folder in it"),
+        ("results", __file__, "test_settings.py is no folder that can be written to; name another"),
+        (
+            "data.name",
+            "study.html",
+            "would write the file results/study.html, where data.name study.html needs a folder",
+        ),
         ("readings.thesis.shards", 0, "readings.thesis.shards: 0 is less than the minimum of 1"),
         ("readings.thesis.classes", [], "readings.thesis.classes: [] should be non-empty"),
         ("readings.thesis.classes", ["cat", "cat"], 'readings.thesis.classes: ["cat", "cat"] names one value twice'),
@@ -221,6 +310,95 @@ def test_a_mistake_is_one_line_with_the_cause_and_what_would_be_right(path, valu
         settings.checked(changed(path, value))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_holds_no_text_for_a_key_is_refused_but_in_what_a_factory_takes(own_network):
+    with pytest.raises(ValueError, match="^the study has the key 1, which YAML reads as no text; write it in quotes$"):
+        settings.checked(LEAST | {1: 2})
+    model = {"factory": "own_network:make", "arguments": {"widths": {16: 8}}}
+    assert settings.checked(REAL | {"model": model})["model"]["arguments"] == {"widths": {16: 8}}
+
+
+def every_place(rules, kind, path=()):
+    """The path of every key in the schema, or of an item of its list, that may be of a kind."""
+    kinds = rules.get("type", ())
+    if kind in ([kinds] if isinstance(kinds, str) else kinds):
+        yield path
+    for key, inner in rules.get("properties", {}).items():
+        yield from every_place(inner, kind, (*path, key))
+    if "items" in rules:
+        yield from every_place(rules["items"], kind, (*path, 0))
+    if isinstance(rules.get("additionalProperties"), dict):
+        yield from every_place(rules["additionalProperties"], kind, (*path, "name"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("integer", 3.0), ("integer", math.nan), ("number", math.nan), ("number", math.inf)]
+)
+def test_integers_are_integers_and_numbers_are_finite_in_the_whole_schema(kind, value):
+    places = list(every_place(settings.schema(), kind))
+    assert len(places) > 10
+    for place in places:
+        config = copy.deepcopy(LEAST)
+        inner = value
+        for key in reversed(place):
+            inner = [inner] if key == 0 else {key: inner}
+        for section, content in inner.items():
+            config[section] = config.get(section, {}) | content if isinstance(content, dict) else content
+        refused = [tuple(error.path) for error in settings.STRICT(settings.schema()).iter_errors(config)]
+        assert place in refused
+        with pytest.raises(ValueError):
+            settings.checked(config)
+
+
+@pytest.mark.parametrize(
+    ("rule", "bias"),
+    [
+        ("alpha2beta1", False),
+        ("zplus", False),
+        ("gradient", False),
+        ("epsilon=0.1", True),
+        ("gamma", True),
+        ("epsilon_plus_flat", True),
+        ([{"to": 0.3, "rule": "alpha2beta1"}, {"to": 1, "rule": "epsilon"}], True),
+        ([{"to": 0.3, "rule": "alpha2beta1"}, {"to": 1, "rule": "zplus"}], False),
+    ],
+)
+def test_the_bias_of_a_reading_follows_its_rule_unless_it_is_given(rule, bias):
+    for given, expected in ((None, bias), (True, True), (False, False)):
+        config = settings.checked(changed("readings.thesis", {"rule": rule, "bias": given}))
+        assert config["readings"]["thesis"]["bias"] is expected
+        assert settings.checked(config) == config
+    assert settings.checked(changed("readings.thesis.rule", rule))["readings"]["thesis"]["bias"] is bias
+
+
+def test_networks_without_batchnorm_cannot_be_ranked_by_it():
+    for name in agreement.WITHOUT_BATCHNORM:
+        with pytest.raises(
+            ValueError, match=f"bn_scale, which reads BatchNorm, but {name} has none; leave bn_scale out"
+        ):
+            settings.checked(
+                {
+                    "data": REAL["data"] | {"size": 64},
+                    "model": {"name": name},
+                    "criteria": {"scores": ["bn_scale"]},
+                }
+            )
+    settings.checked(REAL | {"model": {"name": "vgg16_bn"}, "criteria": {"scores": ["bn_scale"]}})
+    scored = {"scores": [{"name": "scale", "score": "bn_scale"}]}
+    with pytest.raises(ValueError, match="bn_scale"):
+        settings.checked(REAL | {"model": {"name": "vgg16"}, "criteria": scored})
+
+
+@pytest.mark.parametrize("name", architectures.ZOO)
+def test_the_networks_known_to_have_no_batchnorm_are_those(name):
+    norms = [one for one in models.build(name, 10).modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    assert (name in agreement.WITHOUT_BATCHNORM) == (not norms)
+
+
+def test_the_folder_of_results_has_no_slashes_too_many():
+    assert settings.checked(changed("results", "a//b/"))["results"] == "a/b"
+    assert settings.checked(changed("results", "/a/b"))["results"] == "/a/b"
 
 
 def test_what_is_not_compared_or_only_combined_is_evaluated_by_one_list():

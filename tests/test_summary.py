@@ -5,28 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from secateur import intervals, seeds, summary
-
-
-def test_students_interval_is_the_textbooks():
-    values = [0.1, 0.2, 0.6]
-    mean, half = intervals.student(values, 0.95)
-    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert np.isnan(intervals.student([0.3])[1])
-
-
-def test_the_bootstrap_by_counts_is_the_bootstrap_by_images():
-    generator = np.random.default_rng(0)
-    right, reference = generator.random(400) < 0.8, generator.random(400) < 0.6
-    low, high = intervals.paired_bootstrap(right, reference, 0.95, 20000, np.random.default_rng(1))
-    difference = right.astype(float) - reference
-    slow = [difference[generator.integers(0, 400, 400)].mean() for _ in range(5000)]
-    assert (low, high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.006)
-
-
-def test_the_binomial_floor_is_the_textbooks():
-    assert intervals.binomial_floor(0.9, 10000) == pytest.approx(1.959964 * np.sqrt(0.09 / 10000))
+from secateur import seeds, summary
 
 
 def one(criterion, accuracy, empty=""):
@@ -60,7 +39,7 @@ def row(curves, criterion, level):
 
 
 def test_draws_are_averaged_within_a_seed_first():
-    curves = summary.curves(study(), [], 0.95, 100, 0)
+    curves = summary.curves(study(), [], [], 0.95, 100, 0)
     random = row(curves, "random", 0.5)
     assert random["accuracy"] == pytest.approx(0.4)
     assert random["seeds"] == 3
@@ -68,7 +47,7 @@ def test_draws_are_averaged_within_a_seed_first():
 
 
 def test_intervals_over_seeds_are_of_paired_differences():
-    weight = row(summary.curves(study(), [], 0.95, 100, 0), "weight.mean", 0.5)
+    weight = row(summary.curves(study(), [], [], 0.95, 100, 0), "weight.mean", 0.5)
     change = np.array([0.7 + s / 50 - 0.9 - s / 100 for s in range(3)])
     low, high = stats.t.interval(0.95, 2, loc=change.mean(), scale=stats.sem(change))
     assert weight["accuracy_change"] == pytest.approx(change.mean())
@@ -76,22 +55,66 @@ def test_intervals_over_seeds_are_of_paired_differences():
     assert weight["versus_random"] == pytest.approx(0.32)
 
 
-def test_one_network_gets_a_bootstrap_over_images_and_no_interval_for_the_loss():
+def of_one_network(shares=None):
+    """(curves, bits, losses) of one network: {criterion: its share of right images when half is removed}."""
     generator = np.random.default_rng(0)
-    bits = {
-        name: generator.random((2, 500)) < share
-        for name, share in (("weight.mean", 0.8), ("random.0", 0.3), ("random.1", 0.5))
-    }
-    curves = summary.curves(study([0]), list(bits.values()), 0.95, 500, 0)
+    shares = shares or {"weight.mean": 0.8, "random.0": 0.3, "random.1": 0.5}
+    dense = generator.random(500) < 0.9
+    bits = {name: np.stack([dense, generator.random(500) < share]) for name, share in shares.items()}
+    losses = {name: np.where(right, 0.1, 3) + generator.random((2, 500)) for name, right in bits.items()}
+    losses = {name: np.stack([losses["random.0"][0], each[1]]) for name, each in losses.items()}
+    parts = [(0, "test", one(name, right.mean(1))) for name, right in bits.items()]
+    found = summary.curves(summary.evaluations(parts), list(bits.values()), list(losses.values()), 0.95, 500, 0)
+    return found, bits, losses
+
+
+def test_one_network_gets_a_bootstrap_over_images_for_the_accuracy_and_students_for_the_loss():
+    curves, bits, losses = of_one_network()
     weight = row(curves, "weight.mean", 0.5)
-    assert (
-        weight["versus_random_low"]
-        < bits["weight.mean"][1].mean() - (bits["random.0"][1].mean() + bits["random.1"][1].mean()) / 2
-        < weight["versus_random_high"]
-    )
-    assert np.isnan(weight["loss_low"])
-    dense = row(curves, "weight.mean", 0.0)
-    assert dense["accuracy_low"] == dense["accuracy_high"]
+    change = bits["weight.mean"][1].astype(float) - bits["weight.mean"][0]
+    half = 1.96 * change.std() / np.sqrt(500)
+    assert weight["accuracy_high"] - weight["accuracy_low"] == pytest.approx(2 * half, rel=0.1)
+    change = losses["weight.mean"][1] - losses["weight.mean"][0]
+    wanted = stats.t.interval(0.95, 499, change.mean(), stats.sem(change))
+    assert weight["loss_change"] == pytest.approx(change.mean())
+    assert weight["loss_high"] - weight["loss_low"] == pytest.approx(wanted[1] - wanted[0])
+    assert (weight["loss_low"] + weight["loss_high"]) / 2 == pytest.approx(losses["weight.mean"][1].mean())
+    for criterion in ("weight.mean", "random"):
+        dense = row(curves, criterion, 0.0)
+        assert dense["accuracy_low"] == dense["accuracy_high"] and dense["loss_low"] == dense["loss_high"]
+
+
+def test_of_one_network_the_draws_of_a_control_are_a_source_of_variation():
+    curves, bits, losses = of_one_network()
+    weight, random = row(curves, "weight.mean", 0.5), row(curves, "random", 0.5)
+    differences = [bits["weight.mean"][1].mean() - bits[f"random.{draw}"][1].mean() for draw in range(2)]
+    assert weight["versus_random"] == pytest.approx(np.mean(differences))
+    # Two draws, 0.2 apart: Student's half is 12.7 x 0.1, beyond what a difference can be. Images alone have 0.06.
+    assert weight["versus_random_low"] < 0 and weight["versus_random_high"] == 1
+    assert (random["accuracy_low"], random["accuracy_high"]) == (0, 1)
+    assert random["versus_random_low"] == random["versus_random_high"] == 0
+    spread = np.ptp([losses[f"random.{draw}"][1].mean() for draw in range(2)]) / 2
+    assert random["loss_high"] - random["loss_low"] > 12.7 * spread
+
+
+def test_of_one_network_one_draw_of_a_control_has_no_interval():
+    curves, _, _ = of_one_network({"weight.mean": 0.8, "random.0": 0.3, "shuffled.weight.mean.0": 0.4})
+    weight = row(curves, "weight.mean", 0.5)
+    assert weight["versus_random"] > 0.3 and np.isnan([weight["versus_random_low"], weight["versus_random_high"]]).all()
+    assert weight["accuracy_low"] < weight["accuracy"] < weight["accuracy_high"]
+    for control in ("random", "shuffled.weight.mean"):
+        assert np.isnan(row(curves, control, 0.5)[["accuracy_low", "accuracy_high", "loss_low"]].astype(float)).all()
+
+
+def test_no_interval_of_an_accuracy_leaves_0_to_100_percent():
+    parts = []
+    for seed, pruned in ((0, 0.1), (1, 0.9), (2, 0.99)):
+        parts.append((seed, "test", one("weight.mean", [0.99, pruned])))
+        parts.append((seed, "test", one("random.0", [0.99, 1 - pruned])))
+    curves = summary.curves(summary.evaluations(parts), [], [], 0.95, 100, 0)
+    weight = row(curves, "weight.mean", 0.5)
+    assert (weight["accuracy_low"], weight["accuracy_high"]) == (0, 1)
+    assert (weight["versus_random_low"], weight["versus_random_high"]) == (-1, 1)
 
 
 def test_a_draw_depends_on_every_word_of_its_purpose():

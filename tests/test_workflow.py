@@ -1,8 +1,10 @@
 """The graph: a small study over all rules, and which edits rerun which rules."""
 
+import importlib.util
 import json
 import re
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 import yaml
 
 from conftest import ROOT, TINY, Workflow
-from secateur import checkpoints, folding, images, levels, tables
+from secateur import checkpoints, devices, folding, images, levels, models, tables
 
 pytestmark = pytest.mark.study
 
@@ -67,6 +69,21 @@ def touch(*patterns):
                 path.touch()
 
     return edit
+
+
+# Runs when Python starts: where this machine is fast in bfloat16, it no longer is, and the other way round.
+ANOTHER_MACHINE = """
+import torch
+
+from secateur import devices
+
+fast = devices.fast_in_bfloat16(torch.device("cpu"))
+devices.fast_in_bfloat16 = lambda device: not fast
+"""
+
+
+def another_machine(folder):
+    (folder / "workflow" / "sitecustomize.py").write_text(ANOTHER_MACHINE)
 
 
 EDITS = {
@@ -131,6 +148,8 @@ EDITS = {
         | TABLES | PLOTS | REPORT | STABILITY,
     ),
     "what surrounds every job": (text_edit("workflow/secateur/jobs.py", '"done"', '"finished"'), {}),
+    "another machine": (another_machine, {}),
+    "a precision of evaluation": (config_edit(evaluation__precision="bfloat16"), AFTER_RANKING | SETTINGS),
     "an environment": (
         text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"), PLOTS | REPORT | {"plot_stability": 1}
     ),
@@ -158,15 +177,57 @@ def test_an_edit_reruns_only_what_it_invalidates(tiny_study, name, tmp_path):
                 shutil.copy2(copy, target)
 
 
+def test_machines_of_other_arithmetic_share_what_auto_measured(tiny_study, tmp_path, monkeypatch):
+    network = tiny_study.folder / "results/digits/vgg_small/0"
+    manifest = json.loads((network / "evaluation/weight.json").read_text())
+    wanted = tables.read(network / "evaluation/weight.csv")
+    options = manifest["options"] | {"code": manifest["code_digest"], "torch": torch.__version__}
+    ran = {True: "bfloat16", False: "float32"}
+
+    def evaluated(fast, **more):
+        monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: fast)
+        found = script("evaluate_pruning").evaluate_pruning(
+            network / "training/trained.pt",
+            tiny_study.folder / "results/digits/images/test.h5",
+            {name: network / f"ranking/{name}.csv" for name in options["criteria"]},
+            tmp_path / "table.csv",
+            tmp_path / "bits.h5",
+            tmp_path / "plans",
+            options | more,
+            50,
+        )
+        return found["precision"], tables.read(tmp_path / "table.csv")
+
+    here = devices.fast_in_bfloat16(torch.device("cpu"))
+    assert "precision" not in manifest["options"]
+    assert manifest["precision"] == {"asked": "auto", "ran": ran[here], "rows": {ran[here]: len(wanted)}}
+    for fast in (False, True):
+        found, table = evaluated(fast)
+        # What the first machine measured.
+        assert found == {"asked": "auto", "ran": ran[fast], "rows": {"float32": len(wanted)}}
+        assert table["accuracy"].tolist() == wanted["accuracy"].tolist()
+    found, table = evaluated(False, precision="bfloat16")
+    assert found == {"asked": "bfloat16", "ran": "bfloat16", "rows": {"bfloat16": len(wanted)}}
+    assert table["accuracy"].tolist() == wanted["accuracy"].tolist()
+    assert table["loss"].tolist() == pytest.approx(wanted["loss"].tolist(), abs=1e-2)
+
+
+def script(name):
+    """A script of the workflow, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "workflow" / f"{name}.py")
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module
+
+
 def test_every_rule_of_the_workflow_ran(tiny_study):
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
-    # The test of shards below merges, that of criteria scores, tests/test_export.py exports, tests/test_retraining.py
-    # retrains, tests/test_check.py checks, tests/test_bad_input.py checks levels.
+    # The test of shards below merges, that of criteria takes weights and scores, tests/test_export.py exports,
+    # tests/test_retraining.py retrains, tests/test_check.py checks, tests/test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
     others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check", "check_levels"}
-    assert rules - ran == others | scoring | retraining
+    assert rules - ran == others | scoring | retraining | {"take_weights"}
 
 
 CELLS = {
@@ -221,6 +282,9 @@ readings:
   early: {until: {stability: 0.8, at_least: 2}}
   few: {classes: ["3", 5], target: label}
   wrong: {classes: [thre]}
+  four: {target: "4", precision: float64, images: 20}
+  every: {target: all, precision: float64, images: 20}
+  nobody: {target: al}
 """
 NETWORK = "results/digits/vgg_small/1"
 MORE = ("--configfile", "config/config.yaml", "more.yaml")
@@ -231,7 +295,7 @@ def more_readings(tiny_study):
     """The small study with more readings, in batches of few images, up to their statistics."""
     (tiny_study.folder / "more.yaml").write_text(READINGS)
     sizes = [f"{rule}:images_per_batch=16" for rule in ("extract_relevance", "extract_relevance_shard")]
-    wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few")]
+    wanted = [f"{NETWORK}/statistics/{name}.csv" for name in ("early", "few", "four", "every")]
     wanted += [f"{NETWORK}/ranking/{name}.mean_abs.csv" for name in ("whole", "sharded")]
     wanted += [f"{NETWORK}/relevance/banded.h5"]
     tiny_study.run("--cores", "2", *MORE, "--set-resources", *sizes, "--", *wanted)
@@ -330,6 +394,35 @@ def test_a_class_that_the_images_lack_is_refused(more_readings):
     assert "extract_relevance: digits has no class thre; known: 0, 1, 2" in text
 
 
+def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readings):
+    from secateur import relevance
+
+    model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
+    with images.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
+        pixels = shown.normalised(slice(0, 20))
+    four, every = (relevance_of(more_readings, name) for name in ("four", "every"))
+    assert set(four["target"]) == {4} and set(every["target"]) == {-1}
+    each = [relevance.propagate(model, pixels, target=number, dtype=torch.float64) for number in range(10)]
+    for layer in each[0]:
+        R = torch.stack([maps[layer] for maps in each])
+        for found, wanted in ((four, R[4:5]), (every, R)):
+            for kind, values in (("", wanted.mean(0)), ("_abs", wanted.abs().mean(0))):
+                np.testing.assert_allclose(found[f"{layer}/map{kind}_sum"], values.sum(0), rtol=1e-6, atol=1e-12)
+                np.testing.assert_allclose(found[f"{layer}/per_image{kind}"], values.sum((2, 3)), rtol=1e-5, atol=1e-6)
+    folder = more_readings.folder / NETWORK / "statistics"
+    kept = tables.read(folder / "every.conservation.csv")
+    assert len(kept) == 6
+    table, rows = tables.read(folder / "every.by_class.csv"), every["features.0/per_image_abs"].astype(float)
+    part = table[(table["class"] == "3") & (table["layer"] == "features.0")]
+    mean = rows[every["label"] == 3].mean(0)
+    np.testing.assert_allclose(part["mean_abs"], mean / mean.sum(), rtol=1e-6)
+
+
+def test_a_target_that_is_no_class_is_refused_by_name(more_readings):
+    text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/nobody.h5", check=False)
+    assert "extract_relevance: digits has no class al; did you mean all?" in text
+
+
 def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_study):
     folder = tiny_study.folder / "results/digits/vgg_small/0"
     units = tables.read(folder / "units/units.csv")
@@ -357,7 +450,8 @@ def test_the_same_study_gives_the_same_tables(tiny_study):
     for gone in (False, True):
         if gone:
             shutil.rmtree(plans)
-        tiny_study.run("--cores", "2", "--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
+        again = ("--forcerun", "evaluate_pruning", "--", str(path.relative_to(tiny_study.folder)))
+        tiny_study.run("--cores", "2", *again, cold=True)
         assert path.read_bytes() == before
     assert {name: name.read_bytes() for name in plans.rglob("*.npz")}.items() <= kept.items()
 
@@ -386,7 +480,7 @@ CRITERIA = """
 study: criteria
 data: {source: digits, size: 16}
 split: {rank: 60, validation: 60, test: 120}
-model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}, weights: first.pt}
 training: {seeds: [1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
 criteria:
   statistics: [mean_abs]
@@ -414,6 +508,11 @@ CHANNELS = [
 ]
 
 
+def save_weights(path, seed):
+    torch.manual_seed(seed)
+    torch.save(models.build("vgg_small", 10, widths=[4, 4, 6, 6, 8, 8], hidden=12, channels=1).state_dict(), path)
+
+
 @pytest.fixture(scope="module")
 def criteria_study(tmp_path_factory):
     """A small study of scores, files and mixtures, finished, with its report."""
@@ -423,8 +522,81 @@ def criteria_study(tmp_path_factory):
     rows = [f"{layer},{channel}" for layer, channel in CHANNELS[::-1]]
     (workflow.folder / "order.1.csv").write_text("\n".join(["layer,channel", *rows]))
     (workflow.folder / "foreign.csv").write_text("layer,channel\nfeatures.1,0\n")
-    workflow.run("--cores", "2", "all", "report")
+    save_weights(workflow.folder / "first.pt", 0)
+    workflow.output = workflow.run("--cores", "2", "all", "report")
     return workflow
+
+
+GIVEN = ("first.pt", "mine.csv", "order.1.csv")
+
+
+def moved(study, tmp_path):
+    """The same files, found through SECATEUR_DATA instead of in the working folder."""
+    for name in GIVEN:
+        shutil.move(study.folder / name, tmp_path / name)
+    study.environment["SECATEUR_DATA"] = str(tmp_path)
+
+
+def copied(study, tmp_path):
+    for name in GIVEN:
+        shutil.copyfile(study.folder / name, tmp_path / name)
+        shutil.copyfile(tmp_path / name, study.folder / name)
+
+
+def named_elsewhere(study, tmp_path):
+    for name in GIVEN:
+        shutil.move(study.folder / name, tmp_path / name)
+    weights, files = f"{tmp_path}/first.pt", {"mine": f"{tmp_path}/mine.csv", "order": f"{tmp_path}/order.{{seed}}.csv"}
+    config_edit(model__weights=weights, criteria__files=files)(study.folder)
+
+
+def other_scores(study, tmp_path):
+    text_edit("mine.csv", "features.0,0,0", "features.0,0,99")(study.folder)
+
+
+def other_weights(study, tmp_path):
+    save_weights(study.folder / "first.pt", 1)
+
+
+AFTER_FIGURES = {
+    "collect_evaluations": 1, "tabulate_accuracy": 1, "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2,
+    "plot_layers": 1, "report": 1,
+}  # fmt: skip
+EDITS_OF_GIVEN_FILES = {
+    moved: {},
+    copied: {},
+    named_elsewhere: SETTINGS | REPORT,
+    other_scores: {"rank_by_file": 1, "rank_mixture": 2, "evaluate_pruning": 2} | AFTER_FIGURES,
+    other_weights: (
+        {"take_weights": 1, "train_model": 1, "list_units": 1, "list_stages": 1, "extract_relevance": 1}
+        | {"summarise_relevance": 1, "summarise_weights": 1, "score_weights": 3, "score_images": 2}
+        | {"rank_by_statistic": 2, "rank_by_score": 7, "rank_by_file": 2, "rank_mixture": 2, "rank_at_random": 1}
+        | {"evaluate_pruning": 6} | AFTER_FIGURES | STABILITY
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS_OF_GIVEN_FILES)
+def test_the_content_of_given_files_decides_what_runs_and_not_their_place(criteria_study, edit, tmp_path):
+    kept, before = tmp_path / "kept", dict(criteria_study.environment)
+    kept.mkdir()
+    for name in (*GIVEN, "config/config.yaml"):
+        shutil.copy2(criteria_study.folder / name, kept / Path(name).name)
+    try:
+        edit(criteria_study, tmp_path)
+        assert criteria_study.planned() == EDITS_OF_GIVEN_FILES[edit]
+    finally:
+        criteria_study.environment = before
+        for name in (*GIVEN, "config/config.yaml"):
+            shutil.copy2(kept / Path(name).name, criteria_study.folder / name)
+
+
+def test_given_weights_are_copied_for_training_and_not_kept(criteria_study):
+    assert "take_weights" in criteria_study.output
+    assert not list((criteria_study.folder / "results/weights").glob("*.pt"))
+    first = torch.load(criteria_study.folder / "first.pt")
+    model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/initial.pt")
+    assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def ranked(study, name):
@@ -528,3 +700,69 @@ def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
     assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
     assert {"mem_mb=2000", "runtime=30"} <= set(jobs["plot_layers"].split(", "))
     assert "gpu" not in jobs["plot_layers"]
+
+
+WITHOUT_RELEVANCE = """
+study: plain
+data: {source: digits, size: 16}
+split: {rank: 60, validation: 60, test: 120}
+model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+training: {seeds: [0], epochs: 1, batch_size: 64, learning_rate: 0.05, flip: false, rotation: 0}
+readings: {}
+criteria: {statistics: [mean_abs], random: 1, controls: false, scores: [l1]}
+evaluation: {keep_at_least: [0, 0.1]}
+levels: [0, 0.5]
+"""
+
+
+@pytest.fixture(scope="module")
+def without_relevance(tmp_path_factory):
+    """A small study of weights and a score of weights alone, finished, with its report."""
+    workflow = Workflow(tmp_path_factory.mktemp("plain"), WITHOUT_RELEVANCE)
+    workflow.output = workflow.run("--cores", "2", "all", "report")
+    return workflow
+
+
+def test_a_study_without_relevance_is_whole(without_relevance):
+    results = without_relevance.folder / "results"
+    figures = sorted(path.stem for path in (results / "figures").glob("*.svg"))
+    assert figures == ["floors.weight", "layers.weight", "scores", "statistics.weight"]
+    found = tables.read(results / "tables/curves.csv")
+    assert set(found["criterion"]) == {"weight.mean_abs", "l1", "random"}
+    assert not (results / "digits/vgg_small/0/relevance").exists()
+    assert (results / "report.html").stat().st_size > 100_000
+    assert without_relevance.planned() == {}
+
+
+def test_no_figure_of_a_study_without_relevance_is_empty(without_relevance):
+    results = without_relevance.folder / "results"
+    shown = {"floors.weight": "weight.mean_abs", "layers.weight": "weight.mean_abs", "scores": "l1"}
+    for name, criterion in (shown | {"statistics.weight": "mean_abs"}).items():
+        picture = (results / f"figures/{name}.svg").read_text()
+        assert f">{criterion}</text>" in picture and ">random</text>" in picture
+        assert "relevance" not in picture
+        assert (results / f"figures/{name}.html").read_text().count("<tr>") > 4
+    page = (results / "study.html").read_text().partition("<h2>Settings</h2>")[0]
+    assert "No image was read to rank channels." in page and "relevance" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        (
+            {"readings": {}, "evaluation": {"keep_at_least": [0, 0.1]}, "criteria": {"files": {"mine": "mine.csv"}}},
+            {"plot_statistics": 1, "plot_layers": 1, "plot_floors": 1, "plot_controls": 1, "plot_scores": 1},
+        ),
+        (
+            {"readings": {"relevance": {}}, "criteria": {"mixed": []}},
+            {"plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1, "plot_stability": 1},
+        ),
+    ],
+)
+def test_only_figures_that_show_something_are_drawn(tmp_path, changes, wanted):
+    study = yaml.safe_load(WITHOUT_RELEVANCE) | {"criteria": {}, "evaluation": {}} | changes
+    workflow = Workflow(tmp_path, yaml.safe_dump(study))
+    (workflow.folder / "mine.csv").write_text("layer,channel\nfeatures.0,0\n")
+    planned = workflow.planned()
+    assert {rule: count for rule, count in planned.items() if rule.startswith("plot_")} == wanted
+    assert ("extract_relevance" in planned) == bool(study["readings"]) and "rank_mixed" not in planned

@@ -11,10 +11,11 @@ def collect_evaluations(paths, right, choosing, evaluations, curves, options):
     found += [(_seed(path, -4), options["choose_on"], tables.read(path, *summary.NEEDED)) for path in choosing]
     table = summary.evaluations(found)
     tables.write(table, evaluations)
-    # Bits are read only where they are needed: for one network.
+    # Images are looked at only where they are needed: for one network.
     one = len(options["seeds"]) == 1
-    kept = [bits.read(path, len(part)) for path, (_, _, part) in zip(right, found, strict=False)] if one else []
-    rows = summary.curves(table, kept, options["confidence"], options["resamples"], options["seed"])
+    beside = [(path, len(part)) for path, (_, _, part) in zip(right, found, strict=False)] if one else []
+    kept, losses = ([read(*each) for each in beside] for read in (bits.read, bits.losses))
+    rows = summary.curves(table, kept, losses, options["confidence"], options["resamples"], options["seed"])
     tables.write(rows, curves)
 
 

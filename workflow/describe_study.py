@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur import checkpoints, files, images, intervals, jobs, pages, provenance, relevance
+from secateur import biases, checkpoints, files, images, intervals, jobs, names, pages, provenance, relevance
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, is not what it started with "
@@ -26,12 +26,11 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         "<h2>Images</h2>",
         pages.table(pandas.DataFrame(_split(path) for path in splits)),
         f"<p>{_floor(splits[-1], confidence)}</p>",
+        f"<p>{intervals.in_words(len(networks), config['criteria']['random'], confidence)}</p>",
         "<h2>What ranked on what</h2>",
         f"<p>{_origin(config)}</p>",
-        pages.table(
-            pandas.DataFrame(_reading(name, read[name], reading) for name, reading in config["readings"].items())
-        ),
-        f"<p>{LOST}</p>",
+        *_readings(config, read),
+        f"<p>{html.escape(_others(config['criteria'], config['evaluation']['choose_on']))}</p>",
         "<h2>Networks</h2>",
         pages.table(pandas.DataFrame(_network(about) for about in trained)),
         "<h2>Settings</h2>",
@@ -53,20 +52,79 @@ def _split(path):
 def _floor(path, confidence):
     """What chance in the choice of test images alone would do to an accuracy."""
     with images.opened(path) as shown:
-        halves = [100 * intervals.binomial_floor(accuracy, len(shown), confidence) for accuracy in (0.5, 0.9, 0.99)]
-        return (
-            f"With {len(shown)} test images, chance in their choice alone moves a single accuracy of 50 / 90 / 99 % by "
-            f"± {halves[0]:.1f} / {halves[1]:.1f} / {halves[2]:.1f} points ({100 * confidence:g} %, binomial)."
-        )
+        count = len(shown)
+    ends = [intervals.wilson(accuracy * count, count, confidence) for accuracy in (0.5, 0.9, 0.99)]
+    spans = " / ".join(f"{100 * low:.1f} to {100 * high:.1f}" for low, high in ends)
+    return (
+        f"With {count} test images, chance in their choice alone leaves a single accuracy of 50 / 90 / 99 % anywhere "
+        f"within {spans} % ({100 * confidence:g} %, binomial, Wilson's)."
+    )
 
 
 def _origin(config):
     """Where the images that rank were taken from, and what the networks may have seen of them."""
+    if not config["readings"] and not _of_images(config["criteria"]):
+        return "No image was read to rank channels."
     taken = "of the test images" if config["split"]["rank_from"] == "test" else "of the training images"
     text = f"The rank split was carved {taken}; training here never saw it, and it is never reported."
     if config["model"]["weights"] is not None and config["split"]["rank_from"] == "train":
         text += " The networks start from weights made elsewhere, which may have seen these images."
     return text
+
+
+def _warnings(readings):
+    """A paragraph on every reading whose relevance is known to explode."""
+    found = [biases.warning(name, reading) for name, reading in readings.items()]
+    return [f"<p><strong>Warning.</strong> {html.escape(warning)}</p>" for warning in found if warning]
+
+
+def _readings(config, read):
+    """What each reading read, and what became of it; nothing for a study without relevance."""
+    chooses = config["evaluation"]["choose_on"]
+    rows = [_reading(name, read[name], reading, chooses) for name, reading in config["readings"].items()]
+    return (
+        [pages.table(pandas.DataFrame(rows)), *_warnings(config["readings"]), *_gates(read), f"<p>{LOST}</p>"]
+        if rows
+        else []
+    )
+
+
+def _others(criteria, chooses):
+    """What ranks beside relevance, and the images that it reads."""
+    of_images = _of_images(criteria)
+    of_weights = [one["name"] for one in criteria["scores"] if one["score"] in names.WEIGHT_SCORES]
+    sentences = [f"{', '.join([*criteria['weights'], *of_weights])} and chance rank without any image."]
+    if of_images:
+        shown = f"the first {criteria['images']}" if criteria["images"] else "all"
+        sentences.append(f"{', '.join(of_images)}: {shown} {_use('rank', chooses)}.")
+    if criteria["files"]:
+        sentences.append(f"{', '.join(criteria['files'])}: files from outside, which do not tell.")
+    return " ".join(sentences)
+
+
+def _of_images(criteria):
+    """Names of the scores that read images."""
+    return [one["name"] for one in criteria["scores"] if one["score"] in names.IMAGE_SCORES]
+
+
+def _use(split, chooses):
+    """A split in words, with what else its images do in this study."""
+    if split == "test":
+        return "the test images, which are also reported on"
+    if split == chooses:
+        return f"{split} images, on which the best criteria are chosen too"
+    return f"{split} images{', used for nothing else' if split == 'rank' else ''}"
+
+
+def _gates(read):
+    """A paragraph on each reading by which some layers have no relevance."""
+    found = {name: manifests[0]["without"] for name, manifests in read.items()}
+    return [
+        f"<p>By {html.escape(name)}, layers that only gate others have no relevance: {html.escape(', '.join(layers))}. "
+        "Units that consist of their channels alone stay in its rankings, and in lists mixed with it.</p>"
+        for name, layers in found.items()
+        if layers
+    ]
 
 
 def _by_reading(manifests):
@@ -80,7 +138,7 @@ def _by_reading(manifests):
 def _lost(manifests, reading):
     """The share of images whose relevance is not conserved, means over networks: {column: text}."""
     columns = ("not conserved, first layer", "not conserved, worst layer")
-    why = relevance.absorbed_by(relevance.from_setting(reading["rule"]), reading["bias"])
+    why = biases.absorbed_by(reading["rule"], reading["bias"])
     shares = pandas.DataFrame(manifest["not_conserved"] for manifest in manifests).mean()
     if shares.empty:
         return dict.fromkeys(columns, "no layer that every path crosses")
@@ -91,13 +149,12 @@ def _lost(manifests, reading):
     }
 
 
-def _reading(name, manifests, reading):
-    use = {"test": "the test images, which are also reported on", "rank": "rank images, used for nothing else"}
+def _reading(name, manifests, reading, chooses):
     until, rule = reading["until"], relevance.from_setting(reading["rule"])
     facts = {
         "reading": name,
         "rule": rule if isinstance(rule, str) else ", ".join(f"{one} to {share:g}" for share, one in rule.items()),
-        "ranked on": use.get(reading["split"], f"{reading['split']} images"),
+        "ranked on": _use(reading["split"], chooses),
         # A reading that ends early may differ by network.
         "images read": " or ".join(map(str, sorted({manifest["images"] for manifest in manifests}))),
         "classes": ", ".join(map(str, reading["classes"])) if reading["classes"] else "all",

@@ -9,9 +9,10 @@ CHECKED = 8
 
 
 def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options, images_per_batch):
-    """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back the largest deviations."""
+    """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back facts for the manifest."""
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
+    precision = devices.precision(options.get("precision", "auto"), device)
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
@@ -25,11 +26,12 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
             "images": shown.identity,
             "images_per_batch": images_per_batch,
             "device": device.type,
-            **{key: options[key] for key in ("precision", "threads", "code", "torch")},
+            # `auto` is no option: what another machine measured in another precision counts.
+            **{key: options[key] for key in ("precision", "threads", "code", "torch") if key in options},
         }
-        store = plans.Store(folder, context, shown.labels, len(shown.classes))
+        store = plans.Store(folder, context, shown.labels, len(shown.classes), precision["ran"])
         check = shown.normalised(slice(0, CHECKED)).to(device)
-        network = curves.Network(model.to(device), batches, shown.labels, check, options["precision"], store)
+        network = curves.Network(model.to(device), batches, shown.labels, check, precision["ran"], store)
         rows = []
         terms = options["terms"]
         total = len(rankings) * len(terms) * len(options["levels"])
@@ -40,9 +42,17 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
                         rows.append((criterion, one, point))
                         bar.update(1)
         tables.write(as_table(rows, shown.classes), table)
-    bits.write([point.measured.right for _, _, point in rows], right)
+    measured = [point.measured for _, _, point in rows]
+    bits.write([one.right for one in measured], right, [one.losses for one in measured])
     deviations = [point.deviation for _, _, point in rows if point.deviation is not None]
-    return {"images": len(check), "levels": len(deviations), "largest": max(deviations, default=None)}
+    return {
+        "removed_against_masked": {
+            "images": len(check),
+            "levels": len(deviations),
+            "largest": max(deviations, default=None),
+        },
+        "precision": precision | {"rows": dict(store.rows)},
+    }
 
 
 def as_table(rows, classes):
@@ -69,15 +79,15 @@ def as_table(rows, classes):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
-        facts = {"code": snakemake.params.code, "torch": job.provenance["versions"]["torch"]}
-        deviation = evaluate_pruning(
+        versions = {"code": snakemake.params.code, "torch": job.provenance["versions"]["torch"]}
+        facts = evaluate_pruning(
             snakemake.input.network,
             snakemake.input.images,
             dict(zip(job.options["criteria"], snakemake.input.rankings, strict=True)),
             snakemake.output.table,
             snakemake.output.bits,
             snakemake.params.plans,
-            {**job.options, **facts},
+            {**job.options, **versions},
             snakemake.resources.images_per_batch,
         )
-        provenance.write(snakemake.output.manifest, **job.provenance, removed_against_masked=deviation)
+        provenance.write(snakemake.output.manifest, **job.provenance, **facts)

@@ -96,8 +96,14 @@ def _measured(inputs, options):
         seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"]),
     )
     change = {"value": float(row["accuracy"] - rows.loc[dense, "accuracy"]), "low": low, "high": high}
-    chosen = {key: options[key] for key in ("confidence", "resamples", "precision")}
-    return {**networks, "accuracy": {"change": change, **chosen}, "right": right}
+    chosen = {key: options[key] for key in ("confidence", "resamples")}
+    return {**networks, "accuracy": {"change": change, "precision": _precision(inputs), **chosen}, "right": right}
+
+
+def _precision(inputs):
+    """What the evaluations ran in, by their manifests: with `auto`, machines differ."""
+    manifests = [provenance.read(inputs[key]) for key in ("manifest", "retrained_manifest") if key in inputs]
+    return " and ".join(sorted({name for manifest in manifests for name in manifest["precision"]["rows"]}))
 
 
 def _network(row, right, confidence):
@@ -145,7 +151,7 @@ if "snakemake" in globals():
             job.options,
             snakemake.resources.images_per_batch,
         )
-        said = ("criterion", "level", "kind", "terms", "ranked_on", "origin")
+        said = ("criterion", "level", "kind", "terms", "ranked_on", "ranked_on_choosing", "origin")
         facts |= {key: job.options[key] for key in said} | job.provenance
         facts |= {
             "schedule": " ".join(recovery.schedules(job.options).values()),

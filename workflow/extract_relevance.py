@@ -1,10 +1,14 @@
 """Read the relevance of every channel, image by image, into HDF5."""
 
+import logging
+
 import torch
 
 from secateur import (
+    biases,
     checkpoints,
     devices,
+    families,
     files,
     images,
     jobs,
@@ -35,19 +39,20 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
         first, last = images.shard(len(chosen), *shard, images_per_batch)
         rows = chosen[first:last]
         ends = stability.points(len(rows)) if reading["until"] else ()
+        one = _one_for_all(shown, reading["target"])
 
         def batches(start):
             coming = overlap.ahead(_pinned(images.batches(shown, images_per_batch, rows, start, ends), device))
             with progress.over(len(rows), "images", f"relevance of {shown.split} images", start) as bar:
                 for pixels, labels in coming:
-                    true = labels.to(device, non_blocking=True) if reading["target"] == "label" else None
-                    found = propagator(pixels.to(device, non_blocking=True), true)
-                    yield (_arrays if device.type == "cpu" else _summed)(*found)
+                    target = labels.to(device, non_blocking=True) if reading["target"] == "label" else one
+                    yield _kept(propagator(pixels.to(device, non_blocking=True), target), device)
                     bar.update(len(labels))
 
         columns = {"row": rows, "label": shown.labels[rows]}
         attributes = {"reading": reading, "split": shown.split, "classes": shown.classes, "provenance": record}
         attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
+        attributes |= {"without": propagator.layers_without(about["shape"])}
         # A killed job's file is continued only for the very same network and images.
         own = provenance.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(
@@ -64,6 +69,18 @@ def _pinned(batches, device):
     """Pixels and labels of each batch, for a GPU in memory from which it copies while it computes."""
     for _, *batch in batches:
         yield [tensor.pin_memory() for tensor in batch] if device.type == "cuda" else batch
+
+
+def _one_for_all(shown, target):
+    """What the propagator takes as target where that is the same for every image."""
+    known = families.TARGETS
+    return known[target] if target in known else images.class_number(shown, target, known)
+
+
+def _kept(found, device):
+    """What the file keeps of a batch, or the means over classes where there is one answer after the other."""
+    kept = _arrays if device.type == "cpu" else _summed
+    return kept(*found) if isinstance(found, tuple) else relevance_store.averaged(kept(*one) for one in found)
 
 
 def _arrays(layers, targets, starts):
@@ -89,6 +106,8 @@ def _summed(layers, targets, starts):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+        if warning := biases.warning(job.wildcards["reading"], job.options["reading"]):
+            logging.warning(warning)
         extract_relevance(
             snakemake.input.network,
             snakemake.input.images,

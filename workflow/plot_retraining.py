@@ -2,10 +2,12 @@
 
 import pandas
 
-from secateur import figures, files, jobs, names, pages, recovery, tables
+from secateur import figures, files, intervals, jobs, names, pages, recovery, tables
 
 NOTE = (
-    "<p>± half the interval of the change against the dense network. † a layer is empty in at least one network; one "
+    "<p>± half the interval of the change against the dense network, or both its ends where one is cut at 0 or 100 %. "
+    "Of one network and one draw of a control there is no interval of the control, and none of a difference to it: one "
+    "draw does not tell how far others would lie from it. † a layer is empty in at least one network; one "
     "that gives every image the same answer is not retrained, and without it there is no mean.</p>"
 )
 
@@ -43,9 +45,8 @@ def wide(means, kinds):
 def _cell(row):
     if row.accuracy != row.accuracy:
         return "not retrained †"
-    half = (row.accuracy_high - row.accuracy_low) / 2
-    interval = f" ± {100 * half:.1f}" if half == half else ""
-    return f"{100 * row.accuracy:.1f}{interval}{' †' if row.collapsed > 0 else ''}"
+    shown = intervals.shown(row.accuracy, row.accuracy_low, row.accuracy_high)
+    return f"{shown}{' †' if row.collapsed > 0 else ''}"
 
 
 def differences(means):

@@ -20,10 +20,10 @@ DISTINCT = [
 
 
 def plot_scores(inputs, outputs, options):
-    """`criteria` are drawn in colours, the `beside` first and in black and brown."""
+    """`criteria` are drawn in colours, the `beside` first: a reading in black, the weights, the last, in brown."""
     count = len(options["criteria"])
     others = DISTINCT if count <= len(DISTINCT) else seaborn.husl_palette(count, s=0.85, l=0.55).as_hex()
-    colours = ["#000000", "#8c510a", *others[:count]]
+    colours = [*["#000000", "#8c510a"][-len(options["beside"]) :], *others[:count]]
     names = [*options["beside"], *options["criteria"]]
     lines = {name: (name, colour) for name, colour in zip(names, colours, strict=True)}
     drawing.curves(inputs, outputs, lines, f"Criteria: {options['title']}")

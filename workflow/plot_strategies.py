@@ -1,4 +1,4 @@
-"""Draw the four strategies: relevance, weight, combined, random."""
+"""Draw the strategies: relevance, weight, both in turns where the study combines them, random."""
 
 from secateur import drawing, jobs
 
@@ -11,7 +11,8 @@ def plot_strategies(inputs, outputs, reading, options):
     }
     if options["combined"]:
         lines[f"combined.{reading}"] = (f"combined.{reading}", "#009e73")
-    drawing.curves(inputs, outputs, lines, f"Four strategies: {options['title']}, reading {reading}")
+    count = "Four" if options["combined"] else "Three"
+    drawing.curves(inputs, outputs, lines, f"{count} strategies: {options['title']}, reading {reading}")
 
 
 if "snakemake" in globals():

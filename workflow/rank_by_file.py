@@ -1,6 +1,6 @@
 """Rank the channels of one network by the user's own file: scores, or an order of removal."""
 
-from secateur import files, given, jobs, provenance, ranking, tables
+from secateur import contents, files, given, jobs, provenance, ranking, tables
 
 # An order is taken as it stands; the place of a unit of several channels is their mean.
 OF_ORDER = {"normalise": "none", "scope": "global", "unit_score": "mean"}
@@ -18,8 +18,11 @@ def rank_by_file(path, units, stages, table, chosen):
 
 if "snakemake" in globals():
     with jobs.job(snakemake) as job:
+        # Where the file lies cannot change a result: only its content is an option.
+        path = files.found(contents.own_file(snakemake.config, job.wildcards["given"], job.wildcards["seed"]))
+        contents.refuse_changed(path, job.options["content"])
         read = rank_by_file(
-            snakemake.input.given,
+            path,
             snakemake.input.units,
             snakemake.input.get("stages"),
             snakemake.output.table,

@@ -8,7 +8,7 @@ def rank_by_statistic(statistics, units, paths, unit_score):
     units, values = tables.read(units, "unit", "layer", "channel"), tables.read(statistics, "layer", "channel", *paths)
     for statistic, path in paths.items():
         scores = ranking.scores(values, units, statistic, unit_score)
-        tables.write(ranking.table(ranking.by_score(scores), units), path)
+        tables.write(ranking.table(ranking.by_score(scores), units, partial=True), path)
 
 
 if "snakemake" in globals():

@@ -7,9 +7,9 @@ def rank_controls(path, uniform, shuffled, draws):
     """`path` is the ranking, `uniform` where its order at equal shares goes, `shuffled` where each of `draws` goes."""
     table = tables.read(path, "unit", "layer", "channel")
     order, layers = ranking.order(table), ranking.layers_of(table)
-    tables.write(ranking.table(ranking.uniform(order, layers), table), uniform)
+    tables.write(ranking.table(ranking.uniform(order, layers), table, partial=True), uniform)
     for target, seed in zip(shuffled, draws, strict=True):
-        tables.write(ranking.table(ranking.shuffled(order, layers, seed), table), target)
+        tables.write(ranking.table(ranking.shuffled(order, layers, seed), table, partial=True), target)
 
 
 if "snakemake" in globals():

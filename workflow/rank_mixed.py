@@ -6,11 +6,11 @@ from secateur import jobs, provenance, ranking, tables
 def rank_mixed(relevance, weight, units, combined, mixed):
     """`combined` is where the list in turns is written, or None; `mixed` is {delta: where}."""
     units = tables.read(units, "unit", "layer", "channel")
-    relevance, weight = (ranking.order(tables.read(path, "unit")) for path in (relevance, weight))
+    relevance, weight = ranking.of_both(*(ranking.order(tables.read(path, "unit")) for path in (relevance, weight)))
     if combined:
-        tables.write(ranking.table(ranking.combined(relevance, weight), units), combined)
+        tables.write(ranking.table(ranking.combined(relevance, weight), units, partial=True), combined)
     for delta, path in mixed.items():
-        tables.write(ranking.table(ranking.mixed(weight, relevance, delta), units), path)
+        tables.write(ranking.table(ranking.mixed(weight, relevance, delta), units, partial=True), path)
 
 
 if "snakemake" in globals():

@@ -6,8 +6,8 @@ from secateur import jobs, provenance, ranking, tables
 def rank_mixture(first, second, units, delta, table):
     """`delta`, as text, is the share of the second ranking."""
     units = tables.read(units, "unit", "layer", "channel")
-    first, second = (ranking.order(tables.read(path, "unit")) for path in (first, second))
-    tables.write(ranking.table(ranking.mixed(first, second, delta), units), table)
+    first, second = ranking.of_both(*(ranking.order(tables.read(path, "unit")) for path in (first, second)))
+    tables.write(ranking.table(ranking.mixed(first, second, delta), units, partial=True), table)
 
 
 if "snakemake" in globals():

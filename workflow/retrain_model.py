@@ -24,8 +24,13 @@ COLUMNS = ("step", *training.COLUMNS)
 
 
 def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_batch):
-    """`cell` is {"criterion", "level", "kind", "seed"}; `options["training"]` what its kind is told."""
-    model, about = checkpoints.load(inputs["network"], devices.chosen(options["device"]))
+    """`cell` is {"criterion", "level", "kind", "seed"}; `options["training"]` what its kind is told.
+
+    Gives back the precision that tested it.
+    """
+    device = devices.chosen(options["device"])
+    precision = devices.precision(options.get("precision", "auto"), device)
+    model, about = checkpoints.load(inputs["network"], device)
     models.trainable(model, options["model"]["trainable"])
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
     with (
@@ -47,13 +52,14 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
             material = retraining.Material(train, validation, options["training"], seed, partial, stamp)
             smaller, history = retraining.KINDS[cell["kind"]](model, about, gone, material)
-            measured = retraining.measured(smaller, test, options["precision"], images_per_batch)
+            measured = retraining.measured(smaller, test, precision["ran"], images_per_batch)
             retraining.save(outputs["network"], smaller, about, gone[-1])
         tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
         tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
         bits.write([measured.right], outputs["bits"])
     for left in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
         left.unlink()
+    return precision | {"rows": {precision["ran"]: 1}}
 
 
 def nothing_measured(test):
@@ -85,7 +91,7 @@ def as_row(cell, options, widths, measured, classes):
 if "snakemake" in globals():
     with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
         names = job.wildcards
-        retrain_model(
+        precision = retrain_model(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
             {
@@ -98,4 +104,4 @@ if "snakemake" in globals():
             job.provenance,
             snakemake.resources.images_per_batch,
         )
-        provenance.write(snakemake.output.manifest, **job.provenance)
+        provenance.write(snakemake.output.manifest, **job.provenance, precision=precision)

@@ -1,15 +1,14 @@
 """Tabulate the accuracy of every criterion at every level, with intervals and with collapse marked."""
 
-import pandas
-
-from secateur import files, jobs, levels, names, pages, tables
+from secateur import files, intervals, jobs, levels, names, pages, tables
 
 
 def tabulate_accuracy(curves, page):
     needed = ("budget", "keep_at_least", "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
     table = tables.read(curves, *needed)
     note = (
-        "<p>Test accuracy in percent ± half the interval of its change against the dense network. "
+        "<p>Test accuracy in percent ± half the interval of its change against the dense network, or with both its "
+        "ends where one is cut at 0 or 100 %; a control of one draw has none, if there is one network. "
         "† a layer is empty in at least one network.</p>"
     )
     title = f"Accuracy by criterion and share of {names.BUDGETS[table['budget'].iloc[0]]} removed"
@@ -28,9 +27,8 @@ def _of_floor(floor, rows):
 
 
 def _cell(row):
-    half = (row.accuracy_high - row.accuracy_low) / 2
-    interval = "" if pandas.isna(half) or row.level == 0 else f" ± {100 * half:.1f}"
-    return f"{100 * row.accuracy:.1f}{interval}{' †' if row.collapsed > 0 else ''}"
+    low, high = (row.accuracy_low, row.accuracy_high) if row.level else (float("nan"),) * 2
+    return f"{intervals.shown(row.accuracy, low, high)}{' †' if row.collapsed > 0 else ''}"
 
 
 if "snakemake" in globals():

@@ -9,12 +9,13 @@ from secateur import files, jobs, pages, summary, tables, thesis
 
 def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
     printed, about = thesis.read(typed / "thesis.csv"), yaml.safe_load((typed / "thesis.yaml").read_text("utf-8"))
-    needed = ("criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "collapsed")
+    needed = ("criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
     means = tables.first_floor(tables.read(curves, *needed))
     note = (
         f"<p>{about['author']}, <i>{about['title']}</i>, {about['institution']}, {about['year']}. Rows named "
         "<i>printed</i> are the thesis's, two digits and one network; the others are this study's, test accuracy in "
-        "percent ± half the interval of its change against the dense network. "
+        "percent ± half the interval of its change against the dense network, or with both its ends where one is cut "
+        "at 0 or 100 %. "
         "† a layer is empty in at least one network. Another network and other images: no row has to agree.</p>"
     )
     parts = [note]

@@ -4,9 +4,9 @@ import math
 import re
 from pathlib import Path
 
-from secateur import architectures, factories, files
+from secateur import architectures, biases, classes, factories, families, files, rule_numbers
 from secateur.levels import fraction, highest, removed_at
-from secateur.names import CHANNELS, nearest
+from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
 
 DEFAULT_COLOR = {"digits": "gray"}
 RESERVED = (
@@ -15,20 +15,36 @@ RESERVED = (
 )
 
 
+# Scores have a file of statistics each, and what a criterion ranks by is read from the parts of its name.
+STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
+NO_READING = (*RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
+# Networks without any BatchNorm; which others have none behind some layer, only a look at the network tells.
+WITHOUT_BATCHNORM = (
+    *("vgg16", "vgg11", "vgg13", "vgg19", "alexnet", "squeezenet1_0", "squeezenet1_1"),
+    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
+)
+
+
 def settle(config):
     """Fill in what follows from other keys; ValueError in one line for what contradicts them."""
+    # Snakemake takes a//b for another path than a/b.
+    config["results"] = re.sub("/+", "/", config["results"]).rstrip("/") or config["results"]
     _settle_data(config["data"])
     _settle_split(config["split"], config["data"]["source"])
     _settle_model(config["model"])
     _check_model(config["model"], config["data"], config["training"])
-    for name in config["readings"]:
-        if name in RESERVED:
+    for name, reading in config["readings"].items():
+        if name in NO_READING:
             raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
-        _check_rule(name, config["readings"][name]["rule"])
-        _check_until(name, config["readings"][name])
+        _check_rule(name, reading["rule"])
+        if reading["bias"] is None:
+            reading["bias"] = biases.bias_of(reading["rule"])
+        _check_until(name, reading)
+    _check_classes(config["data"], config["readings"])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
     _check_criteria(config["criteria"], config["readings"])
     _settle_scores(config["criteria"])
+    _check_scores(config["criteria"]["scores"], config["model"])
     _check_own(config["criteria"], config["readings"])
     _check_mixtures(config["criteria"], config["readings"])
     _check_files(config["criteria"]["files"], config["training"]["seeds"])
@@ -232,6 +248,16 @@ def _settle_scores(criteria):
     ]
 
 
+def _check_scores(scores, model):
+    """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
+    lacking = not model["factory"] and model["name"] in WITHOUT_BATCHNORM
+    if lacking and any(one["score"] == "bn_scale" for one in scores):
+        raise ValueError(
+            f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
+            "or take a network with BatchNorm"
+        )
+
+
 def _check_own(criteria, readings):
     """The names of scores, files and mixtures are names of files beside those of readings: each is taken once."""
     taken = [*readings, *RESERVED]
@@ -277,20 +303,29 @@ def _check_files(paths, seeds):
 
 
 def _check_rule(name, rule):
-    """What a pattern cannot say: alpha less beta is 1, and bands of depth follow each other up to the last layer."""
+    """What a pattern cannot say: numbers that a rule can have, and bands of depth up to the last layer, in order."""
     bands = [{"to": 1, "rule": rule}] if isinstance(rule, str) else rule
     ends = [band["to"] for band in bands]
     if ends != sorted(set(ends)) or ends[-1] != 1:
         given = ", ".join(map(str, ends))
         raise ValueError(f"readings.{name}.rule has bands to {given}; they must rise, and the last one must be to 1")
     for band in bands:
-        numbers = re.fullmatch(r"alpha(.+)beta(.+)", band["rule"])
-        try:
-            fits = numbers is None or abs(float(numbers[1]) - float(numbers[2]) - 1) < 1e-9
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(f"readings.{name}.rule is {band['rule']}, but alpha - beta must be 1, as in alpha2beta1")
+        wrong = rule_numbers.complaint(band["rule"])
+        if wrong:
+            raise ValueError(f"readings.{name}.rule is {band['rule']}, {wrong}")
+
+
+def _check_classes(data, readings):
+    """The images have two classes or more, and those that readings name."""
+    # A folder that is missing is refused where it is listed.
+    if data["folder"] and not all((Path(data["folder"]) / part).is_dir() for part in ("train", "test")):
+        return
+    known = classes.of(data)
+    for name, reading in readings.items():
+        classes.refuse_unknown(reading["classes"] or (), known, f"readings.{name}.classes")
+        explained = families.explained_class(reading)
+        if explained is not None:
+            classes.refuse_unknown([explained], known, f"readings.{name}.target", families.TARGETS)
 
 
 def _check_until(name, reading):

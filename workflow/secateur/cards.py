@@ -15,6 +15,9 @@ RANKED = {
     "test": "**Channels were ranked on the test images, on which the accuracies below are reported as well.**",
     None: "Which images ranked stands in the manifest of the ranking.",
 }
+CHOSE = (
+    "Channels were ranked on the {} images, on which the study's criteria are compared as well, to choose among them."
+)
 
 
 AFTERWARDS = {
@@ -217,7 +220,7 @@ def _making(facts):
     training += f", epoch {about['epoch']} kept" if "epoch" in about else ""
     if facts["schedule"]:
         training += f". {AFTERWARDS[facts['kind']]}: {facts['schedule']}"
-    yield "text", f"{training}. {RANKED.get(facts['ranked_on'], _other(facts))} {facts['origin']}".strip()
+    yield "text", f"{training}. {_ranked(facts)} {facts['origin']}".strip()
     yield (
         "text",
         f"Criterion `{facts['criterion']}`, level {facts['level']:g} requested and {facts['realised']:.6g} realised, a "
@@ -247,8 +250,12 @@ def _rounded(facts):
     return "" if multiple == 1 else f"; widths are multiples of {multiple} where channels went"
 
 
-def _other(facts):
-    return f"Channels were ranked on the {facts['ranked_on']} images."
+def _ranked(facts):
+    """Which images ranked, and what else they were used for."""
+    split = facts["ranked_on"]
+    if facts["ranked_on_choosing"]:
+        return CHOSE.format(split)
+    return RANKED.get(split, f"Channels were ranked on the {split} images.")
 
 
 def _data(facts):

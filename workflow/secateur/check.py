@@ -20,7 +20,10 @@ import torch
 
 from secateur import (
     agreement,
+    biases,
+    classes,
     cost,
+    criteria,
     devices,
     downloads,
     evaluation,
@@ -62,12 +65,17 @@ class Stage:
 @dataclasses.dataclass(frozen=True)
 class Timed:
     """Seconds for one image of a forward pass, of one as networks are evaluated, and of each extracted reading, and the
-    shapes of relevance by layer."""
+    shapes of relevance by layer.
+
+    `slower` is {part of the study: how many times float32's time} where bfloat16 is asked for and is not fast.
+    """
 
     forward: float
     evaluated: float
     readings: dict
     shapes: dict
+    without: dict
+    slower: dict
 
 
 def text(config):
@@ -76,12 +84,13 @@ def text(config):
     Raises ValueError or OSError with one line that names the thing and the remedy.
     """
     planned = families.of(config)
-    criteria = [criterion for family in planned.values() for criterion in family]
-    agreement.check_named(config, criteria)
+    agreement.check_named(config, [criterion for family in planned.values() for criterion in family])
     agreement.check_beside(config["verdict"])
     folder = refuse_unwritable(config["results"])
     source, where = images_of(config["data"])
-    sizes = {name: len(rows.index) for name, rows in images.divided(source, config["split"]).items()}
+    divided = images.divided(source, config["split"])
+    refuse_unseen(config, source, divided)
+    sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
         model, about = network(config, len(source.classes))
         example = torch.randn(TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
@@ -89,7 +98,9 @@ def text(config):
         pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]))
         table = units.table(found)
         own = own_files(config, table)
+        refuse_unscorable(config, model, example, table)
         timed = measured(config, model, example, sizes, units.linear_layers(model, table))
+        unscored = without_relevance(config, found, timed)
     whole = cost.of_positions(model, found.flow.positions)
     stages = estimated(config, planned, sizes, timed, whole, len(table))
     parts = (
@@ -98,7 +109,10 @@ def text(config):
         _protected(found),
         _images(sizes, where, len(source.classes)),
         own,
+        unscored,
+        _warnings(config),
         _evaluated(config, planned),
+        _arithmetic(config, timed.slower),
         _stages(config, stages, folder),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -112,11 +126,23 @@ def images_of(data):
     if data["source"] not in KNOWN:
         where = data["folder"] or "inside scikit-learn"
         return sources.opened(data), f"at hand: {where}"
-    classes, *counts = KNOWN[data["source"]]
-    parts = [sources.Part(np.arange(count) % classes, None) for count in counts]
+    number, *counts = KNOWN[data["source"]]
+    parts = [sources.Part(np.arange(count) % number, None) for count in counts]
     place = _at_hand(data)
     where = f"at hand: {place}" if place else "fetched later, by rule fetch_images"
-    return sources.Source(tuple(map(str, range(classes))), *parts), where
+    return sources.Source(classes.KNOWN[data["source"]], *parts), where
+
+
+def refuse_unseen(config, source, divided):
+    """ValueError for a reading of classes of which its split has no image."""
+    for name, reading in config["readings"].items():
+        rows = divided[reading["split"]]
+        labels = getattr(source, rows.part).labels[rows.index]
+        shown = images.Images(None, labels, source.classes, (), (), config["data"]["name"], reading["split"], "")
+        try:
+            images.chosen(shown, reading["classes"])
+        except ValueError as error:
+            raise ValueError(f"readings.{name}.classes: {error}; name other classes, or another split") from error
 
 
 def _at_hand(data):
@@ -153,6 +179,39 @@ def network(config, classes):
     return made.eval(), about
 
 
+def refuse_unscorable(config, model, example, table):
+    """ValueError for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
+    layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
+    for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
+        try:
+            if kind in IMAGE_SCORES:
+                criteria.of_images(model, kind, [(example, labels)], layers)
+            # Norms and distances of filters are there for any layer, and distances take their time.
+            elif kind == "bn_scale":
+                criteria.of_weights(model, kind, layers)
+        except ValueError as error:
+            raise ValueError(f"criteria.scores: {error}") from error
+
+
+def without_relevance(config, found, timed):
+    """A line for each reading by which some layers have no relevance; ValueError if a level needs their units."""
+    lines = []
+    for name, layers in timed.without.items():
+        stay = units.only_in(found, layers)
+        if not layers:
+            continue
+        try:
+            pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]), stay)
+        except ValueError as error:
+            raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
+        alone = dict.fromkeys(layer for place in stay for layer, _ in found.units[place].channels)
+        lines += _wrapped(
+            f"readings.{name}: {len(stay):,} of {len(found.units):,} units have no relevance and stay in all rankings "
+            f"by it, because their layers only gate others: {', '.join(alone)}"
+        )
+    return ["Without relevance", *lines] if lines else []
+
+
 def own_files(config, table):
     """A line for each file of scores or order of the user's own; ValueError for one that does not fit the units."""
     lines = []
@@ -176,22 +235,66 @@ def measured(config, model, example, sizes, linear=()):
     model, example = model.to(device), example.to(device)
     with torch.no_grad(), modes.evaluating(model):
         forward = _seconds(lambda: model(example))
-        ready = folding.folded(model, strict=False)
-        ready = evaluation.prepared(ready, config["evaluation"]["precision"], quick.facts(ready, example))
-        like = next(ready.parameters())
-        evaluated = _seconds(lambda: ready(example.to(like.dtype, memory_format=torch.channels_last)))
-    readings, shapes = {}, {}
+        precision = devices.precision(config["evaluation"]["precision"], device)["ran"]
+        evaluated = _seconds(_as_evaluated(model, example, precision))
+    readings, shapes, without = {}, {}, {}
     for name, reading in _extracted(config["readings"]).items():
-        chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
-        precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
         try:
-            propagator = relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
+            propagator = _propagator(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
+            without[name] = propagator.without
         except ValueError as error:
             raise ValueError(f"readings.{name}: {error}") from error
-        readings[name] = _seconds(lambda run=propagator: run(example)) / TIMED
+        readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
+    timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, without, {})
+    if not devices.fast_in_bfloat16(device):
+        timed = dataclasses.replace(timed, slower=_slower(config, model, example, linear, timed))
     model.cpu()
-    return Timed(forward / TIMED, evaluated / TIMED, readings, shapes)
+    return timed
+
+
+def _as_evaluated(model, example, precision):
+    """A forward pass to be timed, of the network as evaluation prepares it; it keeps no gradients."""
+    ready = folding.folded(model, strict=False)
+    ready = evaluation.prepared(ready, precision, quick.facts(ready, example))
+    batch = example.to(evaluation.PRECISIONS[precision], memory_format=torch.channels_last)
+    return torch.no_grad()(lambda: ready(batch))
+
+
+def _propagator(model, reading, linear):
+    chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+    precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
+    return relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
+
+
+def _slower(config, model, example, linear, timed):
+    """What asks for bfloat16, where that is not fast: {part of the study: its time, in times of float32's}."""
+    found = {}
+    if config["evaluation"]["precision"] == "bfloat16":
+        found["evaluation"] = TIMED * timed.evaluated / _seconds(_as_evaluated(model, example, "float32"))
+    asking = [name for name, reading in config["readings"].items() if reading["precision"] == "bfloat16"]
+    if asking:
+        # The first of those that share relevance is the one that was timed.
+        propagator = _propagator(model, config["readings"][asking[0]] | {"precision": "float32"}, linear)
+        exact = _seconds(lambda: propagator(example))
+        found[f"readings {', '.join(asking)}"] = TIMED * timed.readings[asking[0]] / exact
+    for name in ("training", "retraining"):
+        settings = config[name]
+        if settings and settings["epochs"] and settings["precision"] == "bfloat16":
+            found[name] = _seconds(lambda: _under_autocast(model, example)) / (TIMED * timed.forward)
+    return found
+
+
+@torch.no_grad()
+def _under_autocast(model, example):
+    with torch.autocast(example.device.type, torch.bfloat16), modes.evaluating(model):
+        return model(example)
+
+
+def _explain(propagator, example, target):
+    """Relevance of a batch: one answer for each image, or one for each class after the other."""
+    for _ in propagator(example, "each") if target == "all" else [propagator(example)]:
+        pass
 
 
 def _seconds(run):
@@ -352,6 +455,13 @@ def _images(sizes, where, classes):
     return [f"Images of {classes} classes ({where})", f"  {counts}"]
 
 
+def _warnings(config):
+    """What the study may do, and what is known to spoil it."""
+    found = [biases.warning(name, reading) for name, reading in config["readings"].items()]
+    lines = [_wrapped(warning) for warning in found if warning]
+    return ["Warnings", *itertools.chain(*lines)] if lines else []
+
+
 def _evaluated(config, planned):
     readings = [f"{name} on {reading['split']}" for name, reading in config["readings"].items()]
     shown = [f"{family} ({len(criteria)})" for family, criteria in planned.items()]
@@ -361,9 +471,26 @@ def _evaluated(config, planned):
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
         f"seed(s) = {seeds * total:,} pruned networks, in {seeds * len(planned)} jobs",
-        *_wrapped(f"readings: {', '.join(readings)}"),
+        *_wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is read'}"),
         *_wrapped(f"criteria: {', '.join(shown)}"),
         *_wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
+    ]
+
+
+def _arithmetic(config, slower):
+    """How this processor runs the precisions that the study asks for."""
+    device = devices.chosen(config["device"])
+    fast = "has" if devices.fast_in_bfloat16(device) else "has no"
+    precision = devices.precision(config["evaluation"]["precision"], device)
+    why = "auto: bfloat16 where it is fast, with the same answers" if precision["asked"] == "auto" else "as set"
+    warnings = [
+        _wrapped(f"{part}: bfloat16 takes {ratio:.2g} times as long here as float32, on {TIMED} images; set float32")
+        for part, ratio in slower.items()
+    ]
+    return [
+        f"Arithmetic: this {device.type} {fast} fast instructions for bfloat16",
+        f"  evaluation in {precision['ran']} ({why})",
+        *itertools.chain(*warnings),
     ]
 
 

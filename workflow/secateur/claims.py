@@ -480,6 +480,8 @@ def _item(results, comparison, test, p, alpha):
         settled, note = UNKNOWN, "at chance, so that nothing can be compared"
     elif same:
         note = "equally many images right in every network"
+    elif comparisons.drawn(results, comparison) == 1 and len(results.seeds) == 1:
+        note = "one draw of the control, so that there is no interval"
     elif low == high == 0:
         note = "the same images right"
     elif low != low and len(results.seeds) > 1:

@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 
-from secateur import seeds
+from secateur import intervals, seeds
+from secateur.intervals import OverImages, OverSeeds
 from secateur.tables import first_floor
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
@@ -111,6 +112,10 @@ class Results:
         rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
         return float(rows.drop_duplicates("seed")["accuracy"].mean())
 
+    def is_control(self, criterion, split="test"):
+        """Whether a name stands for draws."""
+        return self.names(criterion, split) != [criterion]
+
     def dense_range(self):
         """The lowest and the highest test accuracy of the networks before anything is removed."""
         rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)].drop_duplicates("seed")
@@ -118,11 +123,15 @@ class Results:
 
     def right(self, criterion, level, split="test"):
         """(images,): right or wrong for the one network, averaged over draws."""
+        return self.by_draw(criterion, level, split).mean(0)
+
+    def by_draw(self, criterion, level, split="test"):
+        """(draws, images): right or wrong for the one network, as 1 and 0; what is not drawn has one row."""
         names = self.names(criterion, split)
         self._cell(names[0], level, split)
         place = self.levels(criterion, split).index(round(level, _DIGITS))
         try:
-            return np.mean([self.bits[split, name][place] for name in names], axis=0)
+            return np.stack([self.bits[split, name][place] for name in names]).astype(np.float64)
         except KeyError:
             raise MissingError(f"no right or wrong images are stored of `{criterion}` on the split {split}") from None
 
@@ -144,58 +153,6 @@ class Results:
             return self._cells[split, name, round(level, _DIGITS)]
         except KeyError:
             raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}") from None
-
-
-class OverImages:
-    """What draws of images with replacement say of one network's mean difference."""
-
-    def __init__(self, estimate, draws, margin, n):
-        self.estimate, self.margin, self.n = float(estimate), margin, n
-        # Without rounding, equal counts of right and wrong would be 1e-18 on one side of zero.
-        self._draws = np.sort(np.round(draws, 12))
-
-    def below(self, bound):
-        """The share of draws at or below a bound."""
-        return np.searchsorted(self._draws, bound, side="right") / len(self._draws)
-
-    def above(self, bound):
-        """The share of draws at or above a bound."""
-        return 1 - np.searchsorted(self._draws, bound, side="left") / len(self._draws)
-
-    def interval(self, alpha):
-        """The percentile interval that leaves alpha / 2 of the draws beyond each end."""
-        beyond = math.floor(len(self._draws) * alpha / 2 + 1e-9)
-        return float(self._draws[beyond]), float(self._draws[-1 - beyond])
-
-
-class OverSeeds:
-    """What Student's distribution says of the mean of differences, one for each training seed."""
-
-    def __init__(self, values, margin):
-        values = np.asarray(values, dtype=np.float64)
-        self.estimate, self.margin, self.n = float(values.mean()), margin, len(values)
-        # Seeds that differ by the very same amount (a chosen delta may) say nothing of how much seeds differ.
-        spread = values.std(ddof=1) / np.sqrt(len(values))
-        self._error = float(spread) if spread > 1e-12 else math.nan
-
-    def below(self, bound):
-        """How probable a mean at or below a bound would be."""
-        from scipy import stats
-
-        return float(stats.t.cdf((bound - self.estimate) / self._error, self.n - 1))
-
-    def above(self, bound):
-        """How probable a mean at or above a bound would be."""
-        from scipy import stats
-
-        return float(stats.t.sf((bound - self.estimate) / self._error, self.n - 1))
-
-    def interval(self, alpha):
-        """Student's interval that leaves alpha / 2 beyond each end."""
-        from scipy import stats
-
-        half = float(stats.t.ppf(1 - alpha / 2, self.n - 1)) * self._error
-        return self.estimate - half, self.estimate + half
 
 
 def p_value(test):
@@ -241,7 +198,10 @@ def draws_needed(comparisons, alpha, at_least):
 
 
 def test(results, comparison, draws, seed):
-    """Estimate a Comparison or a Shift, over images for one network, over training seeds for several."""
+    """Estimate a Comparison or a Shift: over training seeds, or for one network over images and draws of a control.
+
+    `draws` are those of the bootstrap over images.
+    """
     shift = isinstance(comparison, Shift)
     if len(results.seeds) > 1:
         return OverSeeds((shifts if shift else seed_differences)(results, comparison), comparison.margin)
@@ -249,8 +209,7 @@ def test(results, comparison, draws, seed):
     if shift:
         drawn = shift_draws(results, comparison, draws, generator)
         return OverImages(shifts(results, comparison)[0], drawn, 0.0, results.images(comparison.split))
-    values = image_differences(results, comparison)
-    return OverImages(values.mean(), bootstrap_means(values, draws, generator), comparison.margin, len(values))
+    return intervals.of_network(image_differences(results, comparison), draws, generator, comparison.margin)
 
 
 test.__test__ = False  # pytest collects what is called so
@@ -271,23 +230,27 @@ def seed_differences(results, comparison):
 
 
 def image_differences(results, comparison):
-    """(images,): right or wrong by the first minus by the second, averaged over levels."""
+    """(images,): right or wrong by the first minus by the second, averaged over levels.
+
+    With a control on either side it is (draws, images). Two controls are paired by draw: the draws of some are the same
+    orders, and of others not, which the pairing does not mind.
+    """
     (seed,) = results.seeds
-    return np.mean(
-        [
-            results.right(comparison.first.criterion(level, seed), level)
-            - results.right(comparison.second.criterion(level, seed), level)
-            for level in comparison.levels
-        ],
-        axis=0,
+    sides = (comparison.first, comparison.second)
+    first, second = (
+        np.mean([results.by_draw(side.criterion(level, seed), level) for level in comparison.levels], axis=0)
+        for side in sides
     )
+    differences = first - second
+    return differences if drawn(results, comparison) else differences[0]
 
 
-def bootstrap_means(values, draws, generator):
-    """Means of images drawn with replacement, from how often each distinct value is drawn."""
-    distinct, counts = np.unique(np.round(values, 12), return_counts=True)
-    means = [drawn @ distinct for drawn in _multinomial(counts, draws, generator)]
-    return np.concatenate(means) / counts.sum()
+def drawn(results, comparison):
+    """How many draws a control has on either side of a Comparison; 0 where neither side is one."""
+    if isinstance(comparison, Shift):
+        return 0
+    labels = {side.label for side in (comparison.first, comparison.second) if not side.chosen}
+    return max((len(results.names(label)) for label in labels if results.is_control(label)), default=0)
 
 
 def best(results, names, level, split):
@@ -312,7 +275,7 @@ def shifts(results, shift):
 def shift_draws(results, shift, draws, generator):
     """The same for images of the choosing split drawn with replacement, of one network.
 
-    Losses of single images are not stored, so ties are broken by the loss over all images.
+    Ties are broken by the loss over all images.
     """
     (seed,) = results.seeds
     tables, values = [], []
@@ -324,15 +287,10 @@ def shift_draws(results, shift, draws, generator):
     patterns, counts = np.unique(np.concatenate(tables).astype(np.int64), axis=1, return_counts=True)
     first, second = np.split(patterns, 2)
     found = []
-    for drawn in _multinomial(counts, draws, generator):
+    for drawn in intervals.multinomial(counts, draws, generator):
         a, b = (drawn @ part.T for part in (first, second))
         found.append(values[0][a.argmax(1)] - values[1][b.argmax(1)])
     return np.concatenate(found)
-
-
-def _multinomial(counts, draws, generator, at_once=4000):
-    for start in range(0, draws, at_once):
-        yield generator.multinomial(counts.sum(), counts / counts.sum(), size=min(at_once, draws - start))
 
 
 def _mixed(shift):

@@ -1,6 +1,7 @@
 """One line for what is wrong with a setting: where, what was given, what is allowed, and the nearest valid one."""
 
 import json
+import math
 
 from secateur.names import IMAGE_SCORES, WEIGHT_SCORES, nearest
 
@@ -16,6 +17,11 @@ RULES = (
     *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
     *("gradient_x_input", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "epsilon_gamma_flat"),
 )
+
+
+def shown(text):
+    """A text of the user's in one line, for a message: what would break the line is escaped."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
 
 
 def line(error):
@@ -47,8 +53,26 @@ def line(error):
     if where in HINTS and error.validator in ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern"):
         return f"{where}: got {given}, but {HINTS[where]}"
     if error.validator == "type":
-        allowed = (
-            error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
-        )
-        return f"{name}got {given}, but it must be of type {allowed}"
-    return f"{name}{error.message}"
+        allowed = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        return f"{name}got {given}, but it must be of type {' or '.join(allowed)}{_remedy(error.instance, allowed)}"
+    return f"{name}{shown(error.message)}"
+
+
+def _remedy(given, allowed):
+    """What to write in place of a number that is none, or no whole one."""
+    number = isinstance(given, float)
+    if number and not math.isfinite(given):
+        return "; numbers are finite"
+    if number and "integer" in allowed:
+        whole = f": write {int(given)}" if given == int(given) else ""
+        return f", without a decimal point{whole}"
+    if isinstance(given, str) and {"number", "integer"} & {*allowed} and _reads_as_number(given):
+        return "; this is text: numbers have no quotes, and powers of ten a decimal point, as in 1.0e-3"
+    return ""
+
+
+def _reads_as_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -3,11 +3,8 @@
 import argparse
 import logging
 import sys
-from pathlib import Path
 
-import yaml
-
-from secateur import settings
+from secateur import settings, study_file
 
 
 def main(arguments=None):
@@ -28,20 +25,8 @@ def main(arguments=None):
 
 def checked(path):
     """What `secateur check` says of a study file."""
-    config = settings.checked(_read(path))
+    config = settings.checked(study_file.read(path))
     # torch takes seconds to import, which a mistake in the settings need not wait for.
     from secateur import check
 
     return check.text(config)
-
-
-def _read(path):
-    if not Path(path).is_file():
-        raise ValueError("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
-    try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise ValueError("this is no study; a study is keys and values, see config/README.md")
-    return config

@@ -22,14 +22,20 @@ def curves(inputs, outputs, lines, title, floors=False):
         tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE),
     )
     first = summary.on_test(single)
-    floor = 100 * intervals.binomial_floor(0.9, count := int(first["images"].iloc[0]))
-    note = f"{count} test images: chance among them alone moves an accuracy of 90 % by ± {floor:.1f} points"
+    count = int(first["images"].iloc[0])
+    low, high = intervals.wilson(0.9 * count, count)
+    note = f"{count} test images: chance among them alone leaves 90 % within {100 * low:.1f} to {100 * high:.1f} %"
     with files.replacing(outputs.figure) as temporary:
         drawn = means if floors else summary.on_test(means)
         figures.save(figures.curves(drawn, first, lines, f"{title}\n{note}"), temporary)
     shown = drawn[drawn["criterion"].isin([*lines, "random"])][list(SHOWN)]
     parts = [pages.table(shown), "<h2>Every seed and draw</h2>", pages.table(_single(single, lines, floors))]
     files.write_text(outputs.page, pages.page(title, *parts))
+
+
+def named(source, options):
+    """What a figure shows, for its title: a reading, or the weights."""
+    return f"reading {source}" if options["reading"] else source
 
 
 def _single(evaluations, lines, floors):

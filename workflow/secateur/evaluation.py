@@ -26,6 +26,18 @@ class Measured:
     right: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class ByImage(Measured):
+    """What was measured, with the cross-entropy of every image, float32: what intervals of the loss are made from."""
+
+    losses: np.ndarray
+
+
+def by_image(measured, losses):
+    """A Measured with the losses (images,) behind it."""
+    return ByImage(**vars(measured), losses=np.asarray(losses, dtype=np.float32))
+
+
 def measure(model, pixels, labels, images_per_batch=256):
     """Evaluate a model on images (N, C, H, W), normalised as it expects, and labels (N,)."""
     starts = range(0, len(pixels), images_per_batch)
@@ -45,15 +57,16 @@ def prepared(model, precision="float32", facts=None):
 
 
 def in_precision(model, precision, facts, batches):
-    """The Measured of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `facts`.
+    """The ByImage of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `facts`.
 
     In bfloat16, the images whose answer its rounding could change are evaluated again in float32, and the mean loss is
     corrected by what a sample of images tells: the answers are those of float32 but for single ones.
     """
-    if precision != "bfloat16":
-        return over(prepared(model, precision, facts), batches)
-    exact = prepared(copy.deepcopy(model), "float32", facts)
-    return over(prepared(model, precision, facts), batches, _Again(exact))
+    again = _Kept()
+    if precision == "bfloat16":
+        again = _Again(prepared(copy.deepcopy(model), "float32", facts))
+    measured = over(prepared(model, precision, facts), batches, again)
+    return by_image(measured, again.kept)
 
 
 @torch.no_grad()
@@ -90,6 +103,17 @@ def _logits(model, pixels):
 
 def _losses(logits, labels):
     return F.cross_entropy(logits, labels, reduction="none").cpu().numpy()
+
+
+class _Kept:
+    """Keeps the losses as they come."""
+
+    def see(self, pixels, labels, logits, losses):
+        """Nothing is evaluated again."""
+
+    def corrected(self, losses, right):
+        """Nor corrected."""
+        self.kept = losses
 
 
 class _Again:
@@ -137,6 +161,7 @@ class _Again:
         losses += np.concatenate(self.moved).mean()
         places = np.concatenate(self.places)
         losses[places], right[places] = np.concatenate(self.losses), np.concatenate(self.right)
+        self.kept = losses
 
 
 def of_bits(right, loss, labels, classes):
@@ -148,8 +173,8 @@ def of_bits(right, loss, labels, classes):
 
 
 def constant(logits, labels):
-    """What a network measures that gives every image the same logits (classes,): one with an empty layer."""
+    """The ByImage of a network that gives every image the same logits (classes,): one with an empty layer."""
     logits, labels = logits.double(), torch.as_tensor(labels)
     losses = F.cross_entropy(logits.expand(len(labels), -1), labels, reduction="none")
     right = (labels == int(logits.argmax())).numpy()
-    return of_bits(right, losses.mean(), labels.numpy(), len(logits))
+    return by_image(of_bits(right, losses.mean(), labels.numpy(), len(logits)), losses.numpy())

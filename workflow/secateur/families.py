@@ -4,6 +4,9 @@ Plain data from the checked settings: the rules and `secateur check` both plan b
 needed.
 """
 
+# What a reading's target is but the name or number of a class, and what the propagator is told where that is the same
+# for every image.
+TARGETS = {"predicted": None, "label": None, "all": "each"}
 # So many mixed lists are one family; with more, jobs would wait for the longest of them.
 MOST = 6
 # More criteria than those of readings and weights, in families of their own.
@@ -70,6 +73,11 @@ def choosing(config, families):
 def extraction(reading):
     """What the relevance of a reading depends on: all but its shards and what its statistics do with it."""
     return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
+
+
+def explained_class(reading):
+    """The class, by name or number, that a reading explains for every image; None where it is not one class."""
+    return None if reading["target"] in TARGETS else reading["target"]
 
 
 def relevance_of(readings):

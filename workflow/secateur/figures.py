@@ -15,8 +15,11 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", 
 RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
 
 
-# With more lines than this, single seeds and most bands would hide what they belong to.
-MOST_BANDS = 6
+# With more lines than this, single seeds would hide what they belong to.
+MOST_SINGLE = 6
+# How much of what is behind them all bands together may hide where they overlap; one alone is never darker than the
+# second number.
+BANDS, BAND = 0.8, 0.13
 
 
 def curves(curves, evaluations, lines, title):
@@ -24,9 +27,9 @@ def curves(curves, evaluations, lines, title):
 
     Where levels are shares of multiply-adds, the parameters that are left stand beside them.
 
-    `lines` is {criterion: (label, colour)}. Bands are the intervals of the table, thin lines single seeds, and the
-    random control is always drawn. Of many lines only the first and the last have a band. Floors of `curves` beyond
-    its first are drawn in dashes, without bands.
+    `lines` is {criterion: (label, colour)}. Every line has a band, the intervals of the table, paler where there are
+    many; thin lines are single seeds, of few lines only, and the random control is always drawn. Floors of `curves`
+    beyond its first are drawn in dashes, without bands.
     """
     seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
@@ -35,19 +38,18 @@ def curves(curves, evaluations, lines, title):
     dense = curves[other].max()
     first, *others = (part for _, part in curves.groupby("keep_at_least", sort=False))
     styles = {"random": RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
-    few = len(lines) <= MOST_BANDS
-    banded = {"random", *(lines if few else (list(lines)[0], list(lines)[-1]))}
+    few, shade = len(lines) <= MOST_SINGLE, min(BAND, BANDS / len(styles))
     for row, measure in enumerate(("accuracy", "loss")):
         for column, against in enumerate(("level", other)):
             scale = 1 / dense if against == other else 1
             for criterion, style in styles.items():
                 mean = _sorted(first[first["criterion"] == criterion], against, scale)
-                _line(axes[row, column], mean, measure, style, band=criterion in banded)
+                _line(axes[row, column], mean, measure, style, shade)
                 for floored in others:
                     mean = _sorted(floored[floored["criterion"] == criterion], against, scale)
                     floor = f"{style['label']}, {levels.in_words(mean['keep_at_least'].iloc[0])} kept"
                     dashed = style | {"linestyle": (0, (1, 1)), "label": floor}
-                    _line(axes[row, column], mean, measure, dashed, band=False)
+                    _line(axes[row, column], mean, measure, dashed)
                 if few and criterion != "random" and evaluations["seed"].nunique() > 1:
                     own = evaluations[evaluations["criterion"].map(names.without_draw) == criterion]
                     for _, one in own.groupby(["seed", "criterion"]):
@@ -63,12 +65,12 @@ def _sorted(table, against, scale):
     return table.sort_values("level").assign(x=table[against] * scale)
 
 
-def _line(axes, mean, measure, style, band):
+def _line(axes, mean, measure, style, shade=0):
+    """One line, with a band so dark where the table has intervals of it, and crosses where a layer is empty."""
     axes.plot(mean["x"], mean[measure], linewidth=2, zorder=3, **style)
-    if band and mean[f"{measure}_low"].notna().all():
-        low = mean[f"{measure}_low"].clip(lower=0)
-        high = mean[f"{measure}_high"].clip(upper=1 if measure == "accuracy" else None)
-        axes.fill_between(mean["x"], low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=1)
+    if shade and mean[f"{measure}_low"].notna().all():
+        low, high = mean[f"{measure}_low"], mean[f"{measure}_high"]
+        axes.fill_between(mean["x"], low, high, color=style["color"], alpha=shade, linewidth=0, zorder=1)
     gone = mean[mean["collapsed"] > 0]
     axes.plot(gone["x"], gone[measure], "x", color=style["color"], markersize=6, zorder=4)
 
@@ -228,9 +230,7 @@ def _mark(axes, place, kind, mean, own):
         return
     one = mean.loc[kind]
     if one["accuracy_low"] == one["accuracy_low"]:
-        axes.hlines(
-            place, max(one["accuracy_low"], 0), min(one["accuracy_high"], 1), color=colour, linewidth=1.4, zorder=2
-        )
+        axes.hlines(place, one["accuracy_low"], one["accuracy_high"], color=colour, linewidth=1.4, zorder=2)
     style = {"color": colour, "fillstyle": fill, "markersize": 6, "linestyle": ""}
     axes.plot(one["accuracy"], place, marker, label=label, zorder=3, **style)
     if one["collapsed"] > 0:

@@ -31,13 +31,15 @@ def folded(model, strict=True):
             if strict:
                 raise
     for name, layer in pairs:
-        _fold(modules[layer], modules[name], name)
+        _fold(modules[layer], modules[name])
         model.set_submodule(name, nn.Identity())
     return model
 
 
 def _layer_before(name, nodes, modules):
-    """The name of the layer whose output this BatchNorm alone reads."""
+    """The name of the layer that this BatchNorm can be folded into: it alone reads its output."""
+    if modules[name].running_mean is None or modules[name].running_var is None:
+        raise ValueError(f"BatchNorm {name} has no running statistics; it cannot be folded")
     calls = [node for node in nodes if node.op == "call_module" and node.target == name]
     if len(calls) != 1:
         raise ValueError(f"BatchNorm {name} is used {len(calls)} times; only one that is used once can be folded")
@@ -54,10 +56,8 @@ def _layer_before(name, nodes, modules):
 
 
 @torch.no_grad()
-def _fold(layer, norm, name):
+def _fold(layer, norm):
     """Fold in float64: float32 would round every weight twice."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError(f"BatchNorm {name} has no running statistics; it cannot be folded")
     mean, variance = norm.running_mean.double(), norm.running_var.double()
     scale = (variance + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight.double())
     shift = 0 if norm.bias is None else norm.bias.double()

@@ -312,20 +312,20 @@ def chosen(images, classes=None, most=None):
 
     Raises ValueError for a class that the images do not have, or that none of them shows.
     """
-    labels = range(len(images.classes)) if classes is None else [_label(images, name) for name in classes]
+    labels = range(len(images.classes)) if classes is None else [class_number(images, name) for name in classes]
     rows = np.flatnonzero(np.isin(images.labels, labels))[:most]
     if not len(rows):
         raise ValueError(f"none of the {len(images)} {images.split} images is of class {', '.join(map(str, classes))}")
     return rows
 
 
-def _label(images, name):
-    """The number of a class from its name or its number."""
+def class_number(images, name, others=()):
+    """The number of a class from its name or number; ValueError has the nearest of the classes and of `others`."""
     if isinstance(name, int) and name < len(images.classes):
         return name
     if str(name) not in images.classes:
         known = f"0 to {len(images.classes) - 1}" if isinstance(name, int) else ", ".join(images.classes[:10])
-        near = nearest(str(name), images.classes)
+        near = "" if isinstance(name, int) else nearest(name, [*images.classes, *others])
         raise ValueError(f"{images.name} has no class {name}{near or f'; known: {known}'}")
     return images.classes.index(str(name))
 

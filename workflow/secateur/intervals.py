@@ -1,42 +1,235 @@
-"""Intervals around means: over training seeds, or over test images of one network."""
+"""Intervals around means: over training seeds, over draws of a control, or over test images of one network.
+
+Everything that prints an interval takes it from here.
+
+Over seeds
+    Student's distribution on one difference for each training seed, draws of a control averaged within a seed first,
+    because every seed has draws of its own.
+One network, two lists
+    A paired bootstrap over test images for what is right or wrong, Student's over them for the loss.
+One network, a control that is drawn
+    Student's over the paired differences of the draws, widened by what the images add: `errors` says how.
+"""
+
+import math
 
 import numpy as np
+
+# Of differences of accuracies, of shares and of deltas.
+LARGEST = 1.0
 
 
 def student(values, confidence=0.95):
     """(mean, half width) of Student's interval for the mean of `values`, one for each seed; no width for one seed."""
-    from scipy import stats
-
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return float(values.mean()), float("nan")
-    quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
-    return float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(values.mean()), _quantile(1 - confidence, len(values) - 1) * _error(values)
+
+
+def _quantile(alpha, freedom):
+    from scipy import stats
+
+    return float(stats.t.isf(alpha / 2, freedom))
+
+
+def _error(values):
+    """The standard error of a mean; of one value there is none."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def errors(differences):
+    """[(standard error, degrees of freedom), ...] of a mean of differences, (images,) or of a control (draws, images).
+
+    A difference d[k, i] of draw k and image i is taken as mean + D[k] + I[i] + e[k, i], with D, I and e independent:
+    draws and images are crossed. The mean of all n x m of them has the variance
+
+        var(D) / n  +  var(I) / m  +  var(e) / (n m).
+
+    The draws' means vary by var(D) + var(e) / m, so that s^2 / n has the first and the last of these, and misses what
+    all draws share, the images. The images' means over draws vary by var(I) + var(e) / n. Both errors together have
+    all three, and the last one twice: too much, never too little, by a share that falls with the number of draws.
+    """
+    differences = np.atleast_2d(np.asarray(differences, dtype=np.float64))
+    means = differences.mean(0)
+    images = (_error(means), len(means) - 1)
+    return [images] if len(differences) == 1 else [(_error(differences.mean(1)), len(differences) - 1), images]
+
+
+class Student:
+    """What Student's distribution says of an estimate with one error, or with several that add up.
+
+    Half an interval is the root of the sum of the squares of what it would be for each of `errors` alone. It covers
+    at least as often as it says: the square of a standard normal number has a concave distribution function, so that
+    a weighted mean of squared quantiles is passed no more often than the mean of their own probabilities (Banerjee,
+    Sankhya A 23, 1961). Where one error outweighs the others, it is that one's own interval.
+    """
+
+    def __init__(self, estimate, errors, margin=0.0, n=0, largest=LARGEST):
+        self.estimate, self.margin, self.n, self.largest = float(estimate), margin, n, largest
+        # What rounding alone leaves is none; one that is no number stays.
+        self.errors = [(error, freedom) for error, freedom in errors if not error <= 1e-12]
+
+    def interval(self, alpha):
+        """The interval that leaves alpha / 2 beyond each end; of differences of accuracies, within -1 and 1."""
+        half = self._half(alpha)
+        return within(self.estimate - half, self.estimate + half, -self.largest, self.largest)
+
+    def below(self, bound):
+        """How probable a mean at or below a bound would be."""
+        distance = self.estimate - bound
+        return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
+
+    def above(self, bound):
+        """How probable a mean at or above a bound would be."""
+        distance = bound - self.estimate
+        return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
+
+    def _half(self, alpha):
+        return math.sqrt(sum((_quantile(alpha, freedom) * error) ** 2 for error, freedom in self.errors))
+
+    def _tail(self, distance):
+        """Half the alpha at which half the interval is as long as a distance."""
+        from scipy import optimize, stats
+
+        if any(math.isnan(error) for error, _ in self.errors):
+            return math.nan
+        if not self.errors or not distance:
+            return 0.0 if distance else 0.5
+        if len(self.errors) == 1:
+            ((error, freedom),) = self.errors
+            return float(stats.t.sf(distance / error, freedom))
+        longer = lambda logarithm: self._half(2 * math.exp(logarithm)) - distance  # noqa: E731
+        ends = math.log(1e-300), math.log(0.5)
+        return math.exp(optimize.brentq(longer, *ends, xtol=1e-10)) if longer(ends[0]) > 0 else 0.0
+
+
+class OverSeeds(Student):
+    """What Student's distribution says of the mean of differences, one for each training seed."""
+
+    def __init__(self, values, margin=0.0):
+        values = np.asarray(values, dtype=np.float64)
+        # Seeds that differ by the very same amount (a chosen delta may) say nothing of how much seeds differ.
+        error = _error(values)
+        super().__init__(values.mean(), [(error if error > 1e-12 else math.nan, len(values) - 1)], margin, len(values))
+
+
+class OverDraws(Student):
+    """What draws of a control say of one network's mean difference: (draws, images).
+
+    Student's over the draws, with one degree of freedom less than there are draws, widened by what the images add
+    (`errors`). Of one draw there is no interval: nothing tells how far another would lie from it.
+    """
+
+    def __init__(self, differences, margin=0.0, largest=LARGEST):
+        draws, images = np.shape(differences)
+        found = errors(differences) if draws > 1 else [(math.nan, 0)]
+        super().__init__(np.mean(differences, dtype=np.float64), found, margin, images, largest)
+
+
+class OverImages:
+    """What images drawn with replacement say of one network's mean difference."""
+
+    def __init__(self, estimate, draws, margin, n):
+        self.estimate, self.margin, self.n = float(estimate), margin, n
+        # Without rounding, equal counts of right and wrong would be 1e-18 on one side of zero.
+        self._draws = np.sort(np.round(draws, 12))
+
+    def below(self, bound):
+        """The share of draws at or below a bound."""
+        return np.searchsorted(self._draws, bound, side="right") / len(self._draws)
+
+    def above(self, bound):
+        """The share of draws at or above a bound."""
+        return 1 - np.searchsorted(self._draws, bound, side="left") / len(self._draws)
+
+    def interval(self, alpha):
+        """The percentile interval that leaves alpha / 2 of the draws beyond each end."""
+        beyond = math.floor(len(self._draws) * alpha / 2 + 1e-9)
+        return float(self._draws[beyond]), float(self._draws[-1 - beyond])
+
+
+def of_network(differences, resamples, generator, margin=0.0):
+    """What is known of one network's mean difference: right or wrong, (images,), or of a control (draws, images)."""
+    if np.ndim(differences) == 2:
+        return OverDraws(differences, margin)
+    means = bootstrap_means(differences, resamples, generator)
+    return OverImages(np.mean(differences), means, margin, len(differences))
+
+
+def of_losses(differences):
+    """The same for the loss, which has no largest difference: Student's over images, or over draws and images."""
+    if np.ndim(differences) == 2:
+        return OverDraws(differences, largest=math.inf)
+    return Student(np.mean(differences), errors(differences), n=len(differences), largest=math.inf)
 
 
 def paired_bootstrap(right, reference, confidence, resamples, generator):
     """(low, high) of accuracy minus reference accuracy of one network, over test images drawn with replacement.
 
-    `right` and `reference` are bools (images,) or, averaged over draws, floats. Percentile interval. The mean of a
-    resample depends only on how often each distinct difference is drawn, so these counts are drawn instead.
+    `right` and `reference` are bools (images,). Percentile interval.
     """
-    values, counts = np.unique(np.asarray(right, float) - np.asarray(reference, float), return_counts=True)
-    drawn = generator.multinomial(counts.sum(), counts / counts.sum(), size=resamples)
-    means = drawn @ values / counts.sum()
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    differences = np.asarray(right, float) - np.asarray(reference, float)
+    return of_network(differences, resamples, generator).interval(1 - confidence)
 
 
-def binomial_floor(accuracy, images, confidence=0.95):
-    """Half width, as a fraction, of what chance in the test images alone adds to an accuracy."""
-    from scipy import stats
+def bootstrap_means(values, draws, generator):
+    """Means of images drawn with replacement.
 
-    return float(stats.norm.ppf((1 + confidence) / 2) * np.sqrt(accuracy * (1 - accuracy) / images))
+    The mean of a resample depends only on how often each distinct value is drawn, so these counts are drawn instead.
+    """
+    distinct, counts = np.unique(np.round(values, 12), return_counts=True)
+    means = [drawn @ distinct for drawn in multinomial(counts, draws, generator)]
+    return np.concatenate(means) / counts.sum()
+
+
+def multinomial(counts, draws, generator, at_once=4000):
+    """How often each of several things, of which there are `counts`, is among as many drawn with replacement."""
+    for start in range(0, draws, at_once):
+        yield generator.multinomial(counts.sum(), counts / counts.sum(), size=min(at_once, draws - start))
+
+
+def within(low, high, least=0.0, most=1.0):
+    """(low, high) cut where no value can be: an accuracy lies within 0 and 1."""
+    return tuple(float(np.clip(end, least, most)) for end in (low, high))
 
 
 def wilson(right, images, confidence=0.95):
     """(low, high) of an accuracy, for what chance in the test images adds; Wilson's, which keeps a width at 0 and 1."""
     from scipy import stats
 
-    found = stats.binomtest(int(right), int(images)).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
+    square = stats.norm.isf((1 - confidence) / 2) ** 2
+    middle = (right + square / 2) / (images + square)
+    half = math.sqrt(square * (right * (images - right) / images + square / 4)) / (images + square)
+    return within(middle - half, middle + half)
+
+
+def shown(accuracy, low, high):
+    """An accuracy in percent with its interval: ± half of it, or both ends where one was cut at 0 or 100 %."""
+    if low != low:
+        return f"{100 * accuracy:.1f}"
+    if low <= 0 or high >= 1:
+        return f"{100 * accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
+
+
+def in_words(networks, draws, confidence):
+    """How the intervals of a study with so many networks, and so many draws of every control, are made."""
+    level = f"{100 * confidence:g} %"
+    if networks > 1:
+        return (
+            f"Intervals ({level}) are Student's over {networks} training seeds, on differences paired by seed. Every "
+            f"seed has draws of a control of its own ({draws}), which are averaged within it first. An interval of an "
+            "accuracy is cut at 0 and 100 %."
+        )
+    control = (
+        f"A control has {draws} draws, and draws differ: its intervals, and those of differences to it, are Student's "
+        f"over the draws' paired differences ({draws - 1} degrees of freedom), widened by what the images add"
+        if draws > 1
+        else "A control has one draw, which does not tell how far others would lie from it: neither it nor a "
+        "difference to it has an interval"
+    )
+    return (
+        f"Intervals ({level}) speak of this one network. Between two lists they are over test images: a paired "
+        f"bootstrap for accuracies, Student's for losses. {control}. An interval of an accuracy is cut at 0 and 100 %."
+    )

@@ -12,6 +12,7 @@ from torch import nn
 
 from secateur import fitting, levels, names, units
 from secateur import flow as flows
+from secateur import ranking as rankings
 
 
 def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None):
@@ -22,7 +23,8 @@ def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None)
     these two need the `flow` of the network.
 
     With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
-    ranking goes in its place, so that the level is met all the same. The floor is a share of each layer's channels
+    ranking goes in its place, so that the level is met all the same. Units that the ranking says stay (its column
+    `stays`) are never removed, but count. The floor is a share of each layer's channels
     (below 1, rounded up) or a count. With `round_to`, of each layer that loses channels as many stay as make its width
     a multiple: the last in the ranking that would have gone, so that fewer units go than a level of units asks for;
     levels of parameters and multiply-adds are met all the same. Raises ValueError where a level cannot be met.
@@ -31,9 +33,11 @@ def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None)
     if budget == "units":
         count = levels.removed_at(level, len(order))
         if count > last:
+            unscored = len(order) - len(rankings.order(ranking))
+            why = f"{unscored} have no score and " if unscored else ""
             raise ValueError(
-                f"level {level} is {count} of {len(order)} units, but with keep_at_least {keep_at_least} only {last} "
-                "can be removed; lower the level or the floor"
+                f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {keep_at_least} only "
+                f"{last} can be removed; lower the level or the floor"
             )
         gone = _rounded(ranking, order[:count], round_to)
     else:
@@ -65,13 +69,14 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
     return _rounded(ranking, order[: bisect.bisect_left(range(len(order)), wanted, key=saved)], round_to)
 
 
-def refuse_level(found, level, terms):
+def refuse_level(found, level, terms, stay=()):
     """ValueError if a level asks more of the `units.Units` found than can go, or would leave nothing of them.
 
     `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
-    may miss or meet a level by a unit more or less.
+    may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
     """
-    order = units.table(found)
+    table = units.table(found)
+    order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
     for one in terms:
         if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
             raise ValueError(
@@ -128,10 +133,11 @@ def _layers_of_units(ranking):
 
 
 def _by_removal(ranking, keep_at_least):
-    """(units in the order in which they go, how many of them can go); those that a floor keeps come last."""
-    order = list(dict.fromkeys(ranking["unit"]))
+    """(units in the order in which they go, how many of them can go); those that stay or a floor keeps come last."""
+    order = rankings.order(ranking).tolist()
+    unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"])) if "stays" in ranking else []
     if not keep_at_least:
-        return order, len(order)
+        return order + unscored, len(order)
     left = Counter(ranking["layer"])
     least = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
     by_unit = _layers_of_units(ranking)
@@ -142,7 +148,7 @@ def _by_removal(ranking, keep_at_least):
             continue
         left.subtract(by_unit[unit])
         gone.append(unit)
-    return gone + kept, len(gone)
+    return gone + kept + unscored, len(gone)
 
 
 @contextlib.contextmanager

@@ -5,17 +5,23 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
+import pandas
 
 from secateur import seeds
 
 
 def by_score(scores):
-    """The order of units by rising score; equal scores keep the network's order. `scores` is (units,)."""
-    scores = np.asarray(scores, dtype=np.float64)
-    if not np.isfinite(scores).all():
-        bad = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise ValueError(f"the score of unit {bad} is {scores[bad]}; every unit needs a finite score")
-    return np.argsort(scores, kind="stable")
+    """The order of units by rising score; equal scores keep the network's order.
+
+    `scores` is (units,), or a Series by unit, as `scores` gives it, that leaves out units without a score.
+    """
+    units, values = np.arange(len(scores)), np.asarray(scores, dtype=np.float64)
+    if isinstance(scores, pandas.Series):
+        units = scores.index.to_numpy()
+    if not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(f"the score of unit {units[bad]} is {values[bad]}; every unit needs a finite score")
+    return units[np.argsort(values, kind="stable")]
 
 
 def combined(relevance, weight):
@@ -59,6 +65,12 @@ def _turns(weight, relevance, delta):
                 taken[side] += 1
     yield from weight[taken[0] :]
     yield from relevance[taken[1] :]
+
+
+def of_both(first, second):
+    """Two rankings without the units that either leaves out: a unit without a score in one of them stays in both."""
+    both = {*first} & {*second}
+    return tuple(np.array([unit for unit in order if unit in both]) for order in (first, second))
 
 
 def _without_repeats(units):
@@ -152,9 +164,12 @@ def _places_within(order, layers):
 
 
 def scores(statistics, units, statistic, unit_score="sum"):
-    """One score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and units.csv.
+    """A Series of one score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and
+    units.csv.
 
-    Scores of channels that cannot be removed are left out. Raises ValueError unless all others have exactly one.
+    Scores of channels that cannot be removed are left out. All others must have exactly one row; it is empty for all
+    channels of a layer that has no score at all, as gates have no relevance. A unit is scored by its other channels
+    then, and is left out if it has none. Raises ValueError for anything else.
     """
     keys = ["layer", "channel"]
     given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
@@ -169,19 +184,38 @@ def scores(statistics, units, statistic, unit_score="sum"):
     by_channel = units[[*keys, "unit"]].merge(
         statistics[[*keys, statistic]], on=keys, how="left", validate="one_to_one"
     )
-    return by_channel.groupby("unit", sort=True)[statistic].agg(unit_score).to_numpy()
+    _refuse_gaps(by_channel, statistic)
+    known = by_channel[by_channel[statistic].notna()]
+    return known.groupby("unit", sort=True)[statistic].agg(unit_score)
 
 
-def table(order, units):
-    """The ranking as a table unit, layer, channel from an order of unit numbers."""
-    order = np.asarray(order)
-    if sorted(order) != sorted(set(units["unit"])):
-        raise ValueError(f"the ranking is no permutation of the {units['unit'].nunique()} units")
+def _refuse_gaps(by_channel, statistic):
+    """An empty score in a layer that has others is a fault, and not a layer without a score."""
+    empty = by_channel[statistic].isna()
+    part = empty.groupby(by_channel["layer"]).transform("mean").between(0, 1, inclusive="neither")
+    if part.any():
+        layer, channel = by_channel.loc[part & empty, ["layer", "channel"]].iloc[0]
+        raise ValueError(f"the score of channel {channel} of layer {layer} is empty, but other channels of it have one")
+
+
+def table(order, units, partial=False):
+    """The ranking as a table unit, layer, channel from an order of unit ids.
+
+    A `partial` order may leave out units, those that have no score: they come last and have a 1 in the column `stays`,
+    which a ranking of all units lacks.
+    """
+    order, known = np.asarray(order), set(units["unit"])
+    given = known.intersection(order) if partial else known
+    if sorted(order) != sorted(given):
+        raise ValueError(f"the ranking is no permutation of the {len(known)} units")
     place = {unit: position for position, unit in enumerate(order)}
     rows = units[["unit", "layer", "channel"]].assign(place=units["unit"].map(place))
+    if len(order) < len(known):
+        rows = rows.assign(stays=rows["place"].isna().astype(int), place=rows["place"].fillna(len(order)))
     return rows.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
 def order(ranking):
-    """The order of unit numbers of a ranking table."""
-    return ranking["unit"].drop_duplicates().to_numpy()
+    """The order of the units of a ranking table that are ranked."""
+    ranked = ranking[ranking["stays"] == 0] if "stays" in ranking else ranking
+    return ranked["unit"].drop_duplicates().to_numpy()

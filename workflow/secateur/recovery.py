@@ -39,11 +39,12 @@ def means(rows, bits, confidence, resamples, seed):
     """A row for each cell of a gathered table: means over seeds, and differences with paired intervals.
 
     Draws of the random control are averaged within a seed first. Differences of the accuracy are to each of
-    REFERENCES: Student's over seeds; of one network, a paired bootstrap over test images from `bits`, bools
-    (rows, images). `accuracy_low` and `accuracy_high` are the interval of the change against the dense network, put
-    around the mean. A cell of which a network could not be retrained has no accuracy.
+    REFERENCES: Student's over seeds; of one network, over test images from `bits`, bools (rows, images), and over the
+    draws of a control, of one of which there is no interval. `accuracy_low` and `accuracy_high` are the interval of the
+    change against the dense network, put around the mean. A cell of which a network could not be retrained has no
+    accuracy.
     """
-    rows = rows.assign(criterion=rows["criterion"].map(names.without_draw))
+    rows = rows.assign(draw=rows["criterion"], criterion=rows["criterion"].map(names.without_draw))
     cells = dict(iter(rows.groupby(CELL, sort=False)))
     several = rows["seed"].nunique() > 1
     compared = _over_seeds(confidence) if several else _over_images(bits, confidence, resamples, seed)
@@ -64,8 +65,8 @@ def _mean(cells, keys, compared):
         change, low, high = (np.nan,) * 3 if other is None else compared(own, other, (*keys, name))
         row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
     dense = row["accuracy"] - row["versus_dense"]
-    row |= {f"accuracy_{side}": dense + row[f"versus_dense_{side}"] for side in ("low", "high")}
-    return row
+    low, high = intervals.within(*(dense + row[f"versus_dense_{side}"] for side in ("low", "high")))
+    return row | {"accuracy_low": low, "accuracy_high": high}
 
 
 def _strict_mean(values):
@@ -77,18 +78,23 @@ def _over_seeds(confidence):
     def compared(own, other, keys):
         ours, theirs = (part.groupby("seed")["accuracy"].agg(_strict_mean) for part in (own, other))
         change, half = intervals.student(ours - theirs, confidence)
-        return change, change - half, change + half
+        return change, *intervals.within(change - half, change + half, least=-1)
 
     return compared
 
 
 def _over_images(bits, confidence, resamples, seed):
+    def right(part):
+        """(images,) of a criterion, (draws, images) of a control, in the order of its draws."""
+        found = bits[part.sort_values("draw").index].astype(np.float64)
+        return found if (part["draw"] != part["criterion"]).any() else found[0]
+
     def compared(own, other, keys):
         if pandas.concat([own, other])["accuracy"].isna().any():
             return (np.nan,) * 3
-        ours, theirs = (bits[part.index].mean(0, dtype=np.float64) for part in (own, other))
         generator = seeds.numpy_generator(seed, "bootstrap", "retraining", *keys)
-        return ours.mean() - theirs.mean(), *intervals.paired_bootstrap(ours, theirs, confidence, resamples, generator)
+        found = intervals.of_network(right(own) - right(other), resamples, generator)
+        return found.estimate, *found.interval(1 - confidence)
 
     return compared
 

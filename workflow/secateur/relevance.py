@@ -7,14 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
-from secateur import folding, graph, passing, rules
-
-# Named composites: (rule of the first layer, rule of the other convolutions, rule of linear layers).
-COMPOSITES = {
-    "epsilon_plus_flat": ("flat", "zplus", "epsilon"),
-    "epsilon_alpha2_beta1_flat": ("flat", "alpha2beta1", "epsilon"),
-    "epsilon_gamma_flat": ("flat", "gamma", "epsilon"),
-}
+from secateur import biases, folding, functional, graph, modes, passing, rule_numbers, rules
 
 
 def propagate(
@@ -24,7 +17,7 @@ def propagate(
     target=None,
     at="output",
     dtype=None,
-    bias=False,
+    bias=None,
     pool="proportional",
     seed="one",
     pixels=False,
@@ -38,11 +31,13 @@ def propagate(
     `gradient_x_input` multiplies the gradient by the value where it is read. `target` is a class for each image, (N,),
     a single class, None for the predicted one, or "all": then every tensor is (classes, N, C, H, W). `at="output"`
     reads at the convolution's own output, before BatchNorm's activation and pool; `"next_input"` as the next layer
-    sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; `pool` is
-    `"proportional"` (conserving) or `"gradient"`; `seed` starts with `"one"` or with the `"logit"`. `pixels` adds the
-    relevance of the images under the name "". `linear` names linear layers that are read too, each feature as a channel
-    with one position (N, F, 1, 1), or with as many as the layer is applied to. Raises ValueError that names a layer
-    without a rule.
+    sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; None follows the
+    rule (true for epsilon and gamma, whose relevance explodes without). `pool` is `"proportional"` (conserving) or
+    `"gradient"`; `seed` starts with `"one"` or with the `"logit"`, in front of a softmax if the model ends in one.
+    `pixels` adds the relevance of the images under the name "". `linear` names linear layers that are read too, each
+    feature as a channel with one position (N, F, 1, 1), or with as many as the layer is applied to. Layers whose output
+    only gates other channels (squeeze-and-excitation) have no relevance by any rule but the gradients, and are left
+    out. Raises ValueError that names a layer without a rule.
     """
     choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "seed": seed, "pixels": pixels, "linear": linear}
     propagator = Propagator(model, rule, **choices)
@@ -58,7 +53,7 @@ class Propagator:
         rule="alpha2beta1",
         at="output",
         dtype=None,
-        bias=False,
+        bias=None,
         pool="proportional",
         seed="one",
         pixels=False,
@@ -69,15 +64,16 @@ class Propagator:
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
         _refuse_unfit(model)
-        self.model = passing.without_inplace(folding.folded(model, strict=False))
+        self.model = passing.without_inplace(folding.folded(functional.as_layers(model), strict=False))
         self.layout = torch.contiguous_format
         if dtype is not None:
             # Convolutions in bfloat16 want their channels last; in float32 that is slower.
             self.layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
             self.model = self.model.to(dtype).to(memory_format=self.layout)
-        self.at, self.seed, self.pixels, self.bias = at, seed, pixels, bias
+        self.at, self.seed, self.pixels = at, seed, pixels
+        self.bias = biases.bias_of(rule) if bias is None else bias
         self.times_input = rule == "gradient_x_input"
-        self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool)
+        self.graph = passing.Graph(self.model, "plain" if _is_gradient(rule) else pool, self.bias)
         self.layers = [node.target for node in self.graph.nodes if self._is_linear(node)]
         self.rule_of = _assigned("gradient" if self.times_input else rule, self.layers, self.graph.modules)
         convolutions = {layer for layer in self.layers if isinstance(self.graph.modules[layer], nn.Conv2d)}
@@ -86,10 +82,17 @@ class Propagator:
         crossed = self.graph.crossed()
         # What every path from the image to the classes crosses has the whole relevance.
         self.whole = [n.target for n in crossed if n.target in self.read]
+        explained = self.graph.before(self.graph.logits)
+        self.explained = {node.target for node in explained if self._is_linear(node)}
+        self.without = {}
         self.prepared = {}
 
     def __call__(self, images, target=None):
-        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch."""
+        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch.
+
+        With the target "each" it gives these for one class after the other, from one forward pass: no more than one
+        class is in memory. They are to be taken before the next batch.
+        """
         first = next(self.model.parameters())
         if images.dim() != 4 or not images.is_floating_point():
             raise ValueError(
@@ -104,13 +107,23 @@ class Propagator:
             )
         with torch.no_grad():
             values = self._forward(images.to(first.dtype).contiguous(memory_format=self.layout))
-            logits = values[self.graph.nodes[-1]]
+            logits = values[self.graph.logits]
+            if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
+                raise ValueError("the model must give one tensor of logits (N, classes); wrap it in a module that does")
+            if isinstance(target, str) and target == "each":
+                return self._each(values, logits)
             if isinstance(target, str) and target == "all":
-                classes = [torch.full_like(logits[:, 0], c, dtype=torch.long) for c in range(logits.shape[1])]
-                each = [self._read(values, logits, chosen, again=True) for chosen in classes]
+                each = [found for found, _, _ in self._each(values, logits)]
                 return {name: torch.stack([one[name] for one in each]) for name in each[0]}, None, None
             chosen = _chosen(target, logits)
             return self._read(values, logits, chosen), chosen, self._start(logits, chosen)
+
+    def _each(self, values, logits):
+        for number in range(logits.shape[1]):
+            with torch.no_grad():
+                chosen = torch.full_like(logits[:, 0], number, dtype=torch.long)
+                found = self._read(values, logits, chosen, again=True), chosen, self._start(logits, chosen)
+            yield found
 
     def _is_linear(self, node):
         return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
@@ -185,7 +198,7 @@ class Propagator:
 
     def _backward(self, values, seed, again=False):
         """Relevance at the output and at the input of every linear map; `again` if another class follows."""
-        arriving, outputs, inputs = {self.graph.nodes[-1]: seed}, {}, {}
+        arriving, outputs, inputs = {self.graph.logits: seed}, {}, {}
         for node in reversed(self.graph.nodes):
             R = arriving.pop(node, None)
             if R is None:
@@ -208,8 +221,28 @@ class Propagator:
             else:
                 passed = self.graph.passed(node, values, R)
             for source, part in passed.items():
-                arriving[source] = arriving[source] + part if source in arriving else part
+                arriving[source] = passing.added(arriving[source], part) if source in arriving else part
+        # Of a layer that the classes depend on, and that relevance does not reach, nothing is known.
+        self.without = {
+            layer: self._channels(layer) for layer in self.read if layer in self.explained and layer not in outputs
+        }
         return outputs, inputs
+
+    def layers_without(self, shape):
+        """{layer: channels} of the layers that have no relevance by rule, for images of a shape (C, H, W)."""
+        like = next(self.model.parameters())
+        self(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+        return self.without
+
+    def _channels(self, layer):
+        return len(self.graph.modules[layer].weight)
+
+
+def without(model, reading, shape, linear=()):
+    """{layer: channels} of the layers without relevance by a reading's settings, for images of `shape` (C, H, W)."""
+    chosen = {key: reading[key] for key in ("at", "bias", "pool")}
+    with modes.evaluating(model):
+        return Propagator(model, from_setting(reading["rule"]), linear=linear, **chosen).layers_without(shape)
 
 
 def _refuse_unfit(model):
@@ -245,8 +278,8 @@ def _assigned(rule, layers, modules):
             layer: next(name for share, name in bands if (place + 1) / len(layers) <= share + 1e-9)
             for place, layer in enumerate(layers)
         }
-    elif rule in COMPOSITES:
-        first, conv, linear = COMPOSITES[rule]
+    elif rule in biases.COMPOSITES:
+        first, conv, linear = biases.COMPOSITES[rule]
         found = {layer: conv if isinstance(modules[layer], nn.Conv2d) else linear for layer in layers}
         found[layers[0]] = first
     else:
@@ -255,7 +288,9 @@ def _assigned(rule, layers, modules):
         try:
             rules.named(name)
         except ValueError as error:
-            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(COMPOSITES)}") from None
+            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(biases.COMPOSITES)}") from None
+        if wrong := rule_numbers.complaint(name):
+            raise ValueError(f"the rule is {name}, {wrong}")
     return found
 
 
@@ -271,24 +306,14 @@ def _chosen(target, logits):
     return target
 
 
-def absorbed_by(rule, bias):
-    """Why a rule is not meant to conserve relevance, in words; None if it is."""
-    names = rule.values() if isinstance(rule, dict) else [*COMPOSITES.get(rule, ()), rule]
-    if any(_is_gradient(name) for name in names):
-        return "a gradient has no sum to keep"
-    if any(name.startswith("epsilon") for name in names):
-        return "epsilon absorbs a part"
-    return "biases absorb a part" if bias else None
-
-
 # ---- where relevance is read ---------------------------------------------------------------------------------
 
 
 def _at_output(propagator, values, outputs, inputs):
-    """At every layer's own output; one that no path joins to the class has no relevance."""
+    """At every layer's own output; the relevance of one that no path joins to the class is zero."""
     found = {}
     for node in propagator.graph.nodes:
-        if node.target in propagator.read:
+        if node.target in propagator.read and node.target not in propagator.without:
             R = outputs.get(node.target)
             R = torch.zeros_like(values[node]) if R is None else R
             R = R * values[node] if propagator.times_input else R
@@ -303,6 +328,8 @@ def _at_next_input(propagator, values, outputs, inputs):
     found = {}
     readers = {node.target: node.all_input_nodes[0] for node in propagator.graph.nodes if propagator._is_linear(node)}
     for link in propagator.links:
+        if link.layer in propagator.without:
+            continue
         R = inputs[link.reader]
         R = R * values[readers[link.reader]] if propagator.times_input else R
         channels = len(propagator.graph.modules[link.layer].weight)

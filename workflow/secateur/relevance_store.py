@@ -3,7 +3,8 @@
 Per layer: `per_image` and `per_image_abs` (images, channels) float32, the sums over positions of R and of abs(R);
 `map_sum` and `map_abs_sum` (channels, height, width) float64, the sums over images. Layers keep network order.
 Per image: its `row` in the split, its `label`, the `target`, the class that was explained, and the `start`, the
-relevance put on that class. `stability` (points,
+relevance put on that class. Where each class was explained in turn, `target` is -1, and the numbers of an image are
+means over classes, of R and of abs(R). `stability` (points,
 2): numbers of images, and how alike two halves of so many rank the channels (stability.py).
 While it is written, the file is `<path>.partial` and holds the maps twice: a batch is written into the copy that
 does not count yet, and then one small write of `state` (images done, copy that counts) makes it count. The finished
@@ -44,6 +45,17 @@ class Sums(typing.NamedTuple):
 def sums_of(R):
     """The Sums of an array (n, C, H, W)."""
     return Sums(*(part.sum(axes, dtype=np.float64) for axes in ((2, 3), 0) for part in (R, np.abs(R))))
+
+
+def averaged(each):
+    """The means over classes of what `write` takes, from that of one class after the other, for the same images."""
+    total, put, count = {}, 0, 0
+    for layers, targets, starts in each:
+        for name, R in layers.items():
+            found = R if isinstance(R, Sums) else sums_of(R)
+            total[name] = [old + new for old, new in zip(total[name], found, strict=True)] if name in total else found
+        put, count, none = put + starts.astype(np.float64), count + 1, np.full(len(targets), -1)
+    return {name: Sums(*(part / count for part in parts)) for name, parts in total.items()}, none, put / count
 
 
 def write(path, batches, columns, stamp, attributes, until=None):
@@ -293,6 +305,11 @@ def read(path):
     with _finished(path) as file:
         images = int(file.attrs["images"])
         return {name: tuple(file[name][kind][:] / images for kind in MAPS) for name in _layers(file)}, images
+
+
+def without(path):
+    """{layer: channels} of the layers that have no relevance by the reading's rule."""
+    return about(path).get("without", {})
 
 
 def by_class(path):

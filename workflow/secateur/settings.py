@@ -5,13 +5,24 @@ what would be right.
 """
 
 import copy
+import math
 from pathlib import Path
 
 import jsonschema
 import yaml
 
-from secateur import agreement, complaints
+from secateur import agreement, complaints, paths
 
+# JSON Schema takes 2.0 for an integer, and YAML knows numbers that are none: .inf and .nan.
+STRICT = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda checker, value: _is_number(value),
+        }
+    ),
+)
 SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
 
 
@@ -26,15 +37,34 @@ def checked(config):
     Raises ValueError with one line for the first thing that is wrong.
     """
     config = copy.deepcopy(dict(config))
+    _refuse_odd_keys(config)
     rules = _rules_for(config)
-    errors = sorted(
-        jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path))
-    )
+    errors = sorted(STRICT(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise ValueError(complaints.line(errors[0]))
     _fill(config, rules)
     agreement.settle(config)
+    paths.check(config)
     return _ordered(config)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _refuse_odd_keys(value, path=""):
+    """ValueError for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
+    if isinstance(value, list):
+        for inner in value:
+            _refuse_odd_keys(inner, path)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                where = f"the section {path}" if path else "the study"
+                raise ValueError(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
+            # What a factory's arguments hold is the factory's affair.
+            if path != "model.arguments":
+                _refuse_odd_keys(inner, f"{path}.{key}" if path else key)
 
 
 def _rules_for(config):

@@ -21,16 +21,18 @@ REDUCTIONS = {
 }
 
 
-def of_relevance(maps, absolute="before_mean", reduce="layer_share"):
+def of_relevance(maps, absolute="before_mean", reduce="layer_share", without=None):
     """A table with a row for each channel from {layer: (mean of R, mean of abs(R))}, each (C, H, W).
+
+    Rows of layers `without` relevance, {layer: channels}, come last and are empty.
 
     `absolute="after_mean"` takes the absolute value of the mean of R instead (the thesis). `layer_share` divides
     the sum over positions by the layer's total: LRP conserves the sum, so its mean would only say how large a
     layer is.
     """
-    return _table(
-        {layer: _of_map(R, A if absolute == "before_mean" else np.abs(R), reduce) for layer, (R, A) in maps.items()}
-    )
+    found = {layer: _of_map(R, A if absolute == "before_mean" else np.abs(R), reduce) for layer, (R, A) in maps.items()}
+    nothing = {layer: {name: np.full(count, np.nan) for name in STATISTICS} for layer, count in (without or {}).items()}
+    return _table(found | nothing)
 
 
 def by_class(classes, layers, reduce="layer_share"):
@@ -64,7 +66,13 @@ def of_conservation(kept, tolerance):
 
 
 def of_weights(filters):
-    """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values."""
+    """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values.
+
+    Raises ValueError that names a layer whose weights are not finite: empty, they would read as no statistic at all.
+    """
+    for layer, values in filters.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"the weights of layer {layer} hold NaN or infinity; train with a lower learning rate")
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
 
 

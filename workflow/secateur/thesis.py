@@ -4,7 +4,7 @@ import html
 
 import pandas
 
-from secateur import tables
+from secateur import intervals, tables
 
 COLUMNS = ("table", "criterion", "level", "class", "accuracy", "loss", "distrust")
 PRUNING = ("B.1", "B.2", "B.3", "B.5")
@@ -94,10 +94,10 @@ def _row(criterion, source, part, levels):
 
 
 def _cell(row):
-    half = (row["high"] - row["low"]) / 2
-    interval = "" if pandas.isna(half) or row.name == 0 else f" ± {100 * half:.1f}"
-    digits = 2 if row["source"] == "printed" else 1
-    return f"{100 * row['accuracy']:.{digits}f}{interval}{' †' if row['collapsed'] > 0 else ''}"
+    if row["source"] == "printed":
+        return f"{100 * row['accuracy']:.2f}"
+    low, high = (row["low"], row["high"]) if row.name else (float("nan"),) * 2
+    return f"{intervals.shown(row['accuracy'], low, high)}{' †' if row['collapsed'] > 0 else ''}"
 
 
 def _measured(curves, criterion):

@@ -67,6 +67,11 @@ def find(model, example, residual="units", linear="protected"):
     return Units(units, protected, flow)
 
 
+def only_in(units, layers):
+    """Ids of the units all of whose channels are of `layers`."""
+    return [place for place, unit in enumerate(units.units) if all(layer in layers for layer, _ in unit.channels)]
+
+
 def by_reason(protected):
     """{reason: [layer, ...]} of {layer: reason}."""
     found = {}

@@ -204,8 +204,10 @@ def _pairing(results, draws):
         return (
             "There is one network, so intervals are over test images: which images each pruned network gets right is "
             f"compared image by image, the images are drawn with replacement {wording.count(draws)} times, and the "
-            "interval is that of the percentiles of the mean difference. Draws of a random control are averaged for "
-            "each image first. The intervals speak of this network, not of others trained like it."
+            "interval is that of the percentiles of the mean difference. Draws of a random control differ too: against "
+            "one, the interval and the p-value are Student's over the draws' differences, with one degree of freedom "
+            "less than there are draws, widened by what the images add. The intervals speak of this network, not of "
+            "others trained like it."
         )
     return (
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
@@ -242,6 +244,8 @@ def _item(item, results):
     networks = len(results.seeds)
     of_split = f" of {shift.split}" if shift else ""
     n = f"{wording.count(images)} images{of_split}, {networks} {wording.agree(networks, 'networks', 'network')}"
+    draws = comparisons.drawn(results, item.comparison)
+    n += f", {draws} {wording.agree(draws, 'draws', 'draw')}" if draws else ""
     p = "below 0.0001" if item.p < 1e-4 else f"{item.p:.2g}"
     result = {"p": p, "Holm's level": f"{item.alpha:.2g}", "verdict": item.verdict}
     result["verdict"] += f" ({item.note})" if item.note else ""

@@ -1,0 +1,96 @@
+"""Relevance of every classifier of torchvision that `model.name` accepts: what is exact, what is by rule, what is not.
+
+    python benchmarks/coverage.py [NAME ...]
+
+Weights are random, numbers float64, two images of the smallest size from 32 pixels that the network takes. A row says
+how far `gradient` is from autograd, as a share of a layer's largest gradient, the worst of all convolutions; how far
+the sum of relevance at the first convolution is from what was put on the class, by epsilon without biases, which
+conserves; what is passed by a rule of its own; and which layers have no relevance, or why the network is refused.
+"""
+
+import sys
+import time
+
+import torch
+from torch import nn
+
+from secateur import architectures, folding, models, passing, relevance
+
+NAMES = (*architectures.TORCHVISION, "vgg16", "vgg16_bn")
+SUMMED = "epsilon=1e-30"
+
+
+def built(name):
+    """(model in eval mode and float64, images); BatchNorm shifts nothing, so that no bias takes relevance."""
+    torch.manual_seed(0)
+    model = models.build(name, 10).double().eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.5, 2)
+        if isinstance(getattr(module, "bias", None), nn.Parameter):
+            nn.init.zeros_(module.bias)
+    size = max(32, architectures.of({"factory": None, "name": name}).smallest)
+    return model, torch.randn(2, 3, size, size, dtype=torch.float64)
+
+
+def autograd(model, images):
+    """{convolution: gradient of the predicted class's logit} by autograd alone."""
+    outputs = {}
+
+    def hook(name):
+        def keep(module, inputs, output):
+            output.retain_grad()
+            outputs[name] = output
+            # Behind a convolution, an activation in place would overwrite what has the gradient.
+            return output.clone()
+
+        return keep
+
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(hook(name))
+    logits = model(images.clone().requires_grad_())
+    logits.gather(1, logits.argmax(1, keepdim=True)).sum().backward()
+    return {name: output.grad for name, output in outputs.items()}
+
+
+def deviation(model, images):
+    """The largest difference of `gradient` to autograd, as a share of a convolution's largest gradient."""
+    found = relevance.propagate(model, images, rule="gradient")
+    wanted = autograd(folding.folded(model, strict=False), images)
+    if {*found} != {*wanted}:
+        raise RuntimeError(f"relevance has not the layers of autograd: {sorted({*found} ^ {*wanted})}")
+    return max(float((found[name] - R).abs().max() / R.abs().max()) for name, R in wanted.items() if R.any())
+
+
+def by_rule(propagator):
+    """What of a network is passed by a rule of its own, in words."""
+    nodes, graph = propagator.graph.nodes, propagator.graph
+    products = sum(graph._is(node, (), passing.operations.MULTIPLIED) for node in nodes)
+    norms = sum(graph._is(node, passing.NORMALISED, passing.NORMALISED_CALLS) for node in nodes)
+    parts = [f"{products} products" * bool(products), f"{norms} normalisations" * bool(norms)]
+    return ", ".join(part for part in parts if part) or "-"
+
+
+def row(name):
+    start = time.process_time()
+    model, images = built(name)
+    try:
+        worst = deviation(model, images)
+        propagator = relevance.Propagator(model, SUMMED, bias=False)
+        found = propagator(images)[0]
+    except ValueError as error:
+        return (name, "-", "-", "-", f"refused: {error}")
+    away = float((found[next(iter(found))].flatten(1).sum(1) - 1).abs().max())
+    without = propagator.without
+    named = f"{len(without)} of {len(found) + len(without)}, as `{next(iter(without))}`" if without else "-"
+    print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr, flush=True)
+    return (name, f"{worst:.0e}", f"{away:.0e}", by_rule(propagator), named)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    columns = ("network", "gradient against autograd", "sum at the first convolution against 1", "by rule", "without")
+    print("| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
+    for name in sys.argv[1:] or NAMES:
+        print("| " + " | ".join(row(name)) + " |", flush=True)

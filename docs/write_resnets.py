@@ -1,0 +1,22 @@
+"""Write docs/resnets.md from the results of finished studies of one network each.
+
+python docs/write_resnets.py results/resnet20-cifar10 results/resnet56-cifar10 > docs/resnets.md
+"""
+
+import sys
+
+from secateur import across, across_page, documents
+
+
+def page(folders):
+    """The page as Markdown; ValueError names a folder that holds no finished study."""
+    return documents.as_markdown(across_page.blocks([across.read(folder) for folder in folders], folders))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    try:
+        sys.stdout.write(page(sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"write_resnets: {error}")

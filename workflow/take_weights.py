@@ -1,0 +1,17 @@
+"""Copy the weights that a study is given to a name that says their content."""
+
+import logging
+
+from secateur import contents, files, jobs
+
+
+def take_weights(name, content, target):
+    path = files.found(name)
+    contents.copy(path, content, target)
+    logging.info("%s is a copy of %s", target, path)
+
+
+if "snakemake" in globals():
+    with jobs.job(snakemake) as job:
+        # Where weights lie cannot change a result: the setting is no option.
+        take_weights(snakemake.config["model"]["weights"], job.wildcards["content"], snakemake.output.weights)
