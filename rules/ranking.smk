@@ -44,10 +44,11 @@ rule rank_mixed:
         "../workflow/rank_mixed.py"
 
 
+# The files of the rule above, but for the lists of its deltas: a reading that is no longer mixed is made again.
 use rule rank_mixed as rank_combined with:
     output:
         tables=["<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.csv"],
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.json",
+        manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
     log:
         "<logs>/{dataset}/{model}/{seed}/rank_combined/{reading}.log",
     wildcard_constraints:
