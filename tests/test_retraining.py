@@ -487,7 +487,10 @@ def test_a_study_retrains_every_cell_and_says_by_which_schedule(study):
     evaluated = tables.read(study.folder / NETWORK / "evaluation/weight.csv").query("level == 0.5").iloc[0]
     assert evaluated["budget"] == "macs" and 0.5 <= evaluated["realised"] < 0.7
     means = tables.read(study.folder / "results/tables/retraining.means.csv")
-    assert len(means) == 8 and means["versus_none_low"].notna().all() and means["versus_random_low"].notna().all()
+    # One draw of a control says nothing of how much draws differ: it has no interval, and none is against it.
+    drawn = means["criterion"] == "random"
+    assert len(means) == 8 and means["versus_none_low"].isna().equals(drawn)
+    assert means["versus_random"].notna().all() and means["versus_random_low"].isna().all()
     page = (study.folder / "results/figures/retraining.html").read_text()
     for words in ("pruned at once, then 1 epoch of sgd", "2 epochs of sgd", "up to 200 training images"):
         assert words in page

@@ -8,12 +8,22 @@ import torch
 from secateur import checkpoints, devices, images, jobs, models, seeds, tables, training
 
 
+def _initialised(about, classes, weights, given):
+    """The network with its first weights; an error on a copy names the file that was given."""
+    try:
+        return models.initialised(about, classes, weights)
+    except ValueError as error:
+        if given is None:
+            raise
+        raise ValueError(f"{error}. It is a copy of {given}") from error
+
+
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):
     model, partial = options["model"], f"{outputs['trained']}.partial"
     with images.opened(train) as shown, images.opened(validation) as held_out:
         about = models.about(model, shown) | {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
-        network = models.initialised(about, len(shown.classes), weights)
+        network = _initialised(about, len(shown.classes), weights, options["given"])
         models.refuse_misfit(network, about)
         models.trainable(network, model["trainable"])
         checkpoints.save(outputs["initial"], network, about | {"epoch": 0})
@@ -34,7 +44,7 @@ if "snakemake" in globals():
             snakemake.input.validation,
             "imagenet" if imagenet else snakemake.input.get("weights") or None,
             dict(snakemake.output.items()),
-            job.options,
+            job.options | {"given": snakemake.config["model"]["weights"] if snakemake.input.get("weights") else None},
             seed=int(job.wildcards["seed"]),
             stamp=job.stamp,
             provenance=job.provenance,

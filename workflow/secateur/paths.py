@@ -221,5 +221,5 @@ def _figures(config):
 
 def _tables(config):
     names = ("evaluations.csv", "curves.csv", "curves.json", "accuracy.html", "thesis.html", "verdict.html")
-    more = ("verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
+    more = ("verdict.csv", "verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
     yield from _each("tables/", (*names, *more), "the study's tables")
