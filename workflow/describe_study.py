@@ -63,7 +63,7 @@ def _floor(path, confidence):
 
 def _origin(config):
     """Where the images that rank were taken from, and what the networks may have seen of them."""
-    if not config["readings"] and not _of_images(config["criteria"]):
+    if not config["readings"] and not _of_images(config["criteria"]) and not config["criteria"]["files"]:
         return "No image was read to rank channels."
     taken = "of the test images" if config["split"]["rank_from"] == "test" else "of the training images"
     text = f"The rank split was carved {taken}; training here never saw it, and it is never reported."

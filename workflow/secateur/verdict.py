@@ -81,12 +81,12 @@ def _dense(results):
 
 def _rank_images(facts):
     """Where the images come from that rank without being reported."""
+    foreign = facts["model"]["weights"] is not None
     if facts["rank_from"] == "test":
-        return (
-            "The rank images were carved out of the test images, because the weights come from elsewhere and may have "
-            "seen every training image; the rest of the test images is reported."
-        )
-    return "The rank images were taken from the training images and held out from training."
+        why = ", because the weights come from elsewhere and may have seen every training image" if foreign else ""
+        return f"The rank images were carved out of the test images{why}; the rest of the test images is reported."
+    seen = "; the weights that it started from come from elsewhere and may have seen them" if foreign else ""
+    return f"The rank images were taken from the training images and held out from training here{seen}."
 
 
 def _network(facts):
@@ -202,12 +202,13 @@ def _on_blends(study):
 
 def _pairing(results, draws):
     if len(results.seeds) == 1:
+        # A control of one draw has no interval, which its items say.
         return (
             "There is one network, so intervals are over test images: which images each pruned network gets right is "
             f"compared image by image, the images are drawn with replacement {wording.count(draws)} times, and the "
             "interval is that of the percentiles of the mean difference. Draws of a random control differ too: against "
-            "one, the interval and the p-value are Student's over the draws' differences, with one degree of freedom "
-            "less than there are draws, widened by what the images add. The intervals speak of this network, not of "
+            "one of several draws, the interval and the p-value are Student's over the draws' differences, with one "
+            "degree of freedom less than there are draws, widened by what the images add. The intervals speak of this network, not of "
             "others trained like it."
         )
     return (
