@@ -208,8 +208,8 @@ def _pairing(results, draws):
             f"compared image by image, the images are drawn with replacement {wording.count(draws)} times, and the "
             "interval is that of the percentiles of the mean difference. Draws of a random control differ too: against "
             "one of several draws, the interval and the p-value are Student's over the draws' differences, with one "
-            "degree of freedom less than there are draws, widened by what the images add. The intervals speak of this network, not of "
-            "others trained like it."
+            "degree of freedom less than there are draws, widened by what the images add. The intervals speak of this "
+            "network, not of others trained like it."
         )
     return (
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
