@@ -1,5 +1,6 @@
 """The page on studies side by side says what their tables say, on results whose truth is constructed."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -23,7 +24,7 @@ from secateur import (
     summary,
 )
 from secateur import tables as csv
-from secateur.across import AHEAD, BEHIND, UNTOLD
+from secateur.across import AHEAD, BEHIND, UNTOLD, WITHOUT
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES, CHOOSING, CLASSES = 800, 300, 10
@@ -252,7 +253,8 @@ def test_differences_are_those_of_the_images(folders):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"), [(0.01, 0.02, AHEAD), (-0.02, -0.01, BEHIND), (-0.01, 0.01, UNTOLD)]
+    ("low", "high", "verdict"),
+    [(0.01, 0.02, AHEAD), (-0.02, -0.01, BEHIND), (-0.01, 0.01, UNTOLD), (np.nan, np.nan, WITHOUT)],
 )
 def test_ahead_is_what_an_interval_without_zero_says(low, high, verdict):
     assert across.Difference(0.0, low, high).verdict == verdict
@@ -301,6 +303,15 @@ def test_retraining_is_left_out_where_a_study_has_none(blocks, other, contradict
     assert len(under(blocks, "After retraining", "table")) == 2
     assert len(under(other, "After retraining", "table")) == 1
     assert not list(across_page._retraining([across.read(contradicted[1])]))
+
+
+def test_retraining_with_one_draw_of_chance_tells_no_criterion_from_it(folders):
+    study = across.read(folders[0])
+    ends = {f"versus_random_{end}": np.nan for end in ("low", "high")}
+    lines = list(across_page._retrained_sentences(dataclasses.replace(study, retrained=study.retrained.assign(**ends))))
+    (said,) = [line for line in lines if "against random units" in line]
+    assert "of two comparisons no interval (one draw) in two;" in said
+    assert "not told apart" not in said and "ahead" not in said and "behind" not in said
 
 
 def test_the_controls_say_which_part_of_a_ranking_matters(blocks):

@@ -495,6 +495,50 @@ def test_the_page_of_several_seeds_speaks_of_seeds():
     assert "drawn with replacement" not in text
 
 
+def text_of(study, **changes):
+    return documents.as_markdown(verdict.blocks(study, claims.judge(study, 0.05, 500, 0), {**FACTS, **changes}))
+
+
+@pytest.fixture(scope="module")
+def small():
+    return study(truth())
+
+
+RANKED = {
+    (
+        "test",
+        "net.pt",
+        0,
+    ): "test images, because the weights come from elsewhere and may have seen every training image;",
+    ("test", None, 3): "The rank images were carved out of the test images, as the study is set; the rest of the test",
+    ("train", None, 3): "The rank images were taken from the training images and held out from training. What",
+    ("train", "net.pt", 3): (
+        "taken from the training images, and training here never saw them. The weights that the study starts from "
+        "were made elsewhere, and may have seen these images."
+    ),
+    ("train", "net.pt", 0): (
+        "taken from the training images. The weights that the study was given were made elsewhere, and may have seen"
+    ),
+}
+
+
+@pytest.mark.parametrize("asked", RANKED)
+def test_the_page_says_what_the_networks_may_have_seen_of_the_rank_images(small, asked):
+    rank_from, weights, epochs = asked
+    model = FACTS["model"] | {"weights": weights}
+    text = text_of(small, rank_from=rank_from, model=model, epochs=epochs)
+    assert RANKED[asked] in text
+    assert ("held out" in text) == (rank_from == "train" and weights is None)
+    assert ("come from elsewhere" in text) == (rank_from == "test" and weights is not None)
+
+
+def test_one_draw_of_a_control_is_not_said_to_have_students_interval(small):
+    assert "Student's over the draws' differences" in text_of(small)
+    text = text_of(small, random=1)
+    assert "Student's" not in text
+    assert "one draw, which does not tell how far others would lie from it: against one there is no interval" in text
+
+
 THREE = {
     **FACTS,
     "study": "three",

@@ -85,3 +85,36 @@ def test_eight_draws_are_the_default_and_captions_count_them():
     for name in ("tabulate_accuracy", "judge_thesis", "data"):
         assert "8 draws, widened by what the images add" in caption(name, training={"seeds": [0]})
         assert "one draw" in caption(name, training={"seeds": [0]}, criteria={"random": 1})
+
+
+BUDGETS = {
+    "units": {"budget": "units"},
+    "rounded": {"budget": "units", "round_to": 4},
+    "parameters": {"budget": "parameters"},
+    "macs": {"budget": "macs", "round_to": 4},
+}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_equal_numbers_of_channels_are_claimed_only_where_levels_count_them(name):
+    floors, retrained = (caption(f"plot_{one}", evaluation=BUDGETS[name]) for one in ("floors", "retraining"))
+    alike = name == "units"
+    assert ("removes as many channels" in floors) == alike and ("is the same for all criteria" in retrained) == alike
+    words = {"parameters": "share of the parameters", "macs": "share of the multiply-adds", "rounded": "multiples of 4"}
+    for text in () if alike else (floors, retrained):
+        assert words[name] in text and "numbers" in text
+
+
+def test_the_front_page_names_every_way_in_which_channels_are_ranked():
+    bare = {"combined": False, "deltas": [], "mixed": []}
+    assert "by both" not in caption("study", criteria=bare)
+    assert "by both" in caption("study", criteria={**bare, "combined_only": ["relevance"]})
+    mixture = {"name": "both", "first": "relevance.mean_abs", "second": "weight.mean_abs", "deltas": ["0.5"]}
+    assert "mixtures" not in caption("study")
+    assert "by mixtures of two of these" in caption("study", criteria={"mixtures": [mixture]})
+
+
+def test_ends_that_lie_unlike_far_from_the_mean_are_spoken_of():
+    assert "plus the two ends of the interval" in caption("data")
+    assert "need not lie equally far from the mean" in caption("data", training={"seeds": [0]})
+    assert "``[low, high]``, where one is cut or does not lie as far" in caption("tabulate_accuracy")

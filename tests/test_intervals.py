@@ -113,6 +113,12 @@ def test_an_interval_that_was_cut_stands_with_both_its_ends():
     assert intervals.shown(0.1, float("nan"), float("nan")) == "10.0"
 
 
+def test_an_interval_stands_as_plus_or_minus_only_where_both_halves_are_alike():
+    assert intervals.shown(0.5, 0.40005, 0.6) == "50.0 ± 10.0"
+    assert intervals.shown(0.5, 0.4002, 0.6) == "50.0 [40.0, 60.0]"
+    assert intervals.shown(0.9, 0.87, 0.91) == "90.0 [87.0, 91.0]"
+
+
 def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():
     assert "over 3 training seeds" in intervals.in_words(3, 8, 0.95)
     one = intervals.in_words(1, 8, 0.95)

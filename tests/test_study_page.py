@@ -66,3 +66,28 @@ def test_the_page_of_a_study_without_relevance_does_not_speak_of_it(material):
     assert "weight and chance rank without any image." in text and "No image was read to rank" in text
     assert "relevance" not in text.lower() and "<table></table>" not in text
     assert "rank split" not in text
+
+
+def test_files_from_outside_may_have_read_images(material):
+    (material / "own.csv").write_text("layer,channel,score\n")
+    text = page(material, readings={}, criteria={"files": {"own": str(material / "own.csv")}})
+    text = text.partition("<h2>Settings</h2>")[0]
+    assert "own: files from outside, which do not tell." in text
+    assert "No image was read" not in text and "<p></p>" not in text
+
+
+RETRAINED = {"levels": [0.5], "epochs": 1}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["weight.mean_abs"], "Retraining names 1 draw of the random control: in its tables neither"),
+        (["random.0", "random.1"], "Retraining names 2 draws of the random control: in its tables intervals against"),
+        (["random.0", "random.1", "random.2"], None),
+    ],
+)
+def test_the_page_counts_the_draws_that_were_retrained(material, named, said):
+    text = page(material, criteria={"random": 3}, retraining={**RETRAINED, "criteria": named})
+    assert "A control has 3 draws" in text
+    assert said in text if said else "Retraining names" not in text

@@ -26,9 +26,9 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         "<h2>Images</h2>",
         pages.table(pandas.DataFrame(_split(path) for path in splits)),
         f"<p>{_floor(splits[-1], confidence)}</p>",
-        f"<p>{intervals.in_words(len(networks), config['criteria']['random'], confidence)}</p>",
+        f"<p>{_intervals(config, len(networks), confidence)}</p>",
         "<h2>What ranked on what</h2>",
-        f"<p>{_origin(config)}</p>",
+        *(f"<p>{origin}</p>" for origin in [_origin(config)] if origin),
         *_readings(config, read),
         f"<p>{html.escape(_others(config['criteria'], config['evaluation']['choose_on']))}</p>",
         "<h2>Networks</h2>",
@@ -61,10 +61,23 @@ def _floor(path, confidence):
     )
 
 
+def _intervals(config, networks, confidence):
+    """How intervals are made; retraining may have fewer draws of chance than the rest of the study."""
+    draws = config["criteria"]["random"]
+    text = intervals.in_words(networks, draws, confidence)
+    if not config["retraining"]:
+        return text
+    retrained = sum(name.startswith("random.") for name in config["retraining"]["criteria"])
+    return f"{text} {intervals.of_retraining(networks, retrained, draws)}".rstrip()
+
+
 def _origin(config):
-    """Where the images that rank were taken from, and what the networks may have seen of them."""
-    if not config["readings"] and not _of_images(config["criteria"]) and not config["criteria"]["files"]:
-        return "No image was read to rank channels."
+    """Where the images that rank were taken from, and what the networks may have seen of them.
+
+    Of files from outside nobody knows whether images were read: a study without other readers of images says nothing.
+    """
+    if not config["readings"] and not _of_images(config["criteria"]):
+        return "" if config["criteria"]["files"] else "No image was read to rank channels."
     taken = "of the test images" if config["split"]["rank_from"] == "test" else "of the training images"
     text = f"The rank split was carved {taken}; training here never saw it, and it is never reported."
     if config["model"]["weights"] is not None and config["split"]["rank_from"] == "train":

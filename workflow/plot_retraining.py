@@ -5,7 +5,8 @@ import pandas
 from secateur import figures, files, intervals, jobs, names, pages, recovery, tables
 
 NOTE = (
-    "<p>± half the interval of the change against the dense network, or both its ends where one is cut at 0 or 100 %. "
+    "<p>± half the interval of the change against the dense network, or [both its ends] where one is cut at 0 or "
+    "100 % or lies further from the accuracy than the other. "
     "Of one network and one draw of a control there is no interval of the control, and none of a difference to it: one "
     "draw does not tell how far others would lie from it. † a layer is empty in at least one network; one "
     "that gives every image the same answer is not retrained, and without it there is no mean.</p>"

@@ -7,9 +7,9 @@ def tabulate_accuracy(curves, page):
     needed = ("budget", "keep_at_least", "criterion", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
     table = tables.read(curves, *needed)
     note = (
-        "<p>Test accuracy in percent ± half the interval of its change against the dense network, or with both its "
-        "ends where one is cut at 0 or 100 %; a control of one draw has none, if there is one network. "
-        "† a layer is empty in at least one network.</p>"
+        "<p>Test accuracy in percent ± half the interval of its change against the dense network, or with [both its "
+        "ends] where one is cut at 0 or 100 % or lies further from the accuracy than the other; a control of one draw "
+        "has none, if there is one network. † a layer is empty in at least one network.</p>"
     )
     title = f"Accuracy by criterion and share of {names.BUDGETS[table['budget'].iloc[0]]} removed"
     parts = [part for floor, rows in table.groupby("keep_at_least", sort=False) for part in _of_floor(floor, rows)]

@@ -14,8 +14,8 @@ def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
     note = (
         f"<p>{about['author']}, <i>{about['title']}</i>, {about['institution']}, {about['year']}. Rows named "
         "<i>printed</i> are the thesis's, two digits and one network; the others are this study's, test accuracy in "
-        "percent ± half the interval of its change against the dense network, or with both its ends where one is cut "
-        "at 0 or 100 %. "
+        "percent ± half the interval of its change against the dense network, or with [both its ends] where one is "
+        "cut at 0 or 100 % or lies further from the accuracy than the other. "
         "† a layer is empty in at least one network. Another network and other images: no row has to agree.</p>"
     )
     parts = [note]

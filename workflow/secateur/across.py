@@ -21,6 +21,8 @@ MIDDLE = 0.2
 EQUAL = (0.9, 0.75, 0.6)
 RELEVANCE, WEIGHT, RANDOM = "relevance.mean_abs", "weight.mean_abs", "random"
 AHEAD, BEHIND, UNTOLD = "ahead", "behind", "not told apart"
+# Of one network only a difference to one draw of a control has none.
+WITHOUT = "no interval (one draw)"
 CURVES = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_change", "accuracy_low", "accuracy_high")
 VERSUS_RANDOM = ("versus_random", "versus_random_low", "versus_random_high")
 
@@ -80,7 +82,9 @@ class Difference:
 
     @property
     def verdict(self):
-        """Whether the interval leaves out zero, and on which side."""
+        """Whether the interval leaves out zero, and on which side; without an interval nothing is asked of it."""
+        if self.low != self.low:
+            return WITHOUT
         return AHEAD if self.low > 0 else BEHIND if self.high < 0 else UNTOLD
 
 

@@ -7,7 +7,7 @@ criterion that the rule does not also ask of all others of its kind.
 import pandas
 
 from secateur import across, intervals
-from secateur.across import AHEAD, BEHIND, EQUAL, LEVELS, MIDDLE, RANDOM, RELEVANCE, UNTOLD, WEIGHT
+from secateur.across import AHEAD, BEHIND, EQUAL, LEVELS, MIDDLE, RANDOM, RELEVANCE, UNTOLD, WEIGHT, WITHOUT
 from secateur.claims import interval, percent
 
 COMMAND = "python docs/write_resnets.py"
@@ -69,9 +69,9 @@ def accuracy(value):
 
 
 def tally(found):
-    """How often the Differences are ahead, behind and not told apart: {verdict: number}."""
+    """How often the Differences are ahead, behind, not told apart, and without an interval: {verdict: number}."""
     verdicts = [one.verdict for one in found]
-    return {verdict: verdicts.count(verdict) for verdict in (AHEAD, BEHIND, UNTOLD)}
+    return {verdict: verdicts.count(verdict) for verdict in (AHEAD, BEHIND, UNTOLD, WITHOUT)}
 
 
 def of_all(found):
@@ -455,12 +455,17 @@ def _control_row(study, name, difference):
 
 
 def _control_sentence(study, name):
-    """Both, one or neither of the two parts of a ranking matters, by whether it is ahead of what lacks that part."""
+    """Both, one or neither of the two parts of a ranking matters, by whether it is ahead of what lacks that part.
+
+    A part of which the control has one draw is not told.
+    """
     parts = {"which channels": f"shuffled.{name}", "how many of each layer": f"uniform.{name}"}
     found = {words: across.difference(study, name, control, MIDDLE) for words, control in parts.items()}
     matter = [words for words, one in found.items() if one.verdict == AHEAD]
-    shown = joined(f"{words} by {points(found[words])}" for words in matter) if matter else "neither by its interval"
-    return f"{study.label}, `{name}` at {percent(MIDDLE)}, ahead of what lacks it: {shown}."
+    unknown = [f"of {words} {WITHOUT}" for words, one in found.items() if one.verdict == WITHOUT]
+    shown = [f"{words} by {points(found[words])}" for words in matter] + unknown
+    told = joined(shown) if shown else "neither by its interval"
+    return f"{study.label}, `{name}` at {percent(MIDDLE)}, ahead of what lacks it: {told}."
 
 
 # ---- retraining ----------------------------------------------------------------------------------------------

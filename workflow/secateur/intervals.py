@@ -204,11 +204,15 @@ def wilson(right, images, confidence=0.95):
     return within(middle - half, middle + half)
 
 
+# How far the two halves of an interval may differ to stand as one ±: a tenth of what is printed, 0.1 %.
+ALIKE = 1e-4
+
+
 def shown(accuracy, low, high):
-    """An accuracy in percent with its interval: ± half of it, or both ends where one was cut at 0 or 100 %."""
+    """An accuracy in percent with its interval: ± half of it, or both ends where the halves differ or one was cut."""
     if low != low:
         return f"{100 * accuracy:.1f}"
-    if low <= 0 or high >= 1:
+    if low <= 0 or high >= 1 or abs((high - accuracy) - (accuracy - low)) > ALIKE:
         return f"{100 * accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
 
@@ -233,3 +237,15 @@ def in_words(networks, draws, confidence):
         f"Intervals ({level}) speak of this one network. Between two lists they are over test images: a paired "
         f"bootstrap for accuracies, Student's for losses. {control}. An interval of an accuracy is cut at 0 and 100 %."
     )
+
+
+def of_retraining(networks, draws, others):
+    """A sentence on the draws of chance that were retrained, or nothing where they are as many as all `others`."""
+    if draws == others:
+        return ""
+    named = f"Retraining names {draws} draw{'' if draws == 1 else 's'} of the random control"
+    if networks > 1:
+        return f"{named}{'' if draws == 1 else ', averaged within a seed first'}."
+    if draws == 1:
+        return f"{named}: in its tables neither that control nor a difference to it has an interval."
+    return f"{named}: in its tables intervals against that control have {draws - 1} degrees of freedom over draws."

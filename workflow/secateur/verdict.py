@@ -80,13 +80,20 @@ def _dense(results):
 
 
 def _rank_images(facts):
-    """Where the images come from that rank without being reported."""
-    foreign = facts["model"]["weights"] is not None
-    if facts["rank_from"] == "test":
-        why = ", because the weights come from elsewhere and may have seen every training image" if foreign else ""
-        return f"The rank images were carved out of the test images{why}; the rest of the test images is reported."
-    seen = "; the weights that it started from come from elsewhere and may have seen them" if foreign else ""
-    return f"The rank images were taken from the training images and held out from training here{seen}."
+    """Where the images come from that rank without being reported, and what the networks may have seen of them."""
+    given, of_test = facts["model"]["weights"] is not None, facts["rank_from"] == "test"
+    carved = "The rank images were carved out of the test images"
+    if of_test and given:
+        carved += ", because the weights come from elsewhere and may have seen every training image"
+    if of_test:
+        return f"{carved}{'' if given else ', as the study is set'}; the rest of the test images is reported."
+    if not given:
+        return "The rank images were taken from the training images and held out from training."
+    unseen = ", and training here never saw them" if facts["epochs"] else ""
+    return (
+        f"The rank images were taken from the training images{unseen}. The weights that the study "
+        f"{'starts from' if facts['epochs'] else 'was given'} were made elsewhere, and may have seen these images."
+    )
 
 
 def _network(facts):
@@ -167,7 +174,7 @@ def _method(study, tested, facts):
     yield (
         "text",
         "Every claim is one or several comparisons of test accuracies at levels that the claim fixes. "
-        f"{_pairing(study.results, draws)}",
+        f"{_pairing(study.results, draws, facts['random'])}",
     )
     yield (
         "text",
@@ -200,16 +207,14 @@ def _on_blends(study):
     )
 
 
-def _pairing(results, draws):
+def _pairing(results, draws, of_control):
     if len(results.seeds) == 1:
         # A control of one draw has no interval, which its items say.
         return (
             "There is one network, so intervals are over test images: which images each pruned network gets right is "
             f"compared image by image, the images are drawn with replacement {wording.count(draws)} times, and the "
-            "interval is that of the percentiles of the mean difference. Draws of a random control differ too: against "
-            "one of several draws, the interval and the p-value are Student's over the draws' differences, with one "
-            "degree of freedom less than there are draws, widened by what the images add. The intervals speak of this "
-            "network, not of others trained like it."
+            f"interval is that of the percentiles of the mean difference. {_against_a_control(of_control)} The "
+            "intervals speak of this network, not of others trained like it."
         )
     return (
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
@@ -217,6 +222,19 @@ def _pairing(results, draws):
         "They speak of networks trained like these, on these test images. Chance is looked at in means over the "
         "networks. Where both sides get equally many images right in every network there is no spread to judge by: "
         "they keep the same, and which of them keeps more cannot be told."
+    )
+
+
+def _against_a_control(draws):
+    """What a comparison with a random control of one network is judged by."""
+    if draws == 1:
+        return (
+            "Every random control has one draw, which does not tell how far others would lie from it: against one "
+            "there is no interval (its p-value stands as 1), and it cannot be told."
+        )
+    return (
+        "Draws of a random control differ too: against one, the interval and the p-value are Student's over the draws' "
+        "differences, with one degree of freedom less than there are draws, widened by what the images add."
     )
 
 
