@@ -281,10 +281,8 @@ readings:
   banded: {rule: [{to: 0.5, rule: zplus}, {to: 1, rule: epsilon=0.01}], seed: logit}
   early: {until: {stability: 0.8, at_least: 2}}
   few: {classes: ["3", 5], target: label}
-  wrong: {classes: [thre]}
   four: {target: "4", precision: float64, images: 20}
   every: {target: all, precision: float64, images: 20}
-  nobody: {target: al}
 """
 NETWORK = "results/digits/vgg_small/1"
 MORE = ("--configfile", "config/config.yaml", "more.yaml")
@@ -389,9 +387,17 @@ def test_a_reading_of_classes_reads_their_images_only(more_readings):
     np.testing.assert_allclose(part["mean_abs"], rows / rows.sum(), rtol=1e-6)
 
 
-def test_a_class_that_the_images_lack_is_refused(more_readings):
-    text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/wrong.h5", check=False)
-    assert "extract_relevance: digits has no class thre; known: 0, 1, 2" in text
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        ({"classes": ["thre"]}, "readings.wrong.classes names thre, which is no class of the images; known: 0, 1, 2"),
+        ({"target": "al"}, "readings.wrong.target names al, which is no class of the images; did you mean all?"),
+    ],
+)
+def test_a_class_that_the_images_lack_is_refused_before_any_job(more_readings, reading, message):
+    (more_readings.folder / "wrong.yaml").write_text(yaml.safe_dump({"readings": {"wrong": reading}}))
+    text = more_readings.run("-n", *MORE, "wrong.yaml", "--", f"{NETWORK}/relevance/wrong.h5", check=False)
+    assert f"The study's settings: {message}" in text
 
 
 def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readings):
@@ -416,11 +422,6 @@ def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readi
     part = table[(table["class"] == "3") & (table["layer"] == "features.0")]
     mean = rows[every["label"] == 3].mean(0)
     np.testing.assert_allclose(part["mean_abs"], mean / mean.sum(), rtol=1e-6)
-
-
-def test_a_target_that_is_no_class_is_refused_by_name(more_readings):
-    text = more_readings.run("--cores", "1", *MORE, "--", f"{NETWORK}/relevance/nobody.h5", check=False)
-    assert "extract_relevance: digits has no class al; did you mean all?" in text
 
 
 def test_every_ranking_is_a_permutation_and_delta_0_is_the_weight_list(tiny_study):
