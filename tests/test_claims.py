@@ -808,7 +808,8 @@ def test_a_table_of_another_version_is_refused_with_the_remedy(tmp_path, three):
 
 def test_the_tables_are_written_from_the_workflows_files(files, whole):
     table = whole.results.table
-    curves = table[table["split"] == "test"].assign(accuracy_low=0.4, accuracy_high=0.5, collapsed=0.0)
+    curves = table[table["split"] == "test"].assign(collapsed=0.0)
+    curves = curves.assign(accuracy_low=curves["accuracy"] - 0.05, accuracy_high=curves["accuracy"] + 0.05)
     tables.write(curves, files / "curves.csv")
     tabulate_thesis.tabulate_thesis(
         files / "curves.csv",
