@@ -60,8 +60,8 @@ def unit_options():
 
 
 def reading_rules():
-    """What decides which layers a reading explains: {reading: its rule and place}."""
-    keys = ("rule", "at", "bias", "pool")
+    """What decides which layers a reading explains, and how: {reading: what its propagator is made from}."""
+    keys = ("rule", "at", "bias", "pool", "seed", "precision")
     return {name: {key: reading[key] for key in keys} for name, reading in config["readings"].items()}
 
 

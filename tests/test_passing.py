@@ -439,9 +439,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_done_in_place_and_read_again_is_refused(way, pictures):
-    with pytest.raises(
-        ValueError, match=r"^the graph that relevance follows answers otherwise than the model .* in place"
-    ):
+    with pytest.raises(ValueError, match=r"^the graph that is followed answers otherwise than the model .* in place"):
         relevance.propagate(seeded(lambda: Overwritten(WAYS[way])), pictures)
 
 

@@ -10,6 +10,17 @@ import yaml
 from conftest import ROOT, Workflow
 from secateur import agreement, paths, settings
 
+
+def assert_said(message, check, config):
+    """A check passes, or refuses with this message in its one line."""
+    if message is None:
+        check(config)
+        return
+    with pytest.raises(ValueError) as caught:
+        check(config)
+    assert message in str(caught.value)
+
+
 WHOLE = {
     "data": {"source": "digits", "size": 16},
     "model": {"name": "vgg_small"},
@@ -121,12 +132,7 @@ def test_two_names_that_meet_in_one_file_are_refused(study, kind, old, new, mess
 )
 def test_the_verdicts_page_is_a_page_of_its_own(study, page, message):
     config = study | {"verdict": study["verdict"] | {"page": page}}
-    if message is None:
-        paths.check(config)
-    else:
-        with pytest.raises(ValueError) as caught:
-            paths.check(config)
-        assert message in str(caught.value)
+    assert_said(message, paths.check, config)
 
 
 @pytest.mark.parametrize(
@@ -152,12 +158,7 @@ def test_the_verdicts_page_is_a_page_of_its_own(study, page, message):
 )
 def test_names_of_images_and_networks_are_folders_where_no_file_is(study, data, model, message):
     config = study | {"data": study["data"] | {"name": data}, "model": study["model"] | {"name": model}}
-    if message is None:
-        paths.refuse_meeting(config)
-    else:
-        with pytest.raises(ValueError) as caught:
-            paths.refuse_meeting(config)
-        assert message in str(caught.value)
+    assert_said(message, paths.refuse_meeting, config)
 
 
 def test_a_file_that_is_no_verdict_page_is_not_written_over(study):

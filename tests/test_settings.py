@@ -409,7 +409,7 @@ def test_the_bias_of_a_reading_follows_its_rule_unless_it_is_given(rule, bias):
 
 
 def test_networks_without_batchnorm_cannot_be_ranked_by_it():
-    for name in agreement.WITHOUT_BATCHNORM:
+    for name in architectures.WITHOUT_BATCHNORM:
         with pytest.raises(
             ValueError, match=f"bn_scale, which reads BatchNorm, but {name} has none; leave bn_scale out"
         ):
@@ -429,7 +429,7 @@ def test_networks_without_batchnorm_cannot_be_ranked_by_it():
 @pytest.mark.parametrize("name", architectures.ZOO)
 def test_the_networks_known_to_have_no_batchnorm_are_those(name):
     norms = [one for one in models.build(name, 10).modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    assert (name in agreement.WITHOUT_BATCHNORM) == (not norms)
+    assert (name in architectures.WITHOUT_BATCHNORM) == (not norms)
 
 
 def test_the_folder_of_results_has_no_slashes_too_many():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secateur import statistics
+from secateur import names, statistics
 
 generator = np.random.default_rng(0)
 R = generator.normal(size=(20, 4, 3, 3))  # images, channels, height, width
@@ -92,3 +92,7 @@ def test_conservation_counts_the_images_whose_share_is_not_one():
     assert table["not_conserved"].tolist() == [0.5, 0.25]
     assert table["median"].iloc[0] == pytest.approx(0.25025) and table["largest"].iloc[0] == 1
     assert list(statistics.of_conservation({}, 0.001)) == list(table)
+
+
+def test_settings_and_statistics_know_the_same_names():
+    assert (*statistics.STATISTICS,) == names.STATISTICS

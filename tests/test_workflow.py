@@ -595,7 +595,7 @@ def test_the_content_of_given_files_decides_what_runs_and_not_their_place(criter
 def test_given_weights_are_copied_for_training_and_not_kept(criteria_study):
     assert "take_weights" in criteria_study.output
     assert not list((criteria_study.folder / "results/weights").glob("*.pt"))
-    first = torch.load(criteria_study.folder / "first.pt")
+    first = torch.load(criteria_study.folder / "first.pt", weights_only=True)
     model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/initial.pt")
     assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
 

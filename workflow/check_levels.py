@@ -2,7 +2,7 @@
 
 import torch
 
-from secateur import images, jobs, models, provenance, pruning, relevance, units
+from secateur import images, jobs, models, modes, provenance, pruning, relevance, units
 
 
 def check_levels(split, options):
@@ -12,11 +12,9 @@ def check_levels(split, options):
     pruning.refuse_level(found, options["level"], options["terms"])
     linear = units.linear_layers(model, units.table(found))
     for name, reading in options["readings"].items():
-        without = relevance.without(model, reading, about["shape"], linear)
-        try:
-            pruning.refuse_level(found, options["level"], options["terms"], units.only_of(found, without))
-        except ValueError as error:
-            raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
+        with modes.evaluating(model):
+            without = relevance.of_reading(model, reading, linear).layers_without(about["shape"])
+        pruning.refuse_unexplained(found, options["level"], options["terms"], name, without)
 
 
 if "snakemake" in globals():

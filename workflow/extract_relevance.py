@@ -22,17 +22,13 @@ from secateur import (
     units,
 )
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
-
 
 def extract_relevance(checkpoint, split, units_table, path, reading, shard, images_per_batch, device, stamp, record):
     """`units_table` is None unless features of linear layers can be removed."""
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
-    settings = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
-    settings["rule"] = relevance.from_setting(reading["rule"])
-    settings["linear"] = units.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
-    propagator = relevance.Propagator(model.to(device), dtype=PRECISIONS[reading["precision"]], **settings)
+    linear = units.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
+    propagator = relevance.of_reading(model.to(device), reading, linear)
     with images.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
         chosen = images.chosen(shown, reading["classes"], reading["images"])

@@ -188,6 +188,13 @@ def _all(studies, pairs):
     return [one for pair in pairs for *_, one in across.cells(studies, *pair)]
 
 
+def _of_each(studies, table, note=lambda study: ""):
+    """A table of each study, under its name and a note."""
+    for study in studies:
+        yield "text", f"**{study.label}**{note(study)}"
+        yield "table", table(study)
+
+
 def _statistics(studies):
     """Relevance beside every statistic of the weights."""
     pairs = [(RELEVANCE, name) for name in across.statistics_of_weights(studies[0]) if name != RELEVANCE]
@@ -220,9 +227,7 @@ def _families(studies):
         "on ties the lower loss there, then the order of the study. Its test accuracy is shown, in percent.",
     )
     best = {study.label: _best(study) for study in studies}
-    for study in studies:
-        yield "text", f"**{study.label}**"
-        yield "table", _family_table(study, best[study.label])
+    yield from _of_each(studies, lambda study: _family_table(study, best[study.label]))
     yield "list", [_between_families(study, best[study.label]) for study in studies]
 
 
@@ -314,9 +319,7 @@ def _every(studies):
         "multiply-adds that are left and the accuracy less that of the dense network, of random units, and of the "
         "mean absolute weight.",
     )
-    for study in studies:
-        yield "text", f"**{study.label}**"
-        yield "table", _table(study)
+    yield from _of_each(studies, _table)
     yield "list", [line for study in studies for line in _sentences(study)]
 
 
@@ -375,9 +378,7 @@ def _equal(studies):
         f"goes so far. The last column is relevance less the criterion at {percent(EQUAL[1])}, image by image "
         "along the same lines.",
     )
-    for study in studies:
-        yield "text", f"**{study.label}**"
-        yield "table", _equal_table(study)
+    yield from _of_each(studies, _equal_table)
     yield "list", [line for study in studies for line in _equal_sentences(study)]
 
 
@@ -485,9 +486,7 @@ def _retraining(studies):
         "measured anew, and retrained. Then the multiply-adds that are left, and the retrained network less the "
         "pruned one, less random units retrained alike, and less the dense network.",
     )
-    for study in having:
-        yield "text", f"**{study.label}**: {_schedule(study.settings['retraining'])}"
-        yield "table", _retrained_table(study)
+    yield from _of_each(having, _retrained_table, lambda study: f": {_schedule(study.settings['retraining'])}")
     yield "list", [line for study in having for line in _retrained_sentences(study)]
 
 

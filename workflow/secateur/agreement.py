@@ -8,7 +8,7 @@ import yaml
 
 from secateur import architectures, biases, classes, factories, families, files, rule_numbers
 from secateur.levels import fraction, highest, removed_at
-from secateur.names import CHANNELS, IMAGE_SCORES, WEIGHT_SCORES, nearest
+from secateur.names import CHANNELS, IMAGE_SCORES, STATISTICS, WEIGHT_SCORES, nearest
 
 DEFAULT_COLOR = {"digits": "gray"}
 RESERVED = (
@@ -18,13 +18,7 @@ RESERVED = (
 
 
 # Scores have a file of statistics each, and what a criterion ranks by is read from the parts of its name.
-STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 NO_READING = (*RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
-# Networks without any BatchNorm; which others have none behind some layer, only a look at the network tells.
-WITHOUT_BATCHNORM = (
-    *("vgg16", "vgg11", "vgg13", "vgg19", "alexnet", "squeezenet1_0", "squeezenet1_1"),
-    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
-)
 
 
 def settle(config):
@@ -331,7 +325,7 @@ def _settle_scores(criteria):
 
 def _check_scores(scores, model):
     """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
-    lacking = not model["factory"] and model["name"] in WITHOUT_BATCHNORM
+    lacking = not model["factory"] and model["name"] in architectures.WITHOUT_BATCHNORM
     if lacking and any(one["score"] == "bn_scale" for one in scores):
         raise ValueError(
             f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "

@@ -109,3 +109,8 @@ TORCHVISION = (
 )
 # All others take 32 pixels.
 SMALLEST = {"alexnet": 63, "inception_v3": 75}
+# Networks without any BatchNorm; which others have none behind some layer, only a look at the network tells.
+WITHOUT_BATCHNORM = (
+    *("vgg16", "vgg11", "vgg13", "vgg19", "alexnet", "squeezenet1_0", "squeezenet1_1"),
+    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
+)

@@ -196,14 +196,11 @@ def refuse_unscorable(config, model, example, table):
 def without_relevance(config, found, timed):
     """A line for each reading by which some layers have no relevance; ValueError if a level needs their units."""
     lines = []
-    for name, layers in timed.without.items():
-        stay = units.only_of(found, layers)
-        if not layers:
+    terms = agreement.terms(config["evaluation"])
+    for name, channels in timed.without.items():
+        stay = pruning.refuse_unexplained(found, config["levels"][-1], terms, name, channels)
+        if not stay:
             continue
-        try:
-            pruning.refuse_level(found, config["levels"][-1], agreement.terms(config["evaluation"]), stay)
-        except ValueError as error:
-            raise ValueError(f"readings.{name}: {error}; or leave the reading out (readings: {{}})") from error
         alone = dict.fromkeys(layer for place in stay for layer, _ in found.units[place].channels)
         lines += _wrapped(
             f"readings.{name}: {len(stay):,} of {len(found.units):,} units have no relevance and stay in all rankings "
@@ -240,7 +237,7 @@ def measured(config, model, example, sizes, linear=()):
     readings, shapes, without = {}, {}, {}
     for name, reading in _extracted(config["readings"]).items():
         try:
-            propagator = _propagator(model, reading, linear)
+            propagator = relevance.of_reading(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
             without[name] = propagator.layers_without(example.shape[1:])
         except ValueError as error:
@@ -261,12 +258,6 @@ def _as_evaluated(model, example, precision):
     return torch.no_grad()(lambda: ready(batch))
 
 
-def _propagator(model, reading, linear):
-    chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
-    precision, rule = evaluation.PRECISIONS[reading["precision"]], relevance.from_setting(reading["rule"])
-    return relevance.Propagator(model, rule=rule, dtype=precision, linear=linear, **chosen)
-
-
 def _slower(config, model, example, linear, timed):
     """What asks for bfloat16, where that is not fast: {part of the study: its time, in times of float32's}."""
     found = {}
@@ -275,7 +266,7 @@ def _slower(config, model, example, linear, timed):
     asking = [name for name, reading in config["readings"].items() if reading["precision"] == "bfloat16"]
     if asking:
         # The first of those that share relevance is the one that was timed.
-        propagator = _propagator(model, config["readings"][asking[0]] | {"precision": "float32"}, linear)
+        propagator = relevance.of_reading(model, config["readings"][asking[0]] | {"precision": "float32"}, linear)
         exact = _seconds(lambda: propagator(example))
         found[f"readings {', '.join(asking)}"] = TIMED * timed.readings[asking[0]] / exact
     for name in ("training", "retraining"):

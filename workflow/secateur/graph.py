@@ -26,6 +26,8 @@ CHANNELWISE = (
 CHANNELWISE_FUNCTIONS = (torch.relu, nn.functional.relu)
 FLATTEN_FUNCTIONS = (torch.flatten,)
 TORCH = Path(torch.__file__).parent
+# How far the logits of a graph may be from the model's, as a share of the largest: folding and precision round.
+CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,33 @@ def _where(error):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__]
     return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
+
+
+def in_place(nodes):
+    """The names of those nodes that are written as operations that overwrite a value."""
+    return [node.name for node in nodes if _overwrites(node)]
+
+
+def refuse_another(found, wanted, overwriting):
+    """ValueError if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
+    if not isinstance(wanted, torch.Tensor):
+        return
+    away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+    if away > CLOSE[found.dtype]:
+        named = ", ".join(overwriting) or "an activation with inplace=True"
+        raise ValueError(
+            f"the graph that is followed answers otherwise than the model (logits differ by {away:.2g} of the largest)"
+            f": what is done in place changes a value that is read again; write it out of place ({named})"
+        )
+
+
+def _overwrites(node):
+    if node.kwargs.get("inplace") is True:
+        return True
+    if node.op not in ("call_method", "call_function"):
+        return False
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return name in ("iadd", "isub", "imul", "itruediv") or name.endswith("_")
 
 
 def links(model, layers=None):

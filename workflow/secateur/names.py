@@ -8,6 +8,8 @@ CHANNELS = {"gray": 1, "rgb": 3}
 WRITTEN = "This page is written by the workflow"
 # What a level is a share of.
 BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
+# Of relevance and of weights; the functions behind the names are in statistics.py.
+STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 # Scores of channels by what they read; the functions behind the names are in criteria.py.
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")

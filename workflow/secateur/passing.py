@@ -139,10 +139,6 @@ class Graph:
         module = self.module(node)
         return module.dim if module is not None else node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
 
-    def in_place(self):
-        """The operations of the forward that overwrite a value, in words."""
-        return [self.called(node) for node in self.nodes if _overwrites(node)]
-
     def _is(self, node, modules, calls):
         """Whether a node calls one of these modules, functions or methods."""
         module = self.module(node)
@@ -207,9 +203,7 @@ class Graph:
 
     def passed(self, node, values, R):
         """{input node: its relevance} from the relevance of a node; ValueError where it would get lost."""
-        if node.op == "output":
-            return {self.logits: R}
-        sources = [s for s in node.all_input_nodes if s in self.seen and tensors(values[s])]
+        sources = self._sources(node, values)
         if self._is_copied_map(node, values):
             return {sources[0]: R}
         found = self._rule(node)(self, node, values, sources, R) if sources else {}
@@ -221,14 +215,14 @@ class Graph:
 
     def joined(self, node, values, R, gates):
         """{input node: not zero where a path joins it to what `R` is not zero at}; `gates` are paths too, or not."""
-        sources = [s for s in node.all_input_nodes if s in self.seen and tensors(values[s])]
+        sources = self._sources(node, values)
         if self._is_copied_map(node, values) or not sources:
             return dict.fromkeys(sources, R)
-        rule = next((row[2] for row in RULES if self._is(node, *row[:2])), None)
+        rule, _ = self._rules(node)
         if rule is _multiplied or rule is _divided:
             signals = sources if gates else [*rule(self, node, values, sources, R)]
             return {source: R.sum_to_size(values[source].shape) for source in signals}
-        if rule is _passed or getattr(node.target, "__name__", "") == "stochastic_depth":
+        if rule is _passed:
             return {sources[0]: R}
         if rule is None:
             everywhere = {source: [torch.ones_like(x) for x in tensors(values[source])] for source in sources}
@@ -269,15 +263,24 @@ class Graph:
             return _winner
         if self.pool == "plain":
             return _rearranged
-        for modules, calls, *rules in RULES:
-            if self._is(node, modules, calls):
-                return rules[POOLS.index(self.pool)]
+        rule = self._rules(node)[POOLS.index(self.pool)]
+        if rule is None:
+            raise ValueError(
+                f"no relevance rule for {self.called(node)}; the rules gradient and gradient_x_input take any layer, "
+                "and criteria of weights and scores need no relevance"
+            )
+        return rule
+
+    def _rules(self, node):
+        """The rules of a node for each of POOLS; None for one that has none."""
+        # It is off in eval mode, where its gradient is the identity.
         if getattr(node.target, "__name__", "") == "stochastic_depth":
-            return _passed
-        raise ValueError(
-            f"no relevance rule for {self.called(node)}; the rules gradient and gradient_x_input take any layer, and "
-            "criteria of weights and scores need no relevance"
-        )
+            return _passed, _passed
+        return next((rules for modules, calls, *rules in RULES if self._is(node, modules, calls)), (None, None))
+
+    def _sources(self, node, values):
+        """The inputs of a node that depend on the images, and hold tensors that relevance can go to."""
+        return [source for source in node.all_input_nodes if source in self.seen and tensors(values[source])]
 
     def is_gate(self, node):
         """Whether a node only opens and closes others: a sigmoid or a softmax, or what is made of such alone."""
@@ -316,14 +319,6 @@ def _is_size(node):
     if node.op == "call_method":
         return node.target in COUNTED
     return node.target in EMPTY or (node.target is getattr and node.args[1] in SIZES)
-
-
-def _overwrites(node):
-    if node.kwargs.get("inplace") is True:
-        return True
-    names = ("iadd", "isub", "imul", "itruediv")
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return node.op in ("call_method", "call_function") and (name in names or (name.endswith("_") and name[:-1] != "_"))
 
 
 def _has_negative(node, module):

@@ -85,6 +85,16 @@ def refuse_level(found, level, terms, stay=()):
             )
 
 
+def refuse_unexplained(found, level, terms, reading, channels):
+    """Ids of the units that consist of `channels` without relevance alone; ValueError if a level needs any of them."""
+    stay = units.only_of(found, channels)
+    try:
+        refuse_level(found, level, terms, stay)
+    except ValueError as error:
+        raise ValueError(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
+    return stay
+
+
 def realised(ranking, channels, budget="units", flow=None):
     """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
     if budget == "units":

@@ -9,8 +9,7 @@ from torch import nn
 
 from secateur import biases, folding, functional, graph, modes, passing, rule_numbers, rules
 
-# How far the graph's logits may be from the model's, as a share of the largest: folding and precision round.
-CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
 def propagate(
@@ -137,16 +136,7 @@ class Propagator:
         with modes.evaluating(self.original):
             wanted = self.original(images.to(like, copy=True))
         found, self.original = values[self.graph.nodes[-1].args[0]], None
-        if not isinstance(wanted, torch.Tensor):
-            return
-        away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
-        if away > CLOSE[found.dtype]:
-            named = ", ".join(self.graph.in_place()) or "an activation with inplace=True"
-            raise ValueError(
-                f"the graph that relevance follows answers otherwise than the model (logits differ by {away:.2g} of "
-                "the largest): what is done in place changes a value that is read again; write it out of place "
-                f"({named})"
-            )
+        graph.refuse_another(found, wanted, graph.in_place(self.graph.nodes))
 
     def _is_linear(self, node):
         return isinstance(self.graph.module(node), (nn.Conv2d, nn.Linear))
@@ -285,15 +275,12 @@ class Propagator:
                 arriving[source] = passing.added(arriving[source], part) if source in arriving else part
         return found
 
-    def _channels(self, layer):
-        return len(self.graph.modules[layer].weight)
 
-
-def without(model, reading, shape, linear=()):
-    """{layer: [channel, ...]} of what has no relevance by a reading's settings, for images of `shape` (C, H, W)."""
-    chosen = {key: reading[key] for key in ("at", "bias", "pool")}
-    with modes.evaluating(model):
-        return Propagator(model, from_setting(reading["rule"]), linear=linear, **chosen).layers_without(shape)
+def of_reading(model, reading, linear=()):
+    """The Propagator that a reading of a study asks for; `linear` names linear layers that are read too."""
+    chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+    rule, dtype = from_setting(reading["rule"]), PRECISIONS[reading["precision"]]
+    return Propagator(model, rule, dtype=dtype, linear=linear, **chosen)
 
 
 def _default(node):
