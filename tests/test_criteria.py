@@ -488,3 +488,24 @@ def test_missing_and_foreign_channels_are_named(rows, message):
     with pytest.raises(ValueError) as caught:
         given.refuse_foreign(table, UNITS, "mine.csv")
     assert message in str(caught.value)
+
+
+class Overwritten(nn.Module):
+    """The ReLU is done in place, and its result read through what it overwrote."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        x.relu_()
+        return self.head(self.second(x).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", criteria.OF_IMAGES)
+def test_scores_of_a_network_that_its_graph_does_not_compute_are_refused(name, pictures):
+    torch.manual_seed(0)
+    batch = [(pictures, torch.zeros(len(pictures), dtype=torch.long))]
+    with pytest.raises(ValueError, match=r"^the graph that is followed answers otherwise than the model .*\(relu_\)$"):
+        criteria.of_images(Overwritten().double(), name, batch)

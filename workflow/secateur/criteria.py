@@ -5,6 +5,7 @@ The higher a score, the later its channel is removed. Where each comes from and 
 
 import contextlib
 import dataclasses
+import itertools
 import operator
 from collections.abc import Callable
 
@@ -130,9 +131,14 @@ def of_images(model, name, batches, layers=None, kept=None):
     them: then `batches` begins after the images that they hold.
     """
     score, kept = OF_IMAGES[name], sums.Sums() if kept is None else kept
+    batches = iter(batches)
+    first = list(itertools.islice(batches, 1))
+    answers = [_answers(model, pixels) for pixels, _ in first]
     with _undisturbed(model):
         reader = _Reader(model, score.at, layers)
-        for pixels, labels in batches:
+        for (pixels, _), wanted in zip(first, answers, strict=True):
+            graph.refuse_another(reader.answers(pixels), wanted, reader.overwriting)
+        for pixels, labels in itertools.chain(first, batches):
             values, gradients = reader.read(pixels, labels, score.gradient)
             found = {layer: score.function(seen, gradients.get(layer)).sum(0) for layer, seen in values.items()}
             kept.add(found, len(labels))
@@ -141,17 +147,30 @@ def of_images(model, name, batches, layers=None, kept=None):
     return kept.means()
 
 
+@torch.no_grad()
+def _answers(model, pixels):
+    """What a model answers in eval mode; its forward may overwrite what it is given."""
+    with modes.evaluating(model):
+        return model(pixels.detach().clone())
+
+
 class _Reader:
     """Runs a traced model and gives what its layers' channels are at one place, and the gradients there."""
 
     def __init__(self, model, at, layers):
         self.at, self.modules = at, dict(model.named_modules())
-        self.traced = _apart(graph.traced(model))
+        traced = graph.traced(model)
+        self.overwriting = graph.in_place(traced.graph.nodes)
+        self.traced = _apart(traced)
         calls = _calls(self.traced, self.modules, layers)
         self.nodes = {layer: [self._place(node) for node in nodes] for layer, nodes in calls.items()}
 
     def _place(self, node):
         return _activation(node, self.modules) if self.at == "activation" else node
+
+    @torch.no_grad()
+    def answers(self, pixels):
+        return _Run(self.traced, ()).run(pixels)
 
     def read(self, pixels, labels, gradient):
         """({layer: values (N, C, P)}, {layer: gradients (N, C, P)}); the second is empty unless `gradient`."""
