@@ -399,13 +399,16 @@ def script(name):
     return found
 
 
-@pytest.mark.parametrize(("rule", "bias", "lost", "refused"), [
-    ("zplus", False, 6, True), ("zplus", False, 5, False), ("zplus", True, 10, False), ("epsilon", True, 10, False),
-    ("gradient", False, 10, False),
+@pytest.mark.parametrize(("rule", "bias", "pool", "lost", "refused"), [
+    ("zplus", False, "proportional", 6, True), ("zplus", False, "proportional", 5, False),
+    ("zplus", True, "proportional", 10, False), ("epsilon", True, "proportional", 10, False),
+    ("gradient", False, "proportional", 10, False), ("alpha2beta1", False, "gradient", 10, False),
 ])  # fmt: skip
-def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, bias, lost, refused):
+def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, bias, pool, lost, refused):
     shares = {"stem": np.array([0.0] * lost + [1.0] * (10 - lost)), "last": np.ones(10)}
-    check = lambda: script("summarise_relevance")._refuse_lost(shares, 0.001, {"rule": rule, "bias": bias})  # noqa: E731
+    check = lambda: script("summarise_relevance")._refuse_lost(
+        shares, 0.001, {"rule": rule, "bias": bias, "pool": pool}
+    )  # noqa: E731
     if not refused:
         return check()
     with pytest.raises(ValueError, match=r"^relevance got lost: of 60 % of the images nothing is left at stem, which"):

@@ -151,7 +151,7 @@ def _by_reading(manifests):
 def _lost(manifests, reading):
     """The share of images whose relevance is not conserved, means over networks: {column: text}."""
     columns = ("not conserved, first layer", "not conserved, worst layer")
-    why = biases.absorbed_by(reading["rule"], reading["bias"])
+    why = biases.absorbed_by(reading["rule"], reading["bias"], reading["pool"])
     shares = pandas.DataFrame(manifest["not_conserved"] for manifest in manifests).mean()
     if shares.empty:
         return dict.fromkeys(columns, "no layer that every path crosses")

@@ -30,7 +30,7 @@ def summarise_relevance(relevance, outputs, absolute, reduce, reading, network):
 
 def _refuse_lost(shares, tolerance, reading):
     """By a rule that conserves, most images have something left at the first layer that every path crosses."""
-    if not shares or biases.absorbed_by(reading["rule"], reading["bias"]):
+    if not shares or biases.absorbed_by(reading["rule"], reading["bias"], reading["pool"]):
         return
     layer = next(iter(shares))
     lost = (abs(shares[layer]) <= tolerance).mean()

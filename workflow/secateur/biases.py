@@ -33,14 +33,17 @@ def explodes(rule, bias):
     return bias is False and bias_of(rule)
 
 
-def absorbed_by(rule, bias):
+def absorbed_by(rule, bias, pool="proportional"):
     """Why relevance by a rule is not meant to be conserved, in words; None if it is."""
     names = rules_of(rule)
     if {*names} & {"gradient", "gradient_x_input"}:
         return "a gradient has no sum to keep"
     if any(name.startswith("epsilon") for name in names):
         return "epsilon absorbs a part"
-    return "biases absorb a part" if bias else None
+    if bias:
+        return "biases absorb a part"
+    # An average gives the same to all positions, and what is zero behind a ReLU passes nothing on.
+    return "plain gradients of pools and activations keep no sum" if pool == "gradient" else None
 
 
 def warning(name, reading):
