@@ -406,11 +406,9 @@ def script(name):
 ])  # fmt: skip
 def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, bias, pool, lost, refused):
     shares = {"stem": np.array([0.0] * lost + [1.0] * (10 - lost)), "last": np.ones(10)}
-    check = lambda: script("summarise_relevance")._refuse_lost(
-        shares, 0.001, {"rule": rule, "bias": bias, "pool": pool}
-    )  # noqa: E731
+    reading, check = {"rule": rule, "bias": bias, "pool": pool}, script("summarise_relevance")._refuse_lost
     if not refused:
-        return check()
+        check(shares, 0.001, reading)
+        return
     with pytest.raises(ValueError, match=r"^relevance got lost: of 60 % of the images nothing is left at stem, which"):
-        check()
-    return None
+        check(shares, 0.001, reading)
