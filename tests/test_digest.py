@@ -1,5 +1,6 @@
 """The digest sees what code computes, and nothing else."""
 
+import re
 import textwrap
 
 import pytest
@@ -39,17 +40,36 @@ PACKAGE = {
             return RULES[name](n)
         """,
     "jobs": "def job(): return 1",
+    "pruning/__init__": "from secateur.pruning.masking import masked\n\n__all__ = ['masked']",
+    "pruning/masking": """
+        from secateur.pruning import plans as made
+        from secateur.pruning.layers import sliced as cut
+
+        def masked(model):
+            return cut(made.plan(model))
+
+        def unused(model):
+            return model
+        """,
+    "pruning/plans": "def plan(n): return n",
+    "pruning/layers": "def sliced(n): return n",
 }
 SCRIPTS = {
     "prepare": "from secateur import images, jobs\njobs.job(images.blobs(3))",
     "rank": "from secateur import ranking\nranking.rank('a', 2)",
+    # The four ways to a name: of a module in a room, by the name itself, by a package's face, and by the face's name.
+    "module": "from secateur.pruning import masking\nmasking.masked(1)",
+    "name": "from secateur.pruning.masking import masked as hide\nhide(1)",
+    "face": "from secateur import pruning\npruning.masked(1)",
+    "face_name": "from secateur.pruning import masked\nmasked(1)",
 }
+MASKING = {"module", "name", "face", "face_name"}
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     monkeypatch.setattr(digest, "PACKAGE", tmp_path / "secateur")
-    (tmp_path / "secateur").mkdir()
+    (tmp_path / "secateur" / "pruning").mkdir(parents=True)
     for name, text in PACKAGE.items():
         (tmp_path / "secateur" / f"{name}.py").write_text(textwrap.dedent(text))
     for name, text in SCRIPTS.items():
@@ -58,9 +78,8 @@ def package(tmp_path, monkeypatch):
 
 
 def digests(folder):
-    digest._part.cache_clear()
-    digest._module.cache_clear()
-    digest._parsed.cache_clear()
+    for cached in (digest._part, digest._module, digest._imports, digest._parsed):
+        cached.cache_clear()
     return {name: digest.of_script(folder / f"{name}.py") for name in SCRIPTS}
 
 
@@ -79,6 +98,10 @@ def digests(folder):
         ("images", "import numpy", "import numpy.ma as numpy", {"prepare", "rank"}),
         ("images", "import numpy", "import math\nimport numpy", set()),
         ("jobs", "return 1", "return 2", set()),
+        ("pruning/plans", "return n", "return n + 1", MASKING),
+        ("pruning/layers", "return n", "return n + 1", MASKING),
+        ("pruning/masking", "return cut", "return 2 * cut", MASKING),
+        ("pruning/masking", "return model", "return 2 * model", set()),
     ],
 )
 def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module, old, new, changed):
@@ -91,4 +114,27 @@ def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module
 
 
 def test_the_digest_is_the_same_on_every_python(package):
-    assert digests(package) == {"prepare": "3cfc99a78549dc57", "rank": "22335750f2efe104"}
+    known = {"prepare": "3cfc99a78549dc57", "rank": "22335750f2efe104", "face": "a03b087768fd15eb"}
+    assert {name: digests(package)[name] for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import secateur.ranking\nsecateur.ranking.rank('a', 2)", "import secateur.ranking"),
+        ("import secateur.ranking as order\norder.rank('a', 2)", "import secateur.ranking"),
+        ("import secateur\nsecateur.ranking.rank('a', 2)", "import secateur"),
+        ("from . import ranking\nranking.rank('a', 2)", "a relative import"),
+        ("from .ranking import rank\nrank('a', 2)", "a relative import"),
+        ("from secateur.ranking import *\nrank('a', 2)", "an import of everything"),
+        ("import importlib\nimportlib.import_module('secateur.ranking').rank('a', 2)", "import_module"),
+        ("from secateur import pruning\npruning.plans.plan(2)", "pruning.plans as an attribute"),
+        ("from secateur.nowhere import rank\nrank('a', 2)", "secateur.nowhere is no module of secateur"),
+    ],
+)
+def test_an_import_that_the_digest_cannot_follow_is_refused_by_file_and_line(package, text, complaint):
+    script = package / "rank.py"
+    script.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(complaint)) as raised:
+        digests(package)
+    assert re.match(rf"{re.escape(str(script))}:[12]: ", str(raised.value))

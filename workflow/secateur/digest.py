@@ -3,6 +3,9 @@
 Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the
 script, and every definition of this package that it can reach, name by name, docstrings and comments left out.
 It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
+The forms of import that it follows are `from secateur.room import module` and `from secateur.room.module import name`,
+with or without `as`, and names that a package's `__init__.py` imports in turn. Any other form would give a digest that
+stays the same when the code changes, so it is refused by file and line.
 """
 
 import ast
@@ -17,9 +20,10 @@ SURROUNDINGS = {"jobs", "progress", "provenance"}
 
 def of_script(path):
     """Sixteen hexadecimal digits for a script and what it reaches in the package."""
-    tree = _parsed(Path(path))
+    path = Path(path)
+    tree = _parsed(path)
     reached = {}
-    _follow(*_mentioned(tree.body, _imports(tree), set(), None), reached)
+    _follow(*_mentioned(tree.body, _imports(path), set(), None, path), reached)
     parts = [_text(node) for node in tree.body if not _is_import(node)] + [reached[key] for key in sorted(reached)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -40,10 +44,14 @@ def _reach(module, name, reached):
     """Add one definition, the statements that its module always runs, and all that they mention."""
     if module in SURROUNDINGS:
         return
-    for part in ("", name) if name in _module(module)[0] else ("",):
+    definitions, imports, _ = _module(module)
+    for part in ("", name) if name in definitions else ("",):
         if (module, part) not in reached:
             reached[module, part], *mentioned = _part(module, part)
             _follow(*mentioned, reached)
+    # A name that the module itself has from elsewhere, as a package's face has all its names.
+    if name not in definitions and isinstance(imports.get(name), tuple) and imports[name][1] is not None:
+        _reach(*imports[name], reached)
 
 
 @functools.cache
@@ -54,12 +62,12 @@ def _part(module, name):
     """
     definitions, imports, always = _module(module)
     nodes = definitions[name] if name else always
-    return "\n".join(map(_text, nodes)), *_mentioned(nodes, imports, set(definitions), module)
+    return "\n".join(map(_text, nodes)), *_mentioned(nodes, imports, set(definitions), module, _file(module))
 
 
-def _mentioned(nodes, imports, own, module):
-    """(mentions of this package, of others) in some nodes."""
-    found = {mention: None for node in nodes for mention in _mentions(node, imports, own, module)}
+def _mentioned(nodes, imports, own, module, path):
+    """(mentions of this package, of others) in some nodes of the file `path`."""
+    found = {mention: None for node in nodes for mention in _mentions(node, imports, own, module, path)}
     return tuple(found), {text for node in nodes for text in _outside(node, imports)}
 
 
@@ -70,13 +78,14 @@ def _outside(node, imports):
             yield imports[inner.id]
 
 
-def _mentions(node, imports, own, module):
+def _mentions(node, imports, own, module, path):
     """(module, name) of the package for every name and `module.name` inside a node."""
     imports = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in imports:
             other, name = imports[inner.value.id]
             if name is None:
+                _refuse_module_of(other, inner, path)
                 yield other, inner.attr
         elif isinstance(inner, ast.Name):
             if inner.id in imports and imports[inner.id][1] is not None:
@@ -84,13 +93,13 @@ def _mentions(node, imports, own, module):
             elif inner.id in own:
                 yield module, inner.id
         elif isinstance(inner, ast.ImportFrom):
-            yield from ((other, name) for other, name in _imported(inner).values() if name is not None)
+            yield from ((other, name) for other, name in _imported(inner, path).values() if name is not None)
 
 
 @functools.cache
 def _module(name):
     """(definitions by name, imports, statements that always run) of one module of the package."""
-    tree = _parsed(PACKAGE / f"{name}.py")
+    tree = _parsed(_file(name))
     definitions, always = {}, []
     for node in tree.body:
         names = _names(node)
@@ -98,7 +107,14 @@ def _module(name):
             definitions.setdefault(defined, []).append(node)
         if not names and not _is_import(node) and not _is_docstring(node):
             always.append(node)
-    return definitions, _imports(tree), always
+    return definitions, _imports(_file(name)), always
+
+
+def _file(module):
+    """The file of a module or package by its dotted name, without the name of this package; None if there is none."""
+    path = PACKAGE.joinpath(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
 
 
 def _names(node):
@@ -110,26 +126,71 @@ def _names(node):
     return []
 
 
-def _imports(tree):
+@functools.cache
+def _imports(path):
     """Local name -> (module of the package, name in it or None for the module itself), or text for other packages."""
     found = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
+            _refuse_whole(node, path)
             found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            own = _imported(node)
+            own = _imported(node, path)
             found |= own or {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call):
+            _refuse_by_text(node, path)
     return found
 
 
-def _imported(node):
-    if node.module == PACKAGE.name:
-        modules = {alias.asname or alias.name: (alias.name, None) for alias in node.names}
-        return {local: entry for local, entry in modules.items() if (PACKAGE / f"{entry[0]}.py").exists()}
-    if node.module and node.module.startswith(f"{PACKAGE.name}."):
-        module = node.module.removeprefix(f"{PACKAGE.name}.")
-        return {alias.asname or alias.name: (module, alias.name) for alias in node.names}
-    return {}
+def _imported(node, path):
+    """{local name: (module, name or None)} of what a `from` brings of this package."""
+    if node.level:
+        raise _unseen(path, node, "a relative import")
+    if not node.module or node.module.partition(".")[0] != PACKAGE.name:
+        return {}
+    return {alias.asname or alias.name: _entry(node, alias.name, path) for alias in node.names}
+
+
+def _entry(node, name, path):
+    """(module, name or None) that `from module import name` means."""
+    if name == "*":
+        raise _unseen(path, node, "an import of everything")
+    room = node.module.partition(".")[2]
+    module = f"{room}.{name}" if room else name
+    if _file(module):
+        return module, None
+    if room and not _file(room):
+        raise ValueError(f"{path}:{node.lineno}: {node.module} is no module of {PACKAGE.name}")
+    return room or "__init__", name
+
+
+def _refuse_whole(node, path):
+    """`import secateur.x` binds the whole package, whose attributes cannot be told from its modules."""
+    for alias in node.names:
+        if alias.name.partition(".")[0] == PACKAGE.name:
+            raise _unseen(path, node, f"import {alias.name}")
+
+
+def _refuse_by_text(node, path):
+    """A module of this package imported by its name as a text."""
+    function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    own = any(text.partition(".")[0] == PACKAGE.name for text in texts)
+    if function in ("import_module", "__import__") and own:
+        raise _unseen(path, node, f"{function}({texts[0]!r})")
+
+
+def _refuse_module_of(package, node, path):
+    """`package.module` as an attribute: what is used of the module is one step further than the digest looks."""
+    if _file(f"{package}.{node.attr}"):
+        raise _unseen(path, node, f"{package}.{node.attr} as an attribute")
+
+
+def _unseen(path, node, form):
+    return ValueError(
+        f"{path}:{node.lineno}: the code digest cannot follow {form}, and would not see an edit of what it brings; "
+        f"write from {PACKAGE.name}.room import module, or from {PACKAGE.name}.room.module import name"
+    )
 
 
 @functools.cache
