@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
-from secateur import checkpoints, downloads, images, models, provenance, sources
+from secateur.artifacts import provenance
+from secateur.images import downloads, sources, store
+from secateur.models import state_dicts, zoo
 
 # Weights trained on CIFAR-10: (file, mean, standard deviation of its images).
 TRAINED = {
@@ -17,8 +19,8 @@ TRAINED = {
 
 def network(name="vgg16_bn"):
     """A network of TRAINED: VGG16 with BatchNorm unless said otherwise."""
-    model = models.build(name, 10).eval()
-    return checkpoints.adopt(model, Path(os.environ["SECATEUR_DATA"]) / TRAINED[name][0])
+    model = zoo.build(name, 10).eval()
+    return state_dicts.adopt(model, Path(os.environ["SECATEUR_DATA"]) / TRAINED[name][0])
 
 
 def shown(count, name="vgg16_bn"):
@@ -31,4 +33,4 @@ def shown(count, name="vgg16_bn"):
         provenance.write(verified, **found)
         test = sources.opened(data, verified).test
         pixels, labels = test.pixels(0, count), test.labels[:count]
-    return images.normalise(torch.from_numpy(pixels), data["mean"], data["std"]), torch.as_tensor(labels)
+    return store.normalise(torch.from_numpy(pixels), data["mean"], data["std"]), torch.as_tensor(labels)

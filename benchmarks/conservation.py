@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 import cifar
-from secateur import evaluation, relevance, statistics
+from secateur import statistics
+from secateur.evaluation import measuring
+from secateur.relevance import propagation
 
 # Away from 1 by more than this is not conserved, as in a study's tables.
 TOLERANCES = {"float32": 1e-3, "float64": 1e-3, "bfloat16": 5e-2}
@@ -21,7 +23,7 @@ CONSERVING = {"vgg16_bn": ("alpha2beta1", "zplus"), "resnet20": ("alpha2beta1",)
 
 def relevances(model, pictures, rule, bias, dtype):
     """(layers that every path crosses, {layer: (images, channels, height, width)} of each batch)."""
-    propagator = relevance.Propagator(model, rule=rule, bias=bias, dtype=dtype)
+    propagator = propagation.Propagator(model, rule=rule, bias=bias, dtype=dtype)
     for part in pictures.split(50):
         yield propagator.whole, propagator(part)[0]
 
@@ -38,7 +40,7 @@ def shares(model, pictures, rule, dtype):
 def conserved(name, rule, count, precision):
     """Print how many images keep their relevance in the worst layer, and how many have it doubled in every layer."""
     model, (pictures, _) = cifar.network(name), cifar.shown(count, name)
-    kept, tolerance = shares(model, pictures, rule, evaluation.PRECISIONS[precision]), TOLERANCES[precision]
+    kept, tolerance = shares(model, pictures, rule, measuring.PRECISIONS[precision]), TOLERANCES[precision]
     table = statistics.of_conservation(kept, tolerance)
     doubled = np.all([np.abs(part - 2) <= tolerance for part in kept.values()], axis=0).mean()
     print(

@@ -14,7 +14,10 @@ import time
 import torch
 from torch import nn
 
-from secateur import architectures, folding, models, passing, relevance
+from secateur.graph import folding, operation_kinds
+from secateur.models import zoo
+from secateur.relevance import propagation, unweighted_layers
+from secateur.study import architectures
 
 NAMES = (*architectures.TORCHVISION, "vgg16", "vgg16_bn")
 SUMMED = "epsilon=1e-30"
@@ -23,7 +26,7 @@ SUMMED = "epsilon=1e-30"
 def built(name):
     """(model in eval mode and float64, images); BatchNorm shifts nothing, so that no bias takes relevance."""
     torch.manual_seed(0)
-    model = models.build(name, 10).double().eval()
+    model = zoo.build(name, 10).double().eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_var.uniform_(0.5, 2)
@@ -56,7 +59,7 @@ def autograd(model, images):
 
 def deviation(model, images):
     """The largest difference of `gradient` to autograd, as a share of a convolution's largest gradient."""
-    found = relevance.propagate(model, images, rule="gradient")
+    found = propagation.propagate(model, images, rule="gradient")
     wanted = autograd(folding.folded(model, strict=False), images)
     if {*found} != {*wanted}:
         raise RuntimeError(f"relevance has not the layers of autograd: {sorted({*found} ^ {*wanted})}")
@@ -66,8 +69,8 @@ def deviation(model, images):
 def by_rule(propagator):
     """What of a network is passed by a rule of its own, in words."""
     nodes, graph = propagator.graph.nodes, propagator.graph
-    products = sum(graph._is(node, (), passing.operations.MULTIPLIED) for node in nodes)
-    norms = sum(graph._is(node, passing.NORMALISED, passing.NORMALISED_CALLS) for node in nodes)
+    products = sum(graph._is(node, (), operation_kinds.MULTIPLIED) for node in nodes)
+    norms = sum(graph._is(node, unweighted_layers.NORMALISED, unweighted_layers.NORMALISED_CALLS) for node in nodes)
     parts = [f"{products} products" * bool(products), f"{norms} normalisations" * bool(norms)]
     return ", ".join(part for part in parts if part) or "-"
 
@@ -77,7 +80,7 @@ def row(name):
     model, images = built(name)
     try:
         worst = deviation(model, images)
-        propagator = relevance.Propagator(model, SUMMED, bias=False)
+        propagator = propagation.Propagator(model, SUMMED, bias=False)
         found = propagator(images)[0]
     except ValueError as error:
         return (name, "-", "-", "-", f"refused: {error}")

@@ -15,7 +15,11 @@ import time
 import torch
 
 import cifar
-from secateur import curves, evaluation, plans, pruning, ranking, relevance, statistics, units
+from secateur import ranking, statistics
+from secateur.evaluation import measuring
+from secateur.pruning import masking, plan_cache, plans, sweep
+from secateur.relevance import propagation
+from secateur.units import finding
 
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 NAMES = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
@@ -24,9 +28,9 @@ BATCH = 125
 
 def rankings(model, pictures):
     """{criterion: ranking table} of the default reading on so many images."""
-    table = units.table(units.find(model, pictures[:1]))
+    table = finding.table(finding.find(model, pictures[:1]))
     sums = {}
-    propagator = relevance.Propagator(model, dtype=torch.bfloat16)
+    propagator = propagation.Propagator(model, dtype=torch.bfloat16)
     for part in pictures.split(50):
         for layer, R in propagator(part)[0].items():
             batch = [R.double().sum(0), R.double().abs().sum(0)]
@@ -56,8 +60,8 @@ def timed(work):
 
 
 def straightforward(model, plan, pictures, labels):
-    with torch.no_grad(), pruning.masked(model, plan):
-        return evaluation.over(model, zip(pictures.split(BATCH), labels.split(BATCH), strict=True))
+    with torch.no_grad(), masking.masked(model, plan):
+        return measuring.over(model, zip(pictures.split(BATCH), labels.split(BATCH), strict=True))
 
 
 def main():
@@ -71,13 +75,13 @@ def main():
     orders = rankings(model, pictures[:200])
     with tempfile.TemporaryDirectory() as folder:
         networks = {
-            precision: curves.Network(
+            precision: sweep.Network(
                 model,
                 lambda: zip(pictures.split(BATCH), labels.split(BATCH), strict=True),
                 labels.numpy(),
                 pictures[:8],
                 precision,
-                plans.Store(f"{folder}/{precision}", {}, labels.numpy(), 10),
+                plan_cache.Store(f"{folder}/{precision}", {}, labels.numpy(), 10),
             )
             for precision in arguments.precision
         }
@@ -89,7 +93,7 @@ def main():
                 spent[precision] += seconds
                 found[precision] += points
             level = LEVELS[place % len(LEVELS)]
-            plan = pruning.plan(table, level)
+            plan = plans.plan(table, level)
             masked, seconds = timed(lambda p=plan: straightforward(model, p, pictures, labels))
             spent["straightforward"] += seconds * len(LEVELS)
             slowly.append((place * len(LEVELS) + LEVELS.index(level), masked))

@@ -3,7 +3,8 @@
     python benchmarks/latency.py [--models vgg16_bn vgg16 resnet56 ...] [--batches 1 32] [--pairs 15]
 
 Every layer loses the same share, channels chosen at random. Both networks run in turns, as for a model card
-(`secateur.latency`); each row has the ratio of multiply-adds beside the median ratio of the times and its middle half.
+(`secateur.export.latency`); each row has the ratio of multiply-adds beside the median ratio of the times and its middle
+half.
 `vgg16` has the thesis's head: wide linear layers, whose hidden features stay or are pruned too.
 """
 
@@ -12,7 +13,10 @@ import argparse
 import torch
 
 import networks
-from secateur import cost, latency, pruning, ranking, units
+from secateur import cost, ranking
+from secateur.export import latency
+from secateur.pruning import plans, removal
+from secateur.units import finding
 
 # (model, what a level is a share of, level, multiples of which widths are, whether features of linear layers go).
 CASES = (
@@ -28,11 +32,11 @@ CASES = (
 
 def thinned(model, images, budget, level, multiple, linear):
     """The model with every layer thinned alike, by a random order."""
-    found = units.find(model, images, linear=linear)
-    table = units.table(found)
+    found = finding.find(model, images, linear=linear)
+    table = finding.table(found)
     order = ranking.scoped(ranking.at_random(len(found.units), 0), table, "layer")
-    plan = pruning.plan(ranking.table(order, table), level, 0, multiple, budget, found.flow)
-    return pruning.removed(model, plan, images, found.flow)
+    plan = plans.plan(ranking.table(order, table), level, 0, multiple, budget, found.flow)
+    return removal.removed(model, plan, images, found.flow)
 
 
 def main():

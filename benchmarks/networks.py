@@ -4,13 +4,13 @@ import random
 
 import torch
 
-from secateur import models
+from secateur.models import zoo
 
 
 def settled(name, seed=0, batches=5):
     """A network in eval mode whose BatchNorms have seen some images, so that activations neither die nor explode."""
     torch.manual_seed(seed)
-    model = models.build(name, 10)
+    model = zoo.build(name, 10)
     with torch.no_grad():
         for _ in range(batches):
             model.train()(torch.randn(16, 3, 32, 32))

@@ -11,14 +11,16 @@ import torch
 from scipy.stats import spearmanr
 
 import cifar
-from secateur import levels, relevance, statistics
+from secateur import statistics
+from secateur.relevance import propagation
+from secateur.study import levels
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def score(model, pictures, dtype):
     """The default reading's score of every channel, layer by layer."""
-    propagator, sums = relevance.Propagator(model, dtype=dtype), {}
+    propagator, sums = propagation.Propagator(model, dtype=dtype), {}
     for part in pictures.split(50):
         for layer, R in propagator(part)[0].items():
             R = R.double()

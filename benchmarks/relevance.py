@@ -20,10 +20,12 @@ import torch
 from torch import nn
 
 import networks
-from secateur import cost, models, relevance
+from secateur import cost
+from secateur.models import zoo
+from secateur.relevance import propagation
 
 NETWORKS = {
-    "vgg16": lambda: models.build("vgg16", 10).eval(),
+    "vgg16": lambda: zoo.build("vgg16", 10).eval(),
     "resnet56": lambda: networks.settled("resnet56"),
     "mobilenet_v1": lambda: networks.settled("mobilenet_v1"),
 }
@@ -38,7 +40,7 @@ def forward(model):
 
 
 def ours(model, dtype=None):
-    return relevance.Propagator(model, dtype=dtype)
+    return propagation.Propagator(model, dtype=dtype)
 
 
 def zennit(model):
@@ -47,7 +49,7 @@ def zennit(model):
     from zennit.rules import AlphaBeta
     from zennit.types import Linear
 
-    from secateur import folding
+    from secateur.graph import folding
 
     model = folding.folded(model).requires_grad_(False)
     composite = LayerMapComposite([*layer_map_base(), (Linear, AlphaBeta(2, 1, zero_params="bias"))])
@@ -120,7 +122,7 @@ def apart(model, images, rule):
         logits[torch.arange(len(images)), logits.argmax(1)].sum().backward()
     finally:
         torch.set_default_dtype(torch.float32)
-    ours = relevance.propagate(model, images, rule=rule).values()
+    ours = propagation.propagate(model, images, rule=rule).values()
     pairs = [(output.grad, R) for output, R in zip(outputs, ours, strict=True)]
     return max(float((theirs - R).abs().max() / theirs.abs().max()) for theirs, R in pairs)
 
@@ -136,7 +138,7 @@ PEERS = {"zennit": zennit, "captum": captum}
 
 def floor(model, images):
     """Least number of forward passes, by counting products."""
-    propagator, places = relevance.Propagator(model), cost.positions(model, images[:1])
+    propagator, places = propagation.Propagator(model), cost.positions(model, images[:1])
     dense = products = 0
     for node in propagator.graph.nodes:
         if propagator._is_linear(node):

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 import networks
-from secateur import pruning, units
+from secateur.pruning import masking, removal
+from secateur.units import finding
 
 TIMM = """
 resnet26d resnext50_32x4d seresnet18 skresnet18 ecaresnet26t resnest14d res2net50_26w_4s resnetv2_50 efficientnet_b0
@@ -56,15 +57,15 @@ def looked_at(name, library, linear):
     model, images = built(name, library)
     start = time.process_time()
     try:
-        found = units.find(model, images, linear=linear)
+        found = finding.find(model, images, linear=linear)
     except ValueError as error:
         return f"refused: {str(error)[:150]}", "refused"
     spent = time.process_time() - start
     every = sum(len(found.flow.outputs[layer]) for layer in found.flow.convolutions)
     held = sum(layer in found.flow.convolutions for unit in found.units for layer, _ in unit.channels)
     channels = networks.drawn(found, 0.4)
-    smaller = pruning.removed(model, channels, images, found.flow)(images)
-    with pruning.masked(model, channels, found.flow) as silenced:
+    smaller = removal.removed(model, channels, images, found.flow)(images)
+    with masking.masked(model, channels, found.flow) as silenced:
         masked = silenced(images)
     off = float((smaller - masked).abs().max() / (masked.max() - masked.min()))
     if not off < 1e-9:

@@ -42,7 +42,8 @@ def child(count, size):
 
     sys.path.insert(0, str(ROOT / "workflow"))
     from extract_relevance import extract_relevance
-    from secateur import checkpoints, images, models, sources
+    from secateur.images import arrays, splits, writing
+    from secateur.models import checkpoints, zoo
 
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
@@ -51,13 +52,13 @@ def child(count, size):
         return generator.integers(0, 256, (stop - start, 1, size, size), dtype=np.uint8)
 
     data = {"source": "random", "name": "random", "size": size, "color": "gray", "mean": [0.5], "std": [0.5]}
-    part = sources.Part(np.arange(count + 60) % 10, pixels)
-    source = sources.Source(tuple("0123456789"), part, sources.Part(np.arange(60) % 10, pixels))
+    part = arrays.Part(np.arange(count + 60) % 10, pixels)
+    source = arrays.Source(tuple("0123456789"), part, arrays.Part(np.arange(60) % 10, pixels))
     with tempfile.TemporaryDirectory() as folder:
         paths = {split: Path(folder) / f"{split}.h5" for split in ("train", "rank", "validation", "test")}
         split = {"seed": 0, "rank": 30, "validation": 30, "test": None, "rank_from": "train"}
-        images.write(source, images.divided(source, split), paths, data, {})
-        model = models.build("vgg_small", 10, channels=1)
+        writing.write(source, splits.divided(source, split), paths, data, {})
+        model = zoo.build("vgg_small", 10, channels=1)
         about = {
             "name": "vgg_small",
             "arguments": {"channels": 1},

@@ -15,7 +15,8 @@ import time
 import torch
 
 import networks
-from secateur import pruning, units
+from secateur.pruning import masking, removal
+from secateur.units import finding as units_finding
 
 ZOO = ("vgg16", "vgg16_bn", "resnet20", "resnet56", "resnet110", "mobilenet_v1", "densenet40_24")
 TORCHVISION = ("resnet18", "resnet50", "mobilenet_v2", "densenet121")
@@ -63,9 +64,9 @@ def by_torch_pruning(model, images):
 
 @torch.no_grad()
 def deviation(model, channels, found, images):
-    with pruning.masked(model, channels, found.flow):
+    with masking.masked(model, channels, found.flow):
         logits = model(images)
-    smaller = pruning.narrowed(model, channels, found.flow)
+    smaller = removal.narrowed(model, channels, found.flow)
     return float((smaller(images) - logits).abs().max() / (logits.max() - logits.min()))
 
 
@@ -78,9 +79,9 @@ def main():
     print(f"{'':16s} units   found  pruned  Torch-Pruning  removed against masked")
     for name in arguments.models:
         model, images = built(name)
-        found, finding = timed(lambda m=model, x=images: units.find(m, x), arguments.repeat)
+        found, finding = timed(lambda m=model, x=images: units_finding.find(m, x), arguments.repeat)
         channels = networks.drawn(found, 0.5)
-        _, removing = timed(lambda m=model, c=channels, f=found.flow: pruning.narrowed(m, c, f), arguments.repeat)
+        _, removing = timed(lambda m=model, c=channels, f=found.flow: removal.narrowed(m, c, f), arguments.repeat)
         far = deviation(model, channels, found, images)
         peer = by_torch_pruning(model, images)
         peer = "-" if peer is None else f"{peer:.3f}"

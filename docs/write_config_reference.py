@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from secateur import settings
+from secateur.study import settings
 
 README = Path(__file__).resolve().parent.parent / "config" / "README.md"
 BEGIN, END = "<!-- reference: made by make docs -->\n", "<!-- end of reference -->\n"

@@ -5,7 +5,8 @@ python docs/write_resnets.py results/resnet20-cifar10 results/resnet56-cifar10 >
 
 import sys
 
-from secateur import across, across_page, documents
+from secateur.figures import documents
+from secateur.verdicts import across, across_page
 
 
 def page(folders):

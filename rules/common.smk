@@ -11,18 +11,20 @@ min_version("9.27")
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from secateur import (
-    agreement,
+from secateur.artifacts import code_digest as code
+from secateur.artifacts import files, provenance
+from secateur.images import image_folder
+from secateur.study import (
+    consistency,
     contents,
-    digest,
-    factories,
-    families,
-    files,
-    names,
-    provenance,
+    criteria_names,
+    level_checks,
+    own_network,
+    retraining_checks,
     settings,
-    sources,
     study_file,
+    verdict_checks,
+    vocabulary,
 )
 
 # Snakemake's own loader takes the last of two equal keys.
@@ -43,7 +45,7 @@ except ValueError as error:
 
 def code_digest(script):
     """What the script and all that it reaches in the package computes, whatever its time stamp says."""
-    return digest.of_script(ROOT / "workflow" / f"{script}.py")
+    return code.of_script(ROOT / "workflow" / f"{script}.py")
 
 
 def environment_digest(name):
@@ -63,40 +65,40 @@ MIXES = config["criteria"]["mixes"]
 DRAWS = list(range(config["criteria"]["random"]))
 
 STATISTICS = config["criteria"]["statistics"]
-MIXED = families.mixed(config["criteria"])
+MIXED = criteria_names.mixed(config["criteria"])
 MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
 COMBINED_ONLY = config["criteria"]["combined_only"]
 # Of the others, a figure of the statistics would have one line.
-COMPARED = [source for source in SOURCES if families.statistics(config["criteria"], source) == STATISTICS]
-CONTROLLED = families.controlled(config["criteria"])
+COMPARED = [source for source in SOURCES if criteria_names.statistics(config["criteria"], source) == STATISTICS]
+CONTROLLED = criteria_names.controlled(config["criteria"])
 
 # More criteria: {name: how it is made}.
 SCORES = {score["name"]: score for score in config["criteria"]["scores"]}
 FILES = config["criteria"]["files"]
 MIXTURES = {mixture["name"]: mixture for mixture in config["criteria"]["mixtures"]}
-MORE = {family: names(config["criteria"]) for family, names in families.MORE.items()}
-FAMILIES = families.of(config)
+MORE = {family: names(config["criteria"]) for family, names in criteria_names.MORE.items()}
+FAMILIES = criteria_names.of(config)
 CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
 # What is chosen by its accuracy on images that are not reported.
 CHOOSING = config["evaluation"]["choose_on"]
-CHOSEN = families.choosing(config, FAMILIES)
+CHOSEN = criteria_names.choosing(config, FAMILIES)
 VERDICT = config["verdict"] or {}
 # How a level becomes a set of units, once for each floor; the first is that of all figures.
-TERMS = agreement.terms(config["evaluation"])
+TERMS = level_checks.terms(config["evaluation"])
 # Whether only the network itself tells if the levels can be met.
-UNFORESEEN = agreement.removable(config) is None
+UNFORESEEN = level_checks.removable(config) is None
 # What is drawn one by one beside the weights; without relevance the weights alone.
 DRAWN = READINGS or WEIGHTS[:1]
 FLOORED = DRAWN if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
-RETRAINED_KINDS = agreement.retrained_kinds(RETRAINING)
+RETRAINED_KINDS = retraining_checks.retrained_kinds(RETRAINING)
 # {the end of a path: what is exported there}.
-EXPORTED = {agreement.exported(entry): entry for entry in config["export"]}
+EXPORTED = {retraining_checks.exported(entry): entry for entry in config["export"]}
 try:
-    agreement.check_named(config, CRITERIA)
-    agreement.check_beside(config["verdict"], config["study"], config["results"])
+    consistency.check_named(config, CRITERIA)
+    verdict_checks.check_beside(config["verdict"], config["study"], config["results"])
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
@@ -110,12 +112,12 @@ wildcard_constraints:
     dataset=alternatives([DATASET]),
     model=alternatives([MODEL]),
     seed=r"\d+",
-    split=alternatives(names.SPLITS),
+    split=alternatives(vocabulary.SPLITS),
     reading=alternatives(READINGS),
     source=alternatives(SOURCES),
     family=alternatives(FAMILIES),
     statistic="mean|mean_abs|max|min|max_abs|min_abs",
-    score=alternatives(names.WEIGHT_SCORES + names.IMAGE_SCORES),
+    score=alternatives(vocabulary.WEIGHT_SCORES + vocabulary.IMAGE_SCORES),
     scored=alternatives(SCORES),
     given=alternatives(FILES),
     mixture=alternatives(MIXTURES),

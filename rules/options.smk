@@ -23,7 +23,7 @@ def image_options():
     options = {"data": data, "split": config["split"]}
     if data["source"] == "image_folder":
         try:
-            options["listing"] = sources.listing_digest(data["folder"])
+            options["listing"] = image_folder.listing_digest(data["folder"])
         except ValueError as error:
             raise WorkflowError(f"The study's settings: {error}") from None
     return options
@@ -44,7 +44,7 @@ def downloaded(wildcards):
 def network_options():
     """The study's network, and the code behind one of the user's own."""
     factory = config["model"]["factory"]
-    own = {"factory": factories.digest_of(factory)} if factory else {}
+    own = {"factory": own_network.digest_of(factory)} if factory else {}
     return {"model": config["model"] | {"weights": contents.weights(config["model"])}, **own}
 
 
@@ -90,10 +90,10 @@ def reading_choices(name):
 
 def extraction(name):
     """What the relevance of a reading depends on."""
-    return families.extraction(config["readings"][name])
+    return criteria_names.extraction(config["readings"][name])
 
 
-RELEVANCE_OF = families.relevance_of(config["readings"])
+RELEVANCE_OF = criteria_names.relevance_of(config["readings"])
 EXTRACTED = sorted(set(RELEVANCE_OF.values()))
 
 
@@ -210,7 +210,7 @@ def ranked_on(criterion):
     if reading:
         return config["readings"][reading]["split"]
     if criterion in SCORES:
-        return "rank" if SCORES[criterion]["score"] in names.IMAGE_SCORES else "none"
+        return "rank" if SCORES[criterion]["score"] in vocabulary.IMAGE_SCORES else "none"
     return "none" if {*WEIGHTS, "random"} & set(parts) else None
 
 

@@ -48,11 +48,11 @@ rule merge_relevance:
     wildcard_constraints:
         reading=alternatives(name for name in EXTRACTED if name in SHARDED),
     conda:
-        "../envs/tables.yaml"
+        "../envs/torch.yaml"
     params:
         options=reading_options,
         code=code_digest("merge_relevance"),
-        environment=environment_digest("tables"),
+        environment=environment_digest("torch"),
     message:
         "Put the shards of {wildcards.reading} together, seed {wildcards.seed}."
     script:

@@ -19,7 +19,7 @@ rule write_settings:
 rule describe_study:
     input:
         settings=rules.write_settings.output.settings,
-        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=names.SPLITS),
+        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=vocabulary.SPLITS),
         networks=expand("<results>/{network}/training/trained.pt", network=NETWORK),
         readings=expand("<results>/{network}/statistics/{reading}.json", network=NETWORK, reading=READINGS),
     output:

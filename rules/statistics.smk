@@ -54,7 +54,7 @@ rule score_weights:
     log:
         "<logs>/{dataset}/{model}/{seed}/score_weights/{score}.log",
     wildcard_constraints:
-        score=alternatives(names.WEIGHT_SCORES),
+        score=alternatives(vocabulary.WEIGHT_SCORES),
     conda:
         "../envs/torch.yaml"
     params:
@@ -77,7 +77,7 @@ rule score_images:
     log:
         "<logs>/{dataset}/{model}/{seed}/score_images/{score}.log",
     wildcard_constraints:
-        score=alternatives(names.IMAGE_SCORES),
+        score=alternatives(vocabulary.IMAGE_SCORES),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]

@@ -1,16 +1,18 @@
 """The documentation says what the code does."""
 
 import importlib.util
-from pathlib import Path
+import re
 
 import numpy as np
 import pandas
 import pytest
 import yaml
 
-from secateur import claims, comparisons, families, settings, thesis
-
-ROOT = Path(__file__).resolve().parent.parent
+from secateur.analysis import paired_tests
+from secateur.study import criteria_names, settings
+from secateur.verdicts import judging as verdicts_judging
+from secateur.verdicts import thesis_claims, thesis_numbers
+from support.studies import ROOT
 
 
 def writer():
@@ -44,8 +46,8 @@ def test_no_shipped_study_needs_a_processor_with_bfloat16():
 
 def measured(config):
     """What a study will have measured, with the same answers everywhere."""
-    planned, levels = families.of(config), config["levels"]
-    shown = [("test", planned), (config["evaluation"]["choose_on"], families.choosing(config, planned))]
+    planned, levels = criteria_names.of(config), config["levels"]
+    shown = [("test", planned), (config["evaluation"]["choose_on"], criteria_names.choosing(config, planned))]
     pairs = [(split, criterion) for split, names in shown for name in names for criterion in planned[name]]
     cells = [
         {"split": split, "criterion": criterion, "seed": seed, "level": float(level)}
@@ -56,7 +58,7 @@ def measured(config):
     classes = {f"accuracy.{name}": 0.5 for name in range(10)}
     constant = {"keep_at_least": "0", "images": 8, "loss": 1.0, "accuracy": 0.5, "empty": "", **classes}
     right = np.tile(np.arange(8) % 2 == 0, (len(levels), 1))
-    return comparisons.Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
+    return paired_tests.Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
 
 
 def judging():
@@ -71,10 +73,10 @@ def test_a_shipped_study_can_test_every_claim_of_its_page(name, tmp_path, monkey
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
     (tmp_path / "vgg16_bn-cifar10.pt").touch()
     config = settings.checked(judging()[name])
-    printed = thesis.read(ROOT / "report" / "thesis.csv")
+    printed = thesis_numbers.read(ROOT / "report" / "thesis.csv")
     chosen = (config["verdict"], config["evaluation"]["choose_on"], config["criteria"])
-    found = claims.judge(claims.of_settings(measured(config), printed, *chosen), 0.05, 100, 0)
-    assert {one.name for one in found} == set(claims.CLAIMS)
+    found = verdicts_judging.judge(thesis_claims.of_settings(measured(config), printed, *chosen), 0.05, 100, 0)
+    assert {one.name for one in found} == set(thesis_claims.CLAIMS)
     assert [(one.name, one.reading, one.missing) for one in found if one.missing] == []
 
 
@@ -140,3 +142,18 @@ def test_numbers_of_conservation_name_their_command():
     for number in ("17,546", "11.0 %", "1.22 %"):
         paragraph = next(part for part in text.split("\n\n") if number in part)
         assert "benchmarks/conservation.py" in paragraph, number
+
+
+def test_every_path_that_the_docs_name_exists():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "config" / "README.md"]
+    folders = "workflow|tests|rules|docs|config|benchmarks|report|profiles|envs"
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        # Not inside a longer path or address, and without a placeholder such as NAME, * or {criterion}.
+        named = re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]+)(?![\w./*{{<-])", text)
+        missing = {path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path) and not _at(path).exists()}
+        assert not missing, f"{page.name}: {sorted(missing)}"
+
+
+def _at(path):
+    return ROOT / path.rstrip("./")

@@ -6,7 +6,8 @@ import pandas
 import pytest
 from hypothesis import strategies
 
-from secateur import pruning, ranking
+from secateur import ranking
+from secateur.pruning import plans
 
 UNITS = pandas.DataFrame({"unit": [0, 1, 2], "layer": ["a", "a", "b"], "channel": [0, 1, 0]})
 
@@ -130,9 +131,9 @@ def test_a_layer_without_scores_is_scored_by_the_others_of_its_units_and_else_st
     assert list(zip(table["unit"], table["stays"], strict=True)) == [(3, 0), (0, 0), (0, 0), (1, 1), (2, 1)]
     assert ranking.order(table).tolist() == [3, 0]
     # Levels are shares of all four units, of which two can go.
-    assert pruning.plan(table, 0.5) == {"a": [0, 1], "gate": [0]}
+    assert plans.plan(table, 0.5) == {"a": [0, 1], "gate": [0]}
     with pytest.raises(ValueError, match=r"^level 0.75 is 3 of 4 units, but 2 have no score and .* only 2 can be"):
-        pruning.plan(table, 0.75)
+        plans.plan(table, 0.75)
     assert [part.tolist() for part in ranking.of_both([3, 0], [0, 1, 2, 3])] == [[3, 0], [0, 3]]
 
 

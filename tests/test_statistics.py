@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from secateur import names, statistics
+from secateur import statistics
+from secateur.study import vocabulary
 
 generator = np.random.default_rng(0)
 R = generator.normal(size=(20, 4, 3, 3))  # images, channels, height, width
@@ -95,4 +96,4 @@ def test_conservation_counts_the_images_whose_share_is_not_one():
 
 
 def test_settings_and_statistics_know_the_same_names():
-    assert (*statistics.STATISTICS,) == names.STATISTICS
+    assert (*statistics.STATISTICS,) == vocabulary.STATISTICS

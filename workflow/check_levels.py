@@ -2,22 +2,29 @@
 
 import torch
 
-from secateur import images, jobs, models, modes, provenance, pruning, relevance, units
+from secateur.artifacts import provenance
+from secateur.graph import modes
+from secateur.images import store
+from secateur.jobs import script
+from secateur.models import description
+from secateur.pruning import plans
+from secateur.relevance import propagation
+from secateur.units import finding
 
 
 def check_levels(split, options):
-    with images.opened(split) as shown:
-        model, about = models.untrained(options["model"], shown)
-    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
-    pruning.refuse_level(found, options["level"], options["terms"])
-    linear = units.linear_layers(model, units.table(found))
+    with store.opened(split) as shown:
+        model, about = description.untrained(options["model"], shown)
+    found = finding.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
+    plans.refuse_level(found, options["level"], options["terms"])
+    linear = finding.linear_layers(model, finding.table(found))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):
-            without = relevance.of_reading(model, reading, linear).layers_without(about["shape"])
-        pruning.refuse_unexplained(found, options["level"], options["terms"], name, without)
+            without = propagation.of_reading(model, reading, linear).layers_without(about["shape"])
+        plans.refuse_unexplained(found, options["level"], options["terms"], name, without)
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         check_levels(snakemake.input.images, job.options)
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
-from secateur import bits, jobs, provenance, summary, tables
+from secateur.analysis import averages
+from secateur.artifacts import correctness, provenance, tables
+from secateur.jobs import script
 
 
 def collect_evaluations(paths, right, choosing, evaluations, curves, options):
     """`paths` and `right` are tables and bits on the test images, `choosing` tables on the images that choose."""
-    found = [(_seed(path, -3), "test", tables.read(path, *summary.NEEDED)) for path in paths]
-    found += [(_seed(path, -4), options["choose_on"], tables.read(path, *summary.NEEDED)) for path in choosing]
-    table = summary.evaluations(found)
+    found = [(_seed(path, -3), "test", tables.read(path, *averages.NEEDED)) for path in paths]
+    found += [(_seed(path, -4), options["choose_on"], tables.read(path, *averages.NEEDED)) for path in choosing]
+    table = averages.evaluations(found)
     tables.write(table, evaluations)
     # Images are looked at only where they are needed: for one network.
     one = len(options["seeds"]) == 1
     beside = [(path, len(part)) for path, (_, _, part) in zip(right, found, strict=False)] if one else []
-    kept, losses = ([read(*each) for each in beside] for read in (bits.read, bits.losses))
-    rows = summary.curves(table, kept, losses, options["confidence"], options["resamples"], options["seed"])
+    kept, losses = ([read(*each) for each in beside] for read in (correctness.read, correctness.losses))
+    rows = averages.curves(table, kept, losses, options["confidence"], options["resamples"], options["seed"])
     tables.write(rows, curves)
 
 
@@ -25,7 +27,7 @@ def _seed(path, place):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         collect_evaluations(
             snakemake.input.tables,
             snakemake.input.bits,

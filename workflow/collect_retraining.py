@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from secateur import bits, jobs, provenance, recovery, tables
+from secateur.analysis import retraining
+from secateur.artifacts import correctness, provenance, tables
+from secateur.jobs import script
 
-NEEDED = ("criterion", "keep_at_least", "level", *recovery.MEASURED, "images", "empty")
+NEEDED = ("criterion", "keep_at_least", "level", *retraining.MEASURED, "images", "empty")
 
 
 def collect_retraining(inputs, outputs, options):
@@ -16,15 +18,15 @@ def collect_retraining(inputs, outputs, options):
     parts, right = [], []
     for path, beside in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
         table = tables.read(path, *NEEDED)
-        shown = recovery.untouched(table, options["criteria"], options["levels"])
+        shown = retraining.untouched(table, options["criteria"], options["levels"])
         parts.append((_seed(path, -3), shown))
-        right += [bits.read(beside, len(table))[shown.index]] if one else []
+        right += [correctness.read(beside, len(table))[shown.index]] if one else []
     for path, beside in zip(inputs["retrained"], inputs["retrained_bits"], strict=True):
         parts.append((_seed(path, -5), tables.read(path, *NEEDED, "kind")))
-        right += [bits.read(beside, 1)] if one else []
-    rows = recovery.gathered(parts)
+        right += [correctness.read(beside, 1)] if one else []
+    rows = retraining.gathered(parts)
     tables.write(rows, outputs["table"])
-    found = recovery.means(
+    found = retraining.means(
         rows, np.concatenate(right) if one else None, options["confidence"], options["resamples"], options["seed"]
     )
     tables.write(found, outputs["means"])
@@ -36,6 +38,6 @@ def _seed(path, place):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         collect_retraining(dict(snakemake.input.items()), dict(snakemake.output.items()), job.options)
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -6,7 +6,14 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur import biases, checkpoints, files, images, intervals, jobs, names, pages, provenance, relevance
+from secateur.analysis import intervals
+from secateur.artifacts import files, provenance
+from secateur.figures import html_tables
+from secateur.images import store
+from secateur.jobs import script
+from secateur.models import checkpoints
+from secateur.relevance import propagation
+from secateur.study import biases, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, is not what it started with "
@@ -24,7 +31,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
     parts = [
         f"<p>{html.escape(config['question'])}</p>",
         "<h2>Images</h2>",
-        pages.table(pandas.DataFrame(_split(path) for path in splits)),
+        html_tables.table(pandas.DataFrame(_split(path) for path in splits)),
         f"<p>{_floor(splits[-1], confidence)}</p>",
         f"<p>{_intervals(config, len(networks), confidence)}</p>",
         "<h2>What ranked on what</h2>",
@@ -32,26 +39,26 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         *_readings(config, read),
         f"<p>{html.escape(_others(config['criteria'], config['evaluation']['choose_on']))}</p>",
         "<h2>Networks</h2>",
-        pages.table(pandas.DataFrame(_network(about) for about in trained)),
+        html_tables.table(pandas.DataFrame(_network(about) for about in trained)),
         "<h2>Settings</h2>",
-        pages.facts(config),
+        html_tables.facts(config),
         "<h2>Versions that trained the networks</h2>",
-        pages.facts(trained[0]["provenance"]["versions"]),
+        html_tables.facts(trained[0]["provenance"]["versions"]),
         "<h2>Versions that made this page</h2>",
-        pages.facts(provenance.versions()),
+        html_tables.facts(provenance.versions()),
     ]
-    files.write_text(page, pages.page(f"The study {config['study']}", *parts))
+    files.write_text(page, html_tables.page(f"The study {config['study']}", *parts))
 
 
 def _split(path):
-    with images.opened(path) as shown:
+    with store.opened(path) as shown:
         shape = "x".join(map(str, shown.pixels.shape[1:]))
         return {"split": shown.split, "images": len(shown), "shape": shape, "classes": len(shown.classes)}
 
 
 def _floor(path, confidence):
     """What chance in the choice of test images alone would do to an accuracy."""
-    with images.opened(path) as shown:
+    with store.opened(path) as shown:
         count = len(shown)
     ends = [intervals.wilson(accuracy * count, count, confidence) for accuracy in (0.5, 0.9, 0.99)]
     spans = " / ".join(f"{100 * low:.1f} to {100 * high:.1f}" for low, high in ends)
@@ -96,7 +103,7 @@ def _readings(config, read):
     chooses = config["evaluation"]["choose_on"]
     rows = [_reading(name, read[name], reading, chooses) for name, reading in config["readings"].items()]
     return (
-        [pages.table(pandas.DataFrame(rows)), *_warnings(config["readings"]), *_gates(read), f"<p>{LOST}</p>"]
+        [html_tables.table(pandas.DataFrame(rows)), *_warnings(config["readings"]), *_gates(read), f"<p>{LOST}</p>"]
         if rows
         else []
     )
@@ -105,7 +112,7 @@ def _readings(config, read):
 def _others(criteria, chooses):
     """What ranks beside relevance, and the images that it reads."""
     of_images = _of_images(criteria)
-    of_weights = [one["name"] for one in criteria["scores"] if one["score"] in names.WEIGHT_SCORES]
+    of_weights = [one["name"] for one in criteria["scores"] if one["score"] in vocabulary.WEIGHT_SCORES]
     sentences = [f"{', '.join([*criteria['weights'], *of_weights])} and chance rank without any image."]
     if of_images:
         shown = f"the first {criteria['images']}" if criteria["images"] else "all"
@@ -117,7 +124,7 @@ def _others(criteria, chooses):
 
 def _of_images(criteria):
     """Names of the scores that read images."""
-    return [one["name"] for one in criteria["scores"] if one["score"] in names.IMAGE_SCORES]
+    return [one["name"] for one in criteria["scores"] if one["score"] in vocabulary.IMAGE_SCORES]
 
 
 def _use(split, chooses):
@@ -163,7 +170,7 @@ def _lost(manifests, reading):
 
 
 def _reading(name, manifests, reading, chooses):
-    until, rule = reading["until"], relevance.from_setting(reading["rule"])
+    until, rule = reading["until"], propagation.from_setting(reading["rule"])
     facts = {
         "reading": name,
         "rule": rule if isinstance(rule, str) else ", ".join(f"{one} to {share:g}" for share, one in rule.items()),
@@ -183,7 +190,7 @@ def _network(about):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         describe_study(
             snakemake.input.settings,
             snakemake.input.images,

@@ -2,7 +2,11 @@
 
 import pandas
 
-from secateur import bits, checkpoints, curves, devices, files, images, jobs, plans, progress, provenance, tables
+from secateur.artifacts import correctness, files, provenance, tables
+from secateur.images import store as images_store
+from secateur.jobs import devices, progress, script
+from secateur.models import checkpoints
+from secateur.pruning import plan_cache, sweep
 
 # So many images tell whether removing channels does what silencing them does.
 CHECKED = 8
@@ -14,11 +18,11 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
     device = devices.chosen(options["device"])
     precision = devices.precision(options.get("precision", "auto"), device)
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
-    with images.opened(split) as shown:
+    with images_store.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
 
         def batches():
-            for _, pixels, labels in images.batches(shown, images_per_batch):
+            for _, pixels, labels in images_store.batches(shown, images_per_batch):
                 yield pixels.to(device), labels.to(device)
 
         context = {
@@ -29,9 +33,9 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
             # `auto` is no option: what another machine measured in another precision counts.
             **{key: options[key] for key in ("precision", "threads", "code", "torch") if key in options},
         }
-        store = plans.Store(folder, context, shown.labels, len(shown.classes), precision["ran"])
+        store = plan_cache.Store(folder, context, shown.labels, len(shown.classes), precision["ran"])
         check = shown.normalised(slice(0, CHECKED)).to(device)
-        network = curves.Network(model.to(device), batches, shown.labels, check, precision["ran"], store)
+        network = sweep.Network(model.to(device), batches, shown.labels, check, precision["ran"], store)
         rows = []
         terms = options["terms"]
         total = len(rankings) * len(terms) * len(options["levels"])
@@ -43,7 +47,7 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
                         bar.update(1)
         tables.write(as_table(rows, shown.classes), table)
     measured = [point.measured for _, _, point in rows]
-    bits.write([one.right for one in measured], right, [one.losses for one in measured])
+    correctness.write([one.right for one in measured], right, [one.losses for one in measured])
     deviations = [point.deviation for _, _, point in rows if point.deviation is not None]
     return {
         "removed_against_masked": {
@@ -78,7 +82,7 @@ def as_table(rows, classes):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         versions = {"code": snakemake.params.code, "torch": job.provenance["versions"]["torch"]}
         facts = evaluate_pruning(
             snakemake.input.network,

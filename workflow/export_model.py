@@ -6,27 +6,18 @@ from pathlib import Path
 
 import torch
 
-from secateur import (
-    bits,
-    cards,
-    checkpoints,
-    cost,
-    devices,
-    documents,
-    evaluation,
-    export,
-    files,
-    images,
-    intervals,
-    jobs,
-    latency,
-    provenance,
-    pruning,
-    recovery,
-    retraining,
-    seeds,
-    tables,
-)
+from secateur import cost
+from secateur.analysis import intervals, retraining
+from secateur.artifacts import correctness, files, provenance, tables
+from secateur.evaluation import measuring
+from secateur.export import card, formats, latency
+from secateur.figures import documents
+from secateur.images import store
+from secateur.jobs import devices, script
+from secateur.models import checkpoints
+from secateur.pruning import bundling, plans, stored
+from secateur.retraining import networks, steps
+from secateur.study import seeds
 
 # Images on which every file is compared with torch, and the largest batch that is timed.
 CHECKED = 32
@@ -39,17 +30,17 @@ def export_model(inputs, folder, options, images_per_batch):
     checkpoint = inputs["network"]
     model, about = checkpoints.load(checkpoint)
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
-    terms, flow = options["terms"], retraining.followed(model, about)
-    channels = pruning.plan(ranking, options["level"], flow=flow, **terms)
-    state = retraining.load(inputs["retrained"])[0].state_dict() if "retrained" in inputs else None
-    with images.opened(inputs["images"]) as shown:
+    terms, flow = options["terms"], steps.followed(model, about)
+    channels = plans.plan(ranking, options["level"], flow=flow, **terms)
+    state = networks.load(inputs["retrained"])[0].state_dict() if "retrained" in inputs else None
+    with store.opened(inputs["images"]) as shown:
         checkpoints.same_images(about, shown, checkpoint)
         check = shown.normalised(slice(0, CHECKED))
-        differences = export.write(model, channels, check, folder, about, state)
-        smaller, kept = export.read(folder)
+        differences = formats.write(model, channels, check, folder, about, state)
+        smaller, kept = stored.read(folder)
         timed = latency.measured(model, smaller, [_repeated(check, size) for size in BATCHES])
-        loaded = evaluation.over(
-            smaller, ((pixels, labels) for _, pixels, labels in images.batches(shown, images_per_batch))
+        loaded = measuring.over(
+            smaller, ((pixels, labels) for _, pixels, labels in store.batches(shown, images_per_batch))
         )
     tables.write(timed, Path(folder) / "latency.csv")
     measured = _measured(inputs, options)
@@ -58,7 +49,7 @@ def export_model(inputs, folder, options, images_per_batch):
         found = cost.count(network, check)
         measured[name] |= {"parameters": found.parameters, "macs": found.macs}
     measured["dense"]["bytes"] = Path(checkpoint).stat().st_size
-    units = {"removed": pruning.units_of(ranking, channels), "all": ranking["unit"].nunique()}
+    units = {"removed": plans.units_of(ranking, channels), "all": ranking["unit"].nunique()}
     return {
         **measured,
         "about": kept,
@@ -66,11 +57,11 @@ def export_model(inputs, folder, options, images_per_batch):
         "agreeing": agreeing,
         "images": len(loaded.right),
         "differences": differences,
-        "files": {name: (Path(folder) / name).stat().st_size for name in export.FILES},
+        "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
         "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
         "processor": _processor(),
-        "realised": pruning.realised(ranking, channels, terms["budget"], flow),
-        "tolerance": export.TOLERANCE,
+        "realised": plans.realised(ranking, channels, terms["budget"], flow),
+        "tolerance": formats.TOLERANCE,
         "units": units,
         "widths": _widths(flow, channels),
     }
@@ -79,14 +70,17 @@ def export_model(inputs, folder, options, images_per_batch):
 def _measured(inputs, options):
     """What the evaluation says of the dense and of the smaller network, with intervals, and the smaller one's bits."""
     rows, floor = tables.read(inputs["table"], *NEEDED), options["terms"]["keep_at_least"]
-    kept = bits.read(inputs["bits"], len(rows))
+    kept = correctness.read(inputs["bits"], len(rows))
     rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
     (dense,), (pruned,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
     row, right = rows.loc[pruned], kept[pruned]
     networks = {"dense": _network(rows.loc[dense], kept[dense], options["confidence"])}
     if "retrained" in inputs:
         networks["pruned"] = _network(row, right, options["confidence"])
-        row, (right,) = tables.read(inputs["retrained_table"], *NEEDED).iloc[0], bits.read(inputs["retrained_bits"], 1)
+        row, (right,) = (
+            tables.read(inputs["retrained_table"], *NEEDED).iloc[0],
+            correctness.read(inputs["retrained_bits"], 1),
+        )
     networks["smaller"] = _network(row, right, options["confidence"])
     low, high = intervals.paired_bootstrap(
         right,
@@ -125,7 +119,7 @@ def _repeated(pixels, size):
 
 def _widths(flow, channels):
     """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
-    widths, left = (pruning.widths(flow, gone) for gone in ({}, channels))
+    widths, left = (bundling.widths(flow, gone) for gone in ({}, channels))
     shown = [layer for layer in widths if layer in flow.convolutions or left[layer] < widths[layer]]
     return {layer: [widths[layer], left[layer]] for layer in shown}
 
@@ -144,7 +138,7 @@ def _processor():
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         facts = export_model(
             dict(snakemake.input.items()),
             Path(snakemake.output.manifest).parent,
@@ -154,11 +148,11 @@ if "snakemake" in globals():
         said = ("criterion", "level", "kind", "terms", "ranked_on", "ranked_on_choosing", "origin")
         facts |= {key: job.options[key] for key in said} | job.provenance
         facts |= {
-            "schedule": " ".join(recovery.schedules(job.options).values()),
+            "schedule": " ".join(retraining.schedules(job.options).values()),
             "seed": int(job.wildcards["seed"]),
             "data": job.options["data"] | {"images": facts["images"]},
         }
-        parts = cards.blocks(facts)
+        parts = card.blocks(facts)
         files.write_text(snakemake.output.card, documents.as_markdown(parts))
         files.write_text(snakemake.output.page, documents.as_html(parts))
         provenance.write(snakemake.output.manifest, **facts)

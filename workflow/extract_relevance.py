@@ -4,41 +4,32 @@ import logging
 
 import torch
 
-from secateur import (
-    biases,
-    checkpoints,
-    devices,
-    families,
-    files,
-    images,
-    jobs,
-    overlap,
-    progress,
-    provenance,
-    relevance,
-    relevance_store,
-    stability,
-    tables,
-    units,
-)
+from secateur.artifacts import files, provenance, tables
+from secateur.images import store as images_store
+from secateur.jobs import devices, prefetch, progress, script
+from secateur.models import checkpoints
+from secateur.relevance import propagation, stability
+from secateur.relevance import store as relevance_store
+from secateur.study import biases, criteria_names
+from secateur.units import finding
 
 
 def extract_relevance(checkpoint, split, units_table, path, reading, shard, images_per_batch, device, stamp, record):
     """`units_table` is None unless features of linear layers can be removed."""
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
-    linear = units.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
-    propagator = relevance.of_reading(model.to(device), reading, linear)
-    with images.opened(split) as shown:
+    linear = finding.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
+    propagator = propagation.of_reading(model.to(device), reading, linear)
+    with images_store.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
-        chosen = images.chosen(shown, reading["classes"], reading["images"])
-        first, last = images.shard(len(chosen), *shard, images_per_batch)
+        chosen = images_store.chosen(shown, reading["classes"], reading["images"])
+        first, last = images_store.shard(len(chosen), *shard, images_per_batch)
         rows = chosen[first:last]
         ends = stability.points(len(rows)) if reading["until"] else ()
         one = _one_for_all(shown, reading["target"])
 
         def batches(start):
-            coming = overlap.ahead(_pinned(images.batches(shown, images_per_batch, rows, start, ends), device))
+            coming = prefetch.ahead(_pinned(images_store.batches(shown, images_per_batch, rows, start, ends), device))
             with progress.over(len(rows), "images", f"relevance of {shown.split} images", start) as bar:
                 for pixels, labels in coming:
                     target = labels.to(device, non_blocking=True) if reading["target"] == "label" else one
@@ -53,7 +44,7 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
         own = provenance.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(
             path,
-            lambda start: overlap.ahead(batches(start)),
+            lambda start: prefetch.ahead(batches(start)),
             columns,
             own,
             attributes | {"part": [first, last, len(chosen)]},
@@ -69,8 +60,8 @@ def _pinned(batches, device):
 
 def _one_for_all(shown, target):
     """What the propagator takes as target where that is the same for every image."""
-    known = families.TARGETS
-    return known[target] if target in known else images.class_number(shown, target, known)
+    known = criteria_names.TARGETS
+    return known[target] if target in known else images_store.class_number(shown, target, known)
 
 
 def _kept(found, device):
@@ -101,7 +92,7 @@ def _summed(layers, targets, starts):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         if warning := biases.warning(job.wildcards["reading"], job.options["reading"]):
             logging.warning(warning)
         extract_relevance(

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from secateur import downloads, jobs, provenance
+from secateur.artifacts import provenance
+from secateur.images import downloads
+from secateur.jobs import script
 
 
 def fetch_images(source, verified, shared, mirror, record):
@@ -13,7 +15,7 @@ def fetch_images(source, verified, shared, mirror, record):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         fetch_images(
             job.options["source"],
             snakemake.output.verified,

@@ -4,20 +4,12 @@ from pathlib import Path
 
 import yaml
 
-from secateur import (
-    beside,
-    bits,
-    claims,
-    comparisons,
-    documents,
-    files,
-    findings,
-    jobs,
-    provenance,
-    tables,
-    thesis,
-    verdict,
-)
+from secateur.analysis import paired_tests
+from secateur.artifacts import correctness, files, provenance, tables
+from secateur.figures import documents
+from secateur.jobs import script
+from secateur.verdicts import beside, findings, judging, thesis_claims, thesis_numbers
+from secateur.verdicts import page as verdicts_page
 
 NEEDED = ("seed", "split", "criterion", "keep_at_least", "level", "images", "loss", "accuracy", "empty")
 
@@ -31,17 +23,17 @@ def judge_thesis(evaluations, tested, choosing, typed, page, html, table, option
     # Bits are read only where they are needed: for one network.
     one = len(options["seeds"]) == 1
     right = {**_right(tested, "test"), **_right(choosing, options["choose_on"])} if one else {}
-    results = comparisons.Results(tables.read(evaluations, *NEEDED), right)
-    printed = thesis.read(typed / "thesis.csv")
-    study = claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
-    found = claims.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
+    results = paired_tests.Results(tables.read(evaluations, *NEEDED), right)
+    printed = thesis_numbers.read(typed / "thesis.csv")
+    study = thesis_claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
+    found = judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
     others = [findings.read(folder) for folder in roles.get("beside", [])]
     facts = {
         **options,
         "source": yaml.safe_load((typed / "thesis.yaml").read_text(encoding="utf-8")),
         "digests": _digests(evaluations, typed, roles.get("beside", [])),
     }
-    blocks = verdict.blocks(study, found, facts, others)
+    blocks = verdicts_page.blocks(study, found, facts, others)
     files.write_text(page, documents.as_markdown(blocks))
     files.write_text(html, documents.as_html(blocks))
     tables.write(findings.table(findings.by_part(found, study)), table)
@@ -60,13 +52,13 @@ def _right(families, split):
     found = {}
     for path, right in families:
         table = tables.read(path, "criterion", "keep_at_least", "level")
-        by_criterion = bits.by_criterion(table, bits.read(right, len(table)))
+        by_criterion = correctness.by_criterion(table, correctness.read(right, len(table)))
         found |= {(split, criterion): rows for criterion, rows in by_criterion.items()}
     return found
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         judged = judge_thesis(
             snakemake.input.evaluations,
             list(zip(snakemake.input.tables, snakemake.input.bits, strict=True)),

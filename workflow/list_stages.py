@@ -3,16 +3,19 @@
 import pandas
 import torch
 
-from secateur import checkpoints, criteria, jobs, provenance, tables
+from secateur.artifacts import provenance, tables
+from secateur.criteria import locations
+from secateur.jobs import script
+from secateur.models import checkpoints
 
 
 def list_stages(checkpoint, table):
     model, about = checkpoints.load(checkpoint)
-    found = criteria.stages(model, torch.zeros(1, *about["shape"]))
+    found = locations.stages(model, torch.zeros(1, *about["shape"]))
     tables.write(pandas.DataFrame(found.items(), columns=["layer", "stage"]), table)
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         list_stages(snakemake.input.network, snakemake.output.table)
         provenance.write(snakemake.output.manifest, **job.provenance)

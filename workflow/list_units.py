@@ -2,19 +2,23 @@
 
 import torch
 
-from secateur import images, jobs, models, provenance, tables, units
+from secateur.artifacts import provenance, tables
+from secateur.images import store
+from secateur.jobs import script
+from secateur.models import description
+from secateur.units import finding
 
 
 def list_units(split, table, options):
     """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
-    with images.opened(split) as shown:
-        model, about = models.untrained(options["model"], shown)
-    found = units.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
-    tables.write(units.table(found), table)
+    with store.opened(split) as shown:
+        model, about = description.untrained(options["model"], shown)
+    found = finding.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
+    tables.write(finding.table(found), table)
     return found.protected
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         protected = list_units(snakemake.input.images, snakemake.output.table, job.options)
         provenance.write(snakemake.output.manifest, **job.provenance, protected=protected)

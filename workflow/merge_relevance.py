@@ -1,7 +1,8 @@
 """Put the relevance of all shards into the one file that a single job would have written."""
 
-from secateur import jobs, relevance_store
+from secateur.jobs import script
+from secateur.relevance import store
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
-        relevance_store.merge(snakemake.input.shards, snakemake.output.relevance, job.provenance)
+    with script.job(snakemake) as job:
+        store.merge(snakemake.input.shards, snakemake.output.relevance, job.provenance)

@@ -1,6 +1,7 @@
 """Draw where a ranking's merit lies: in how many channels it takes of each layer, or in which."""
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 
 def plot_controls(inputs, outputs, criterion, options):
@@ -10,10 +11,10 @@ def plot_controls(inputs, outputs, criterion, options):
         f"uniform.{criterion}": ("equal shares,\nits own channels", "#009e73"),
         "uniform.random": ("equal shares,\nrandom channels", "#cc79a7"),
     }
-    drawing.curves(inputs, outputs, lines, f"How many of each layer, or which: {options['title']}, {criterion}")
+    curve_page.curves(inputs, outputs, lines, f"How many of each layer, or which: {options['title']}, {criterion}")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         name = f"{job.wildcards['source']}.{job.wildcards['statistic']}"
         plot_controls(snakemake.input, snakemake.output, name, job.options)

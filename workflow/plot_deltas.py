@@ -2,7 +2,8 @@
 
 import seaborn
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 
 def plot_deltas(inputs, outputs, reading, options):
@@ -11,9 +12,9 @@ def plot_deltas(inputs, outputs, reading, options):
         f"mixed.{reading}.{delta}": (f"delta {delta}", colour)
         for delta, colour in zip(options["deltas"], colours, strict=True)
     }
-    drawing.curves(inputs, outputs, lines, f"Mixed lists by delta: {options['title']}, reading {reading}")
+    curve_page.curves(inputs, outputs, lines, f"Mixed lists by delta: {options['title']}, reading {reading}")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_deltas(snakemake.input, snakemake.output, job.wildcards["reading"], job.options)

@@ -1,6 +1,7 @@
 """Draw the strategies without and with a floor that keeps a part of every layer."""
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 
 def plot_floors(inputs, outputs, source, options):
@@ -9,10 +10,10 @@ def plot_floors(inputs, outputs, source, options):
         f"{source}.{mixes}": (f"{source}.{mixes}", "#0072b2"),
         f"{options['weight']}.{mixes}": (f"{options['weight']}.{mixes}", "#d55e00"),
     }
-    title = f"With and without a floor: {options['title']}, {drawing.named(source, options)}"
-    drawing.curves(inputs, outputs, lines, title, floors=True)
+    title = f"With and without a floor: {options['title']}, {curve_page.named(source, options)}"
+    curve_page.curves(inputs, outputs, lines, title, floors=True)
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_floors(snakemake.input, snakemake.output, job.wildcards["source"], job.options)

@@ -2,7 +2,13 @@
 
 import pandas
 
-from secateur import figures, files, intervals, jobs, names, pages, recovery, tables
+from secateur.analysis import intervals
+from secateur.analysis import retraining as analysis_retraining
+from secateur.artifacts import files, tables
+from secateur.figures import appearance, html_tables
+from secateur.figures import retraining as figures_retraining
+from secateur.jobs import script
+from secateur.study import vocabulary
 
 NOTE = (
     "<p>± half the interval of the change against the dense network, or [both its ends] where one is cut at 0 or "
@@ -14,24 +20,28 @@ NOTE = (
 
 
 def plot_retraining(inputs, outputs, options):
-    means = tables.read(inputs.means, *recovery.CELL, "accuracy", "accuracy_low", "accuracy_high", "collapsed")
-    rows = tables.read(inputs.table, *recovery.COLUMNS)
+    means = tables.read(
+        inputs.means, *analysis_retraining.CELL, "accuracy", "accuracy_low", "accuracy_high", "collapsed"
+    )
+    rows = tables.read(inputs.table, *analysis_retraining.COLUMNS)
     title = f"After retraining: {options['title']}"
-    criteria = dict.fromkeys(names.without_draw(name) for name in options["criteria"])
+    criteria = dict.fromkeys(vocabulary.without_draw(name) for name in options["criteria"])
     criteria.pop("random", None)
     with files.replacing(outputs.figure) as temporary:
-        figures.save(figures.recovery(means, rows, criteria, options["kinds"], title, options["budget"]), temporary)
+        appearance.save(
+            figures_retraining.recovery(means, rows, criteria, options["kinds"], title, options["budget"]), temporary
+        )
     parts = [
-        pages.facts(recovery.schedules(options)),
+        html_tables.facts(analysis_retraining.schedules(options)),
         "<h2>Test accuracy, %</h2>",
-        pages.table(wide(means, options["kinds"])),
+        html_tables.table(wide(means, options["kinds"])),
         NOTE,
         "<h2>Differences in points, with intervals</h2>",
-        pages.table(differences(means)),
+        html_tables.table(differences(means)),
         "<h2>Every seed and draw</h2>",
-        pages.table(rows),
+        html_tables.table(rows),
     ]
-    files.write_text(outputs.page, pages.page(title, *parts))
+    files.write_text(outputs.page, html_tables.page(title, *parts))
 
 
 def wide(means, kinds):
@@ -53,20 +63,20 @@ def _cell(row):
 def differences(means):
     """A column for each reference; a cell is not compared with itself."""
     return pandas.DataFrame(
-        {key: row[key] for key in recovery.CELL}
-        | {f"minus {name}": _difference(row, name) for name in recovery.REFERENCES}
+        {key: row[key] for key in analysis_retraining.CELL}
+        | {f"minus {name}": _difference(row, name) for name in analysis_retraining.REFERENCES}
         for row in means.to_dict("records")
     )
 
 
 def _difference(row, name):
-    own, change = tuple(row[key] for key in recovery.CELL), row[f"versus_{name}"]
-    if recovery.REFERENCES[name](*own) == own or change != change:
+    own, change = tuple(row[key] for key in analysis_retraining.CELL), row[f"versus_{name}"]
+    if analysis_retraining.REFERENCES[name](*own) == own or change != change:
         return ""
     low, high = (100 * row[f"versus_{name}_{side}"] for side in ("low", "high"))
     return f"{100 * change:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low == low else "")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_retraining(snakemake.input, snakemake.output, job.options)

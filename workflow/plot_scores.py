@@ -2,7 +2,8 @@
 
 import seaborn
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 # Hues and lightness both differ, which evenly spread hues do not. Grey is the control's.
 DISTINCT = [
@@ -26,9 +27,9 @@ def plot_scores(inputs, outputs, options):
     colours = [*["#000000", "#8c510a"][-len(options["beside"]) :], *others[:count]]
     names = [*options["beside"], *options["criteria"]]
     lines = {name: (name, colour) for name, colour in zip(names, colours, strict=True)}
-    drawing.curves(inputs, outputs, lines, f"Criteria: {options['title']}")
+    curve_page.curves(inputs, outputs, lines, f"Criteria: {options['title']}")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_scores(snakemake.input, snakemake.output, job.options)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas
 
-from secateur import figures, files, jobs, pages, tables
+from secateur.artifacts import files, tables
+from secateur.figures import appearance, html_tables, stability
+from secateur.jobs import script
 
 NOTE = (
     "Spearman's correlation between two rankings of all channels, each by one half of the images read so far: "
@@ -18,10 +20,10 @@ def plot_stability(paths, outputs, options):
     until = {name: ends["stability"] for name, ends in options["until"].items() if ends}
     title = f"How many images the rankings need: {options['title']}"
     with files.replacing(outputs.figure) as temporary:
-        figures.save(figures.stability(curves, until, title), temporary)
+        appearance.save(stability.stability(curves, until, title), temporary)
     wide = curves.pivot(index="images", columns=["reading", "seed"], values="spearman")
     wide.columns = [f"{reading}, seed {seed}" for reading, seed in wide.columns]
-    files.write_text(outputs.page, pages.page(title, f"<p>{NOTE}</p>", pages.table(wide.reset_index())))
+    files.write_text(outputs.page, html_tables.page(title, f"<p>{NOTE}</p>", html_tables.table(wide.reset_index())))
 
 
 def _curve(path):
@@ -32,5 +34,5 @@ def _curve(path):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_stability(snakemake.input.curves, snakemake.output, job.options)

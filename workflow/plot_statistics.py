@@ -2,7 +2,8 @@
 
 import seaborn
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 
 def plot_statistics(inputs, outputs, source, options):
@@ -11,9 +12,9 @@ def plot_statistics(inputs, outputs, source, options):
         f"{source}.{statistic}": (statistic, colour)
         for statistic, colour in zip(options["statistics"], colours, strict=True)
     }
-    drawing.curves(inputs, outputs, lines, f"Statistics of {source}: {options['title']}")
+    curve_page.curves(inputs, outputs, lines, f"Statistics of {source}: {options['title']}")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_statistics(snakemake.input, snakemake.output, job.wildcards["source"], job.options)

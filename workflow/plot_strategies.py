@@ -1,6 +1,7 @@
 """Draw the strategies: relevance, weight, both in turns where the study combines them, random."""
 
-from secateur import drawing, jobs
+from secateur.figures import curve_page
+from secateur.jobs import script
 
 
 def plot_strategies(inputs, outputs, reading, options):
@@ -12,9 +13,9 @@ def plot_strategies(inputs, outputs, reading, options):
     if options["combined"]:
         lines[f"combined.{reading}"] = (f"combined.{reading}", "#009e73")
     count = "Four" if options["combined"] else "Three"
-    drawing.curves(inputs, outputs, lines, f"{count} strategies: {options['title']}, reading {reading}")
+    curve_page.curves(inputs, outputs, lines, f"{count} strategies: {options['title']}, reading {reading}")
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         plot_strategies(snakemake.input, snakemake.output, job.wildcards["reading"], job.options)

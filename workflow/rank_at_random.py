@@ -1,6 +1,9 @@
 """Draw random orders of the channels, free and at equal shares of every layer: what every criterion has to beat."""
 
-from secateur import jobs, provenance, ranking, seeds, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
+from secateur.study import seeds
 
 
 def rank_at_random(units, paths, seed):
@@ -14,7 +17,7 @@ def rank_at_random(units, paths, seed):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         paths = dict(zip(job.options["criteria"], snakemake.output.tables, strict=True))
         rank_at_random(snakemake.input.units, paths, (job.options["seed"], "random", job.wildcards["seed"]))
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,6 +1,8 @@
 """Rank the channels of one network by one score of each."""
 
-from secateur import jobs, provenance, ranking, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
 
 
 def rank_by_score(scores, units, stages, table, chosen):
@@ -11,7 +13,7 @@ def rank_by_score(scores, units, stages, table, chosen):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         rank_by_score(
             snakemake.input.scores,
             snakemake.input.units,

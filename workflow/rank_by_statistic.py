@@ -1,6 +1,8 @@
 """Rank the channels of one network by each statistic of one source."""
 
-from secateur import jobs, provenance, ranking, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
 
 
 def rank_by_statistic(statistics, units, paths, unit_score):
@@ -12,7 +14,7 @@ def rank_by_statistic(statistics, units, paths, unit_score):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         paths = dict(zip(job.options["statistics"], snakemake.output.tables, strict=True))
         rank_by_statistic(snakemake.input.statistics, snakemake.input.units, paths, job.options["unit_score"])
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,6 +1,9 @@
 """Two controls of a ranking: its order at equal shares of every layer, and its shares with a random order."""
 
-from secateur import jobs, provenance, ranking, seeds, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
+from secateur.study import seeds
 
 
 def rank_controls(path, uniform, shuffled, draws):
@@ -13,7 +16,7 @@ def rank_controls(path, uniform, shuffled, draws):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         purpose = ("shuffled", *(job.wildcards[key] for key in ("source", "statistic", "seed")))
         rank_controls(
             snakemake.input.ranking,

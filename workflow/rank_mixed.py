@@ -1,6 +1,8 @@
 """Mix the weight ranking and the relevance ranking: taken in turns, and in the proportion of each delta."""
 
-from secateur import jobs, provenance, ranking, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
 
 
 def rank_mixed(relevance, weight, units, combined, mixed):
@@ -14,7 +16,7 @@ def rank_mixed(relevance, weight, units, combined, mixed):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         paths = list(snakemake.output.tables)
         combined = paths.pop(0) if job.options["combined"] else None
         rank_mixed(

@@ -1,6 +1,8 @@
 """Mix any two rankings in the proportion of delta."""
 
-from secateur import jobs, provenance, ranking, tables
+from secateur import ranking
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
 
 
 def rank_mixture(first, second, units, delta, table):
@@ -11,7 +13,7 @@ def rank_mixture(first, second, units, delta, table):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         rank_mixture(
             snakemake.input.first,
             snakemake.input.second,

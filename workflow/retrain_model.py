@@ -5,22 +5,16 @@ from pathlib import Path
 import pandas
 import torch
 
-from secateur import (
-    bits,
-    checkpoints,
-    devices,
-    evaluation,
-    images,
-    jobs,
-    models,
-    provenance,
-    retraining,
-    seeds,
-    tables,
-    training,
-)
+from secateur.artifacts import correctness, provenance, tables
+from secateur.evaluation import measuring
+from secateur.images import store
+from secateur.jobs import devices, script
+from secateur.models import checkpoints, freezing
+from secateur.retraining import kinds, networks, steps
+from secateur.study import seeds
+from secateur.training import loop
 
-COLUMNS = ("step", *training.COLUMNS)
+COLUMNS = ("step", *loop.COLUMNS)
 
 
 def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_batch):
@@ -31,32 +25,32 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     device = devices.chosen(options["device"])
     precision = devices.precision(options.get("precision", "auto"), device)
     model, about = checkpoints.load(inputs["network"], device)
-    models.trainable(model, options["model"]["trainable"])
+    freezing.trainable(model, options["model"]["trainable"])
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
     with (
-        images.opened(inputs["train"]) as train,
-        images.opened(inputs["validation"]) as validation,
-        images.opened(inputs["test"]) as test,
+        store.opened(inputs["train"]) as train,
+        store.opened(inputs["validation"]) as validation,
+        store.opened(inputs["test"]) as test,
     ):
         for shown in (train, validation, test):
             checkpoints.same_images(about, shown, inputs["network"])
-        flow = retraining.followed(model, about)
-        gone = retraining.plans(ranking, cell["level"], options["steps"], flow, **options["terms"])
-        widths = retraining.widths(flow, ranking, gone[-1], options["terms"]["budget"])
+        flow = steps.followed(model, about)
+        gone = steps.plans(ranking, cell["level"], options["steps"], flow, **options["terms"])
+        widths = networks.widths(flow, ranking, gone[-1], options["terms"]["budget"])
         about = about | cell | {"provenance": provenance}
         if widths.constant:
-            retraining.save_nothing(outputs["network"], about, gone[-1], widths.empty)
+            networks.save_nothing(outputs["network"], about, gone[-1], widths.empty)
             history, measured = [], nothing_measured(test)
         else:
             partial = f"{outputs['network']}.partial"
             seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
-            material = retraining.Material(train, validation, options["training"], seed, partial, stamp)
-            smaller, history = retraining.KINDS[cell["kind"]](model, about, gone, material)
-            measured = retraining.measured(smaller, test, precision["ran"], images_per_batch)
-            retraining.save(outputs["network"], smaller, about, gone[-1])
+            material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
+            smaller, history = kinds.KINDS[cell["kind"]](model, about, gone, material)
+            measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
+            networks.save(outputs["network"], smaller, about, gone[-1])
         tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
         tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
-        bits.write([measured.right], outputs["bits"])
+        correctness.write([measured.right], outputs["bits"])
     for left in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
         left.unlink()
     return precision | {"rows": {precision["ran"]: 1}}
@@ -65,7 +59,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
 def nothing_measured(test):
     """No numbers for a network that gives every image the same answer: there was nothing to retrain."""
     right = torch.zeros(len(test), dtype=torch.bool).numpy()
-    return evaluation.Measured(float("nan"), float("nan"), [float("nan")] * len(test.classes), right)
+    return measuring.Measured(float("nan"), float("nan"), [float("nan")] * len(test.classes), right)
 
 
 def as_row(cell, options, widths, measured, classes):
@@ -89,7 +83,7 @@ def as_row(cell, options, widths, measured, classes):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         names = job.wildcards
         precision = retrain_model(
             dict(snakemake.input.items()),

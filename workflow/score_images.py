@@ -1,6 +1,11 @@
 """From what a network does with images to one score for each channel that can be removed."""
 
-from secateur import checkpoints, criteria, devices, files, images, jobs, progress, provenance, statistics, sums, tables
+from secateur import statistics
+from secateur.artifacts import files, provenance, tables
+from secateur.criteria import from_images, running_sums
+from secateur.images import store
+from secateur.jobs import devices, progress, script
+from secateur.models import checkpoints
 
 
 def score_images(checkpoint, split, units, table, score, most, images_per_batch, device, stamp):
@@ -8,27 +13,27 @@ def score_images(checkpoint, split, units, table, score, most, images_per_batch,
     model, about = checkpoints.load(checkpoint)
     device = devices.chosen(device)
     layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
-    with images.opened(split) as shown:
+    with store.opened(split) as shown:
         checkpoints.same_images(about, shown, checkpoint)
-        rows = images.chosen(shown, most=most)
+        rows = store.chosen(shown, most=most)
         # A killed job's sums are continued only for the very same network, images and batches.
         own = provenance.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
-        kept = sums.Sums(f"{table}.partial", own)
+        kept = running_sums.Sums(f"{table}.partial", own)
 
         def batches():
             with progress.over(len(rows), "images", f"{score} on {shown.split} images", kept.images) as bar:
-                for _, pixels, labels in images.batches(shown, images_per_batch, rows, kept.images):
+                for _, pixels, labels in store.batches(shown, images_per_batch, rows, kept.images):
                     yield pixels.to(device), labels.to(device)
                     bar.update(len(labels))
 
-        found = criteria.of_images(model.to(device), score, batches(), layers, kept)
+        found = from_images.of_images(model.to(device), score, batches(), layers, kept)
         tables.write(statistics.of_scores(found), table)
         kept.forget()
         return {"split": shown.split, "images": len(rows)}
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         read = score_images(
             snakemake.input.network,
             snakemake.input.images,

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pandas
 
-from secateur import biases, jobs, provenance, relevance_store, statistics, tables
+from secateur import statistics
+from secateur.artifacts import provenance, tables
+from secateur.jobs import script
+from secateur.relevance import store
+from secateur.study import biases
 
 # How far from all of the relevance still counts as all; bfloat16 rounds more.
 TOLERANCES = {"float64": 0.001, "float32": 0.001, "bfloat16": 0.05}
@@ -13,14 +17,14 @@ MOST = 0.5
 
 
 def summarise_relevance(relevance, outputs, absolute, reduce, reading, network):
-    relevance_store.refuse_other(relevance, reading, network)
-    maps, images = relevance_store.read(relevance)
-    without = relevance_store.without(relevance)
+    store.refuse_other(relevance, reading, network)
+    maps, images = store.read(relevance)
+    without = store.without(relevance)
     tables.write(statistics.of_relevance(maps, absolute, reduce, without), outputs["table"])
-    tables.write(statistics.by_class(*relevance_store.by_class(relevance), reduce), outputs["by_class"])
-    curve = pandas.DataFrame(relevance_store.stability_of(relevance), columns=["images", "spearman"])
+    tables.write(statistics.by_class(*store.by_class(relevance), reduce), outputs["by_class"])
+    curve = pandas.DataFrame(store.stability_of(relevance), columns=["images", "spearman"])
     tables.write(curve.astype({"images": int}), outputs["stability"])
-    shares, tolerance = relevance_store.kept(relevance), TOLERANCES[reading["precision"]]
+    shares, tolerance = store.kept(relevance), TOLERANCES[reading["precision"]]
     _refuse_lost(shares, tolerance, reading)
     kept = statistics.of_conservation(shares, tolerance)
     tables.write(kept, outputs["conservation"])
@@ -43,7 +47,7 @@ def _refuse_lost(shares, tolerance, reading):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         network = {key: job.wildcards[key] for key in ("dataset", "model", "seed")}
         found = summarise_relevance(
             snakemake.input.relevance, dict(snakemake.output.items()), network=network, **job.options

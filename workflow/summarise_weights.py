@@ -2,13 +2,18 @@
 
 from torch import nn
 
-from secateur import checkpoints, folding, jobs, provenance, statistics, tables, units
+from secateur import statistics
+from secateur.artifacts import provenance, tables
+from secateur.graph import folding
+from secateur.jobs import script
+from secateur.models import checkpoints
+from secateur.units import finding
 
 
 def summarise_weights(checkpoint, units_table, table, folded):
     """`units_table` is None unless features of linear layers can be removed."""
     model, _ = checkpoints.load(checkpoint)
-    linear = units.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
+    linear = finding.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
     modules = dict((folding.folded(model) if folded else model).named_modules())
     layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d) or name in linear}
     filters = {name: layer.weight.detach().numpy() for name, layer in layers.items()}
@@ -16,7 +21,7 @@ def summarise_weights(checkpoint, units_table, table, folded):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         given, made = snakemake.input, snakemake.output
         summarise_weights(given.network, given.units, made.table, folded=job.options["folded"])
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -1,6 +1,10 @@
 """Tabulate the accuracy of every criterion at every level, with intervals and with collapse marked."""
 
-from secateur import files, intervals, jobs, levels, names, pages, tables
+from secateur.analysis import intervals
+from secateur.artifacts import files, tables
+from secateur.figures import html_tables
+from secateur.jobs import script
+from secateur.study import levels, vocabulary
 
 
 def tabulate_accuracy(curves, page):
@@ -11,9 +15,9 @@ def tabulate_accuracy(curves, page):
         "ends] where one is cut at 0 or 100 % or lies further from the accuracy than the other; a control of one draw "
         "has none, if there is one network. † a layer is empty in at least one network.</p>"
     )
-    title = f"Accuracy by criterion and share of {names.BUDGETS[table['budget'].iloc[0]]} removed"
+    title = f"Accuracy by criterion and share of {vocabulary.BUDGETS[table['budget'].iloc[0]]} removed"
     parts = [part for floor, rows in table.groupby("keep_at_least", sort=False) for part in _of_floor(floor, rows)]
-    files.write_text(page, pages.page(title, note, *parts))
+    files.write_text(page, html_tables.page(title, note, *parts))
 
 
 def _of_floor(floor, rows):
@@ -23,7 +27,7 @@ def _of_floor(floor, rows):
     cells = rows.assign(cell=[_cell(row) for row in rows.itertuples()])
     wide = cells.pivot(index="criterion", columns="level", values="cell").loc[rows["criterion"].unique()]
     wide.columns = [f"{100 * level:g} %" for level in wide.columns]
-    return heading, pages.table(wide.reset_index())
+    return heading, html_tables.table(wide.reset_index())
 
 
 def _cell(row):
@@ -32,5 +36,5 @@ def _cell(row):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake):
+    with script.job(snakemake):
         tabulate_accuracy(snakemake.input.curves, snakemake.output.page)

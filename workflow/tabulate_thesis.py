@@ -4,11 +4,18 @@ from pathlib import Path
 
 import yaml
 
-from secateur import files, jobs, pages, summary, tables, thesis
+from secateur.analysis import averages
+from secateur.artifacts import files, tables
+from secateur.figures import html_tables
+from secateur.jobs import script
+from secateur.verdicts import thesis_numbers
 
 
 def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
-    printed, about = thesis.read(typed / "thesis.csv"), yaml.safe_load((typed / "thesis.yaml").read_text("utf-8"))
+    printed, about = (
+        thesis_numbers.read(typed / "thesis.csv"),
+        yaml.safe_load((typed / "thesis.yaml").read_text("utf-8")),
+    )
     needed = ("criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
     means = tables.first_floor(tables.read(curves, *needed))
     note = (
@@ -19,13 +26,13 @@ def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
         "† a layer is empty in at least one network. Another network and other images: no row has to agree.</p>"
     )
     parts = [note]
-    for table in thesis.PRUNING:
+    for table in thesis_numbers.PRUNING:
         names = weights if table == "B.2" else weights[:1]
-        rows = thesis.beside(printed, means, table, readings, names)
-        parts += [f"<h2>Table {table}: {about['tables'][table]}</h2>", thesis.grid(rows)]
-    dense = thesis.by_class(printed, summary.on_test(tables.read(evaluations, "criterion", "level")))
-    parts += [f"<h2>{about['tables']['3.2']}</h2>", pages.table(dense.map(_percent))]
-    files.write_text(page, pages.page("The thesis's tables, printed and measured", *parts))
+        rows = thesis_numbers.beside(printed, means, table, readings, names)
+        parts += [f"<h2>Table {table}: {about['tables'][table]}</h2>", thesis_numbers.grid(rows)]
+    dense = thesis_numbers.by_class(printed, averages.on_test(tables.read(evaluations, "criterion", "level")))
+    parts += [f"<h2>{about['tables']['3.2']}</h2>", html_tables.table(dense.map(_percent))]
+    files.write_text(page, html_tables.page("The thesis's tables, printed and measured", *parts))
 
 
 def _percent(value):
@@ -33,7 +40,7 @@ def _percent(value):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         tabulate_thesis(
             snakemake.input.curves,
             snakemake.input.evaluations,

@@ -2,7 +2,9 @@
 
 import logging
 
-from secateur import contents, files, jobs
+from secateur.artifacts import files
+from secateur.jobs import script
+from secateur.study import contents
 
 
 def take_weights(name, content, target):
@@ -12,6 +14,6 @@ def take_weights(name, content, target):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         # Where weights lie cannot change a result: the setting is no option.
         take_weights(snakemake.config["model"]["weights"], job.wildcards["content"], snakemake.output.weights)

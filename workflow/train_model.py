@@ -5,13 +5,18 @@ from pathlib import Path
 import pandas
 import torch
 
-from secateur import checkpoints, devices, images, jobs, models, seeds, tables, training
+from secateur.artifacts import tables
+from secateur.images import store
+from secateur.jobs import devices, script
+from secateur.models import checkpoints, description, first_weights, freezing
+from secateur.study import seeds
+from secateur.training import loop, optimisation
 
 
 def _initialised(about, classes, weights, given):
     """The network with its first weights; an error on a copy names the file that was given."""
     try:
-        return models.initialised(about, classes, weights)
+        return first_weights.initialised(about, classes, weights)
     except ValueError as error:
         if given is None:
             raise
@@ -20,24 +25,24 @@ def _initialised(about, classes, weights, given):
 
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):
     model, partial = options["model"], f"{outputs['trained']}.partial"
-    with images.opened(train) as shown, images.opened(validation) as held_out:
-        about = models.about(model, shown) | {"seed": seed, "provenance": provenance}
+    with store.opened(train) as shown, store.opened(validation) as held_out:
+        about = description.about(model, shown) | {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
         network = _initialised(about, len(shown.classes), weights, options["given"])
-        models.refuse_misfit(network, about)
-        models.trainable(network, model["trainable"])
+        description.refuse_misfit(network, about)
+        freezing.trainable(network, model["trainable"])
         checkpoints.save(outputs["initial"], network, about | {"epoch": 0})
         network.to(devices.chosen(options["device"]))
         draws = seeds.derived(options["seed"], "training", seed)
-        history = training.train(network, shown, held_out, options["training"], draws, partial, stamp)
-    best = training.best_of(history, options["training"]["select"])
+        history = loop.train(network, shown, held_out, options["training"], draws, partial, stamp)
+    best = optimisation.best_of(history, options["training"]["select"])
     checkpoints.save(outputs["trained"], network, about | best)
-    tables.write(pandas.DataFrame(history, columns=training.COLUMNS), outputs["history"])
+    tables.write(pandas.DataFrame(history, columns=loop.COLUMNS), outputs["history"])
     Path(partial).unlink(missing_ok=True)
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job, devices.threads(job.options["threads"]):
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
         imagenet = job.options["model"]["weights"] == "imagenet"
         train_model(
             snakemake.input.train,

@@ -2,7 +2,8 @@
 
 import yaml
 
-from secateur import files, jobs
+from secateur.artifacts import files
+from secateur.jobs import script
 
 
 def write_settings(settings, path):
@@ -10,5 +11,5 @@ def write_settings(settings, path):
 
 
 if "snakemake" in globals():
-    with jobs.job(snakemake) as job:
+    with script.job(snakemake) as job:
         write_settings(job.options, snakemake.output.settings)

@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 
-from secateur import settings, study_file
+from secateur.study import settings, study_file
 
 
 def main(arguments=None):
@@ -27,6 +27,6 @@ def checked(path):
     """What `secateur check` says of a study file."""
     config = settings.checked(study_file.read(path))
     # torch takes seconds to import, which a mistake in the settings need not wait for.
-    from secateur import check
+    from secateur.preview import page
 
-    return check.text(config)
+    return page.text(config)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur import modes
+from secateur.graph import modes
 
 COUNTED = (nn.Conv2d, nn.Linear)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pandas
 
-from secateur import seeds
+from secateur.study import seeds
 
 
 def by_score(scores):

@@ -1,0 +1,126 @@
+"""Intervals against the textbook's numbers, and how often they cover what they are about."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from secateur.analysis import intervals
+
+
+def test_students_interval_is_the_textbooks():
+    values = [0.1, 0.2, 0.6]
+    mean, half = intervals.student(values, 0.95)
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert np.isnan(intervals.student([0.3])[1])
+
+
+def test_the_bootstrap_by_counts_is_the_bootstrap_by_images():
+    generator = np.random.default_rng(0)
+    right, reference = generator.random(400) < 0.8, generator.random(400) < 0.6
+    low, high = intervals.paired_bootstrap(right, reference, 0.95, 20000, np.random.default_rng(1))
+    difference = right.astype(float) - reference
+    slow = [difference[generator.integers(0, 400, 400)].mean() for _ in range(5000)]
+    assert (low, high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.006)
+
+
+def test_wilsons_interval_of_a_share_is_scipys_and_stays_within_0_and_1():
+    for right, images in ((324, 360), (0, 20), (20, 20), (1, 3)):
+        wanted = stats.binomtest(right, images).proportion_ci(0.9, method="wilson")
+        assert intervals.wilson(right, images, 0.9) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    low, high = intervals.wilson(0.99 * 360, 360)
+    assert 0.97 < low < 0.99 < high < 1
+
+
+# Draws of a control
+
+
+def crossed(generator, draws, images, common, own):
+    """Differences of standard deviations: `draws` between 8 draws, `common` to all draws of an image, `own` to each."""
+    return (
+        draws * generator.standard_normal((8, 1))
+        + common * generator.standard_normal((1, images))
+        + own * generator.standard_normal((8, images))
+    )
+
+
+def test_where_only_draws_differ_the_interval_is_students_over_draws():
+    values = np.array([0.1, 0.2, 0.4, 0.15])
+    found = intervals.OverDraws(np.tile(values[:, None], (1, 50)))
+    assert found.interval(0.05) == pytest.approx(stats.t.interval(0.95, 3, values.mean(), stats.sem(values)))
+    assert 2 * found.below(0) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_where_all_draws_are_alike_the_interval_is_students_over_images():
+    values = np.random.default_rng(0).normal(0.1, 0.5, 80)
+    found = intervals.OverDraws(np.tile(values, (4, 1)))
+    wanted = stats.t.interval(0.95, 79, values.mean(), stats.sem(values))
+    assert found.interval(0.05) == pytest.approx(wanted)
+    assert intervals.of_losses(values).interval(0.05) == pytest.approx(wanted)
+
+
+def test_both_errors_together_are_the_variance_of_the_mean_and_the_own_errors_once_more():
+    generator, draws, common, own, images = np.random.default_rng(0), 0.05, 0.4, 0.6, 40
+    drawn = [crossed(generator, draws, images, common, own) for _ in range(2000)]
+    told = np.mean([sum(error**2 for error, _ in intervals.errors(values)) for values in drawn])
+    variance = draws**2 / 8 + common**2 / images + own**2 / (8 * images)
+    assert np.var([values.mean() for values in drawn]) == pytest.approx(variance, rel=0.1)
+    assert told == pytest.approx(variance + own**2 / (8 * images), rel=0.05)
+
+
+@pytest.mark.parametrize(("draws", "common", "own"), [(0.2, 0.1, 0.4), (0.05, 0.4, 0.4), (0.01, 0.5, 0.3), (0, 0, 0.5)])
+def test_an_interval_over_draws_covers_at_least_as_often_as_it_says(draws, common, own):
+    generator = np.random.default_rng(0)
+    ends = [intervals.OverDraws(crossed(generator, draws, 40, common, own)).interval(0.1) for _ in range(1000)]
+    # Three standard errors of what 1,000 of 90 % show.
+    assert np.mean([low < 0 < high for low, high in ends]) > 0.9 - 3 * np.sqrt(0.09 / 1000)
+
+
+def test_draws_taken_as_fixed_cover_too_seldom():
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(200):
+        values = crossed(generator, 0.2, 40, 0.1, 0.4).mean(0)
+        low, high = intervals.of_network(values, 500, generator).interval(0.1)
+        covered.append(low < 0 < high)
+    assert np.mean(covered) < 0.5
+
+
+def test_one_draw_has_no_interval_and_none_are_cut_to_one():
+    found = intervals.OverDraws(np.ones((1, 10)))
+    assert found.estimate == 1 and np.isnan(found.interval(0.05)).all() and np.isnan(found.below(0))
+
+
+def test_the_same_in_every_draw_and_image_is_certain():
+    same = intervals.OverDraws(np.zeros((3, 10)))
+    assert same.interval(0.05) == (0, 0) and same.below(0) == same.above(0) == 0.5
+    more = intervals.OverDraws(np.full((3, 10), 0.25))
+    assert more.interval(0.05) == (0.25, 0.25) and more.below(0) == 0
+
+
+def test_differences_of_accuracies_end_at_one_and_those_of_losses_do_not():
+    values = np.tile([[0.9], [0.1]], (1, 10))
+    assert intervals.OverDraws(values).interval(0.05) == (-1, 1)
+    low, high = intervals.of_losses(values).interval(0.05)
+    assert (low + high) / 2 == pytest.approx(0.5) and high > 5
+
+
+# Words
+
+
+def test_an_interval_that_was_cut_stands_with_both_its_ends():
+    assert intervals.shown(0.5, 0.4, 0.6) == "50.0 ± 10.0"
+    assert intervals.shown(0.99, 0.953, 1.0) == "99.0 [95.3, 100.0]"
+    assert intervals.shown(0.1, float("nan"), float("nan")) == "10.0"
+
+
+def test_an_interval_stands_as_plus_or_minus_only_where_both_halves_are_alike():
+    assert intervals.shown(0.5, 0.40005, 0.6) == "50.0 ± 10.0"
+    assert intervals.shown(0.5, 0.4002, 0.6) == "50.0 [40.0, 60.0]"
+    assert intervals.shown(0.9, 0.87, 0.91) == "90.0 [87.0, 91.0]"
+
+
+def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():
+    assert "over 3 training seeds" in intervals.in_words(3, 8, 0.95)
+    one = intervals.in_words(1, 8, 0.95)
+    assert "this one network" in one and "(7 degrees of freedom), widened by what the images add" in one
+    assert "neither it nor a difference to it has an interval" in intervals.in_words(1, 1, 0.95)

@@ -1,0 +1,140 @@
+"""The digest sees what code computes, and nothing else."""
+
+import re
+import textwrap
+
+import pytest
+
+from secateur.artifacts import code_digest
+
+PACKAGE = {
+    "images": """
+        '''Images.'''
+        import numpy
+
+        SIZE = 8
+
+        def blobs(n):
+            '''Blobs.'''
+            return numpy.zeros((n, SIZE))
+
+        def batches(n):
+            return [_one(i) for i in range(n)]
+
+        def _one(i):
+            return i
+        """,
+    "ranking": """
+        from secateur import images
+        from secateur.images import blobs
+
+        RULES = {"a": lambda n: first(n), "b": lambda n: second(n)}
+
+        def first(n):
+            return images.batches(n)
+
+        def second(n):
+            return blobs(n)
+
+        def rank(name, n):
+            return RULES[name](n)
+        """,
+    "jobs/script": "def job(): return 1",
+    "pruning/__init__": "from secateur.pruning.masking import masked\n\n__all__ = ['masked']",
+    "pruning/masking": """
+        from secateur.pruning import plans as made
+        from secateur.pruning.layers import sliced as cut
+
+        def masked(model):
+            return cut(made.plan(model))
+
+        def unused(model):
+            return model
+        """,
+    "pruning/plans": "def plan(n): return n",
+    "pruning/layers": "def sliced(n): return n",
+}
+SCRIPTS = {
+    "prepare": "from secateur import images\nfrom secateur.jobs import script\nscript.job(images.blobs(3))",
+    "rank": "from secateur import ranking\nranking.rank('a', 2)",
+    # The four ways to a name: of a module in a room, by the name itself, by a package's face, and by the face's name.
+    "module": "from secateur.pruning import masking\nmasking.masked(1)",
+    "name": "from secateur.pruning.masking import masked as hide\nhide(1)",
+    "face": "from secateur import pruning\npruning.masked(1)",
+    "face_name": "from secateur.pruning import masked\nmasked(1)",
+}
+MASKING = {"module", "name", "face", "face_name"}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    monkeypatch.setattr(code_digest, "PACKAGE", tmp_path / "secateur")
+    for name, text in PACKAGE.items():
+        (tmp_path / "secateur" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "secateur" / f"{name}.py").write_text(textwrap.dedent(text))
+    for name, text in SCRIPTS.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+def digests(folder):
+    for cached in (code_digest._part, code_digest._module, code_digest._imports, code_digest._parsed):
+        cached.cache_clear()
+    return {name: code_digest.of_script(folder / f"{name}.py") for name in SCRIPTS}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changed"),
+    [
+        ("images", "numpy.zeros", "numpy.ones", {"prepare", "rank"}),
+        ("images", "SIZE = 8", "SIZE = 9", {"prepare", "rank"}),
+        ("images", "return i", "return i + 1", {"rank"}),
+        ("images", "'''Blobs.'''", "'''Round things.'''  # as in life", set()),
+        ("images", "'''Images.'''", "'''All images.'''", set()),
+        ("ranking", "return blobs(n)", "return blobs(n + 1)", {"rank"}),
+        ("ranking", "RULES[name](n)", "RULES[name](n) + [0]", {"rank"}),
+        ("ranking", "def rank", "def unused(): return 5\n\ndef rank", set()),
+        ("ranking", "def rank", "print(5)\n\ndef rank", {"rank"}),
+        ("images", "import numpy", "import numpy.ma as numpy", {"prepare", "rank"}),
+        ("images", "import numpy", "import math\nimport numpy", set()),
+        ("jobs/script", "return 1", "return 2", set()),
+        ("pruning/plans", "return n", "return n + 1", MASKING),
+        ("pruning/layers", "return n", "return n + 1", MASKING),
+        ("pruning/masking", "return cut", "return 2 * cut", MASKING),
+        ("pruning/masking", "return model", "return 2 * model", set()),
+    ],
+)
+def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module, old, new, changed):
+    before = digests(package)
+    path = package / "secateur" / f"{module}.py"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    after = digests(package)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_the_digest_is_the_same_on_every_python(package):
+    known = {"prepare": "3cfc99a78549dc57", "rank": "22335750f2efe104", "face": "a03b087768fd15eb"}
+    assert {name: digests(package)[name] for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import secateur.ranking\nsecateur.ranking.rank('a', 2)", "import secateur.ranking"),
+        ("import secateur.ranking as order\norder.rank('a', 2)", "import secateur.ranking"),
+        ("import secateur\nsecateur.ranking.rank('a', 2)", "import secateur"),
+        ("from . import ranking\nranking.rank('a', 2)", "a relative import"),
+        ("from .ranking import rank\nrank('a', 2)", "a relative import"),
+        ("from secateur.ranking import *\nrank('a', 2)", "an import of everything"),
+        ("import importlib\nimportlib.import_module('secateur.ranking').rank('a', 2)", "import_module"),
+        ("from secateur import pruning\npruning.plans.plan(2)", "pruning.plans as an attribute"),
+        ("from secateur.nowhere import rank\nrank('a', 2)", "secateur.nowhere is no module of secateur"),
+    ],
+)
+def test_an_import_that_the_digest_cannot_follow_is_refused_by_file_and_line(package, text, complaint):
+    script = package / "rank.py"
+    script.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(complaint)) as raised:
+        digests(package)
+    assert re.match(rf"{re.escape(str(script))}:[12]: ", str(raised.value))

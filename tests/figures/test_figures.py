@@ -1,0 +1,119 @@
+"""Figures and their captions: what is drawn is what is said."""
+
+import jinja2
+import pandas
+import pytest
+
+from secateur.figures import curves
+from secateur.study import settings
+from support.studies import ROOT
+
+LEVELS = (0.0, 0.3, 0.6)
+LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
+
+
+def table(criteria, without=()):
+    rows = [
+        {
+            "budget": "units", "keep_at_least": 0, "criterion": criterion, "level": level, "macs": 1 - level,
+            **{key: value for name, middle in (("accuracy", 0.9 - level), ("loss", 0.5 + level)) for key, value in (
+                (name, middle), (f"{name}_low", middle - 0.1), (f"{name}_high", middle + 0.1))},
+            "collapsed": 0,
+        }
+        for criterion in criteria
+        for level in LEVELS
+    ]  # fmt: skip
+    found = pandas.DataFrame(rows)
+    gone = found["criterion"].isin(without)
+    found.loc[gone, ["accuracy_low", "accuracy_high", "loss_low", "loss_high"]] = float("nan")
+    return found
+
+
+def bands(figure, panel):
+    return [band for band in figure.axes[panel].collections if len(band.get_paths()[0].vertices)]
+
+
+@pytest.mark.parametrize("count", [3, 11])
+def test_every_line_that_is_drawn_has_a_band_of_its_colour(count):
+    names = [f"mixed.relevance.{delta}" for delta in range(count)]
+    lines = {name: (name, (delta / count, 0.5, 0.5)) for delta, name in enumerate(names)}
+    evaluations = pandas.DataFrame({"criterion": names, "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
+    figure = curves.curves(table(["random", *names]), evaluations, lines, "title")
+    for panel in range(4):
+        drawn = bands(figure, panel)
+        assert len(drawn) == count + 1
+        assert {tuple(band.get_facecolor()[0][:3]) for band in drawn} >= {colour for _, colour in lines.values()}
+    # All of them on one point hide no more than a few would.
+    assert 1 - (1 - drawn[0].get_alpha()) ** (count + 1) < 0.6
+    curves.pyplot.close(figure)
+
+
+def test_a_control_without_intervals_has_no_band():
+    lines = {"a": ("a", "#000000")}
+    evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
+    figure = curves.curves(table(["random", "a"], without=["random"]), evaluations, lines, "title")
+    assert len(bands(figure, 0)) == 1
+    curves.pyplot.close(figure)
+
+
+CAPTIONS = ("controls", "deltas", "floors", "scores", "statistics", "strategies", "retraining")
+
+
+def caption(name, **changes):
+    config = settings.checked({**LEAST, "retraining": {"criteria": ["weight.mean_abs"], "levels": [0.5]}, **changes})
+    job = {"config": config, "wildcards": {"reading": "relevance", "source": "weight", "statistic": "mean_abs"}}
+    text = (ROOT / "report" / f"{name}.rst").read_text(encoding="utf-8")
+    return jinja2.Template(text).render(snakemake=job)
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_captions_say_what_intervals_are_over(name):
+    seeds, one = caption(f"plot_{name}"), caption(f"plot_{name}", training={"seeds": [0]})
+    assert "Student intervals of the change against the dense network, paired by seed" in seeds
+    assert "intervals of this one network: over test images (paired bootstrap" in one
+    assert "draws, widened by what the images add" in one
+    single = caption(f"plot_{name}", training={"seeds": [0]}, criteria={"random": 1})
+    assert "none, because one draw does not tell" in single or "none where it has one draw" in single
+    for text in (seeds, one, single):
+        assert "Intervals of an accuracy are cut at 0 and 100 %." in text and "of the first and the last" not in text
+
+
+def test_eight_draws_are_the_default_and_captions_count_them():
+    assert "over its 8 draws" in caption("plot_deltas", training={"seeds": [0]})
+    assert "Grey dashes are 8 random draw(s) of every seed, averaged within it first" in caption("plot_deltas")
+    for name in ("tabulate_accuracy", "judge_thesis", "data"):
+        assert "8 draws, widened by what the images add" in caption(name, training={"seeds": [0]})
+        assert "one draw" in caption(name, training={"seeds": [0]}, criteria={"random": 1})
+
+
+BUDGETS = {
+    "units": {"budget": "units"},
+    "rounded": {"budget": "units", "round_to": 4},
+    "parameters": {"budget": "parameters"},
+    "macs": {"budget": "macs", "round_to": 4},
+}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_equal_numbers_of_channels_are_claimed_only_where_levels_count_them(name):
+    floors, retrained = (caption(f"plot_{one}", evaluation=BUDGETS[name]) for one in ("floors", "retraining"))
+    alike = name == "units"
+    assert ("removes as many channels" in floors) == alike and ("is the same for all criteria" in retrained) == alike
+    words = {"parameters": "share of the parameters", "macs": "share of the multiply-adds", "rounded": "multiples of 4"}
+    for text in () if alike else (floors, retrained):
+        assert words[name] in text and "numbers" in text
+
+
+def test_the_front_page_names_every_way_in_which_channels_are_ranked():
+    bare = {"combined": False, "deltas": [], "mixed": []}
+    assert "by both" not in caption("study", criteria=bare)
+    assert "by both" in caption("study", criteria={**bare, "combined_only": ["relevance"]})
+    mixture = {"name": "both", "first": "relevance.mean_abs", "second": "weight.mean_abs", "deltas": ["0.5"]}
+    assert "mixtures" not in caption("study")
+    assert "by mixtures of two of these" in caption("study", criteria={"mixtures": [mixture]})
+
+
+def test_ends_that_lie_unlike_far_from_the_mean_are_spoken_of():
+    assert "plus the two ends of the interval" in caption("data")
+    assert "need not lie equally far from the mean" in caption("data", training={"seeds": [0]})
+    assert "``[low, high]``, where one is cut or does not lie as far" in caption("tabulate_accuracy")

@@ -1,0 +1,560 @@
+"""Retraining: the widths of the plan, one schedule for all, resumable; and the controls beside it."""
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from secateur import ranking
+from secateur.analysis import retraining
+from secateur.artifacts import correctness, tables
+from secateur.images import store
+from secateur.models import checkpoints, freezing, zoo
+from secateur.pruning import removal, stored
+from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
+from secateur.retraining import steps as retraining_steps
+from secateur.study import consistency, settings
+from secateur.training import loop
+from secateur.units import coupling, finding
+from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
+from support.studies import TINY, Workflow
+
+ABOUT = {
+    "name": "vgg_small",
+    "arguments": {"widths": [4, 4, 6, 6, 8, 8], "hidden": 6, "channels": 1},
+    "classes": ["above", "below"],
+    "shape": [1, 8, 8],
+}
+RESIDUAL = {**ABOUT, "name": "resnet20", "arguments": {"shortcut": "A", "channels": 1}}
+EXAMPLE = torch.zeros(2, 1, 8, 8)
+SHORT = OPTIONS | {"epochs": 2}
+
+
+def dense(about=ABOUT):
+    torch.manual_seed(5)
+    return zoo.build(about["name"], 2, **about["arguments"]).eval()
+
+
+def order_of(model, seed=0):
+    table = finding.table(finding.find(model, EXAMPLE))
+    return ranking.table(ranking.at_random(table["unit"].nunique(), seed), table)
+
+
+def material(partial=None, seed=7, **changes):
+    return kinds.Material(TRAIN, VALIDATION, SHORT | changes, seed, partial, "here")
+
+
+def plans(model, level=0.5, steps=1, seed=0):
+    return retraining_steps.plans(order_of(model, seed), level, keep_at_least=1, steps=steps)
+
+
+def shapes(model):
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+# ---- BatchNorm -----------------------------------------------------------------------------------------------
+
+
+def test_one_batch_gives_batchnorm_its_own_mean_and_unbiased_variance():
+    model = dense()
+    pixels = TRAIN.normalised(slice(None))
+    batchnorm_statistics.reestimate(model, [pixels])
+    first = model.features[0](pixels).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(model.features[1].running_mean, first.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.features[1].running_var, first.var(1), rtol=1e-4, atol=1e-5)
+    # The next layer saw what the batch itself normalised.
+    hidden = nn.functional.batch_norm(model.features[0](pixels), None, None, *model.features[1].parameters(), True)
+    second = model.features[3](hidden.relu()).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(model.features[4].running_mean, second.mean(1), rtol=1e-4, atol=1e-5)
+
+
+def test_batches_count_alike_and_nothing_else_changes():
+    model = dense()
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    first, second = TRAIN.normalised(slice(0, 20)), TRAIN.normalised(slice(20, 40))
+    means = []
+    for batch in ([first], [second], [first, second]):
+        batchnorm_statistics.reestimate(model, batch)
+        means.append(model.features[1].running_mean.clone())
+    torch.testing.assert_close(means[2], (means[0] + means[1]) / 2)
+    assert not model.training and model.features[1].momentum == 0.1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.named_parameters())
+
+
+def test_statistics_are_those_of_training_images_drawn_by_the_seed():
+    model = dense()
+    gone = plans(model)
+    told = {"batchnorm_images": 30, "batch_size": 16}
+    made = [kinds.batchnorm(model, ABOUT, gone, kinds.Material(TRAIN, VALIDATION, told, seed))[0] for seed in (7, 7, 8)]
+    assert same(made[0], made[1]) and not same(made[0], made[2])
+    assert made[0].features[1].num_batches_tracked == 2
+    smaller = removal.narrowed(model, gone[-1])
+    assert all(torch.equal(a, b) for a, b in zip(smaller.parameters(), made[0].parameters(), strict=True))
+
+
+def test_every_batch_is_drawn_from_all_images(monkeypatch):
+    seen = []
+    monkeypatch.setattr(TRAIN, "normalised", lambda rows: seen.append(rows) or type(TRAIN).normalised(TRAIN, rows))
+    told = {"batchnorm_images": 50, "batch_size": 16}
+    kinds.batchnorm(dense(), ABOUT, [{}], kinds.Material(TRAIN, VALIDATION, told, 7))
+    assert [len(rows) for rows in seen] == [13, 13, 12, 12] and len(set(np.concatenate(seen))) == 50
+    # A file may be sorted by class, and a batch of one class has other statistics.
+    assert all(rows.min() < 20 and rows.max() > 35 for rows in seen)
+
+
+# ---- retraining ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_retraining_leaves_the_widths_of_the_plan_and_the_dense_network(steps):
+    model = dense()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gone = plans(model, steps=steps)
+    smaller, history = kinds.retrained(model, ABOUT, gone, material())
+    assert shapes(smaller) == shapes(removal.narrowed(model, gone[-1]))
+    assert [(row["step"], row["epoch"]) for row in history] == [(s, e) for s in range(1, steps + 1) for e in (1, 2)]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not same(smaller, removal.narrowed(model, gone[-1]))
+
+
+def test_steps_hold_each_other_and_end_in_the_plan_of_one_step():
+    model = dense(RESIDUAL)
+    several, (one,) = plans(model, steps=3), plans(model)
+    assert several[-1] == one
+    smaller, before = model, {}
+    for plan in several:
+        assert all(set(before.get(layer, [])) <= set(index) for layer, index in plan.items())
+        smaller, before = removal.narrowed(smaller, retraining_steps.further(before, plan)), plan
+    direct = removal.narrowed(model, one)
+    assert shapes(smaller) == shapes(direct)
+    pixels = TRAIN.normalised(slice(0, 8))
+    torch.testing.assert_close(smaller(pixels), direct(pixels))
+
+
+def test_what_goes_further_is_counted_in_what_is_left():
+    assert retraining_steps.further({"a": [1, 4]}, {"a": [0, 1, 3, 4, 5], "b": [2]}) == {"a": [0, 2, 3], "b": [2]}
+    assert retraining_steps.further({"a": [1]}, {"a": [1]}) == {}
+
+
+@pytest.mark.parametrize("dies_in", [1, 2])
+def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monkeypatch, dies_in):
+    model = dense()
+    gone = plans(model, steps=2)
+    whole, expected = kinds.retrained(model, ABOUT, gone, material())
+    step, calls = loop._step, []
+
+    def dying(*arguments):
+        calls.append(1)
+        # Four batches in each of two epochs: in the second epoch of a step.
+        if len(calls) == (dies_in - 1) * 8 + 6:
+            raise Killed
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "_step", dying)
+    with pytest.raises(Killed):
+        kinds.retrained(model, ABOUT, gone, material(tmp_path / "p"))
+    done = len(calls) - 2
+    calls.clear()
+    monkeypatch.setattr(loop, "_step", lambda *arguments: calls.append(1) or step(*arguments))
+    resumed, history = kinds.retrained(model, ABOUT, gone, material(tmp_path / "p"))
+    assert same(resumed, whole) and history == expected
+    assert len(calls) == 16 - done
+
+
+def test_equal_seeds_retrain_alike_and_another_seed_otherwise():
+    model = dense()
+    gone = plans(model)
+    first, second, other = (kinds.retrained(model, ABOUT, gone, material(seed=seed))[0] for seed in (7, 7, 8))
+    assert same(first, second) and not same(first, other)
+
+
+def test_all_criteria_see_the_images_in_one_order(monkeypatch):
+    model, seen, batch = dense(), [], loop._batch
+    monkeypatch.setattr(loop, "_batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
+    for seed in (0, 1):
+        kinds.retrained(model, ABOUT, plans(model, seed=seed), material())
+    assert all(np.array_equal(one, other) for one, other in zip(seen[:8], seen[8:], strict=True))
+
+
+def test_what_training_advises_names_the_settings_of_retraining():
+    model = dense()
+    with pytest.raises(ValueError, match=r"; set retraining.learning_rate lower, or retraining.batch_size higher$"):
+        kinds.retrained(model, ABOUT, plans(model), material(learning_rate=1e30))
+
+
+def test_frozen_layers_stay_frozen():
+    model = dense()
+    freezing.trainable(model, "classifier")
+    gone = plans(model)
+    smaller, _ = kinds.retrained(model, ABOUT, gone, material())
+    untouched = removal.narrowed(model, gone[-1])
+    assert same(smaller.features, untouched.features) and not same(smaller.classifier, untouched.classifier)
+
+
+# ---- fresh weights -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("about", [ABOUT, RESIDUAL], ids=["vgg_small", "resnet20"])
+def test_fresh_weights_have_the_same_shapes_and_other_values(about):
+    model = dense(about)
+    (plan,) = plans(model)
+    smaller, fresh, again = removal.narrowed(model, plan), *(reinitialisation.fresh(about, plan, 3) for _ in range(2))
+    assert shapes(fresh) == shapes(smaller) and same(fresh, again)
+    layers = [name for name, module in smaller.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    for name in layers:
+        assert not torch.equal(fresh.get_submodule(name).weight, smaller.get_submodule(name).weight), name
+    assert not same(fresh, reinitialisation.fresh(about, plan, 4))
+
+
+def test_fresh_weights_put_out_as_much_as_those_of_a_dense_network():
+    about = ABOUT | {"arguments": {"widths": [64] * 6, "hidden": 64, "channels": 1}}
+    (plan,) = plans(dense(about))
+    full, fresh = reinitialisation.fresh(about, {}, 0), reinitialisation.fresh(about, plan, 0)
+    for name in ("features.3", "features.7", "features.14", "classifier.0"):
+        # What a layer puts out on inputs of one size has this variance, but for a factor.
+        before, after = (net.get_submodule(name).weight.flatten(1).pow(2).sum(1).mean() for net in (full, fresh))
+        assert after.item() == pytest.approx(before.item(), rel=0.1), name
+
+
+def test_drawing_fresh_weights_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    reinitialisation.fresh(ABOUT, {}, 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_from_scratch_everything_is_trained():
+    model = dense()
+    freezing.trainable(model, "classifier")
+    (plan,) = gone = plans(model)
+    smaller, history = kinds.scratch(model, ABOUT, gone, material())
+    assert shapes(smaller) == shapes(removal.narrowed(model, plan)) and len(history) == 2
+    start = reinitialisation.fresh(ABOUT, plan, 7)
+    assert not torch.equal(smaller.features[0].weight, start.features[0].weight)
+
+
+# ---- empty layers and files ----------------------------------------------------------------------------------
+
+
+def test_an_empty_layer_of_a_chain_is_named_and_an_empty_branch_is_retrained():
+    model = dense()
+    plan = {"features.3": [0, 1, 2, 3]}
+    found = networks.widths(coupling.followed(model, EXAMPLE), order_of(model), plan)
+    assert found.constant and found.empty == ["features.3"] and found.units == 4
+    residual = dense(RESIDUAL)
+    plan = {"layer1.0.conv1": list(range(16))}
+    assert networks.widths(coupling.followed(residual, EXAMPLE), order_of(residual), plan).constant is False
+    half = {"layer1.0.conv1": list(range(8))}
+    smaller, _ = kinds.retrained(residual, RESIDUAL, [half, plan], material(epochs=1))
+    assert smaller(TRAIN.normalised(slice(0, 2))).shape == (2, 2)
+    assert shapes(reinitialisation.fresh(RESIDUAL, plan, 0)) == shapes(smaller)
+    measured = networks.measured(smaller, TRAIN, "float32", 8)
+    with torch.no_grad():
+        answers = smaller.eval()(TRAIN.normalised(slice(None))).argmax(1)
+    assert measured.right.tolist() == (answers == torch.as_tensor(TRAIN.labels[:])).tolist()
+
+
+def test_counts_are_those_of_the_smaller_network():
+    from secateur import cost
+
+    model = dense(RESIDUAL)
+    (plan,) = plans(model)
+    found = networks.widths(coupling.followed(model, EXAMPLE), order_of(model), plan)
+    smaller = cost.count(removal.narrowed(model, plan), EXAMPLE)
+    assert (found.cost.parameters, found.cost.macs) == (smaller.parameters, smaller.macs)
+    assert found.realised == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("about", [ABOUT, RESIDUAL], ids=["vgg_small", "resnet20"])
+def test_a_retrained_network_comes_back_from_its_file(tmp_path, about):
+    model = dense(about)
+    gone = plans(model, steps=2)
+    smaller, _ = kinds.retrained(model, about, gone, material(epochs=1))
+    networks.save(tmp_path / "a.pt", smaller, about | {"kind": "retrained"}, gone[-1])
+    back, described = networks.load(tmp_path / "a.pt")
+    assert same(back, smaller) and described["kind"] == "retrained"
+    pixels = TRAIN.normalised(slice(0, 8))
+    assert torch.equal(back(pixels), smaller(pixels))
+
+
+def test_files_without_a_network_say_so(tmp_path):
+    networks.save_nothing(tmp_path / "a.pt", ABOUT, {"features.3": [0, 1, 2, 3]}, ["features.3"])
+    with pytest.raises(ValueError, match="holds no network: nothing was left of features.3, so that nothing was ret"):
+        networks.load(tmp_path / "a.pt")
+    checkpoints.save(tmp_path / "b.pt", dense(), ABOUT)
+    with pytest.raises(ValueError, match="b.pt is no retrained network of this workflow"):
+        networks.load(tmp_path / "b.pt")
+
+
+# ---- settings ------------------------------------------------------------------------------------------------
+
+LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
+WANTED = {"criteria": ["weight.mean_abs"], "levels": [0.5]}
+
+
+def checked(retrain, **more):
+    return settings.checked({**LEAST, "retraining": retrain, **more})
+
+
+def test_missing_keys_are_those_of_training_and_random_joins():
+    config = checked(WANTED | {"epochs": 3}, training={"epochs": 9, "weight_decay": 0.01})
+    found = config["retraining"]
+    assert found["criteria"] == ["weight.mean_abs", "random.0"]
+    assert {key: found[key] for key in ("epochs", "weight_decay", "scratch_epochs", "steps")} == {
+        "epochs": 3, "weight_decay": 0.01, "scratch_epochs": 9, "steps": 1,
+    }  # fmt: skip
+    assert settings.checked(config) == config
+    assert settings.checked(LEAST)["retraining"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": [0.55]}, "retraining.levels names 0.55, which is none of the study's levels (0, 0.1, 0.2, 0.3, "),
+        ({"levels": [0]}, "retraining.levels: got 0, but a level is the share of channels removed, a fraction above 0"),
+        ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of channels removed, a fraction"),
+        ({"epoch": 3}, "unknown key retraining.epoch; did you mean epochs? Known here: criteria, levels, epochs,"),
+        ({"epochs": 0}, "retraining.epochs: 0 is less than the minimum of 1"),
+        ({"schedule": "cosin"}, 'retraining.schedule is "cosin", but must be one of one_cycle, cosine, constant; did'),
+    ],
+)
+def test_mistakes_are_named(changes, message):
+    with pytest.raises(ValueError) as refused:
+        checked(WANTED | changes)
+    assert message in str(refused.value)
+
+
+def test_weights_from_outside_need_epochs_of_their_own(tmp_path):
+    (tmp_path / "w.pt").touch()
+    outside = {
+        "model": {"name": "vgg_small", "weights": str(tmp_path / "w.pt")},
+        "training": {"epochs": 0, "seeds": [0]},
+    }
+    with pytest.raises(
+        ValueError, match="retraining.epochs is missing, and training.epochs, which stands for it, is 0"
+    ):
+        checked(WANTED, **outside)
+    with pytest.raises(ValueError, match="give retraining.scratch_epochs, or scratch: false"):
+        checked(WANTED | {"epochs": 2}, **outside)
+    assert checked(WANTED | {"epochs": 2, "scratch": False}, **outside)["retraining"]["scratch_epochs"] is None
+
+
+def test_a_criterion_that_the_study_lacks_is_named():
+    with pytest.raises(
+        ValueError, match="retraining.criteria names weight.max_ab, which is no criterion of the study; "
+    ):
+        consistency.check_named(
+            {"export": [], "retraining": {"criteria": ["weight.max_ab"]}}, ["weight.max_abs", "random.0"]
+        )
+
+
+# ---- tables --------------------------------------------------------------------------------------------------
+
+
+def table_of(accuracies):
+    """A gathered table from {(seed, criterion, level, kind): accuracy}."""
+    rows = [
+        (*keys[:1], *keys[1:], 100, 10, 20, 1 - accuracy, accuracy, "" if accuracy == accuracy else "features.3")
+        for keys, accuracy in accuracies.items()
+    ]
+    return pandas.DataFrame(rows, columns=retraining.COLUMNS)
+
+
+def test_differences_are_paired_by_seed_and_draws_averaged_first():
+    rows = table_of(
+        {
+            **{(seed, name, 0, "none"): 0.9 + seed / 100 for seed in (0, 1) for name in ("a", "random.0", "random.1")},
+            **{(seed, "a", 0.5, "none"): 0.3 + seed / 10 for seed in (0, 1)},
+            **{(seed, "a", 0.5, "retrained"): 0.8 + seed / 10 for seed in (0, 1)},
+            **{(seed, f"random.{draw}", 0.5, "retrained"): 0.6 + draw / 10 for seed in (0, 1) for draw in (0, 1)},
+        }
+    )
+    found = retraining.means(rows, None, 0.95, 100, 0).set_index(["criterion", "level", "kind"])
+    row = found.loc["a", 0.5, "retrained"]
+    assert row["accuracy"] == pytest.approx(0.85) and row["seeds"] == 2
+    assert row["versus_none"] == pytest.approx(0.5) and row["versus_none_low"] == pytest.approx(0.5)
+    assert row["versus_random"] == pytest.approx(0.2) and np.isnan(row["versus_scratch"])
+    # Differences 0.15 and 0.25: Student's t with one degree of freedom.
+    assert row["versus_random_high"] - row["versus_random"] == pytest.approx(12.706 * 0.05, rel=1e-4)
+    assert row["versus_dense"] == pytest.approx(0.85 - 0.905)
+    assert row["accuracy_low"] == pytest.approx(0.905 + row["versus_dense_low"])
+    # It would be 1.42, and no accuracy is.
+    assert 0.905 + row["versus_dense_high"] > 1.4 and row["accuracy_high"] == 1
+    assert (0 not in found.index.get_level_values("level")) and len(found) == 3
+
+
+def test_one_network_gets_a_bootstrap_over_images():
+    generator = np.random.default_rng(0)
+    right = np.stack([generator.random(400) < share for share in (0.95, 0.95, 0.4, 0.8, 0.4)])
+    keys = [(0, "a", 0, "none"), (0, "random.0", 0, "none"), (0, "a", 0.5, "none"), (0, "a", 0.5, "retrained")]
+    keys.append((0, "random.0", 0.5, "retrained"))
+    rows = table_of(dict(zip(keys, right.mean(1), strict=True)))
+    found = retraining.means(rows, right, 0.95, 2000, 0).set_index(["criterion", "kind"])
+    row, difference = found.loc["a", "retrained"], right[3].astype(float) - right[2]
+    half = 1.96 * difference.std() / 20
+    assert row["versus_none"] == pytest.approx(difference.mean())
+    assert row["versus_none_high"] - row["versus_none_low"] == pytest.approx(2 * half, rel=0.1)
+    again = retraining.means(rows, right, 0.95, 2000, 0).set_index(["criterion", "kind"])
+    pandas.testing.assert_frame_equal(found, again)
+
+
+def test_draws_of_one_networks_control_are_a_source_of_variation():
+    generator = np.random.default_rng(0)
+    shares = {("a", 0): 0.9, ("random.1", 0): 0.9, ("random.0", 0): 0.9}
+    shares |= {("a", 0.5): 0.8, ("random.0", 0.5): 0.5, ("random.1", 0.5): 0.54}
+    right = {key: generator.random(400) < share for key, share in shares.items()}
+    right |= {(f"random.{draw}", 0): right["a", 0] for draw in (0, 1)}
+    rows = table_of({(0, *key, "none"): bits.mean() for key, bits in right.items()})
+    found = retraining.means(rows, np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    means = [right["a", 0.5].mean() - right[f"random.{draw}", 0.5].mean() for draw in (0, 1)]
+    row = found.loc["a"]
+    assert row["versus_random"] == pytest.approx(np.mean(means))
+    assert row["versus_random_high"] - row["versus_random"] > 12.7 * np.ptp(means) / 2
+    single = [key[0] != "random.1" for key in right]
+    alone = retraining.means(rows[single], np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    assert alone.loc["a", "versus_random"] == pytest.approx(means[0])
+    assert np.isnan([alone.loc["a", "versus_random_low"], alone.loc["random", "accuracy_high"]]).all()
+    assert alone.loc["a", "accuracy_low"] < alone.loc["a", "accuracy"]
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (0,)])
+def test_a_network_that_was_not_retrained_leaves_no_mean(seeds):
+    accuracies = {(seed, "a", level, "none"): 0.9 - level for seed in seeds for level in (0, 0.5)}
+    accuracies |= {(seed, "a", 0.5, "retrained"): np.nan if seed == seeds[-1] else 0.8 for seed in seeds}
+    rows = table_of(accuracies)
+    found = retraining.means(rows, np.ones((len(rows), 100), bool), 0.95, 100, 0).set_index("kind").loc["retrained"]
+    assert np.isnan(found[["accuracy", "versus_none", "versus_none_low", "versus_dense"]].astype(float)).all()
+    assert found["collapsed"] == 1 / len(seeds)
+
+
+def test_the_schedule_is_one_sentence():
+    told = retraining.schedules({"schedules": {"retrained": OPTIONS}, "steps": 2})
+    assert told["Retrained"].startswith(
+        "pruned in 2 equal steps by one ranking, after each 4 epochs of sgd with momentum 0.9, learning rate 0.05 "
+        "(one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 degrees and "
+        "flipped at random, float32; the epoch is kept by validation loss"
+    )
+
+
+# ---- the study -----------------------------------------------------------------------------------------------
+
+STUDY = {
+    **yaml.safe_load(TINY),
+    "readings": {"relevance": {}},
+    "criteria": {"statistics": ["mean_abs"], "deltas": [], "combined": False, "controls": False, "random": 1},
+    "evaluation": {"keep_at_least": [0.1], "budget": "macs", "round_to": 2},
+    "verdict": None,
+    "levels": [0, 0.5],
+    "retraining": {"criteria": ["weight.mean_abs", "random.0"], "levels": [0.5], "epochs": 1, "batchnorm_images": 200},
+}
+STUDY["training"] = STUDY["training"] | {"seeds": [1]}
+STUDY["export"] = [{"criterion": "weight.mean_abs", "level": 0.5, "kind": "retrained"}]
+NETWORK = "results/digits/vgg_small/1"
+KINDS = ("batchnorm", "retrained", "scratch")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of one seed that retrains, with its report."""
+    workflow = Workflow(tmp_path_factory.mktemp("retraining"), yaml.safe_dump(STUDY))
+    workflow.output = workflow.run("--cores", "1", "all", "report")
+    return workflow
+
+
+@pytest.mark.study
+def test_a_study_retrains_every_cell_and_says_by_which_schedule(study):
+    table = tables.read(study.folder / "results/tables/retraining.csv", *retraining.COLUMNS)
+    cells = table.groupby(["criterion", "level"])["kind"].agg(list).to_dict()
+    assert cells == {
+        (name, level): ["none", *(KINDS if level else [])]
+        for name in ("random.0", "weight.mean_abs")
+        for level in (0, 0.5)
+    }
+    assert table["accuracy"].between(0, 1).all()
+    dense, half = (table[table["level"] == level]["macs"] for level in (0, 0.5))
+    assert (0.3 * dense.max() < half).all() and (half <= 0.5 * dense.max()).all()
+    evaluated = tables.read(study.folder / NETWORK / "evaluation/weight.csv").query("level == 0.5").iloc[0]
+    assert evaluated["budget"] == "macs" and 0.5 <= evaluated["realised"] < 0.7
+    means = tables.read(study.folder / "results/tables/retraining.means.csv")
+    # One draw of a control says nothing of how much draws differ: it has no interval, and none is against it.
+    drawn = means["criterion"] == "random"
+    assert len(means) == 8 and means["versus_none_low"].isna().equals(drawn)
+    assert means["versus_random"].notna().all() and means["versus_random_low"].isna().all()
+    page = (study.folder / "results/figures/retraining.html").read_text()
+    for words in ("pruned at once, then 1 epoch of sgd", "2 epochs of sgd", "up to 200 training images"):
+        assert words in page
+    assert "System Message" not in (study.folder / "results/report.html").read_text()
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_numbers_can_be_recomputed_from_the_file_of_the_network(study, kind):
+    cell = study.folder / NETWORK / "retraining/weight.mean_abs/0.5"
+    model, about = networks.load(cell / f"{kind}.pt")
+    assert (about["kind"], about["criterion"], about["level"], about["seed"]) == (kind, "weight.mean_abs", 0.5, 1)
+    row = tables.read(cell / f"{kind}.csv").iloc[0]
+    with store.opened(study.folder / "results/digits/images/test.h5") as shown, torch.no_grad():
+        right = (model(shown.normalised(slice(None))).argmax(1).numpy() == shown.labels).astype(bool)
+    assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-9)
+    np.testing.assert_array_equal(correctness.read(cell / f"{kind}.h5", 1)[0], right)
+    wanted = tables.read(study.folder / NETWORK / "evaluation/weight.csv").query("level == 0.5").iloc[0]
+    assert (row["parameters"], row["macs"], row["units"]) == (wanted["parameters"], wanted["macs"], wanted["units"])
+    assert len(tables.read(cell / f"{kind}.history.csv")) == {"batchnorm": 0, "retrained": 1, "scratch": 2}[kind]
+    assert not list(cell.glob("*.partial*"))
+
+
+@pytest.mark.study
+def test_a_retrained_network_is_exported_as_it_is(study):
+    place = study.folder / NETWORK / "export/weight.mean_abs/0.5.retrained"
+    kept, _ = networks.load(study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.pt")
+    assert same(stored.load(place), kept)
+    facts = json.loads((place / "manifest.json").read_text())
+    assert facts["agreeing"] == facts["images"] and facts["pruned"]["accuracy"] != facts["smaller"]["accuracy"]
+    manifest = json.loads(
+        (study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.json").read_text(encoding="utf-8")
+    )
+    ran = manifest["precision"]["ran"]
+    assert manifest["precision"] == {"asked": "auto", "ran": ran, "rows": {ran: 1}}
+    assert "precision" not in manifest["options"] and facts["accuracy"]["precision"] == ran
+    card = (place / "README.md").read_text()
+    assert "| pruned, not trained again |" in card and "Retrained: pruned at once, then 1 epoch of sgd" in card
+    assert "was not trained again" not in card
+
+
+@pytest.mark.study
+def test_other_epochs_retrain_and_nothing_else(study):
+    path = study.folder / "config/config.yaml"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("epochs: 1\n", "epochs: 3\n"))
+        planned = study.planned()
+        assert (planned["retrain_model"], planned["export_model"]) == (2, 1)
+        rest = {"collect_retraining", "plot_retraining", "write_settings", "describe_study", "report"}
+        assert set(planned) == {"retrain_model", "export_model", *rest}
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.study
+def test_an_empty_layer_is_named_and_stops_nothing(study):
+    ranked = study.folder / NETWORK / "ranking/weight.mean_abs.csv"
+    order, text = tables.read(ranked), ranked.read_text()
+    # The first half of this order is the whole of two layers.
+    whole = order["layer"].isin(["features.3", "features.14"])
+    (study.folder / "empty.csv").write_text("layer,channel\n")
+    pandas.concat([order[whole], order[~whole]])[["layer", "channel"]].to_csv(study.folder / "empty.csv", index=False)
+    overlay = {
+        "criteria": {"files": {"empty": "empty.csv"}},
+        "evaluation": {"keep_at_least": [0], "budget": "units", "round_to": 1},
+        "retraining": {"criteria": ["empty", "random.0"]},
+        "export": [],
+    }
+    (study.folder / "more.yaml").write_text(yaml.safe_dump(overlay))
+    cell = f"{NETWORK}/retraining/empty/0.5"
+    study.run("--cores", "1", "--configfile", "config/config.yaml", "more.yaml", "--", f"{cell}/retrained.csv")
+    row = tables.read(study.folder / cell / "retrained.csv").iloc[0]
+    assert row["empty"].startswith("features.3") and np.isnan(row["accuracy"])
+    assert ranked.read_text() == text

@@ -1,0 +1,95 @@
+"""The study page says what is true of the study's settings."""
+
+import json
+import re
+
+import pytest
+import torch
+import yaml
+
+import describe_study
+from secateur.images import sources, splits, store, writing
+from secateur.models import checkpoints, description
+from secateur.study import settings, vocabulary
+
+STUDY = {
+    "data": {"source": "digits", "size": 16},
+    "split": {"rank": 60, "validation": 60, "test": 120},
+    "model": {"name": "vgg_small"},
+    "training": {"seeds": [0]},
+}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """The images of a study, and a network of it."""
+    folder, config = tmp_path_factory.mktemp("page"), settings.checked(STUDY)
+    source = sources.opened(config["data"])
+    paths = {name: folder / f"{name}.h5" for name in vocabulary.SPLITS}
+    writing.write(source, splits.divided(source, config["split"]), paths, config["data"], {})
+    with store.opened(paths["train"]) as shown:
+        about = description.about(config["model"], shown) | {"seed": 0, "provenance": {"versions": {"torch": "2"}}}
+        torch.manual_seed(0)
+        checkpoints.save(folder / "trained.pt", description.described(about, 10), about)
+    return folder
+
+
+def page(material, **changes):
+    """The text of the page of a study with other settings."""
+    config = settings.checked(STUDY | changes)
+    (material / "settings.yaml").write_text(yaml.safe_dump(config))
+    manifests = [material / f"{name}.json" for name in config["readings"]]
+    for path in manifests:
+        about = {"wildcards": {"reading": path.stem}, "images": 60, "not_conserved": {"features.0": 0.0}, "without": {}}
+        path.write_text(json.dumps(about))
+    splits, out = [material / f"{name}.h5" for name in vocabulary.SPLITS], material / "study.html"
+    describe_study.describe_study(material / "settings.yaml", splits, [material / "trained.pt"], manifests, out, 0.95)
+    return re.sub(r"\s+", " ", out.read_text())
+
+
+def test_rank_images_that_choose_are_not_said_to_do_nothing_else(material):
+    alone = page(material, evaluation={"choose_on": "validation"})
+    assert "<td>rank images, used for nothing else</td>" in alone
+    text = page(material, evaluation={"choose_on": "rank"})
+    assert "<td>rank images, on which the best criteria are chosen too</td>" in text
+    assert "nothing else" not in text
+
+
+def test_scores_of_images_are_ranked_on_what_the_page_says(material):
+    scores = {"scores": ["taylor", "l1"], "images": 50}
+    text = page(material, criteria=scores)
+    assert "weight, l1 and chance rank without any image. taylor: the first 50 rank images, used for nothing" in text
+    text = page(material, criteria=scores, evaluation={"choose_on": "rank"})
+    assert "taylor: the first 50 rank images, on which the best criteria are chosen too." in text
+
+
+def test_the_page_of_a_study_without_relevance_does_not_speak_of_it(material):
+    text = page(material, readings={}).partition("<h2>Settings</h2>")[0]
+    assert "weight and chance rank without any image." in text and "No image was read to rank" in text
+    assert "relevance" not in text.lower() and "<table></table>" not in text
+    assert "rank split" not in text
+
+
+def test_files_from_outside_may_have_read_images(material):
+    (material / "own.csv").write_text("layer,channel,score\n")
+    text = page(material, readings={}, criteria={"files": {"own": str(material / "own.csv")}})
+    text = text.partition("<h2>Settings</h2>")[0]
+    assert "own: files from outside, which do not tell." in text
+    assert "No image was read" not in text and "<p></p>" not in text
+
+
+RETRAINED = {"levels": [0.5], "epochs": 1}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["weight.mean_abs"], "Retraining names 1 draw of the random control: in its tables neither"),
+        (["random.0", "random.1"], "Retraining names 2 draws of the random control: in its tables intervals against"),
+        (["random.0", "random.1", "random.2"], None),
+    ],
+)
+def test_the_page_counts_the_draws_that_were_retrained(material, named, said):
+    text = page(material, criteria={"random": 3}, retraining={**RETRAINED, "criteria": named})
+    assert "A control has 3 draws" in text
+    assert said in text if said else "Retraining names" not in text

@@ -1,0 +1,1 @@
+"""From evaluations to numbers: averages, intervals, paired tests, what retraining gives back."""

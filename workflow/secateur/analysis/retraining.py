@@ -1,0 +1,136 @@
+"""Tables of what retraining gives back: every network beside itself without retraining, from scratch, and at random."""
+
+import numpy as np
+import pandas
+
+from secateur.analysis import intervals
+from secateur.artifacts import tables
+from secateur.study import seeds, vocabulary
+
+# What was done to a pruned network; `none` is what all other figures show.
+KINDS = ("none", "batchnorm", "retrained", "scratch")
+CELL = ["criterion", "level", "kind"]
+MEASURED = ["parameters", "macs", "loss", "accuracy"]
+COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
+# What a cell (criterion, level, kind) is compared with: itself untouched, itself from fresh weights, the random control
+# treated alike, the dense network.
+REFERENCES = {
+    "none": lambda criterion, level, kind: (criterion, level, "none"),
+    "scratch": lambda criterion, level, kind: (criterion, level, "scratch"),
+    "random": lambda criterion, level, kind: ("random", level, kind),
+    "dense": lambda criterion, level, kind: (criterion, 0, "none"),
+}
+
+
+def untouched(table, criteria, wanted):
+    """The rows of an evaluation's table that show its criteria at these levels and dense, of its first floor.
+
+    The index is that of the table, and so that of the bits beside it.
+    """
+    first = tables.first_floor(table)
+    return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind="none")
+
+
+def gathered(parts):
+    """One long table with COLUMNS from [(seed, table), ...], criteria in the order in which they come."""
+    found = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
+    return found[COLUMNS].assign(empty=found["empty"].fillna(""))
+
+
+def means(rows, bits, confidence, resamples, seed):
+    """A row for each cell of a gathered table: means over seeds, and differences with paired intervals.
+
+    Draws of the random control are averaged within a seed first. Differences of the accuracy are to each of
+    REFERENCES: Student's over seeds; of one network, over test images from `bits`, bools (rows, images), and over the
+    draws of a control, of one of which there is no interval. `accuracy_low` and `accuracy_high` are the interval of the
+    change against the dense network, put around the mean. A cell of which a network could not be retrained has no
+    accuracy.
+    """
+    rows = rows.assign(draw=rows["criterion"], criterion=rows["criterion"].map(vocabulary.without_draw))
+    cells = dict(iter(rows.groupby(CELL, sort=False)))
+    several = rows["seed"].nunique() > 1
+    compared = _over_seeds(confidence) if several else _over_images(bits, confidence, resamples, seed)
+    criteria = list(dict.fromkeys(rows["criterion"]))
+    place = lambda keys: (keys[1], criteria.index(keys[0]), KINDS.index(keys[2]))  # noqa: E731
+    shown = sorted((keys for keys in cells if keys[1] > 0), key=place)
+    return pandas.DataFrame(_mean(cells, keys, compared) for keys in shown)
+
+
+def _mean(cells, keys, compared):
+    own = cells[keys]
+    by_seed = own.groupby("seed")[MEASURED].agg(_strict_mean)
+    row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed)}
+    row |= {column: _strict_mean(by_seed[column]) for column in MEASURED}
+    row["collapsed"] = own["empty"].ne("").groupby(own["seed"]).mean().mean()
+    for name, of in REFERENCES.items():
+        other = cells.get(of(*keys))
+        change, low, high = (np.nan,) * 3 if other is None else compared(own, other, (*keys, name))
+        row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
+    dense = row["accuracy"] - row["versus_dense"]
+    low, high = intervals.within(*(dense + row[f"versus_dense_{side}"] for side in ("low", "high")))
+    return row | {"accuracy_low": low, "accuracy_high": high}
+
+
+def _strict_mean(values):
+    """A mean that is no number where one is missing: without those that collapsed, the others would look better."""
+    return values.mean(skipna=False)
+
+
+def _over_seeds(confidence):
+    def compared(own, other, keys):
+        ours, theirs = (part.groupby("seed")["accuracy"].agg(_strict_mean) for part in (own, other))
+        change, half = intervals.student(ours - theirs, confidence)
+        return change, *intervals.within(change - half, change + half, least=-1)
+
+    return compared
+
+
+def _over_images(bits, confidence, resamples, seed):
+    def right(part):
+        """(images,) of a criterion, (draws, images) of a control, in the order of its draws."""
+        found = bits[part.sort_values("draw").index].astype(np.float64)
+        return found if (part["draw"] != part["criterion"]).any() else found[0]
+
+    def compared(own, other, keys):
+        if pandas.concat([own, other])["accuracy"].isna().any():
+            return (np.nan,) * 3
+        generator = seeds.numpy_generator(seed, "bootstrap", "retraining", *keys)
+        found = intervals.of_network(right(own) - right(other), resamples, generator)
+        return found.estimate, *found.interval(1 - confidence)
+
+    return compared
+
+
+def schedules(options):
+    """{kind in words: how it was trained, as one sentence}, from {"schedules": {kind: options}, "steps"}."""
+    return {LABELS[kind]: IN_WORDS[kind](told, options["steps"]) for kind, told in options["schedules"].items()}
+
+
+def _reestimated(options, steps):
+    return (
+        f"running statistics measured anew on up to {options['batchnorm_images']} training images as they are, in "
+        f"batches of {options['batch_size']}; no weight is trained"
+    )
+
+
+def _trained(options, steps):
+    epochs = f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)}"
+    momentum = f" with momentum {options['momentum']:g}" if options["optimizer"] == "sgd" else ""
+    turned = [f"rotated by up to {options['rotation']:g} degrees"] if options["rotation"] else []
+    turned += ["flipped at random"] if options["flip"] else []
+    return (
+        f"{epochs} of {options['optimizer']}{momentum}, learning rate {options['learning_rate']:g} "
+        f"({options['schedule'].replace('_', ' ')}), batches of {options['batch_size']}, weight decay "
+        f"{options['weight_decay']:g}, label smoothing {options['label_smoothing']:g}, images "
+        f"{' and '.join(turned) or 'as they are'}, {options['precision']}; the epoch is kept by "
+        f"{options['select'].replace('_', ' ')}"
+    )
+
+
+def _retrained(options, steps):
+    often = "pruned at once, then " if steps == 1 else f"pruned in {steps} equal steps by one ranking, after each "
+    return f"{often}{_trained(options, steps)}; one schedule and one order of images for every criterion and level"
+
+
+LABELS = {"batchnorm": "BatchNorm re-estimated", "retrained": "Retrained", "scratch": "Fresh weights, same widths"}
+IN_WORDS = {"batchnorm": _reestimated, "retrained": _retrained, "scratch": _trained}

@@ -1,0 +1,19 @@
+"""Numbers as words: an interval, a percentage, a list."""
+
+
+def interval(difference, low, high):
+    """A difference and its interval in points."""
+    if low != low:
+        return f"{100 * difference:+.1f} (no interval)"
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def percent(level):
+    """A level in percent, as text."""
+    return f"{100 * level:g} %"
+
+
+def joined(parts):
+    """Words with commas and a last *and*."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

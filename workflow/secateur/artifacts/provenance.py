@@ -1,0 +1,71 @@
+"""Where an artifact comes from: study, rule, settings, code, environment, versions, seed."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+
+from secateur import __version__
+from secateur.artifacts import files
+
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "h5py",
+    "pandas",
+    "pillow",
+    "scikit-learn",
+    "matplotlib",
+    "seaborn",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "safetensors",
+    "snakemake",
+)
+
+
+def digest(value):
+    """Sixteen hexadecimal digits that name a value made of dicts, lists, text and numbers."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def record(study, rule, wildcards, params):
+    """The provenance of what one job writes, as plain data."""
+    options = dict(params.get("options", {}))
+    return {
+        "secateur": __version__,
+        "study": study,
+        "rule": rule,
+        "wildcards": dict(wildcards),
+        "options": options,
+        "options_digest": digest(options),
+        "code_digest": params.get("code"),
+        "environment_digest": params.get("environment"),
+        "versions": versions(),
+    }
+
+
+def versions():
+    """Versions of Python and of the installed libraries that can change a number, without importing them."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write(path, **facts):
+    """Write the manifest of an artifact."""
+    files.write_text(path, json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def read(path):
+    """Read a manifest."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,37 @@
+"""The one reader and the one writer of CSV tables."""
+
+from pathlib import Path
+
+import pandas
+
+from secateur.artifacts import files
+
+# Names of layers and classes may be digits ("0"), and must come back as text.
+TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
+
+
+def first_floor(table):
+    """The rows of the setting of `keep_at_least` that comes first: what is shown unless floors themselves are."""
+    return table[table["keep_at_least"] == table["keep_at_least"].iloc[0]]
+
+
+def write(table, path):
+    """Write a table so that equal results are equal files: nine significant digits, no index, Unix line ends."""
+    with files.replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read(path, *columns):
+    """Read a table and refuse one that lacks any of `columns`."""
+    path = Path(path)
+    try:
+        table = pandas.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no readable CSV table ({error}); delete it and run again") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(
+            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has "
+            f"{', '.join(map(str, table.columns))}. Delete it and run again if it is not your own"
+        )
+    return table

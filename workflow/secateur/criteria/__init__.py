@@ -1,0 +1,1 @@
+"""Scores of channels from weights and from images."""

@@ -1,0 +1,188 @@
+"""Criteria: one score for every channel of a network, from its weights alone or from images too.
+
+The higher a score, the later its channel is removed. Where each comes from and what it costs: docs/criteria.md.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from secateur.criteria import locations, running_sums
+from secateur.graph import modes, readers, tracing
+from secateur.relevance import unweighted_layers
+
+# ---- from images -----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class OfImages:
+    """A score of images: the mean over them of `function(values, gradients)`, which gives (N, C) from two (N, C, P).
+
+    `values` are a channel's at P positions: `at` the "output" of its convolution, "product" (the same less the bias)
+    or "activation". `gradients` are those of each image's own loss there, None unless `gradient`.
+    """
+
+    function: Callable
+    at: str
+    gradient: bool
+
+
+def squared_first_order(values, gradients):
+    """(sum of value x gradient)^2: the squared change of the loss, to first order, without these values."""
+    return (values * gradients).sum(2, dtype=torch.float64).square()
+
+
+def mean_gradient(values, gradients):
+    """The mean absolute gradient."""
+    return gradients.abs().mean(2, dtype=torch.float64)
+
+
+def mean_activation(values, gradients):
+    """The mean absolute activation: behind a ReLU, its mean."""
+    return values.abs().mean(2, dtype=torch.float64)
+
+
+def share_of_positive(values, gradients):
+    """One less the share of positions at which a ReLU leaves zero."""
+    return (values > 0).mean(2, dtype=torch.float64)
+
+
+OF_IMAGES = {
+    # A convolution is linear in its filter, so the sum over weights of weight x gradient is that over positions of
+    # (output - bias) x gradient: no gradient of any weight is needed to have it for every image.
+    "taylor": OfImages(squared_first_order, at="product", gradient=True),
+    "taylor_activation": OfImages(squared_first_order, at="activation", gradient=True),
+    "gradient": OfImages(mean_gradient, at="output", gradient=True),
+    "activation": OfImages(mean_activation, at="activation", gradient=False),
+    "apoz": OfImages(share_of_positive, at="activation", gradient=False),
+}
+
+
+def of_images(model, name, batches, layers=None, kept=None):
+    """{layer: scores (C,) in float64} of one of OF_IMAGES, for these layers or for all convolutions.
+
+    `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
+    each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
+    memory grows with the batch and not with the number of images; with `kept`, a `sums.Sums`, a killed job goes on from
+    them: then `batches` begins after the images that they hold.
+    """
+    score, kept = OF_IMAGES[name], running_sums.Sums() if kept is None else kept
+    batches = iter(batches)
+    first = list(itertools.islice(batches, 1))
+    answers = [_answers(model, pixels) for pixels, _ in first]
+    with _undisturbed(model):
+        reader = _Reader(model, score.at, layers)
+        for (pixels, _), wanted in zip(first, answers, strict=True):
+            tracing.refuse_another(reader.answers(pixels), wanted, reader.overwriting)
+        for pixels, labels in itertools.chain(first, batches):
+            values, gradients = reader.read(pixels, labels, score.gradient)
+            found = {layer: score.function(seen, gradients.get(layer)).sum(0) for layer, seen in values.items()}
+            kept.add(found, len(labels))
+    if not kept.images:
+        raise ValueError(f"there are no images from which to take the score {name}")
+    return kept.means()
+
+
+@torch.no_grad()
+def _answers(model, pixels):
+    """What a model answers in eval mode; its forward may overwrite what it is given."""
+    with modes.evaluating(model):
+        return model(pixels.detach().clone())
+
+
+class _Reader:
+    """Runs a traced model and gives what its layers' channels are at one place, and the gradients there."""
+
+    def __init__(self, model, at, layers):
+        self.at, self.modules = at, dict(model.named_modules())
+        traced = tracing.traced(model)
+        self.overwriting = tracing.in_place(traced.graph.nodes)
+        self.traced = _apart(traced)
+        calls = locations.calls(self.traced, self.modules, layers)
+        self.nodes = {layer: [self._place(node) for node in nodes] for layer, nodes in calls.items()}
+
+    def _place(self, node):
+        return locations.activation(node, self.modules) if self.at == "activation" else node
+
+    @torch.no_grad()
+    def answers(self, pixels):
+        return _Run(self.traced, ()).run(pixels)
+
+    def read(self, pixels, labels, gradient):
+        """({layer: values (N, C, P)}, {layer: gradients (N, C, P)}); the second is empty unless `gradient`."""
+        with torch.set_grad_enabled(gradient):
+            # Gradients reach the first layer only if something before it asks for one.
+            run = _Run(self.traced, {node for nodes in self.nodes.values() for node in nodes})
+            logits = run.run(pixels.detach().requires_grad_(gradient))
+            gradients = {}
+            if gradient:
+                loss, nodes = F.cross_entropy(logits, labels, reduction="sum"), list(run.seen)
+                found = torch.autograd.grad(loss, [run.seen[node] for node in nodes], materialize_grads=True)
+                gradients = self._by_layer(dict(zip(nodes, found, strict=True)))
+        values = {node: value.detach() for node, value in run.seen.items()}
+        return self._by_layer(values, without_bias=self.at == "product"), gradients
+
+    def _by_layer(self, seen, without_bias=False):
+        """A layer that is used twice has the positions of both uses."""
+        found = {}
+        for layer, nodes in self.nodes.items():
+            module = self.modules[layer]
+            laid_out = _positions if isinstance(module, nn.Conv2d) else readers.features
+            parts = [laid_out(seen[node]) for node in nodes]
+            if without_bias and module.bias is not None:
+                parts = [part - module.bias.detach()[:, None] for part in parts]
+            found[layer] = torch.cat(parts, 2)
+        return found
+
+
+def _positions(values):
+    """Maps (N, C, H, W) of a convolution: (N, C, positions)."""
+    return values.flatten(2)
+
+
+class _Run(fx.Interpreter):
+    """Runs a traced model and keeps what some of its nodes gave."""
+
+    def __init__(self, traced, wanted):
+        super().__init__(traced)
+        self.wanted, self.seen = wanted, {}
+
+    def run_node(self, node):
+        value = super().run_node(node)
+        if node in self.wanted:
+            self.seen[node] = value
+        return value
+
+
+@contextlib.contextmanager
+def _undisturbed(model):
+    """Eval mode, and no activation that overwrites its input; afterwards every module is as it was."""
+    inplace = [module for module in model.modules() if getattr(module, "inplace", False)]
+    try:
+        for module in inplace:
+            module.inplace = False
+        with modes.evaluating(model):
+            yield
+    finally:
+        for module in inplace:
+            module.inplace = True
+
+
+def _apart(traced):
+    """The same traced model with functions that leave their input alone."""
+    for node in traced.graph.nodes:
+        if node.op in ("call_function", "call_method"):
+            node.target = APART.get(node.target, node.target)
+        if node.op == "call_function" and node.target in locations.ACTIVATION_FUNCTIONS:
+            # Given by place, `inplace` is the last argument and the only one that is True or False.
+            node.args = tuple(False if argument is True else argument for argument in node.args)
+            node.kwargs = {key: False if key == "inplace" else value for key, value in node.kwargs.items()}
+    return traced
+
+
+APART = {**unweighted_layers.APART, torch.relu_: torch.relu}

@@ -1,0 +1,67 @@
+"""Scores of channels from weights alone."""
+
+import dataclasses
+
+import torch
+
+from secateur.criteria import locations
+from secateur.graph import tracing
+
+# ---- from weights ----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer's filters (C, ...), and the weights (C,) of the BatchNorm behind it or None; both in float64.
+
+    A feature of a linear layer is a channel, and its row of weights the filter.
+    """
+
+    name: str
+    filters: torch.Tensor
+    scale: torch.Tensor | None
+
+
+def l1(layer):
+    """(C,): the sum of a filter's absolute weights (Li et al., ICLR 2017)."""
+    return layer.filters.flatten(1).abs().sum(1)
+
+
+def l2(layer):
+    """(C,): the Euclidean norm of a filter (He et al., IJCAI 2018)."""
+    return layer.filters.flatten(1).norm(dim=1)
+
+
+def fpgm(layer):
+    """(C,): the sum of a filter's distances to all filters of its layer, small near their median (He et al., 2019)."""
+    filters = layer.filters.flatten(1)
+    # Products would be faster, but two equal filters would lie 1e-8 apart.
+    return torch.cdist(filters, filters, compute_mode="donot_use_mm_for_euclid_dist").sum(1)
+
+
+def bn_scale(layer):
+    """(C,): the absolute weight of the BatchNorm behind the convolution (Liu et al., ICCV 2017)."""
+    if layer.scale is None:
+        raise ValueError(
+            f"bn_scale needs a BatchNorm with weights right behind every layer, and {layer.name} has none; "
+            "leave bn_scale out of criteria.scores"
+        )
+    return layer.scale.abs()
+
+
+OF_WEIGHTS = {"l1": l1, "l2": l2, "fpgm": fpgm, "bn_scale": bn_scale}
+
+
+@torch.no_grad()
+def of_weights(model, name, layers=None):
+    """{layer: scores (C,) in float64} of one of OF_WEIGHTS, for these layers or for all convolutions.
+
+    Raises ValueError that names the layer for which the score is not defined.
+    """
+    modules = dict(model.named_modules())
+    found = {}
+    for layer, nodes in locations.calls(tracing.traced(model), modules, layers).items():
+        norm = locations.norm(nodes[0], modules)
+        scale = None if norm is None or modules[norm.target].weight is None else modules[norm.target].weight.double()
+        found[layer] = OF_WEIGHTS[name](Layer(layer, modules[layer].weight.double(), scale)).numpy()
+    return found

@@ -1,0 +1,45 @@
+"""Sums over images that a killed job goes on from."""
+
+import logging
+import time
+from pathlib import Path
+
+from secateur.models import tensor_files
+
+# How often they are written: they are small, and images are many.
+SECONDS = 30
+
+
+class Sums:
+    """{layer: tensor} added up batch by batch, and of how many images.
+
+    `path` is a file beside the final one, `stamp` what the sums depend on: those of another stamp are not continued.
+    Without a path nothing is written.
+    """
+
+    def __init__(self, path=None, stamp=None):
+        self.path, self.stamp = path and Path(path), stamp
+        kept = tensor_files.resumable(self.path, stamp, "its images are read afresh")
+        self.images, self.parts = (kept["images"], kept["parts"]) if kept else (0, {})
+        if kept:
+            logging.info("going on after %d images, from %s", self.images, self.path)
+        self.written = time.monotonic()
+
+    def add(self, parts, images):
+        """Add the sums of a batch of so many images."""
+        for layer, part in parts.items():
+            before = self.parts.get(layer)
+            self.parts[layer] = part if before is None else before.to(part.device) + part
+        self.images += images
+        if self.path and time.monotonic() - self.written >= SECONDS:
+            tensor_files.write(self.path, {"stamp": self.stamp, "images": self.images, "parts": self.parts})
+            self.written = time.monotonic()
+
+    def means(self):
+        """{layer: numpy array} over the images."""
+        return {layer: (part / self.images).cpu().numpy() for layer, part in self.parts.items()}
+
+    def forget(self):
+        """Delete the file, once what came of it is written."""
+        if self.path:
+            self.path.unlink(missing_ok=True)

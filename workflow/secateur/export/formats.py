@@ -1,0 +1,153 @@
+"""A smaller network as files that stand alone: weights, architecture, a program of torch.export, ONNX.
+
+Nothing here is pickled. The architecture is plain data: how the dense network was built, and which channels are gone.
+"""
+
+import contextlib
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from secateur import __version__
+from secateur.artifacts import files
+from secateur.models import checkpoints
+from secateur.pruning import bundling, removal, stored
+from secateur.units import coupling
+
+FILES = (stored.WEIGHTS, stored.ARCHITECTURE, stored.PROGRAM, stored.ONNX)
+INPUT, OUTPUT = "images", "logits"
+# By how much a file's logits may differ from torch's on the same images, as a share of their range.
+TOLERANCE = 1e-4
+
+
+def write(model, channels, example, folder, about, state=None):
+    """Export a model without `channels`, {layer: [index, ...]}, into a folder: all FILES, or none.
+
+    `example` is a batch of real images (N, C, H, W), normalised as the model expects, `about` what `checkpoints.save`
+    takes; `state` is the smaller model's state_dict where it is no longer what the dense one's leaves, after retraining
+    say. Every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
+    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises ValueError where
+    layers would be empty and every image answered alike, RuntimeError where logits differ by more than TOLERANCE.
+    """
+    _refuse_other_images(example, about)
+    followed = coupling.followed(model, example)
+    _refuse_constant(model, channels, followed)
+    smaller = removal.removed(model, channels, example, followed).cpu().eval()
+    if state is not None:
+        smaller.load_state_dict(state)
+    with contextlib.ExitStack() as whole:
+        paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}
+        _write_weights(smaller, paths[stored.WEIGHTS])
+        paths[stored.ARCHITECTURE].write_text(_architecture(about, channels, paths[stored.WEIGHTS]), encoding="utf-8")
+        program = _program(smaller, example)
+        with paths[stored.PROGRAM].open("wb") as file:
+            torch.export.save(program, file)
+        paths[stored.ONNX].write_bytes(_as_onnx(program))
+        differences = {name: _difference(smaller, run, example.cpu()) for name, run in _runs(paths).items()}
+        for name, difference in differences.items():
+            # Written so that NaN is refused too.
+            if not difference <= TOLERANCE:
+                raise RuntimeError(
+                    f"{name} differs from torch by {difference:.3g} of the logits' range, more than {TOLERANCE:g}: "
+                    f"nothing was written to {folder}. Please report it with the model"
+                )
+    return differences
+
+
+def runner(path):
+    """A function from images (N, C, H, W) to logits (N, classes) that runs an ONNX file in onnxruntime on a CPU."""
+    onnxruntime = stored.needed("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
+
+
+def _refuse_constant(model, channels, followed):
+    empty = bundling.collapsed(model, channels)
+    if empty and bundling.is_constant(followed, channels):
+        raise ValueError(
+            f"nothing would be left of {', '.join(empty)}, and such a network gives every image the same answer: "
+            "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
+        )
+
+
+def _refuse_other_images(example, about):
+    missing = [key for key in checkpoints.NEEDED if key not in about]
+    if missing:
+        raise ValueError(f"about lacks {', '.join(missing)}: an export needs {', '.join(checkpoints.NEEDED)}")
+    if list(example.shape[1:]) != list(about["shape"]):
+        raise ValueError(f"about.shape is {list(about['shape'])}, but the images are {list(example.shape[1:])}")
+
+
+def _write_weights(model, path):
+    # Copies, because tensors that share memory cannot be stored.
+    state = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
+    stored.needed("safetensors.torch").save_file(state, path, metadata={"format": "pt"})
+
+
+def _architecture(about, channels, weights):
+    """What rebuilds the network, as text; where the checkpoint came from stays with the manifest."""
+    facts = {
+        "format": stored.FORMAT,
+        "secateur": __version__,
+        "about": {key: value for key, value in about.items() if key != "provenance"},
+        "removed": {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)},
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    # A line for each key: one for each channel would be thousands.
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in facts.items()) + "\n}\n"
+
+
+def _program(model, example):
+    """The torch.export program for batches of any size, without the paths of source files that torch notes in it."""
+    # Zeros, because the file keeps them; two, because a batch of one would become a constant.
+    images = torch.zeros(2, *example.shape[1:], dtype=example.dtype)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"torch.export cannot take {type(model).__name__} for batches of any size: {reason}. Its forward must not "
+            "turn the number of images into a constant"
+        ) from error
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    return program
+
+
+def _as_onnx(program):
+    """The bytes of the ONNX model of a torch.export program, weights inside."""
+    stored.needed("onnx")
+    stored.needed("onnxscript")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT])
+    return made.model_proto.SerializeToString()
+
+
+def _runs(paths):
+    """{file: function from images to logits} of what was written, each read from its file."""
+    with paths[stored.PROGRAM].open("rb") as file:
+        program = torch.export.load(file).module()
+    return {
+        stored.WEIGHTS: stored.read_files(paths[stored.ARCHITECTURE], paths[stored.WEIGHTS])[0],
+        stored.PROGRAM: program,
+        stored.ONNX: runner(paths[stored.ONNX]),
+    }
+
+
+@torch.no_grad()
+def _difference(model, run, images):
+    """How far `run` is from the model's logits on a batch and on its first image alone, as a share of their range."""
+    wanted = model(images)
+    scale = (wanted.max() - wanted.min()).clamp_min(torch.finfo(wanted.dtype).tiny)
+    alone = (run(images[:1]) - model(images[:1])).abs().max()
+    return float(torch.maximum((run(images) - wanted).abs().max(), alone) / scale)

@@ -1,0 +1,1 @@
+"""Figures of a study and the pages around them: tables in, pictures out."""

@@ -1,0 +1,1 @@
+"""A model as a traced graph: operations by kind, shapes, folding."""

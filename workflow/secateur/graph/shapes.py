@@ -1,0 +1,103 @@
+"""The shape of every tensor of a traced model; nothing is computed with weights where torch's meta device will do."""
+
+import copy
+import dataclasses
+
+import torch
+from torch import fx, nn
+
+from secateur.graph import modes
+
+# Squares that a model is tried on when no image is at hand.
+SIZES = (32, 224, 28, 16, 8, 64, 96, 128, 299, *range(1, 65))
+
+
+class Noting(fx.Interpreter):
+    """Notes the shape of every tensor, and every other value itself."""
+
+    def __init__(self, model, graph):
+        super().__init__(model, graph=graph)
+        self.found = {}
+
+    def run_node(self, node):
+        result = super().run_node(node)
+        self.found[node] = fx.node.map_aggregate(result, _noted)
+        return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The shape of a tensor; a plain tuple would pass for a value of the graph."""
+
+    sizes: tuple
+
+    def __iter__(self):
+        return iter(self.sizes)
+
+
+def _noted(value):
+    return Shape(tuple(value.shape)) if isinstance(value, torch.Tensor) else value
+
+
+def of_every_node(traced, example):
+    """{node: its Shape, or what it is if no tensor}, for a batch like `example` or of the first size that fits."""
+    if example is None:
+        return _of_some_size(traced)
+    # Two images tell the dimension of images from one that is left out by squeeze.
+    shape = (2, *example.shape[1:])
+    example = example.to(next(traced.parameters(), example).dtype)
+    try:
+        return _run(on_meta(traced), traced.graph, torch.empty(shape, device="meta", dtype=example.dtype))
+    except Exception:  # noqa: BLE001 - whatever meta tensors cannot do, images may
+        try:
+            return _run(traced, traced.graph, example[:1].expand(shape))
+        except Exception as error:
+            raise ValueError(f"the model cannot take images of shape {tuple(example.shape[1:])}: {error}") from error
+
+
+def _of_some_size(traced):
+    meta = on_meta(traced)
+    first = next((m for m in traced.modules() if isinstance(m, nn.Conv2d)), None)
+    for size in SIZES if first is not None else ():
+        try:
+            images = torch.empty(2, first.in_channels, size, size, device="meta", dtype=first.weight.dtype)
+            return _run(meta, traced.graph, images)
+        except Exception:  # noqa: BLE001, S112 - this size does not fit
+            continue
+    raise ValueError(
+        "the model takes no square images of 1 to 64, 96, 128, 224 or 299 pixels: follow its channels with an example, "
+        "flow.followed(model, example), and pass what that gives"
+    )
+
+
+def _run(model, graph, images):
+    shapes = Noting(model, graph)
+    with torch.no_grad(), modes.evaluating(model):
+        shapes.run(images)
+    return shapes.found
+
+
+def on_meta(model):
+    """A copy of a model without its weights, only their shapes."""
+    memo = {}
+    for tensor in (*model.parameters(), *model.buffers()):
+        bare = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(bare, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else bare
+    return copy.deepcopy(model, memo)
+
+
+def is_shape(found):
+    """Whether a value stands for one tensor."""
+    return isinstance(found, Shape)
+
+
+def is_tensor(found):
+    """Whether a value is a tensor, or holds some."""
+    return any(is_shape(one) for one in flat(found))
+
+
+def flat(found):
+    """All that a value holds, lists within lists too."""
+    if isinstance(found, (tuple, list)) and not is_shape(found):
+        return [part for one in found for part in flat(one)]
+    return [found]

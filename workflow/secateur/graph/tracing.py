@@ -1,0 +1,105 @@
+"""A model as the graph that torch.fx traces: which layer feeds which."""
+
+import contextlib
+import logging
+import traceback
+from pathlib import Path
+
+import torch
+from torch import fx, nn
+
+from secateur.graph import size_tracing
+
+TORCH = Path(torch.__file__).parent
+# How far the logits of a graph may be from the model's, as a share of the largest: folding and precision round.
+CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
+
+
+def traced(model, shape=None):
+    """The model as a torch.fx GraphModule; where its forward asks for sizes, for images of `shape` (C, H, W), if given.
+
+    Raises ValueError that names the line of the forward that stops the trace, or what has to come off first.
+    """
+    _refuse_wrapped(model)
+    try:
+        return fx.symbolic_trace(model)
+    except Exception as error:
+        if shape is not None:
+            with contextlib.suppress(Exception):
+                return size_tracing.traced(model, shape)
+        # torch's own hint spells out half a page.
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"torch.fx cannot trace {type(model).__name__}: {_where(error)}{reason}. A forward must not branch or loop "
+            "on values of tensors, nor turn them into numbers: move that out of forward, or wrap the function that "
+            "does it with torch.fx.wrap"
+        ) from error
+
+
+def traceable(model, shape):
+    """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
+
+    Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
+    which is logged. What cannot be traced at all is given back as it is. Raises ValueError for a wrapped network.
+    """
+    _refuse_wrapped(model)
+    try:
+        traced(model)
+    except ValueError as error:
+        try:
+            found = size_tracing.traced(model, shape)
+        except Exception:  # noqa: BLE001 - the error above says it better
+            return model
+        reason = str(error).split(". A forward must not")[0]
+        size = "x".join(map(str, shape))
+        logging.warning("%s; it is traced for images of %s alone, without dropout by functions", reason, size)
+        return found
+    return model
+
+
+def _refuse_wrapped(model):
+    """What hides the network, or computes its weights anew in each forward, comes off before channels can."""
+    for wrapper in ("module", "_orig_mod"):
+        inner = getattr(model, wrapper, None)
+        if isinstance(inner, nn.Module) and list(model._modules) == [wrapper]:
+            raise ValueError(f"the network is wrapped in a {type(model).__name__}: give what is inside, its .{wrapper}")
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and "weight" not in layer._parameters:
+            raise ValueError(
+                f"{name} computes its weight anew in each forward (a mask of torch.nn.utils.prune, a normalisation): "
+                "make it permanent first, by prune.remove, parametrize.remove_parametrizations or remove_weight_norm"
+            )
+
+
+def _where(error):
+    """The line of the user's own code at which a trace ended."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__]
+    return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
+
+
+def in_place(nodes):
+    """The names of those nodes that are written as operations that overwrite a value."""
+    return [node.name for node in nodes if _overwrites(node)]
+
+
+def refuse_another(found, wanted, overwriting):
+    """ValueError if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
+    if not isinstance(wanted, torch.Tensor):
+        return
+    away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+    if away > CLOSE[found.dtype]:
+        named = ", ".join(overwriting) or "an activation with inplace=True"
+        raise ValueError(
+            f"the graph that is followed answers otherwise than the model (logits differ by {away:.2g} of the largest)"
+            f": what is done in place changes a value that is read again; write it out of place ({named})"
+        )
+
+
+def _overwrites(node):
+    if node.kwargs.get("inplace") is True:
+        return True
+    if node.op not in ("call_method", "call_function"):
+        return False
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return name in ("iadd", "isub", "imul", "itruediv") or name.endswith("_")

@@ -1,0 +1,35 @@
+"""The sources of images, each a function from the settings to labels, and to pixels made when asked for.
+
+Importing this module is cheap, because the workflow takes `listing_digest` from it before any job runs.
+"""
+
+from secateur.images import arrays, cifar, image_folder
+
+
+def opened(data, verified=None):
+    """The Source that the settings `data` name; `verified` is the manifest of what was fetched, for CIFAR.
+
+    Raises ValueError for anything that is not as it should be, naming the file or the folder.
+    """
+    return SOURCES[data["source"]](data, verified)
+
+
+def _digits(data, verified):
+    """The 1,797 digits inside scikit-learn, 8 x 8, values 0 to 16, in their order."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * 255 / 16).astype(np.uint8)
+    pixels = arrays.from_array(images, slice(None), data)
+    return arrays.Source(
+        tuple(map(str, digits.target_names)), arrays.Part(digits.target.astype(np.int64), pixels), None
+    )
+
+
+SOURCES = {
+    "digits": _digits,
+    "cifar10": cifar.cifar10,
+    "cifar100": cifar.cifar100,
+    "image_folder": image_folder.image_folder,
+}

@@ -1,0 +1,1 @@
+"""What a running script needs: its log, progress, device, and prefetching."""

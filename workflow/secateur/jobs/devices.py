@@ -1,0 +1,50 @@
+"""Where torch computes, in which precision, and with how many threads."""
+
+import contextlib
+import platform
+
+
+def chosen(device):
+    """The torch device of a setting: `auto` is the GPU where there is one; a GPU that is missing is an error."""
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but torch finds no GPU here; set device to cpu or auto")
+    return torch.device(device)
+
+
+def precision(asked, device):
+    """{"asked", "ran"}: the precision that evaluates; `auto` is bfloat16 where `device` is fast in it, else float32."""
+    fastest = "bfloat16" if fast_in_bfloat16(device) else "float32"
+    return {"asked": asked, "ran": fastest if asked == "auto" else asked}
+
+
+def fast_in_bfloat16(device):
+    """Whether a torch device has instructions for products in bfloat16; without them they take several times as long.
+
+    On x86, oneDNN says that it supports bfloat16 wherever there is AVX-512, but there it only converts.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+@contextlib.contextmanager
+def threads(number):
+    """Use so many torch threads: a setting, because their number changes rounding."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

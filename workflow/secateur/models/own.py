@@ -1,0 +1,73 @@
+"""A network of the user's own, made by the user's function."""
+
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+from secateur.study import own_network
+
+
+def made(factory, classes, arguments):
+    """What the factory gives for these arguments; a parameter `classes` or `num_classes` need not be among them.
+
+    Raises ValueError with the line of the user's own code that failed.
+    """
+    path, (module, name) = own_network.source(factory), factory.split(":")
+    _make_room(factory)
+    with _importable():
+        try:
+            function = vars(importlib.import_module(module)).get(name)
+        except Exception as error:
+            raise own_network.failed(factory, error) from error
+        if not callable(function):
+            raise ValueError(f"model.factory is {factory}, but {path} defines no function {name}")
+        own_network.refuse_foreign(factory, _file_of(function))
+        arguments = _completed(factory, function, classes, arguments)
+        try:
+            return function(**arguments)
+        except Exception as error:
+            raise own_network.failed(factory, error) from error
+
+
+def _completed(factory, function, classes, arguments):
+    signature = inspect.signature(function)
+    arguments = {name: classes for name in own_network.CLASSES if name in signature.parameters} | arguments
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"model.arguments do not fit model.factory {factory}, which takes {signature}: {error}"
+        ) from error
+    return arguments
+
+
+@contextlib.contextmanager
+def _importable():
+    """The working folder before all else that Python searches, for the length of the block."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _make_room(factory):
+    """Forget modules that were imported under the same names from another folder."""
+    for module, (path, _) in own_network.modules_reached(factory).items():
+        known = sys.modules.get(module)
+        if known is not None and getattr(known, "__file__", None) != str(path):
+            del sys.modules[module]
+
+
+def _file_of(function):
+    """The file that defines a function or class, behind decorators; None for what has no source."""
+    try:
+        return inspect.getsourcefile(inspect.unwrap(function))
+    except TypeError:
+        return None

@@ -1,0 +1,77 @@
+"""torchvision's classifiers under their own names, made for any number of classes.
+
+Importing this module imports torchvision, which costs a second: whoever needs it imports it late.
+"""
+
+import contextlib
+import re
+
+import torch
+import torchvision
+from torch import nn
+
+from secateur.study.vocabulary import nearest
+
+# Classifiers beside the main one are for training from scratch only, and inputs are normalised by the study.
+WITHOUT_HELPERS = {"aux_logits": False, "transform_input": False, "init_weights": True}
+OPTIONS = {"googlenet": WITHOUT_HELPERS, "inception_v3": WITHOUT_HELPERS}
+HELPERS = ("aux1.", "aux2.", "AuxLogits.")
+
+
+def names():
+    """torchvision's classifiers."""
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def build(name, classes, channels=3):
+    """A classifier of torchvision for so many classes, with random weights; ReLU is not in place, as in the zoo.
+
+    `trainable_parts` names the last layer as its `head`, and all linear layers after the maps as its `classifier`.
+    """
+    if channels != 3:
+        raise ValueError(f"{name} takes images of three channels, not {channels}; set data.color to rgb")
+    # RegNets compute their widths with tensors, which the meta device cannot.
+    with torch.device("cpu") if name.startswith("regnet") else contextlib.nullcontext():
+        model = torchvision.models.get_model(name, weights=None, num_classes=classes, **OPTIONS.get(name, {}))
+    for module in model.modules():
+        if "inplace" in vars(module):
+            module.inplace = False
+    last = [layer for layer, module in model.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]
+    model.trainable_parts = {"head": (f"{last}.",), "classifier": (f"{last.partition('.')[0]}.",)}
+    return model
+
+
+def imagenet(name):
+    """torchvision's state_dict for 1000 classes, from torch hub's cache or downloaded and checked against its hash.
+
+    Of several, the first: the one that the literature compares with.
+    """
+    versions = torchvision.models.get_model_weights(name)
+    known = list(versions.__members__)
+    if "IMAGENET1K_V1" not in known:
+        raise ValueError(f"torchvision has no plain ImageNet weights of {name}, only {', '.join(known)}")
+    weights = versions["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise OSError(
+            f"the ImageNet weights of {name} are not to be had ({error}): put the file {weights.url} "
+            f"into {torch.hub.get_dir()}/checkpoints, or set model.weights to a local file with a state_dict"
+        ) from error
+
+
+def renamed(state):
+    """A state_dict of torchvision's files in the names of its classes: DenseNet's are older, helpers are left out."""
+    return {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): tensor
+        for key, tensor in state.items()
+        if not key.startswith(HELPERS)
+    }
+
+
+def unknown(name, known):
+    """The ValueError for a name that is neither `known` nor torchvision's."""
+    return ValueError(
+        f"unknown model {name!r}{nearest(str(name), [*known, *names()])}; known: {', '.join(known)}, "
+        "and torchvision's classifiers"
+    )

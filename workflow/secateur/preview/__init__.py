@@ -1,0 +1,1 @@
+"""`secateur check`: a study looked at before any long job."""

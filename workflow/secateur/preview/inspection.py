@@ -1,0 +1,104 @@
+"""What a study needs, looked at before any job: the network, its images, the folders that it writes to."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from secateur.artifacts import files
+from secateur.criteria import from_images, from_weights
+from secateur.images import arrays, downloads, sources, store, writing
+from secateur.models import description, first_weights, freezing
+from secateur.study import classes, own_ranking
+from secateur.study.vocabulary import IMAGE_SCORES
+
+# CIFAR is the same everywhere: (classes, training images, test images), as many of each class.
+KNOWN = {"cifar10": (10, 50000, 10000), "cifar100": (100, 50000, 10000)}
+
+
+# ---- what is looked at ---------------------------------------------------------------------------------------
+
+
+def images_of(data):
+    """(a Source with the labels of all images, where they are); of CIFAR the numbers are known before it is there."""
+    if data["source"] not in KNOWN:
+        where = data["folder"] or "inside scikit-learn"
+        return sources.opened(data), f"at hand: {where}"
+    number, *counts = KNOWN[data["source"]]
+    parts = [arrays.Part(np.arange(count) % number, None) for count in counts]
+    place = _at_hand(data)
+    where = f"at hand: {place}" if place else "fetched later, by rule fetch_images"
+    return arrays.Source(classes.KNOWN[data["source"]], *parts), where
+
+
+def refuse_unseen(config, source, divided):
+    """ValueError for a reading of classes of which its split has no image."""
+    for name, reading in config["readings"].items():
+        rows = divided[reading["split"]]
+        labels = getattr(source, rows.part).labels[rows.index]
+        shown = store.Images(None, labels, source.classes, (), (), config["data"]["name"], reading["split"], "")
+        try:
+            store.chosen(shown, reading["classes"])
+        except ValueError as error:
+            raise ValueError(f"readings.{name}.classes: {error}; name other classes, or another split") from error
+
+
+def _at_hand(data):
+    """Where a form of the images lies on this machine, or None; they are verified when they are fetched."""
+    name = data["source"]
+    folders = [Path("data") / name]
+    for place in (os.environ.get("SECATEUR_DATA"), data["mirror"]):
+        folders += [Path(place), Path(place) / name] if place and "://" not in place else []
+    forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
+    return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
+
+
+def refuse_unwritable(results):
+    """The folder in which the results come to lie, as far as it exists; ValueError if nothing can be written there."""
+    whole = Path(results).absolute()
+    folder = next(path for path in (whole, *whole.parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"results is {results}, but {folder} is no folder that can be written to; name another")
+    return folder
+
+
+def network(config, classes):
+    """(the network that the study starts from, what describes it); one batch of images has gone through it."""
+    model, data = config["model"], config["data"]
+    channels = writing.channels(data)
+    shape = [channels, data["size"], data["size"]]
+    about = {**description.architecture(model, channels), "shape": shape, "classes": [*range(classes)]}
+    # torchvision's own weights are a download, which is no part of a check.
+    weights = None if model["weights"] in (None, "imagenet") else files.found(model["weights"])
+    torch.manual_seed(config["seed"])
+    made = first_weights.initialised(about, classes, weights)
+    description.refuse_misfit(made, about)
+    freezing.trainable(made, model["trainable"])
+    return made.eval(), about
+
+
+def refuse_unscorable(config, model, example, table):
+    """ValueError for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
+    layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
+    for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
+        try:
+            if kind in IMAGE_SCORES:
+                from_images.of_images(model, kind, [(example, labels)], layers)
+            # Norms and distances of filters are there for any layer, and distances take their time.
+            elif kind == "bn_scale":
+                from_weights.of_weights(model, kind, layers)
+        except ValueError as error:
+            raise ValueError(f"criteria.scores: {error}") from error
+
+
+def own_files(config, table):
+    """A line for each file of scores or order of the user's own; ValueError for one that does not fit the units."""
+    lines = []
+    for name, path in config["criteria"]["files"].items():
+        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in config["training"]["seeds"]):
+            place = files.found(one)
+            own_ranking.refuse_foreign(own_ranking.read(place), table, place)
+            kind = "an order" if own_ranking.is_order(place) else "scores"
+            lines.append(f"  {name}: {kind} of all {len(table)} channels, {place}")
+    return ["Own files", *lines] if lines else []

@@ -1,0 +1,77 @@
+"""Channels by layer and index: what is removed together, and what is left."""
+
+import numpy as np
+
+from secateur.pruning import rewriting
+
+
+def bundles(flow, channels):
+    """Which bundles of a flow {layer: [index, ...]} removes, a bool for each.
+
+    Raises ValueError for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
+    """
+    listed = np.zeros(len(flow.sizes), int)
+    for layer, index in channels.items():
+        index = _checked(flow, layer, index)
+        listed += np.bincount(flow.outputs[layer][index], minlength=len(listed))
+    held = (listed > 0) & flow.protected
+    if held.any():
+        layer, index = _first_of(flow, channels, held)
+        reason = flow.reasons[int(flow.outputs[layer][index])]
+        raise ValueError(f"channel {index} of layer {layer} cannot be removed: {reason}")
+    part = (listed > 0) & (listed < flow.sizes)
+    if part.any():
+        layer, index = _first_of(flow, channels, part)
+        missing = _missing(flow, channels, flow.outputs[layer][index])
+        raise ValueError(
+            f"channel {index} of layer {layer} goes only together with {missing}: list all of them or none"
+        )
+    return listed > 0
+
+
+def _checked(flow, layer, index):
+    """The distinct channels of a list, as an array."""
+    if layer not in flow.listed:
+        raise ValueError(f"the model has no layer {layer!r} with channels of its own to remove")
+    found, width = np.unique(np.asarray(index, dtype=int)), len(flow.outputs[layer])
+    wrong = found[(found < 0) | (found >= width)]
+    if len(wrong):
+        raise ValueError(f"the layer {layer} has {width} channels, none with the index {wrong[0]}")
+    return found
+
+
+def _first_of(flow, channels, marked):
+    return next((layer, int(i)) for layer, index in channels.items() for i in index if marked[flow.outputs[layer][i]])
+
+
+def _missing(flow, channels, bundle):
+    """The channels of a unit that a list lacks, in words; no more than three by name."""
+    lacking = [
+        f"channel {index} of layer {layer}"
+        for layer in flow.listed
+        for index in np.setdiff1d(
+            np.flatnonzero(flow.outputs[layer] == bundle), np.asarray(channels.get(layer, []), int)
+        )
+    ]
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    return ", ".join(lacking[:3]) + more
+
+
+def collapsed(model, channels):
+    """Names of the layers that lose every channel, in network order."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if name in channels and len(set(channels[name])) == len(getattr(module, "weight", ()))
+    ]
+
+
+def is_constant(flow, channels):
+    """Whether the network without `channels` answers every image alike: no path leads from images to output."""
+    return rewriting.After(flow, bundles(flow, channels)).constant
+
+
+def widths(flow, channels):
+    """{layer: how many channels are left} of every layer that a list can name."""
+    gone = bundles(flow, channels)
+    return {layer: int((~gone[flow.outputs[layer]]).sum()) for layer in flow.listed}

@@ -1,0 +1,158 @@
+"""Which channels are removed at a level of a ranking, under a budget and a floor."""
+
+import bisect
+import math
+from collections import Counter
+
+import numpy as np
+
+from secateur import ranking as rankings
+from secateur.pruning import bundling
+from secateur.study import levels, vocabulary
+from secateur.units import finding
+
+
+def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None):
+    """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
+
+    A level is a share of what `budget` says: of the units, rounded to whole ones, or of the network's parameters or
+    multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking go that save as much;
+    these two need the `flow` of the network.
+
+    With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
+    ranking goes in its place, so that the level is met all the same. Units that the ranking says stay (its column
+    `stays`) are never removed, but count. The floor is a share of each layer's channels
+    (below 1, rounded up) or a count. With `round_to`, of each layer that loses channels as many stay as make its width
+    a multiple: the last in the ranking that would have gone, so that fewer units go than a level of units asks for;
+    levels of parameters and multiply-adds are met all the same. Raises ValueError where a level cannot be met.
+    """
+    order, last = _by_removal(ranking, keep_at_least)
+    if budget == "units":
+        count = levels.removed_at(level, len(order))
+        if count > last:
+            unscored = len(order) - len(rankings.order(ranking))
+            why = f"{unscored} have no score and " if unscored else ""
+            raise ValueError(
+                f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {keep_at_least} only "
+                f"{last} can be removed; lower the level or the floor"
+            )
+        gone = _rounded(ranking, order[:count], round_to)
+    else:
+        gone = _for_budget(ranking, order[:last], level, keep_at_least, round_to, budget, flow)
+    rows = ranking[ranking["unit"].isin(set(gone))]
+    return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
+
+
+def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
+    """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
+    first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
+    bundle = {unit: int(flow.outputs[layer][index]) for unit, layer, index in first}
+    whole = getattr(flow.counter.left(np.zeros(len(flow.sizes), bool)), budget)
+
+    def saved(count):
+        gone = np.zeros(len(flow.sizes), bool)
+        gone[[bundle[unit] for unit in _rounded(ranking, order[:count], round_to)]] = True
+        return whole - getattr(flow.counter.left(gone), budget)
+
+    wanted = levels.fraction(level) * whole
+    if saved(len(order)) < wanted:
+        most = math.floor(1000 * saved(len(order)) / whole) / 1000
+        kept = [f"keep_at_least {keep_at_least}"] * bool(keep_at_least) + [f"round_to {round_to}"] * (round_to > 1)
+        where = f" with {' and '.join(kept)}" if kept else ""
+        raise ValueError(
+            f"level {level} is {float(wanted):,.0f} of {whole:,} {vocabulary.BUDGETS[budget]}, but{where} no more than "
+            f"a share of {most:g} can be removed; lower the level{' or the floor' if keep_at_least else ''}"
+        )
+    return _rounded(ranking, order[: bisect.bisect_left(range(len(order)), wanted, key=saved)], round_to)
+
+
+def refuse_level(found, level, terms, stay=()):
+    """ValueError if a level asks more of the `units.Units` found than can go, or would leave nothing of them.
+
+    `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
+    may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
+    """
+    table = finding.table(found)
+    order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
+    for one in terms:
+        if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
+            raise ValueError(
+                f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
+                "lower it"
+            )
+
+
+def refuse_unexplained(found, level, terms, reading, channels):
+    """Ids of the units that consist of `channels` without relevance alone; ValueError if a level needs any of them."""
+    stay = finding.only_of(found, channels)
+    try:
+        refuse_level(found, level, terms, stay)
+    except ValueError as error:
+        raise ValueError(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
+    return stay
+
+
+def realised(ranking, channels, budget="units", flow=None):
+    """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
+    if budget == "units":
+        return units_of(ranking, channels) / ranking["unit"].nunique()
+    whole, left = (getattr(flow.counter.left(bundling.bundles(flow, gone)), budget) for gone in ({}, channels))
+    return 1 - left / whole
+
+
+def units_of(ranking, channels):
+    """How many units of a ranking table {layer: [index, ...]} removes."""
+    gone = {layer: {*indices} for layer, indices in channels.items()}
+    rows = zip(ranking["unit"], ranking["layer"], ranking["channel"], strict=True)
+    return len({unit for unit, layer, index in rows if index in gone.get(layer, ())})
+
+
+def _rounded(ranking, gone, multiple):
+    """The units of `gone`, in order, that go when every layer's width stays a multiple, or as it was."""
+    if not isinstance(multiple, int) or multiple < 1:
+        raise ValueError(f"round_to must be a whole number from 1, got {multiple!r}")
+    if multiple == 1:
+        return gone
+    width, by_unit = Counter(ranking["layer"]), _layers_of_units(ranking)
+    lost, of_layer = Counter(), {layer: [] for layer in width}
+    for unit in gone:
+        lost.update(by_unit[unit])
+        for layer in by_unit[unit]:
+            of_layer[layer].append(unit)
+    place = {unit: at for at, unit in enumerate(gone)}
+    while uneven := {layer for layer in width if lost[layer] and (width[layer] - lost[layer]) % multiple}:
+        layer = next(layer for layer in width if layer in uneven)
+        # Of the units of this layer, one that undoes as little as possible of what is even; then the last ranked.
+        back = min(of_layer[layer], key=lambda unit: (len(by_unit[unit].keys() - uneven), -place[unit]))  # noqa: B023
+        lost.subtract(by_unit[back])
+        for other in by_unit[back]:
+            of_layer[other].remove(back)
+        del place[back]
+    return list(place)
+
+
+def _layers_of_units(ranking):
+    """{unit: {layer: how many of its channels are of this layer}}."""
+    by_unit = {}
+    for unit, layer in zip(ranking["unit"], ranking["layer"], strict=True):
+        by_unit.setdefault(unit, Counter())[layer] += 1
+    return by_unit
+
+
+def _by_removal(ranking, keep_at_least):
+    """(units in the order in which they go, how many of them can go); those that stay or a floor keeps come last."""
+    order = rankings.order(ranking).tolist()
+    unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"])) if "stays" in ranking else []
+    if not keep_at_least:
+        return order + unscored, len(order)
+    left = Counter(ranking["layer"])
+    least = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
+    by_unit = _layers_of_units(ranking)
+    gone, kept = [], []
+    for unit in order:
+        if any(left[layer] - count < least[layer] for layer, count in by_unit[unit].items()):
+            kept.append(unit)
+            continue
+        left.subtract(by_unit[unit])
+        gone.append(unit)
+    return gone + kept + unscored, len(gone)

@@ -1,0 +1,35 @@
+"""Remove channels: which ones at a level, silenced for a while, or taken out for good."""
+
+import torch
+
+from secateur.pruning import bundling, layers, rewriting
+from secateur.units import coupling
+
+
+def removed(model, channels, example, flow=None):
+    """A new, smaller model without `channels`, {layer: [index, ...]}; the given one is untouched.
+
+    `example` is a batch (N, C, H, W), on which the new model is run once. It is of the same class; where the forward
+    has numbers of channels written into it (padded shortcuts, views, slices), or a branch has nothing left but its
+    biases, it is a torch.fx.GraphModule with the same parameter names. Raises ValueError if no path is left from the
+    images to the output: such a network answers every image alike. Also as `masked` does.
+    """
+    flow = flow or coupling.followed(model, example)
+    gone = bundling.bundles(flow, channels)
+    after = rewriting.After(flow, gone)
+    if after.constant:
+        empty = ", ".join(bundling.collapsed(model, channels) or after.hollow)
+        raise ValueError(f"nothing would be left of {empty}; keep at least one channel of each layer")
+    smaller = narrowed(model, channels, flow)
+    with torch.no_grad():
+        smaller.eval()(example[:1])
+    return smaller
+
+
+def narrowed(model, channels, flow=None):
+    """The smaller model of `removed`, not run; where it would answer every image alike, only good for counting."""
+    flow = flow or coupling.followed(model)
+    gone = bundling.bundles(flow, channels)
+    smaller = layers.with_smaller_layers(model, flow, gone)
+    after = rewriting.After(flow, gone)
+    return smaller if after.constant else rewriting.fitted(after, smaller)

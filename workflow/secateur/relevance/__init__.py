@@ -1,0 +1,5 @@
+"""Layer-wise relevance propagation, its rules, and relevance in HDF5."""
+
+from secateur.relevance.propagation import propagate
+
+__all__ = ["propagate"]

@@ -1,0 +1,1 @@
+"""What a pruned network gets back: BatchNorm statistics, retraining, fresh weights."""

@@ -1,0 +1,82 @@
+"""What a pruned network can get back: new BatchNorm statistics, retraining, or training from fresh weights.
+
+One schedule and one order of images serve all criteria and levels of a network, so that what they end in is compared
+in pairs. Channels are ranked once, in the dense network, also where they go in several steps.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import torch
+
+from secateur.images import store
+from secateur.retraining import batchnorm_statistics, reinitialisation, steps
+from secateur.study import seeds
+from secateur.training import loop
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What a pruned network is retrained with: `images.Images`, options as those of the study's `training`, the seed
+    of all draws, and where the state is kept after each epoch (`training.train` says how)."""
+
+    train: store.Images
+    validation: store.Images
+    options: dict
+    seed: int
+    partial: Path | None = None
+    stamp: str | None = None
+
+
+def batchnorm(model, about, gone, material):
+    """(smaller model, []): nothing is trained, but every BatchNorm measures its inputs anew.
+
+    `options` are batchnorm_images, how many training images are drawn for it, and batch_size.
+    """
+    smaller = steps.narrowed(model, gone[-1], about)
+    count = min(material.options["batchnorm_images"], len(material.train))
+    order = torch.randperm(len(material.train), generator=seeds.torch_generator(material.seed, "batchnorm"))
+    # Nearly equal batches, because each counts as much; sorted only within, because files may be sorted by class.
+    parts = order[:count].tensor_split(math.ceil(count / material.options["batch_size"]))
+    device = next(model.parameters()).device
+    batchnorm_statistics.reestimate(
+        smaller, (material.train.normalised(part.sort().values.numpy()).to(device) for part in parts)
+    )
+    return smaller, []
+
+
+def retrained(model, about, gone, material):
+    """(smaller model, history): what goes in a step goes at once, then the whole schedule trains what is left.
+
+    `gone` are the plans of `plans`. Of every step the epoch is kept that validation chooses; the history has its
+    number as `step`, from 1. Which layers are frozen is the model's.
+    """
+    smaller, before, history = model, {}, []
+    for step, plan in enumerate(gone, 1):
+        smaller = steps.narrowed(smaller, steps.further(before, plan), about)
+        partial = f"{material.partial}.{step}" if material.partial else None
+        seed = seeds.derived(material.seed, "step", step)
+        try:
+            rows = loop.train(
+                smaller, material.train, material.validation, material.options, seed, partial, material.stamp
+            )
+        except ValueError as error:
+            # What training advises on names its own settings.
+            raise ValueError(str(error).replace(" training.", " retraining.")) from error
+        history += [{"step": step, **row} for row in rows]
+        before = plan
+    return smaller, history
+
+
+def scratch(model, about, gone, material):
+    """(smaller model, history): the same widths with fresh weights, all of them trained."""
+    device = next(model.parameters()).device
+    smaller = reinitialisation.fresh(about, gone[-1], material.seed).to(device)
+    history = loop.train(
+        smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
+    )
+    return smaller, [{"step": 1, **row} for row in history]
+
+
+KINDS = {"batchnorm": batchnorm, "retrained": retrained, "scratch": scratch}

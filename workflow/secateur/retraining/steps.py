@@ -1,0 +1,50 @@
+"""Pruning in steps: the plans of each step, and training between them."""
+
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from secateur.pruning import plans as pruning_plans
+from secateur.pruning import removal
+from secateur.study import levels
+from secateur.units import coupling
+
+
+def plans(ranking, level, steps=1, flow=None, **terms):
+    """What is gone, {layer: [index, ...]}, after each of so many equal steps up to a level; each holds the one before.
+
+    `terms` are those of `pruning.plan`, which also raises the errors. Widths are rounded at the end of the steps:
+    what stays then, stays all along.
+    """
+    last = pruning_plans.plan(ranking, level, flow=flow, **terms)
+    shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps)]
+    steps = [pruning_plans.plan(ranking, share, flow=flow, **terms | {"round_to": 1}) for share in shares]
+    return [*(_both(step, last) for step in steps), last]
+
+
+def _both(first, second):
+    """The channels, {layer: [index, ...]}, that are in both."""
+    shared = {layer: sorted({*first[layer]} & {*second[layer]}) for layer in first if layer in second}
+    return {layer: index for layer, index in shared.items() if index}
+
+
+def narrowed(model, plan, about):
+    """The smaller model of a plan; `about` says on which images, because a branch without channels has their size."""
+    return removal.narrowed(model, plan, followed(model, about))
+
+
+def followed(model, about):
+    """The `flow.Flow` of a model on images of the shape that `about` names."""
+    return coupling.followed(model, torch.zeros(2, *about["shape"], device=next(model.parameters()).device))
+
+
+def further(before, plan):
+    """What a plan removes beyond another, {layer: [index, ...]}, counted in the network that has lost `before`."""
+    found = {}
+    for layer, index in plan.items():
+        lost = np.sort(np.asarray(before.get(layer, []), int))
+        new = np.setdiff1d(index, lost)
+        if len(new):
+            found[layer] = (new - np.searchsorted(lost, new)).tolist()
+    return found

@@ -1,0 +1,1 @@
+"""A study's settings: read, checked, completed, without torch."""

@@ -1,0 +1,170 @@
+"""What one key of a study asks of another, which a schema cannot say: settled in place, or refused in one line."""
+
+from pathlib import Path
+
+from secateur.artifacts import files
+from secateur.study import (
+    architectures,
+    biases,
+    classes,
+    criteria_checks,
+    criteria_names,
+    level_checks,
+    own_network,
+    retraining_checks,
+    verdict_checks,
+    vocabulary,
+)
+from secateur.study.levels import fraction
+from secateur.study.vocabulary import CHANNELS, IMAGE_SCORES, STATISTICS, WEIGHT_SCORES, nearest
+
+DEFAULT_COLOR = {"digits": "gray"}
+
+
+# Scores have a file of statistics each, and what a criterion ranks by is read from the parts of its name.
+NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
+
+
+def settle(config):
+    """Fill in what follows from other keys; ValueError in one line for what contradicts them."""
+    config["results"] = vocabulary.without_slashes(config["results"])
+    _settle_data(config["data"])
+    _settle_split(config["split"], config["data"]["source"])
+    _settle_model(config["model"])
+    _check_model(config["model"], config["data"], config["training"])
+    for name, reading in config["readings"].items():
+        if name in NO_READING:
+            raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
+        criteria_checks.check_rule(name, reading["rule"])
+        if reading["bias"] is None:
+            reading["bias"] = biases.bias_of(reading["rule"])
+        criteria_checks.check_until(name, reading)
+    _check_classes(config["data"], config["readings"])
+    config["levels"] = sorted({0, *config["levels"]}, key=fraction)
+    _check_digits("levels", config["levels"])
+    _check_digits("evaluation.keep_at_least", config["evaluation"]["keep_at_least"])
+    criteria_checks.check_criteria(config["criteria"], config["readings"])
+    criteria_checks.settle_scores(config["criteria"])
+    criteria_checks.check_scores(config["criteria"]["scores"], config["model"])
+    criteria_checks.check_own(config["criteria"], config["readings"])
+    criteria_checks.check_mixtures(config["criteria"], config["readings"])
+    criteria_checks.check_files(config["criteria"]["files"], config["training"]["seeds"])
+    level_checks.check_floors(config)
+    retraining_checks.settle_retraining(config["retraining"], config["training"], config["levels"])
+    retraining_checks.settle_export(config["export"], config["levels"], config["retraining"])
+    verdict_checks.check_verdict(config)
+
+
+def _check_digits(key, numbers):
+    """Tables are written with nine digits, and their rows are found by the number."""
+    for number in numbers:
+        if number != float(f"{number:.9g}"):
+            raise ValueError(
+                f"{key} names {number}, but tables are written with nine significant digits; write it with nine "
+                "digits or fewer"
+            )
+
+
+def check_named(config, criteria):
+    """Raise ValueError for an exported or retrained criterion that is none of `criteria`, which are all there are."""
+    named = [("export", entry["criterion"]) for entry in config["export"]]
+    named += [("retraining.criteria", name) for name in (config["retraining"] or {"criteria": []})["criteria"]]
+    for where, name in named:
+        if name not in criteria:
+            near = nearest(name, criteria)
+            raise ValueError(
+                f"{where} names {name}, which is no criterion of the study{near or '; it has ' + ', '.join(criteria)}"
+            )
+
+
+def _check_classes(data, readings):
+    """The images have two classes or more, and those that readings name."""
+    # A folder that is missing is refused where it is listed.
+    if data["folder"] and not all((Path(data["folder"]) / part).is_dir() for part in ("train", "test")):
+        return
+    known = classes.of(data)
+    for name, reading in readings.items():
+        classes.refuse_unknown(reading["classes"] or (), known, f"readings.{name}.classes")
+        explained = criteria_names.explained_class(reading)
+        if explained is not None:
+            classes.refuse_unknown([explained], known, f"readings.{name}.target", criteria_names.TARGETS)
+
+
+def _settle_split(split, source):
+    split["rank"] = split["rank"] or {"train": 0.1, "test": 0.2}[split["rank_from"]]
+    for name in ("rank", "validation", "test"):
+        number = split[name]
+        if number is not None and not (0 < number < 1 or number == int(number)):
+            raise ValueError(f"split.{name} is {number}: give a share below 1, or a whole number of images")
+    if source == "digits":
+        split["test"] = split["test"] or 0.2
+    elif split["test"] is not None:
+        raise ValueError(f"split.test is for sources without test images of their own; {source} has some, leave it out")
+
+
+def _settle_model(model):
+    """A name for paths, and the choices of a network; those of a factory are its own affair."""
+    if model["factory"]:
+        own_network.check(model["factory"])
+        model["name"] = model["name"] or own_network.name_of(model["factory"])
+        return
+    if model["name"] is None:
+        raise ValueError("model: the key name is missing, or factory for a network of your own; see config/README.md")
+    known = architectures.of(model).arguments
+    for key in model["arguments"]:
+        if key not in known:
+            choices = f"known: {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"model.arguments.{key} is no choice of {model['name']}; {choices}")
+    model["arguments"] = {**known, **model["arguments"]}
+
+
+def _settle_data(data):
+    data["name"] = data["name"] or data["source"]
+    data["color"] = data["color"] or DEFAULT_COLOR.get(data["source"], "rgb")
+    channels = CHANNELS[data["color"]]
+    for key in ("mean", "std"):
+        if len(data[key]) not in (1, channels):
+            raise ValueError(f"data.{key} has {len(data[key])} numbers, but the images have {channels} channel(s)")
+        data[key] = [float(number) for number in data[key] * (channels if len(data[key]) == 1 else 1)]
+    if data["source"] != "image_folder" and data["folder"]:
+        raise ValueError(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
+    if data["source"] == "image_folder" and not data["folder"]:
+        raise ValueError(
+            "data.source is image_folder, but data.folder names no folder; give the one that holds train/ and test/"
+        )
+
+
+def _check_model(model, data, training):
+    if training["epochs"] == 0 and model["weights"] is None:
+        raise ValueError(
+            "training.epochs is 0, but model.weights is empty: nothing would be learned; name a weights file or train"
+        )
+    if training["epochs"] == 0 and len(training["seeds"]) > 1:
+        raise ValueError("training.epochs is 0, so every seed would be the same network; give one: training.seeds: [0]")
+    if model["weights"] not in (None, "imagenet") and not Path(files.found(model["weights"])).is_file():
+        near = nearest(model["weights"], ["imagenet"])
+        raise ValueError(
+            f"model.weights is {model['weights']}, but there is no such file, here or in the folder that "
+            f"SECATEUR_DATA names{near}"
+        )
+    _check_network(model, data)
+
+
+def _check_network(model, data):
+    """What the network has, and which images it takes."""
+    name, known = model["name"], architectures.of(model)
+    if model["weights"] == "imagenet" and not known.imagenet:
+        raise ValueError(
+            f"model.weights is imagenet, but {name} has no ImageNet weights; give a file with a state_dict, or null"
+        )
+    if model["trainable"] not in known.trainable:
+        part = "appended head" if model["trainable"] == "head" else "classifier that is known as such"
+        raise ValueError(
+            f"model.trainable is {model['trainable']}, but {name} has no {part}; use {' or '.join(known.trainable)}"
+        )
+    if data["color"] not in known.colors:
+        raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")
+    if data["size"] < known.smallest:
+        raise ValueError(
+            f"model.name is {name}, which takes images from {known.smallest} pixels on; data.size is {data['size']}"
+        )

@@ -1,0 +1,146 @@
+"""What the criteria of a study ask of its other settings: settled in place, or refused in one line."""
+
+from pathlib import Path
+
+from secateur.artifacts import files
+from secateur.study import architectures, rule_numbers
+from secateur.study.levels import fraction
+from secateur.study.vocabulary import nearest
+
+RESERVED = (
+    *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
+    *("choosing", "plans", "scores", "files", "mixtures"),
+)
+
+
+def check_criteria(criteria, readings):
+    criteria["mixed"] = list(readings) if criteria["mixed"] is None else criteria["mixed"]
+    for name in criteria["mixed"]:
+        if name not in readings:
+            raise ValueError(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
+    _check_compared(criteria, readings)
+    deltas = criteria["deltas"]
+    if len({fraction(delta) for delta in deltas}) < len(deltas):
+        raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
+    criteria["deltas"] = [_delta(delta) for delta in deltas]
+    if criteria["mixes"] not in criteria["statistics"]:
+        raise ValueError(
+            f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
+            "add it there, or mix by one that is"
+        )
+
+
+def _delta(text):
+    """The shortest text of a delta with a digit after the point: claims find a list by its name."""
+    whole, _, digits = text.partition(".")
+    return f"{whole}.{digits.rstrip('0') or '0'}"
+
+
+def _check_compared(criteria, readings):
+    """What is compared by statistic are sources; what is only combined are readings that are not mixed as well."""
+    sources = [*readings, *criteria["weights"]]
+    for name in criteria["compared"] or []:
+        if name not in sources:
+            raise ValueError(
+                f"criteria.compared names {name}, which is none of the readings and weights: {', '.join(sources)}"
+            )
+    for name in criteria["combined_only"]:
+        if name not in readings:
+            raise ValueError(f"criteria.combined_only names {name}, which is no reading{nearest(name, readings)}")
+        if name in criteria["mixed"]:
+            raise ValueError(
+                f"criteria.combined_only names {name}, which criteria.mixed names as well and combines too; "
+                "leave it out of one of the two"
+            )
+
+
+def settle_scores(criteria):
+    """Every score as a whole: its name, what ranks, and how scores are made comparable between layers."""
+    given = [{"name": one, "score": one} if isinstance(one, str) else one for one in criteria["scores"]]
+    criteria["scores"] = [
+        {key: one.get(key, criteria.get(key)) for key in ("name", "score", "normalise", "scope")} for one in given
+    ]
+
+
+def check_scores(scores, model):
+    """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
+    lacking = not model["factory"] and model["name"] in architectures.WITHOUT_BATCHNORM
+    if lacking and any(one["score"] == "bn_scale" for one in scores):
+        raise ValueError(
+            f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
+            "or take a network with BatchNorm"
+        )
+
+
+def check_own(criteria, readings):
+    """The names of scores, files and mixtures are names of files beside those of readings: each is taken once."""
+    taken = [*readings, *RESERVED]
+    for kind in ("scores", "files", "mixtures"):
+        named = criteria[kind] if kind == "files" else [one["name"] for one in criteria[kind]]
+        for name in named:
+            if name in taken:
+                raise ValueError(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
+            taken.append(name)
+
+
+def check_mixtures(criteria, readings):
+    """Both sides of a mixture are criteria of the study that are no mixtures themselves."""
+    known = [f"{source}.{one}" for source in [*readings, *criteria["weights"]] for one in criteria["statistics"]]
+    known += [*(one["name"] for one in criteria["scores"]), *criteria["files"]]
+    known += [f"random.{draw}" for draw in range(criteria["random"])]
+    for mixture in criteria["mixtures"]:
+        for side in ("first", "second"):
+            name = mixture[side]
+            if name not in known:
+                raise ValueError(
+                    f"criteria.mixtures: {mixture['name']} mixes {name}, which is no criterion of this study"
+                    f"{nearest(name, known)}"
+                )
+        if len({fraction(delta) for delta in mixture["deltas"]}) < len(mixture["deltas"]):
+            raise ValueError(f"criteria.mixtures: {mixture['name']} names one delta twice")
+
+
+def check_files(paths, seeds):
+    """The user's own files are read before any job; whether their channels are the network's shows when it is there."""
+    for name, path in paths.items():
+        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds):
+            found = files.found(one)
+            if not Path(found).is_file():
+                raise ValueError(
+                    f"criteria.files.{name} is {one}, but there is no such file, here or in the folder that "
+                    "SECATEUR_DATA names"
+                )
+            # Reading tables takes pandas, which is slow to import and which few studies need here.
+            from secateur.study import own_ranking
+
+            own_ranking.read(found)
+
+
+def check_rule(name, rule):
+    """What a pattern cannot say: numbers that a rule can have, and bands of depth up to the last layer, in order."""
+    bands = [{"to": 1, "rule": rule}] if isinstance(rule, str) else rule
+    ends = [band["to"] for band in bands]
+    if ends != sorted(set(ends)) or ends[-1] != 1:
+        given = ", ".join(map(str, ends))
+        raise ValueError(f"readings.{name}.rule has bands to {given}; they must rise, and the last one must be to 1")
+    for band in bands:
+        wrong = rule_numbers.complaint(band["rule"])
+        if wrong:
+            raise ValueError(f"readings.{name}.rule is {band['rule']}, {wrong}")
+
+
+def check_until(name, reading):
+    """What ends a reading early has to see all images one after the other, and the statistic that it watches."""
+    if reading["until"] is None:
+        return
+    if reading["shards"] > 1:
+        raise ValueError(
+            f"readings.{name} has until and {reading['shards']} shards, which would each end on their own; "
+            "leave one of the two out"
+        )
+    if reading["absolute"] == "after_mean":
+        raise ValueError(
+            f"readings.{name} has until, which watches absolute values taken before the mean, and "
+            "absolute: after_mean, which settles on several times as many images; leave until out, or use "
+            "absolute: before_mean"
+        )

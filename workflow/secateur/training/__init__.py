@@ -1,0 +1,1 @@
+"""Networks trained: seeded, resumable, keeping the best epoch."""

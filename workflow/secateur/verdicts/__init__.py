@@ -1,0 +1,1 @@
+"""The thesis's claims and what the tables of a study say to them; finished studies side by side."""

@@ -1,0 +1,120 @@
+"""The numbers that the thesis prints, beside ours."""
+
+import html
+
+import pandas
+
+from secateur.analysis import intervals
+from secateur.artifacts import tables
+
+COLUMNS = ("table", "criterion", "level", "class", "accuracy", "loss", "distrust")
+PRUNING = ("B.1", "B.2", "B.3", "B.5")
+
+
+def read(path):
+    """The typed numbers, one row for each printed one; `distrust` says why a row cannot be data, or is empty."""
+    printed = tables.read(path, *COLUMNS).assign(level=lambda table: table["level"].round(9))
+    return printed.assign(distrust=printed["distrust"].fillna(""), **{"class": printed["class"].fillna("")})
+
+
+def accuracy(printed, criterion, level):
+    """The printed accuracy as a fraction, or NaN where none is printed or the row is distrusted."""
+    rows = _trusted(printed, criterion)
+    return float(rows.loc[rows["level"] == round(level, 9), "accuracy"].mean())
+
+
+def dense(printed):
+    """(accuracy, loss) of the thesis's network before pruning."""
+    row = printed[printed["table"] == "B"].iloc[0]
+    return float(row["accuracy"]), float(row["loss"])
+
+
+def best_blend(printed, level):
+    """The printed delta between 0 and 1 with the highest accuracy at a level, as text; rows that can be no data left
+    out."""
+    rows = printed[(printed["table"] == "B.5") & (printed["distrust"] == "") & (printed["level"] == round(level, 9))]
+    rows = rows[~rows["criterion"].isin(["mixed.relevance.0.0", "mixed.relevance.1.0"])]
+    return rows.loc[rows["accuracy"].idxmax(), "criterion"].removeprefix("mixed.relevance.") if len(rows) else ""
+
+
+def ours(criterion, reading, weight="weight"):
+    """Our name of a printed criterion: `reading` stands for relevance and `weight` for the parameters."""
+    family, _, rest = criterion.partition(".")
+    if family == "weight":
+        return f"{weight}.{rest}"
+    if family == "relevance":
+        return f"{reading}.{rest}"
+    return ".".join([family, reading, *rest.split(".", 1)[1:]])
+
+
+def beside(printed, curves, table, readings, weights=("weight",)):
+    """A printed table with our curves beside it: one row for each criterion and source, one column for each level.
+
+    A long table criterion, source, level, accuracy, low, high, collapsed, distrust. The source `printed` is the
+    thesis; all others are our criteria, of each reading and of each way to read weights, where the row is about them.
+    Fractions.
+    """
+    rows = printed[printed["table"] == table]
+    parts = []
+    for criterion in rows["criterion"].unique():
+        parts.append(rows[rows["criterion"] == criterion].assign(source="printed"))
+        for name in dict.fromkeys(ours(criterion, reading, weight) for reading in readings for weight in weights):
+            parts.append(_measured(curves, name).assign(criterion=criterion))
+    columns = ["criterion", "source", "level", "accuracy", "low", "high", "collapsed", "distrust"]
+    return pandas.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
+def by_class(printed, evaluations):
+    """Accuracy of the dense network for each class, printed and ours (the mean over seeds)."""
+    rows = printed[printed["class"] != ""]
+    # Level 0 of every criterion is the same network.
+    dense = evaluations[evaluations["level"] == 0].drop_duplicates("seed")
+    columns = [f"accuracy.{name}" for name in rows["class"]]
+    measured = [dense[column].mean() if column in dense else float("nan") for column in columns]
+    return pandas.DataFrame({"class": rows["class"], "printed": rows["accuracy"], "measured": measured})
+
+
+def grid(table):
+    """The rows of `beside` as an HTML table; distrusted rows are grey, with their reason below."""
+    levels = sorted(table["level"].unique())
+    head = "".join(f"<th>{name}</th>" for name in ["criterion", "", *(f"{100 * level:g} %" for level in levels)])
+    pairs = table.groupby(["criterion", "source"], sort=False)
+    body = "".join(_row(criterion, source, part, levels) for (criterion, source), part in pairs)
+    reasons = [reason for reason in table["distrust"].fillna("").unique() if reason]
+    notes = "".join(f"<p><small>Grey: {html.escape(reason)}.</small></p>" for reason in reasons)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def _row(criterion, source, part, levels):
+    grey = part["distrust"].fillna("").ne("").any()
+    cells = part.set_index("level")
+    texts = [_cell(cells.loc[level]) if level in cells.index else "" for level in levels]
+    names = [html.escape(criterion) if source == "printed" else "", html.escape(source)]
+    style = ' style="color:#a5a5a5"' if grey else ' style="background:#f7f7f7"' if source == "printed" else ""
+    return f"<tr{style}>{''.join(f'<td>{text}</td>' for text in [*names, *texts])}</tr>"
+
+
+def _cell(row):
+    if row["source"] == "printed":
+        return f"{100 * row['accuracy']:.2f}"
+    low, high = (row["low"], row["high"]) if row.name else (float("nan"),) * 2
+    return f"{intervals.shown(row['accuracy'], low, high)}{' †' if row['collapsed'] > 0 else ''}"
+
+
+def _measured(curves, criterion):
+    rows = curves[curves["criterion"] == criterion]
+    return pandas.DataFrame(
+        {
+            "source": criterion,
+            "level": rows["level"].round(9),
+            "accuracy": rows["accuracy"],
+            "low": rows["accuracy_low"],
+            "high": rows["accuracy_high"],
+            "collapsed": rows["collapsed"],
+            "distrust": "",
+        }
+    )
+
+
+def _trusted(printed, criterion):
+    return printed[(printed["criterion"] == criterion) & (printed["distrust"] == "") & (printed["class"] == "")]
