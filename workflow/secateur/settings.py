@@ -7,12 +7,11 @@ what would be right.
 import copy
 import math
 import unicodedata
-from pathlib import Path
 
 import jsonschema
 import yaml
 
-from secateur import agreement, complaints, paths
+from secateur import agreement, complaints, paths, shipped
 
 # JSON Schema takes 2.0 for an integer, and YAML knows numbers that are none: .inf and .nan.
 STRICT = jsonschema.validators.extend(
@@ -26,12 +25,11 @@ STRICT = jsonschema.validators.extend(
 )
 # Control characters, what separates lines and paragraphs, and halves of characters, which no file can hold.
 UNSEEN = ("Cc", "Zl", "Zp", "Cs")
-SCHEMA = Path(__file__).resolve().parent.parent / "schemas" / "config.schema.yaml"
 
 
 def schema():
     """The schema of a study, as plain data."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return yaml.safe_load(shipped.file("schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 def checked(config):
