@@ -32,11 +32,12 @@ def own_folder(rules):
 
 def copied(rules):
     """The folder with the files of a hosted commit; what it lacks, as after an interruption, is put there."""
+    if not rules.hosted_repo.ref_exists(rules.commit, rules.tag or rules.branch):
+        raise WorkflowError(
+            f"the clone of {rules.host}/{rules.repo} has no {rules.ref}; name a tag, branch or commit of it"
+        )
     repository = rules.hosted_repo.repo
-    try:
-        commit = repository.commit(rules.ref).hexsha
-    except ValueError as error:
-        raise WorkflowError(f"{rules.host}/{rules.repo} has no {rules.ref}: {error}") from None
+    commit = repository.commit(rules.ref).hexsha
     folder = workflow.sourcecache.cache_path / "secateur" / rules.host / rules.repo / commit
     packed = io.BytesIO()
     repository.archive(packed, commit)
