@@ -11,7 +11,8 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
-include: "rules/common.smk"
+include: "rules/deployment.smk"
+include: ROOT / "rules/common.smk"
 
 
 report: "report/study.rst"
@@ -22,20 +23,20 @@ pathvars:
     logs=f"logs/{config['study']}",
 
 
-include: "rules/options.smk"
-include: "rules/check.smk"
-include: "rules/settings.smk"
-include: "rules/images.smk"
-include: "rules/training.smk"
-include: "rules/units.smk"
-include: "rules/relevance.smk"
-include: "rules/statistics.smk"
-include: "rules/ranking.smk"
-include: "rules/evaluation.smk"
-include: "rules/retraining.smk"
-include: "rules/figures.smk"
-include: "rules/thesis.smk"
-include: "rules/export.smk"
+include: ROOT / "rules/options.smk"
+include: ROOT / "rules/check.smk"
+include: ROOT / "rules/settings.smk"
+include: ROOT / "rules/images.smk"
+include: ROOT / "rules/training.smk"
+include: ROOT / "rules/units.smk"
+include: ROOT / "rules/relevance.smk"
+include: ROOT / "rules/statistics.smk"
+include: ROOT / "rules/ranking.smk"
+include: ROOT / "rules/evaluation.smk"
+include: ROOT / "rules/retraining.smk"
+include: ROOT / "rules/figures.smk"
+include: ROOT / "rules/thesis.smk"
+include: ROOT / "rules/export.smk"
 
 
 rule all:
@@ -57,4 +58,4 @@ rule all:
         expand("<results>/{network}/export/{exported}/card.html", network=NETWORK, exported=EXPORTED),
 
 
-include: "rules/report.smk"
+include: ROOT / "rules/report.smk"

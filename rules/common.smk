@@ -8,8 +8,16 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "workflow"))
+
+import secateur
+
+# Python imports a package once, so the modules of one Snakefile cannot have versions of their own.
+if Path(secateur.__file__).resolve() != (ROOT / "workflow" / "secateur" / "__init__.py").resolve():
+    raise WorkflowError(
+        f"This Snakefile uses two copies of secateur, {Path(secateur.__file__).parents[2]} and {ROOT}; "
+        "give all its modules of secateur one snakefile, with one tag"
+    )
 
 from secateur.artifacts import code_digest as code
 from secateur.artifacts import files, provenance
@@ -39,18 +47,26 @@ try:
     CHECKED = settings.checked(config)
     config.clear()
     config.update(CHECKED)
+except FileNotFoundError as error:
+    raise lacking(error.filename) from None
 except ValueError as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
 
 def code_digest(script):
     """What the script and all that it reaches in the package computes, whatever its time stamp says."""
-    return code.of_script(ROOT / "workflow" / f"{script}.py")
+    try:
+        return code.of_script(ROOT / "workflow" / f"{script}.py")
+    except FileNotFoundError as error:
+        raise lacking(error.filename) from None
 
 
 def environment_digest(name):
     """What an environment file asks for; its comments do not count."""
-    return provenance.digest(yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8")))
+    try:
+        return provenance.digest(yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise lacking(error.filename) from None
 
 
 DATASET = config["data"]["name"]

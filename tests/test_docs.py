@@ -151,7 +151,9 @@ def test_every_path_that_the_docs_name_exists():
         text = page.read_text(encoding="utf-8")
         # Not inside a longer path or address, and without a placeholder such as NAME, * or {criterion}.
         named = re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]+)(?![\w./*{{<-])", text)
-        missing = {path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path) and not _at(path).exists()}
+        missing = {
+            path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path) and not _at(path).exists()
+        }
         assert not missing, f"{page.name}: {sorted(missing)}"
 
 

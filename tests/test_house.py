@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from support import house
 from support.studies import ROOT
 

@@ -7,6 +7,7 @@ FOLDER keeps both copies and their results; a second call goes on there. Ends wi
 """
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -45,9 +46,9 @@ def tables(commit, config, folder):
     """{path: content} of every table that the study has by the code of a commit."""
     if not folder.exists():
         folder.mkdir(parents=True)
-        with subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE) as process:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                archive.extractall(folder, filter="data")
+        packed = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
     (folder / "study.yaml").write_text(config, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all", "--configfile", "study.yaml"]

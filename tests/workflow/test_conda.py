@@ -27,6 +27,8 @@ def test_the_users_own_two_commands_run_and_do_not_invalidate_each_other(with_co
     done = with_conda.run("--cores", "1", "--use-conda", "all", cold=True)
     assert "Creating conda environment" in done
     assert with_conda.planned("--use-conda", "all") == {}
+    # The name that stays; it takes several values, so the target comes first.
+    assert with_conda.planned("all", "--sdm", "conda") == {}
     assert with_conda.planned("all") == {}
     assert with_conda.planned("report") == {"report": 1}
     with_conda.run("report")

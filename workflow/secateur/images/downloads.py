@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from secateur.artifacts import files
+from secateur.artifacts import files, shipped
 from secateur.jobs import progress
 
-CATALOGUE = Path(__file__).resolve().parents[3] / "data" / "sources.yaml"
+CATALOGUE = shipped.file("data/sources.yaml")
 # Failures in a row without a byte more; with the doubled pauses between them, some seconds.
 ATTEMPTS = 4
 PAUSE = 1.0
@@ -36,7 +36,7 @@ def catalogue(path=CATALOGUE):
     if not Path(path).is_file():
         raise ValueError(
             f"{path} is missing: it ships with the workflow and says what to download; "
-            "run in a clone of the repository, not with an installed copy of the package"
+            "use a whole clone of the repository, or install the package again"
         )
     entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     return {name: {"source": name, **entry} for name, entry in entries.items()}

@@ -49,5 +49,5 @@ def _refuse_another_copy(scriptdir):
     if used != wanted:
         raise RuntimeError(
             f"this job would run the copy of secateur in {used}, but the workflow's own is {wanted}; "
-            "uninstall the copy, or install with: pip install -e ."
+            "uninstall the copy; in a clone, install it with: pip install -e ."
         )

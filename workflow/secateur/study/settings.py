@@ -7,11 +7,11 @@ what would be right.
 import copy
 import math
 import unicodedata
-from pathlib import Path
 
 import jsonschema
 import yaml
 
+from secateur.artifacts import shipped
 from secateur.study import consistency, paths, schema_errors
 
 # JSON Schema takes 2.0 for an integer, and YAML knows numbers that are none: .inf and .nan.
@@ -26,12 +26,11 @@ STRICT = jsonschema.validators.extend(
 )
 # Control characters, what separates lines and paragraphs, and halves of characters, which no file can hold.
 UNSEEN = ("Cc", "Zl", "Zp", "Cs")
-SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
 
 def schema():
     """The schema of a study, as plain data."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return yaml.safe_load(shipped.file("schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 def checked(config):
