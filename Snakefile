@@ -1,6 +1,6 @@
 # Which channels of a convolutional network can go, by which criterion, and what does it cost?
 #
-#     snakemake --cores 1 --use-conda all        runs the default study, config/config.yaml
+#     snakemake --cores 1 --use-conda all        runs the default study, config/config.yaml (or: all --cores 1 --sdm conda)
 #     snakemake report                           puts its results on one page
 #
 # Another study: --configfile config/studies/NAME.yaml. Every key: config/README.md.
@@ -35,7 +35,7 @@ include: ROOT / "rules/ranking.smk"
 include: ROOT / "rules/evaluation.smk"
 include: ROOT / "rules/retraining.smk"
 include: ROOT / "rules/figures.smk"
-include: ROOT / "rules/thesis.smk"
+include: ROOT / "rules/verdicts.smk"
 include: ROOT / "rules/export.smk"
 
 

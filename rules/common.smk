@@ -20,7 +20,7 @@ if Path(secateur.__file__).resolve() != (ROOT / "workflow" / "secateur" / "__ini
     )
 
 from secateur.artifacts import code_digest as code
-from secateur.artifacts import files, provenance
+from secateur.artifacts import files, stamps
 from secateur.images import image_folder
 from secateur.study import (
     consistency,
@@ -64,7 +64,7 @@ def code_digest(script):
 def environment_digest(name):
     """What an environment file asks for; its comments do not count."""
     try:
-        return provenance.digest(yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8")))
+        return stamps.digest(yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise lacking(error.filename) from None
 

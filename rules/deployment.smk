@@ -31,7 +31,7 @@ def own_folder(rules):
 
 
 def copied(rules):
-    """The folder with the files of a hosted commit; what it lacks, as after an interruption, is put there."""
+    """The folder with the files of a hosted commit; what it lacks, or has otherwise than the commit, is put there."""
     if not rules.hosted_repo.ref_exists(rules.commit, rules.tag or rules.branch):
         raise WorkflowError(
             f"the clone of {rules.host}/{rules.repo} has no {rules.ref}; name a tag, branch or commit of it"
@@ -44,9 +44,9 @@ def copied(rules):
     packed.seek(0)
     with tarfile.open(fileobj=packed) as archive:
         for member in filter(tarfile.TarInfo.isfile, archive):
-            path = folder / member.name
-            if not path.is_file() or path.stat().st_size != member.size:
-                write_whole(path, archive.extractfile(member).read(), member.mtime)
+            path, content = folder / member.name, archive.extractfile(member).read()
+            if not path.is_file() or path.read_bytes() != content:
+                write_whole(path, content, member.mtime)
     # Python remembers of a folder on its search path that it was not there.
     importlib.invalidate_caches()
     refuse_holes(folder / Path(rules.path).parent / "workflow")
@@ -60,7 +60,7 @@ def write_whole(path, content, time=None):
         temporary.write(content)
     Path(temporary.name).chmod(0o644)
     if time is not None:
-        # That of the commit, as Snakemake does it: scripts count by their time where a profile does not say otherwise.
+        # That of the commit, whichever machine fetched it: scripts count by their time where no profile says otherwise.
         os.utime(temporary.name, (time, time))
     Path(temporary.name).replace(path)
 

@@ -325,14 +325,12 @@ def scores_options():
 
 def captions_digest():
     """The text of all captions: as inputs they would count by time stamp."""
-    return provenance.digest({path.name: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob("*.rst")})
+    return stamps.digest({path.name: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob("*.rst")})
 
 
 def typed_digest():
     """The thesis's numbers as typed; as inputs they would count by time stamp."""
-    return provenance.digest(
-        [(ROOT / "report" / f"thesis.{kind}").read_text(encoding="utf-8") for kind in ("csv", "yaml")]
-    )
+    return stamps.digest([(ROOT / "report" / f"thesis.{kind}").read_text(encoding="utf-8") for kind in ("csv", "yaml")])
 
 
 def judged_readings():

@@ -1,4 +1,4 @@
-"""What several tests share: small networks and random images in float64."""
+"""Fixtures, the warm Python, who runs what, and the small study that is run once; helpers lie in support/."""
 
 import contextlib
 import functools

@@ -151,11 +151,6 @@ def test_every_path_that_the_docs_name_exists():
         text = page.read_text(encoding="utf-8")
         # Not inside a longer path or address, and without a placeholder such as NAME, * or {criterion}.
         named = re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]+)(?![\w./*{{<-])", text)
-        missing = {
-            path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path) and not _at(path).exists()
-        }
+        real = (path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path))
+        missing = {path for path in real if not (ROOT / path.rstrip("./")).exists()}
         assert not missing, f"{page.name}: {sorted(missing)}"
-
-
-def _at(path):
-    return ROOT / path.rstrip("./")

@@ -30,6 +30,9 @@ def test_every_room_has_a_floor_and_there_are_not_many():
 def test_arrows_run_down_and_never_in_a_circle():
     arrows = house.arrows()
     assert ("pruning", "units") in arrows
+    # jobs/script.py asks where the whole package lies, and nothing else of it.
+    hidden = [place for _, path in house.files() for place in house.unseen(path)]
+    assert [place.partition(":")[0] for place in hidden] == ["secateur/jobs/script.py"]
     assert house.arrows_back(arrows) == {}
     assert house.circles(arrows) == []
 
@@ -40,7 +43,9 @@ def test_an_arrow_back_and_a_circle_are_seen(tmp_path, monkeypatch):
         "graph/tracing": "from secateur.units import finding",
         "units/finding": "def find():\n    from secateur import graph",
         "units/coupling": "from secateur.graph.tracing import traced",
-        "jobs/devices": "from torch import nn",
+        "jobs/devices": "if True:\n    from torch import nn",
+        "study/paths": "import secateur.units.finding",
+        "study/levels": "from ..units import finding",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).parent.joinpath("__init__.py").touch()
@@ -54,6 +59,8 @@ def test_an_arrow_back_and_a_circle_are_seen(tmp_path, monkeypatch):
     assert house.arrows_back(arrows) == {("graph", "units"): "secateur/graph/tracing.py:1"}
     assert house.circles(arrows) == ["graph", "units"]
     assert list(house.torch_at_the_top()) == ["secateur/jobs/devices.py"]
+    hidden = [place for _, path in house.files() for place in house.unseen(path)]
+    assert hidden == ["secateur/study/levels.py:1", "secateur/study/paths.py:1"]
 
 
 def test_light_rooms_import_no_torch():

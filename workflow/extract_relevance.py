@@ -4,7 +4,7 @@ import logging
 
 import torch
 
-from secateur.artifacts import files, provenance, tables
+from secateur.artifacts import files, stamps, tables
 from secateur.images import store as images_store
 from secateur.jobs import devices, prefetch, progress, script
 from secateur.models import checkpoints
@@ -41,7 +41,7 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
         attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
         attributes |= {"without": propagator.layers_without(about["shape"])}
         # A killed job's file is continued only for the very same network and images.
-        own = provenance.digest([stamp, attributes["network"], shown.identity, str(device)])
+        own = stamps.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(
             path,
             lambda start: prefetch.ahead(batches(start)),

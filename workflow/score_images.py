@@ -1,7 +1,7 @@
 """From what a network does with images to one score for each channel that can be removed."""
 
 from secateur import statistics
-from secateur.artifacts import files, provenance, tables
+from secateur.artifacts import files, provenance, stamps, tables
 from secateur.criteria import from_images, running_sums
 from secateur.images import store
 from secateur.jobs import devices, progress, script
@@ -17,7 +17,7 @@ def score_images(checkpoint, split, units, table, score, most, images_per_batch,
         checkpoints.same_images(about, shown, checkpoint)
         rows = store.chosen(shown, most=most)
         # A killed job's sums are continued only for the very same network, images and batches.
-        own = provenance.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
+        own = stamps.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
         kept = running_sums.Sums(f"{table}.partial", own)
 
         def batches():

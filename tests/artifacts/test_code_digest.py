@@ -1,5 +1,7 @@
 """The digest sees what code computes, and nothing else."""
 
+import ast
+import pathlib
 import re
 import textwrap
 
@@ -114,7 +116,7 @@ def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module
 
 
 def test_the_digest_is_the_same_on_every_python(package):
-    known = {"prepare": "3cfc99a78549dc57", "rank": "22335750f2efe104", "face": "a03b087768fd15eb"}
+    known = {"prepare": "305e06e3f1b8be72", "rank": "22335750f2efe104", "face": "a03b087768fd15eb"}
     assert {name: digests(package)[name] for name in known} == known
 
 
@@ -129,6 +131,9 @@ def test_the_digest_is_the_same_on_every_python(package):
         ("from secateur.ranking import *\nrank('a', 2)", "an import of everything"),
         ("import importlib\nimportlib.import_module('secateur.ranking').rank('a', 2)", "import_module"),
         ("from secateur import pruning\npruning.plans.plan(2)", "pruning.plans as an attribute"),
+        ("from secateur import ranking\nprint(ranking)", "the module ranking as a value"),
+        ("from secateur import ranking\ngetattr(ranking, 'rank')('a', 2)", "the module ranking as a value"),
+        ("from secateur import ranking as r\nfrom secateur import images as r", "r for two things"),
         ("from secateur.nowhere import rank\nrank('a', 2)", "secateur.nowhere is no module of secateur"),
     ],
 )
@@ -138,3 +143,23 @@ def test_an_import_that_the_digest_cannot_follow_is_refused_by_file_and_line(pac
     with pytest.raises(ValueError, match=re.escape(complaint)) as raised:
         digests(package)
     assert re.match(rf"{re.escape(str(script))}:[12]: ", str(raised.value))
+
+
+def test_a_module_that_is_taken_from_another_is_refused(package):
+    (package / "rank.py").write_text("from secateur import ranking\nranking.images.blobs(2)")
+    with pytest.raises(ValueError, match="cannot follow ranking.images, a module that is taken from another"):
+        digests(package)
+
+
+def test_a_name_that_is_bound_in_a_function_is_no_module(package):
+    (package / "rank.py").write_text("from secateur import ranking\n\ndef show(ranking):\n    return print(ranking)\n")
+    assert digests(package)["rank"]
+
+
+def test_packages_hold_nothing_but_their_faces():
+    root = pathlib.Path(code_digest.__file__).resolve().parents[1]
+    for path in root.glob("*/__init__.py"):
+        _, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+        kinds = {type(node) for node in rest}
+        assert kinds <= {ast.ImportFrom, ast.Assign}, path
+        assert [node.targets[0].id for node in rest if isinstance(node, ast.Assign)] in ([], ["__all__"]), path

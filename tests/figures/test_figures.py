@@ -4,7 +4,7 @@ import jinja2
 import pandas
 import pytest
 
-from secateur.figures import curves
+from secateur.figures import appearance, curves, layers, retraining, stability
 from secateur.study import settings
 from support.studies import ROOT
 
@@ -117,3 +117,37 @@ def test_ends_that_lie_unlike_far_from_the_mean_are_spoken_of():
     assert "plus the two ends of the interval" in caption("data")
     assert "need not lie equally far from the mean" in caption("data", training={"seeds": [0]})
     assert "``[low, high]``, where one is cut or does not lie as far" in caption("tabulate_accuracy")
+
+
+def stability_figure():
+    seen = [(seed, images) for seed in (0, 1) for images in (8, 16)]
+    rows = [{"reading": "a", "seed": seed, "images": images, "spearman": 1 - 1 / images} for seed, images in seen]
+    return stability.stability(pandas.DataFrame(rows), {"a": 0.9}, "title")
+
+
+def layers_figure():
+    removed = {"removed.one": [0.0, 0.5], "removed.two": [0.0, 1.0]}
+    table = pandas.DataFrame({"criterion": "a", "budget": "units", "seed": 0, "level": [0.0, 0.5], **removed})
+    return layers.layers(pandas.concat([table, table.assign(criterion="b")]), {"a": "a", "b": "b"}, "title")
+
+
+def retraining_figure():
+    cell = {
+        "criterion": "a",
+        "level": 0.5,
+        "collapsed": 0.0,
+        "accuracy": 0.5,
+        "accuracy_low": 0.4,
+        "accuracy_high": 0.6,
+    }
+    means = pandas.DataFrame([cell | {"kind": kind} for kind in ("none", "retrained")])
+    rows = pandas.concat([means, means.assign(level=0.0)])
+    return retraining.recovery(means, rows, ["a"], ["none", "retrained"], "title")
+
+
+@pytest.mark.parametrize("draw", [stability_figure, layers_figure, retraining_figure])
+def test_a_figure_that_is_drawn_twice_is_one_file_with_its_text_as_text(draw, tmp_path):
+    for name in ("one.svg", "two.svg"):
+        appearance.save(draw(), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert ">title</text>" in (tmp_path / "one.svg").read_text()

@@ -86,7 +86,7 @@ def test_channels_are_followed_at_the_size_of_the_example():
     smaller = assert_equal_three_ways(model, found, drawn(found, 0.5), images)
     # The forward is the user's own still.
     assert type(smaller) is Asking
-    with pytest.raises(ValueError, match=r"test_sized.py:\d+ .*: .*symbolically traced variables"):
+    with pytest.raises(ValueError, match=r"test_size_tracing.py:\d+ .*: .*symbolically traced variables"):
         coupling.followed(model)
 
 
@@ -95,7 +95,7 @@ def test_a_branch_on_values_stops_the_trace_at_its_line():
         def forward(self, x):
             return super().forward(x if x.sum() > 0 else -x)
 
-    with pytest.raises(ValueError, match=r"cannot trace Deciding: .*test_sized.py:\d+ \(return super"):
+    with pytest.raises(ValueError, match=r"cannot trace Deciding: .*test_size_tracing.py:\d+ \(return super"):
         tracing.traced(Deciding(), (3, 32, 32))
     model = Deciding()
     assert tracing.traceable(model, (3, 32, 32)) is model

@@ -221,7 +221,7 @@ class Branching(nn.Module):
 
 
 def test_the_line_that_stops_a_trace_is_named(pictures):
-    with pytest.raises(ValueError, match=r"Branching: .*test_relevance.py:\d+ \(if x.mean\(\) > 0:\): ") as e:
+    with pytest.raises(ValueError, match=r"Branching: .*test_propagation.py:\d+ \(if x.mean\(\) > 0:\): ") as e:
         propagation.propagate(Branching().double().eval(), pictures)
     assert "torch.fx.wrap" in str(e.value) and "\n" not in str(e.value)
 

@@ -1,4 +1,4 @@
-"""Which rules need biases in their denominators; the numbers behind it are in test_relevance.py."""
+"""Which rules need biases in their denominators; the numbers behind it are in tests/relevance/test_propagation.py."""
 
 import pytest
 import torch

@@ -74,7 +74,7 @@ def test_no_two_files_of_a_whole_study_are_one(study):
 
 
 def renamed(study, kind, old, new):
-    """The study with a reading, score, mixture or file of another name, which `agreement` may not allow."""
+    """The study with a reading, score, mixture or file of another name, which `consistency` may not allow."""
     config = copy.deepcopy(study)
     if kind == "readings":
         config["readings"][new] = config["readings"].pop(old)

@@ -20,7 +20,7 @@ OPTIONS = {
 
 
 class Images:
-    """What `images.opened` gives, in memory: two classes, bright above or bright below, in noise."""
+    """What `images.store.opened` gives, in memory: two classes, bright above or bright below, in noise."""
 
     mean, std, classes, name = (0.5,), (0.5,), ("above", "below"), "halves"
 

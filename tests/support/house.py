@@ -51,6 +51,15 @@ def arrows():
     return found
 
 
+def unseen(path):
+    """Imports of this package that would hide an arrow: of it as a whole, relative ones, of everything."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        named = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        whole = isinstance(node, ast.Import) and any(name.partition(".")[0] == PACKAGE.name for name in named)
+        if whole or (isinstance(node, ast.ImportFrom) and (node.level or named == ["*"])):
+            yield f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
+
+
 def _rooms_of(node):
     """The rooms that an import statement names."""
     if not isinstance(node, ast.ImportFrom) or not node.module or node.module.partition(".")[0] != PACKAGE.name:
@@ -61,7 +70,7 @@ def _rooms_of(node):
 
 def arrows_back(found):
     """The arrows that do not lead to a lower floor, each with its place."""
-    return {arrow: place for arrow, place in found.items() if floor_of(arrow[0]) <= floor_of(arrow[1])}
+    return {arrow: place for arrow, place in found.items() if (floor_of(arrow[0]) or 0) <= (floor_of(arrow[1]) or 0)}
 
 
 def circles(found):
@@ -84,7 +93,8 @@ def torch_at_the_top():
     """Files of light rooms that import torch when they are imported themselves."""
     for room, path in files():
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = [name for node in tree.body for name in _modules_of(node)]
+        inside = [part for part in tree.body if not isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+        names = [name for part in inside for node in ast.walk(part) for name in _modules_of(node)]
         if room in LIGHT and any(name.partition(".")[0] in ("torch", "torchvision") for name in names):
             yield str(path.relative_to(PACKAGE.parent))
 

@@ -1,14 +1,15 @@
-"""Run one study by the code of two commits, and compare every table byte for byte.
+"""Run one study by the code of two commits, and compare every table and figure byte for byte.
 
     python tests/support/same_tables.py BEFORE AFTER [--config FILE] [--folder FOLDER]
 
-BEFORE and AFTER are commits. Without --config the study is the tests' own with scores, retraining and an export beside.
-FOLDER keeps both copies and their results; a second call goes on there. Ends with 1 where a table differs.
+BEFORE and AFTER are commits. Without --config the study is the tests' own with scores and retraining beside.
+FOLDER keeps both copies and their results; a second call goes on there. Ends with 1 where a file differs.
 """
 
 import argparse
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,7 +23,6 @@ from support.studies import TINY  # noqa: E402
 
 MORE = """
 retraining: {criteria: [relevance.mean_abs, weight.mean_abs, random.0], levels: [0.5], epochs: 1}
-export: [{criterion: relevance.mean_abs, level: 0.5}]
 """
 SCORES = "criteria: {scores: [l1, taylor, apoz, {name: fpgm_share, score: fpgm, normalise: layer_share}], "
 
@@ -36,29 +36,33 @@ def main():
     config = arguments.config.read_text("utf-8") if arguments.config else TINY.replace("criteria: {", SCORES) + MORE
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        before, after = (tables(commit, config, folder / commit) for commit in arguments.commits)
+        before, after = (made(commit, config, folder.resolve()) for commit in arguments.commits)
     alike = compare(before, after)
-    print(f"{len(before)} tables before, {len(after)} after, {alike} the same to the byte")
+    print(f"{len(before)} tables and figures before, {len(after)} after, {alike} the same to the byte")
     return 0 if len(before) == len(after) == alike else 1
 
 
-def tables(commit, config, folder):
-    """{path: content} of every table that the study has by the code of a commit."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        packed = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+def made(commit, config, folder):
+    """{path: content} of every table and figure that the study has by the code of a commit."""
+    folder = folder / subprocess.check_output(["git", "rev-parse", commit], cwd=ROOT, text=True).strip()
+    if not (folder / "Snakefile").exists():
+        packed = subprocess.check_output(["git", "archive", commit], cwd=ROOT)
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(partial, filter="data")
+        partial.rename(folder)
     (folder / "study.yaml").write_text(config, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all", "--configfile", "study.yaml"]
     subprocess.run(command, cwd=folder, env=environment, check=True)
     results = folder / "results"
-    return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*.csv"))}
+    found = sorted(path for path in results.rglob("*") if path.suffix in (".csv", ".svg"))
+    return {str(path.relative_to(results)): path.read_bytes() for path in found}
 
 
 def compare(before, after):
-    """How many tables are the same; the others are printed."""
+    """How many files are the same; the others are printed."""
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
             print(f"{name}: {'differs' if name in before and name in after else 'only in one'}")

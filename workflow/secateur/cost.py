@@ -59,7 +59,7 @@ def of_positions(model, positions):
 
 
 class Counter:
-    """Counts what a followed model (`flow.followed`) costs without some of its channels, from their numbers alone.
+    """Counts what a followed model (`coupling.followed`) costs without some of its channels, from their numbers alone.
 
     Nothing is copied or run, and layers may be empty: fractions of a millisecond for each set of channels.
     """

@@ -50,7 +50,12 @@ def _reach(module, name, reached):
             reached[module, part], *mentioned = _part(module, part)
             _follow(*mentioned, reached)
     # A name that the module itself has from elsewhere, as a package's face has all its names.
-    if name not in definitions and isinstance(imports.get(name), tuple) and imports[name][1] is not None:
+    if name not in definitions and isinstance(imports.get(name), tuple):
+        if imports[name][1] is None:
+            raise ValueError(
+                f"{_file(module)}: the code digest cannot follow {module}.{name}, a module that is taken from another; "
+                f"import it from where it lies"
+            )
         _reach(*imports[name], reached)
 
 
@@ -81,6 +86,7 @@ def _outside(node, imports):
 def _mentions(node, imports, own, module, path):
     """(module, name) of the package for every name and `module.name` inside a node."""
     imports = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
+    _refuse_module_as_value(node, imports, path)
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in imports:
             other, name = imports[inner.value.id]
@@ -136,6 +142,7 @@ def _imports(path):
             found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             own = _imported(node, path)
+            _refuse_another_meaning(found, own, node, path)
             found |= own or {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call):
             _refuse_by_text(node, path)
@@ -178,6 +185,25 @@ def _refuse_by_text(node, path):
     own = any(text.partition(".")[0] == PACKAGE.name for text in texts)
     if function in ("import_module", "__import__") and own:
         raise _unseen(path, node, f"{function}({texts[0]!r})")
+
+
+def _refuse_module_as_value(node, imports, path):
+    """A module that is handed on, as in `f(module)`: what is used of it shows nowhere by name."""
+    bound = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+    bound |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
+    before_a_dot = {id(inner.value) for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+    for inner in ast.walk(node):
+        if not isinstance(inner, ast.Name) or id(inner) in before_a_dot or inner.id in bound:
+            continue
+        if imports.get(inner.id, (None, ""))[1] is None:
+            raise _unseen(path, inner, f"the module {inner.id} as a value")
+
+
+def _refuse_another_meaning(found, own, node, path):
+    """One name for two things: the digest would follow the last of them everywhere."""
+    for local, entry in own.items():
+        if found.get(local, entry) != entry:
+            raise _unseen(path, node, f"{local} for two things")
 
 
 def _refuse_module_of(package, node, path):

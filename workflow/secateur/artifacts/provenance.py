@@ -1,13 +1,12 @@
 """Where an artifact comes from: study, rule, settings, code, environment, versions, seed."""
 
-import hashlib
 import importlib.metadata
 import json
 import platform
 from pathlib import Path
 
 from secateur import __version__
-from secateur.artifacts import files
+from secateur.artifacts import files, stamps
 
 LIBRARIES = (
     "torch",
@@ -28,12 +27,6 @@ LIBRARIES = (
 )
 
 
-def digest(value):
-    """Sixteen hexadecimal digits that name a value made of dicts, lists, text and numbers."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def record(study, rule, wildcards, params):
     """The provenance of what one job writes, as plain data."""
     options = dict(params.get("options", {}))
@@ -43,7 +36,7 @@ def record(study, rule, wildcards, params):
         "rule": rule,
         "wildcards": dict(wildcards),
         "options": options,
-        "options_digest": digest(options),
+        "options_digest": stamps.digest(options),
         "code_digest": params.get("code"),
         "environment_digest": params.get("environment"),
         "versions": versions(),

@@ -1,4 +1,4 @@
-"""Criteria: one score for every channel of a network, from its weights alone or from images too.
+"""Scores of channels from images: Taylor, gradients, activations, APoZ.
 
 The higher a score, the later its channel is removed. Where each comes from and what it costs: docs/criteria.md.
 """
@@ -68,8 +68,8 @@ def of_images(model, name, batches, layers=None, kept=None):
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
     each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
-    memory grows with the batch and not with the number of images; with `kept`, a `sums.Sums`, a killed job goes on from
-    them: then `batches` begins after the images that they hold.
+    memory grows with the batch and not with the number of images; with `kept`, a `running_sums.Sums`, a killed job goes
+    on from them: then `batches` begins after the images that they hold.
     """
     score, kept = OF_IMAGES[name], running_sums.Sums() if kept is None else kept
     batches = iter(batches)

@@ -1,4 +1,4 @@
-"""Where the activation and the normalisation of a convolution lie in the traced graph."""
+"""Where activation and normalisation of a convolution lie in the graph, and which convolutions make up a stage."""
 
 import operator
 

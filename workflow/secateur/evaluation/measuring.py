@@ -44,8 +44,8 @@ def measure(model, pixels, labels, images_per_batch=256):
 def prepared(model, precision="float32", facts=None):
     """The model itself, made fast: in the arithmetic of `precision`, laid out channels last.
 
-    With `quick.facts` of it, or of what it was before it lost channels, its layers go in the ways that are fastest on a
-    CPU.
+    With `fast_layers.facts` of it, or of what it was before it lost channels, its layers go in the ways that are
+    fastest on a CPU.
     """
     if facts and next(model.parameters()).device.type == "cpu":
         model = fast_layers.inserted(model, facts, PRECISIONS[precision])

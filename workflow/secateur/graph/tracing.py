@@ -1,4 +1,4 @@
-"""A model as the graph that torch.fx traces: which layer feeds which."""
+"""A model as the graph that torch.fx traces, and whether the graph answers as the model does."""
 
 import contextlib
 import logging

@@ -1,8 +1,4 @@
-"""The images of a study: divided by class, written once as uint8, read as normalised float batches.
-
-`divided` decides which image belongs to train, rank, validation and test; `write` makes an HDF5 file of
-each; `opened`, `batches` and `normalise` are what every later stage reads with.
-"""
+"""The images of a split, read as normalised float batches from the HDF5 file that `writing.py` made."""
 
 import contextlib
 import hashlib

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import secateur
-from secateur.artifacts import provenance
+from secateur.artifacts import provenance, stamps
 
 
 class Job:
@@ -18,7 +18,7 @@ class Job:
         self.provenance = provenance.record(
             snakemake.config["study"], snakemake.rule, self.wildcards, dict(snakemake.params.items())
         )
-        self.stamp = provenance.digest(
+        self.stamp = stamps.digest(
             {key: self.provenance[key] for key in ("rule", "wildcards", "options_digest", "code_digest")}
         )
 

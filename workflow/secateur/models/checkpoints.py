@@ -51,7 +51,7 @@ def built(about, device="meta"):
 
 
 def same_images(about, images, path):
-    """Refuse `images.Images` of other classes, shape or normalisation than those the checkpoint was trained on."""
+    """Refuse `store.Images` of other classes, shape or normalisation than those the checkpoint was trained on."""
     shown = {"classes": images.classes, "shape": images.pixels.shape[1:], "mean": images.mean, "std": images.std}
     for key, value in shown.items():
         if key in about and list(about[key]) != list(value):

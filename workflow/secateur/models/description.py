@@ -1,4 +1,4 @@
-"""A network as plain data from which it can be built again."""
+"""A network as plain data from which it can be built again, and whether it takes the images."""
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ def described(about, classes):
     """The network that a study's `model` or a checkpoint's `about` describes, with random weights.
 
     The description is {"name", "arguments"}, or {"factory", "arguments"} of the user's own function; where it has the
-    images' `shape`, a forward that asks for sizes is traced for it (`graph.traceable`). Raises
+    images' `shape`, a forward that asks for sizes is traced for it (`tracing.traceable`). Raises
     ValueError for a factory that is not there, fails, or gives something else than a network.
     """
     factory = about.get("factory")
@@ -27,7 +27,7 @@ def described(about, classes):
 def about(model, shown):
     """What it takes to build a study's network again and to show it images as it saw them, for checkpoints.
 
-    `model` is the study's section, `shown` the `images.Images` that it is trained on.
+    `model` is the study's section, `shown` the `store.Images` that it is trained on.
     """
     return {
         **architecture(model, shown.pixels.shape[1]),

@@ -1,6 +1,6 @@
-"""Networks: built by name or by the user's own function, started from weights, frozen in part.
+"""Networks built by name, with random weights.
 
-Nothing here imports torchvision before one of its networks or weights is asked for: that costs a second in every job.
+Nothing here imports torchvision before one of its networks is asked for: that costs a second in every job.
 """
 
 import functools

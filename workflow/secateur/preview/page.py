@@ -1,4 +1,4 @@
-"""Look at a study before any long job: what can be removed, from which images, by which criteria, and what it costs.
+"""The page of `secateur check`: what can be removed, from which images, by which criteria, and what it costs.
 
 Nothing is trained, downloaded or read into a result. The network is built and traced, one small batch is timed, and
 the rest is counted; whatever would stop the study later on stops it here, in one line.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from secateur.artifacts import files, provenance
+from secateur.artifacts import files, stamps
 from secateur.evaluation import measuring
 
 
@@ -26,7 +26,7 @@ class Store:
     """
 
     def __init__(self, folder, context, labels, classes, precision="float32"):
-        self.folder = Path(folder) / provenance.digest(context)
+        self.folder = Path(folder) / stamps.digest(context)
         self.labels, self.classes = labels, classes
         self.precision, self.rows = precision, collections.Counter()
         for other in Path(folder).glob("*"):
@@ -36,7 +36,7 @@ class Store:
     def path(self, channels):
         """Where the result of a plan, {layer: [index, ...]}, lies."""
         plain = {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)}
-        return self.folder / f"{provenance.digest(plain)}.npz"
+        return self.folder / f"{stamps.digest(plain)}.npz"
 
     def get(self, channels):
         """(Measured, deviation) of a plan, or None if it has not been evaluated."""

@@ -67,7 +67,7 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
 
 
 def refuse_level(found, level, terms, stay=()):
-    """ValueError if a level asks more of the `units.Units` found than can go, or would leave nothing of them.
+    """ValueError if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
 
     `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
     may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.

@@ -1,4 +1,4 @@
-"""Remove channels: which ones at a level, silenced for a while, or taken out for good."""
+"""Remove channels for good: a new, smaller model."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What a pruned network can get back: new BatchNorm statistics, retraining, or training from fresh weights.
+"""The kinds of retraining: new BatchNorm statistics, retraining, or training from fresh weights.
 
 One schedule and one order of images serve all criteria and levels of a network, so that what they end in is compared
 in pairs. Channels are ranked once, in the dense network, also where they go in several steps.
@@ -18,8 +18,8 @@ from secateur.training import loop
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What a pruned network is retrained with: `images.Images`, options as those of the study's `training`, the seed
-    of all draws, and where the state is kept after each epoch (`training.train` says how)."""
+    """What a pruned network is retrained with: `store.Images`, options as those of the study's `training`, the seed
+    of all draws, and where the state is kept after each epoch (`loop.train` says how)."""
 
     train: store.Images
     validation: store.Images

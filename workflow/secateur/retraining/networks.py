@@ -41,7 +41,7 @@ def widths(flow, ranking, plan, budget="units"):
 
 
 def measured(model, shown, precision, images_per_batch):
-    """The `evaluation.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
+    """The `measuring.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
     folded = folding.folded(model, strict=False)
     facts = fast_layers.facts(folded, shown.normalised(slice(0, 1)).to(device))

@@ -35,7 +35,7 @@ def narrowed(model, plan, about):
 
 
 def followed(model, about):
-    """The `flow.Flow` of a model on images of the shape that `about` names."""
+    """The `coupling.Flow` of a model on images of the shape that `about` names."""
     return coupling.followed(model, torch.zeros(2, *about["shape"], device=next(model.parameters()).device))
 
 

@@ -1,4 +1,4 @@
-"""Levels and floors against the network: how many channels can be removed at all."""
+"""Levels and floors against the network: how many channels can be removed, and the terms of a level."""
 
 import math
 

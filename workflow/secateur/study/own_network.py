@@ -1,4 +1,4 @@
-"""A network of the user's own: the function that makes it, found, read and called.
+"""A network of the user's own: the function that makes it, found and read; `models/own.py` calls it.
 
 It is found and read without running it, so that settings are checked, and reruns decided, before torch is imported.
 Only code of the user's own is called, none of an installed package: a checkpoint names its factory, and loading a

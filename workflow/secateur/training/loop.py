@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from secateur.artifacts import provenance
+from secateur.artifacts import stamps
 from secateur.evaluation import measuring
 from secateur.images.store import normalise
 from secateur.jobs import progress
@@ -30,7 +30,7 @@ def train(model, train_images, validation_images, options, seed, partial=None, s
 
     The history has a dict for each epoch: epoch (from 1), learning_rate (of its last step), train_loss and
     train_accuracy (in training mode, with augmentation), validation_loss and validation_accuracy. The images are
-    `images.Images`, the options those of the study's `training`; what of the model is trained is what requires
+    `store.Images`, the options those of the study's `training`; what of the model is trained is what requires
     gradients. With `partial`, a file, the state is kept after each epoch, and a run with the same `stamp`, options,
     seed, images and initial weights goes on from there; the caller removes it. Raises ValueError for a loss that is
     no number any more.
@@ -38,7 +38,7 @@ def train(model, train_images, validation_images, options, seed, partial=None, s
     if options["epochs"] == 0:
         return []
     # The stamp of the caller does not know what the input files hold.
-    stamp = provenance.digest([stamp, options, seed, _digest(model, train_images, validation_images)])
+    stamp = stamps.digest([stamp, options, seed, _digest(model, train_images, validation_images)])
     optimizer = optimisation.OPTIMIZERS[options["optimizer"]](
         optimisation.parameters(model, options["weight_decay"]), options
     )

@@ -1,4 +1,4 @@
-"""What the thesis claims, as comparisons of test accuracies, and what the tables of a study say to each claim."""
+"""The claims of the thesis, each with the function that finds its evidence."""
 
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
 from secateur.verdicts import evidence
