@@ -26,6 +26,7 @@ from secateur.study import (
     consistency,
     contents,
     criteria_names,
+    kinds,
     level_checks,
     own_network,
     retraining_checks,
@@ -109,7 +110,7 @@ FLOORED = DRAWN if len(TERMS) > 1 else []
 NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
 RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
 RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
-RETRAINED_KINDS = retraining_checks.retrained_kinds(RETRAINING)
+RETRAINED_KINDS = kinds.asked_for(RETRAINING)
 # {the end of a path: what is exported there}.
 EXPORTED = {retraining_checks.exported(entry): entry for entry in config["export"]}
 try:

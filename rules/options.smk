@@ -218,13 +218,13 @@ def exported_files(wildcards):
     """What the card of an exported network is made from: its family's evaluation, and what retraining made of it."""
     network = f"<results>/{wildcards.dataset}/{wildcards.model}/{wildcards.seed}"
     family = next(name for name, criteria in FAMILIES.items() if wildcards.criterion in criteria)
-    kinds = {"table": "csv", "bits": "h5", "manifest": "json"}
-    found = {key: f"{network}/evaluation/{family}.{kind}" for key, kind in kinds.items()}
+    ends = {"table": "csv", "bits": "h5", "manifest": "json"}
+    found = {key: f"{network}/evaluation/{family}.{kind}" for key, kind in ends.items()}
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
-    if entry["kind"] == "none":
+    if entry["kind"] == kinds.NONE.name:
         return found
     cell = f"{network}/retraining/{entry['criterion']}/{entry['level']}/{entry['kind']}"
-    return found | {"retrained": f"{cell}.pt"} | {f"retrained_{key}": f"{cell}.{kind}" for key, kind in kinds.items()}
+    return found | {"retrained": f"{cell}.pt"} | {f"retrained_{key}": f"{cell}.{kind}" for key, kind in ends.items()}
 
 
 def export_options(wildcards):
@@ -233,7 +233,7 @@ def export_options(wildcards):
     terms = {key: catalogue[config["data"]["source"]][key] for key in ("title", "licence", "citation")}
     elsewhere = config["model"]["weights"] is not None
     entry = EXPORTED[f"{wildcards.criterion}/{wildcards.exported}"]
-    own = {} if entry["kind"] == "none" else {entry["kind"]: schedule_options(entry["kind"])}
+    own = {} if entry["kind"] == kinds.NONE.name else {entry["kind"]: schedule_options(entry["kind"])}
     split = ranked_on(wildcards.criterion)
     return {
         **entry,
@@ -255,11 +255,11 @@ def export_options(wildcards):
 def schedule_options(kind):
     """What the networks of a kind are trained with after pruning."""
     own = {key: RETRAINING[key] for key in config["training"] if key != "seeds"}
-    return {
-        "batchnorm": {key: RETRAINING[key] for key in ("batchnorm_images", "batch_size")},
-        "retrained": own,
-        "scratch": {key: config["training"][key] for key in own} | {"epochs": RETRAINING["scratch_epochs"]},
-    }[kind]
+    if kinds.KINDS[kind].trains == "statistics":
+        return {key: RETRAINING[key] for key in ("batchnorm_images", "batch_size")}
+    if kinds.KINDS[kind].start == "fresh":
+        return {key: config["training"][key] for key in own} | {"epochs": RETRAINING["scratch_epochs"]}
+    return own
 
 
 def retraining_options(wildcards):
@@ -267,7 +267,7 @@ def retraining_options(wildcards):
     return {
         "level": next(level for level in RETRAINING["levels"] if str(level) == wildcards.level),
         "training": schedule_options(wildcards.kind),
-        "steps": RETRAINING["steps"] if wildcards.kind == "retrained" else 1,
+        "steps": RETRAINING["steps"] if kinds.KINDS[wildcards.kind].in_steps else 1,
         "terms": TERMS[0],
         **precision_options(),
         "model": network_options()["model"],
@@ -278,11 +278,10 @@ def retraining_options(wildcards):
 
 def recovery_options():
     """What the tables and the figure of retraining depend on beside the evaluations."""
-    kinds = ["none", *RETRAINED_KINDS]
     chosen = {key: RETRAINING[key] for key in ("criteria", "levels")}
     return {
         "title": f"{MODEL} on {DATASET}",
-        "kinds": kinds,
+        "kinds": [kinds.NONE.name, *RETRAINED_KINDS],
         "seeds": SEEDS,
         "seed": config["seed"],
         "schedules": {kind: schedule_options(kind) for kind in RETRAINED_KINDS} if RETRAINING["criteria"] else {},

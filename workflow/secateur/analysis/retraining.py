@@ -6,19 +6,18 @@ import pandas
 from secateur.analysis import intervals
 from secateur.artifacts import tables
 from secateur.study import seeds, vocabulary
+from secateur.study.kinds import KINDS, NONE, SCRATCH
 
-# What was done to a pruned network; `none` is what all other figures show.
-KINDS = ("none", "batchnorm", "retrained", "scratch")
 CELL = ["criterion", "level", "kind"]
 MEASURED = ["parameters", "macs", "loss", "accuracy"]
 COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
 # What a cell (criterion, level, kind) is compared with: itself untouched, itself from fresh weights, the random control
 # treated alike, the dense network.
 REFERENCES = {
-    "none": lambda criterion, level, kind: (criterion, level, "none"),
-    "scratch": lambda criterion, level, kind: (criterion, level, "scratch"),
+    NONE.name: lambda criterion, level, kind: (criterion, level, NONE.name),
+    SCRATCH.name: lambda criterion, level, kind: (criterion, level, SCRATCH.name),
     "random": lambda criterion, level, kind: ("random", level, kind),
-    "dense": lambda criterion, level, kind: (criterion, 0, "none"),
+    "dense": lambda criterion, level, kind: (criterion, 0, NONE.name),
 }
 
 
@@ -28,7 +27,7 @@ def untouched(table, criteria, wanted):
     The index is that of the table, and so that of the bits beside it.
     """
     first = tables.first_floor(table)
-    return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind="none")
+    return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind=NONE.name)
 
 
 def gathered(parts):
@@ -51,7 +50,8 @@ def means(rows, bits, confidence, resamples, seed):
     several = rows["seed"].nunique() > 1
     compared = _over_seeds(confidence) if several else _over_images(bits, confidence, resamples, seed)
     criteria = list(dict.fromkeys(rows["criterion"]))
-    place = lambda keys: (keys[1], criteria.index(keys[0]), KINDS.index(keys[2]))  # noqa: E731
+    order = list(KINDS)
+    place = lambda keys: (keys[1], criteria.index(keys[0]), order.index(keys[2]))  # noqa: E731
     shown = sorted((keys for keys in cells if keys[1] > 0), key=place)
     return pandas.DataFrame(_mean(cells, keys, compared) for keys in shown)
 
@@ -103,17 +103,29 @@ def _over_images(bits, confidence, resamples, seed):
 
 def schedules(options):
     """{kind in words: how it was trained, as one sentence}, from {"schedules": {kind: options}, "steps"}."""
-    return {LABELS[kind]: IN_WORDS[kind](told, options["steps"]) for kind, told in options["schedules"].items()}
+    return {_title(KINDS[name]): in_words(name, told, options["steps"]) for name, told in options["schedules"].items()}
 
 
-def _reestimated(options, steps):
+def _title(kind):
+    return kind.label[0].upper() + kind.label[1:]
+
+
+def in_words(name, options, steps):
+    """How a kind was trained, as one sentence without its end."""
+    kind = KINDS[name]
+    if kind.trains == "statistics":
+        return _reestimated(options)
+    return _retrained(options, steps) if kind.in_steps else _trained(options)
+
+
+def _reestimated(options):
     return (
         f"running statistics measured anew on up to {options['batchnorm_images']} training images as they are, in "
         f"batches of {options['batch_size']}; no weight is trained"
     )
 
 
-def _trained(options, steps):
+def _trained(options):
     epochs = f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)}"
     momentum = f" with momentum {options['momentum']:g}" if options["optimizer"] == "sgd" else ""
     turned = [f"rotated by up to {options['rotation']:g} degrees"] if options["rotation"] else []
@@ -129,8 +141,4 @@ def _trained(options, steps):
 
 def _retrained(options, steps):
     often = "pruned at once, then " if steps == 1 else f"pruned in {steps} equal steps by one ranking, after each "
-    return f"{often}{_trained(options, steps)}; one schedule and one order of images for every criterion and level"
-
-
-LABELS = {"batchnorm": "BatchNorm re-estimated", "retrained": "Retrained", "scratch": "Fresh weights, same widths"}
-IN_WORDS = {"batchnorm": _reestimated, "retrained": _retrained, "scratch": _trained}
+    return f"{often}{_trained(options)}; one schedule and one order of images for every criterion and level"

@@ -8,6 +8,7 @@ import math
 import pandas
 
 from secateur.study import vocabulary
+from secateur.study.kinds import KINDS
 
 RANKED = {
     "none": "No image ranked: the order comes from the weights, or from chance.",
@@ -18,17 +19,6 @@ RANKED = {
 CHOSE = (
     "Channels were ranked on the {} images, on which the study's criteria are compared as well, to choose among them."
 )
-
-
-AFTERWARDS = {
-    "batchnorm": "After its channels were removed",
-    "retrained": "Retrained",
-    "scratch": "Its weights are not the dense network's: with its widths it was trained from fresh ones",
-}
-RETRAINING = {
-    "none": "Retraining: after its channels were removed, the network was not trained again.",
-    "batchnorm": "Retraining: after its channels were removed, no weight was trained again.",
-}
 
 
 def blocks(facts):
@@ -68,7 +58,7 @@ def untested(facts):
         f"Images other than the {_count(tested['images'])} test images of {tested['name']}: other sources, shifted or "
         f"corrupted images, and anything that is none of the {len(facts['about']['classes'])} classes.",
         f"Other training runs: this is one network, of seed {facts['seed']}, and the intervals speak of it alone.",
-        RETRAINING.get(facts["kind"], "Other schedules of retraining, and other orders of images."),
+        KINDS[facts["kind"]].untested,
         f"Speed other than in batches of {sizes} with {_threads(timed)} on {facts['processor']}; GPUs; memory in use.",
         f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
         "arithmetic other than float32.",
@@ -219,7 +209,7 @@ def _making(facts):
     training = f"Trained with seed {facts['seed']}"
     training += f", epoch {about['epoch']} kept" if "epoch" in about else ""
     if facts["schedule"]:
-        training += f". {AFTERWARDS[facts['kind']]}: {facts['schedule']}"
+        training += f". {KINDS[facts['kind']].made}: {facts['schedule']}"
     yield "text", f"{training}. {_ranked(facts)} {facts['origin']}".strip()
     yield (
         "text",
@@ -242,7 +232,7 @@ def _counted(facts):
 
 
 def _norms(facts):
-    return " BatchNorm is kept as it is." if facts["kind"] == "none" else ""
+    return " BatchNorm is kept as it is." if KINDS[facts["kind"]].trains == "nothing" else ""
 
 
 def _rounded(facts):

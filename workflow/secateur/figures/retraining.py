@@ -5,14 +5,7 @@ from matplotlib import pyplot
 from matplotlib.ticker import PercentFormatter
 
 from secateur.study import vocabulary
-
-# Name in words, marker and colour of what was done to a pruned network; open marks were not trained again.
-KINDS = {
-    "none": ("pruned", "o", "#0173b2", "none"),
-    "batchnorm": ("BatchNorm re-estimated", "D", "#de8f05", "none"),
-    "retrained": ("retrained", "o", "#0173b2", "full"),
-    "scratch": ("fresh weights, same widths", "s", "#949494", "full"),
-}
+from secateur.study.kinds import KINDS
 
 
 def recovery(means, rows, criteria, kinds, title, budget="units"):
@@ -34,7 +27,7 @@ def recovery(means, rows, criteria, kinds, title, budget="units"):
         panel.axvline(dense, color="0.3", linewidth=0.9, linestyle="--", zorder=0, label="dense")
         for place, criterion in enumerate(names_of_rows):
             mean = means[(means["criterion"] == criterion) & (means["level"] == level)].set_index("kind")
-            same = [kind for kind in kinds if kind in mean.index and kind != "scratch"]
+            same = [kind for kind in kinds if kind in mean.index and KINDS[kind].start == "dense"]
             panel.plot(mean.loc[same, "accuracy"], [place] * len(same), color="0.75", linewidth=1.2, zorder=1)
             own = rows[(rows["family"] == criterion) & (rows["level"] == level)]
             for kind in kinds:
@@ -53,7 +46,9 @@ def recovery(means, rows, criteria, kinds, title, budget="units"):
 
 def _mark(axes, place, kind, mean, own):
     """One kind of one criterion: its mean, its interval, and each of its networks where there are several."""
-    label, marker, colour, fill = KINDS[kind]
+    label, marker, colour = KINDS[kind].label, KINDS[kind].marker, KINDS[kind].colour
+    # Open marks: no weight was trained again.
+    fill = "full" if KINDS[kind].trains == "weights" else "none"
     if len(own) > 1:
         axes.plot(own, [place] * len(own), ".", color=colour, markersize=3, alpha=0.7, zorder=2)
     if kind not in mean.index or mean.loc[kind, "accuracy"] != mean.loc[kind, "accuracy"]:

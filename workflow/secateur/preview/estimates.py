@@ -6,6 +6,7 @@ import math
 from secateur.images import writing
 from secateur.preview import timing
 from secateur.study import criteria_names
+from secateur.study.kinds import asked_for
 from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward, in forward passes.
@@ -99,7 +100,7 @@ def _retraining(retraining, config, sizes, timed, seeds, weights):
     criteria, left = len(retraining["criteria"]), _left(retraining["levels"])
     epochs = retraining["epochs"] * retraining["steps"]
     epochs += retraining["scratch_epochs"] if retraining["scratch"] else 0
-    kinds = 1 + retraining["scratch"] + retraining["batchnorm"]
+    kinds = len(asked_for(retraining))
     shown = epochs * (TRAINED * sizes["train"] + sizes["validation"])
     shown += retraining["batchnorm"] * min(retraining["batchnorm_images"], sizes["train"]) + kinds * sizes["test"]
     jobs = seeds * criteria * len(retraining["levels"]) * kinds

@@ -7,7 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
-from secateur.study import criteria_names, retraining_checks
+from secateur.study import criteria_names, kinds, retraining_checks
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
@@ -198,9 +198,7 @@ def _evaluations(config):
 
 def _retraining(config):
     retraining = config["retraining"] or {"criteria": [], "levels": []}
-    chosen = itertools.product(
-        retraining["criteria"], retraining["levels"], retraining_checks.retrained_kinds(retraining)
-    )
+    chosen = itertools.product(retraining["criteria"], retraining["levels"], kinds.asked_for(retraining))
     for criterion, level, kind in chosen:
         ends = (".pt", ".history.csv", ".csv", ".h5", ".json")
         yield from _each(f"retraining/{criterion}/{level}/{kind}", ends, "retraining")

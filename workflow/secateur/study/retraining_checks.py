@@ -1,5 +1,6 @@
 """Retraining and export against levels and criteria: settled in place, or refused in one line."""
 
+from secateur.study import kinds
 from secateur.study.levels import fraction
 
 
@@ -17,12 +18,12 @@ def settle_export(exports, levels, retraining):
     """What is exported has been evaluated, and is named once."""
     named = set()
     for entry in exports:
-        what, kind = f"level {entry['level']} of {entry['criterion']}", entry.setdefault("kind", "none")
+        what, kind = f"level {entry['level']} of {entry['criterion']}", entry.setdefault("kind", kinds.NONE.name)
         entry["level"] = _of_levels(entry["level"], levels, f"export: {what}", "export one of these")
         if (entry["criterion"], entry["level"], kind) in named:
             raise ValueError(f"export names {what} twice")
         named.add((entry["criterion"], entry["level"], kind))
-        if kind == "none":
+        if kind == kinds.NONE.name:
             continue
         retrained = retraining or {"criteria": [], "levels": []}
         if entry["criterion"] not in retrained["criteria"] or entry["level"] not in retrained["levels"]:
@@ -30,19 +31,14 @@ def settle_export(exports, levels, retraining):
                 f"export asks for {what} as {kind}, but retraining does not name this criterion and level; add them "
                 "there, or leave kind out"
             )
-        if kind not in retrained_kinds(retrained):
+        if kind not in kinds.asked_for(retrained):
             raise ValueError(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
 
 
 def exported(entry):
     """The name of an exported network, criterion/level; a retrained one's also says how it was retrained."""
-    kind = "" if entry["kind"] == "none" else f".{entry['kind']}"
+    kind = "" if entry["kind"] == kinds.NONE.name else f".{entry['kind']}"
     return f"{entry['criterion']}/{entry['level']}{kind}"
-
-
-def retrained_kinds(retraining):
-    """What is done to pruned networks, in the order in which it is shown."""
-    return [kind for kind in ("batchnorm", "retrained", "scratch") if retraining.get(kind, kind == "retrained")]
 
 
 def settle_retraining(retraining, training, levels):

@@ -8,6 +8,7 @@ import pandas
 
 from secateur.analysis import intervals
 from secateur.analysis.wording import interval, percent
+from secateur.study.kinds import KINDS
 from secateur.verdicts import across
 from secateur.verdicts.across import AHEAD, BEHIND, EQUAL, LEVELS, MIDDLE, RANDOM, RELEVANCE, UNTOLD, WEIGHT, WITHOUT
 
@@ -473,7 +474,6 @@ def _control_sentence(study, name):
 # ---- retraining ----------------------------------------------------------------------------------------------
 
 SCHEDULE = ("epochs", "optimizer", "learning_rate", "schedule", "batch_size", "precision")
-KINDS = {"none": "pruned", "batchnorm": "BatchNorm", "retrained": "retrained", "scratch": "fresh weights"}
 
 
 def _retraining(studies):
@@ -508,7 +508,7 @@ def _retrained_table(study):
 def _retrained_row(study, level, name, by_kind):
     last = by_kind["retrained"].loc[name]
     row = {"level": percent(level), "criterion": f"`{name}`{' †' if last['collapsed'] > 0 else ''}"}
-    row |= {words: accuracy(by_kind[k].loc[name, "accuracy"]) for k, words in KINDS.items() if k in by_kind}
+    row |= {kind.column: accuracy(by_kind[k].loc[name, "accuracy"]) for k, kind in KINDS.items() if k in by_kind}
     row["multiply-adds left"] = f"{100 * last['macs'] / study.cell(study.criteria[0], 0)['macs']:.0f} %"
     for reference, words in {"none": "pruned", "random": "`random`", "dense": "dense"}.items():
         row[f"less {words}"] = "-" if (name, reference) == (RANDOM, RANDOM) else points(_versus(last, reference))

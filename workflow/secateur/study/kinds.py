@@ -1,0 +1,76 @@
+"""What becomes of a pruned network: its kinds, in the order in which tables and figures show them.
+
+Everything that differs by kind and is no computation stands here; `retraining/kinds.py` has the functions.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of pruned network."""
+
+    name: str  # in settings, tables and paths
+    label: str  # in a figure's legend
+    column: str  # in tables side by side
+    start: str  # the weights that it starts from: those of the "dense" network, or "fresh" ones
+    trains: str  # "nothing", the "statistics" of BatchNorm, or "weights"
+    marker: str  # in figures
+    colour: str
+    setting: str | None = None  # the key of `retraining` that turns it on, where one does
+    in_steps: bool = False  # whether channels can be removed in several steps
+    made: str = ""  # how a card begins the sentence on its schedule
+    untested: str = "Other schedules of retraining, and other orders of images."  # what a card says nobody tried
+
+
+NONE = Kind(
+    name="none",
+    label="pruned",
+    column="pruned",
+    start="dense",
+    trains="nothing",
+    marker="o",
+    colour="#0173b2",
+    untested="Retraining: after its channels were removed, the network was not trained again.",
+)
+BATCHNORM = Kind(
+    name="batchnorm",
+    label="BatchNorm re-estimated",
+    column="BatchNorm",
+    start="dense",
+    trains="statistics",
+    marker="D",
+    colour="#de8f05",
+    setting="batchnorm",
+    made="After its channels were removed",
+    untested="Retraining: after its channels were removed, no weight was trained again.",
+)
+RETRAINED = Kind(
+    name="retrained",
+    label="retrained",
+    column="retrained",
+    start="dense",
+    trains="weights",
+    marker="o",
+    colour="#0173b2",
+    in_steps=True,
+    made="Retrained",
+)
+SCRATCH = Kind(
+    name="scratch",
+    label="fresh weights, same widths",
+    column="fresh weights",
+    start="fresh",
+    trains="weights",
+    marker="s",
+    colour="#949494",
+    setting="scratch",
+    made="Its weights are not the dense network's: with its widths it was trained from fresh ones",
+)
+KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH)}
+
+
+def asked_for(retraining: dict) -> list[str]:
+    """The names of what a study does to pruned networks, from its `retraining`, in the order of the table."""
+    done = [kind for kind in KINDS.values() if kind.trains != "nothing"]
+    return [kind.name for kind in done if kind.setting is None or retraining.get(kind.setting, False)]
