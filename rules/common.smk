@@ -19,6 +19,7 @@ if Path(secateur.__file__).resolve() != (ROOT / "workflow" / "secateur" / "__ini
         "give all its modules of secateur one snakefile, with one tag"
     )
 
+from secateur import Refused
 from secateur.artifacts import code_digest as code
 from secateur.artifacts import files, stamps
 from secateur.images import image_folder
@@ -40,7 +41,7 @@ from secateur.study import (
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
     try:
         study_file.refuse_twice(path)
-    except ValueError as error:
+    except Refused as error:
         raise WorkflowError(f"The study's settings: {path}: {error}") from None
 
 try:
@@ -50,7 +51,7 @@ try:
     config.update(CHECKED)
 except FileNotFoundError as error:
     raise lacking(error.filename) from None
-except ValueError as error:
+except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
 
@@ -116,7 +117,7 @@ EXPORTED = {retraining_checks.exported(entry): entry for entry in config["export
 try:
     consistency.check_named(config, CRITERIA)
     verdict_checks.check_beside(config["verdict"], config["study"], config["results"])
-except ValueError as error:
+except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 
 

@@ -24,7 +24,7 @@ def image_options():
     if data["source"] == "image_folder":
         try:
             options["listing"] = image_folder.listing_digest(data["folder"])
-        except ValueError as error:
+        except Refused as error:
             raise WorkflowError(f"The study's settings: {error}") from None
     return options
 

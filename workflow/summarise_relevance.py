@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas
 
-from secateur import statistics
+from secateur import Refused, statistics
 from secateur.artifacts import provenance, tables
 from secateur.jobs import script
 from secateur.relevance import store
@@ -39,7 +39,7 @@ def _refuse_lost(shares, tolerance, reading):
     layer = next(iter(shares))
     lost = (abs(shares[layer]) <= tolerance).mean()
     if lost > MOST:
-        raise ValueError(
+        raise Refused(
             f"relevance got lost: of {100 * lost:.0f} % of the images nothing is left at {layer}, which every path "
             "from the image to the classes crosses, though the rule conserves it; a ranking would be the network's own "
             "order. This may be a fault of secateur's: please report it with the model"

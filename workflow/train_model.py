@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas
 import torch
 
+from secateur import Refused
 from secateur.artifacts import tables
 from secateur.images import store
 from secateur.jobs import devices, script
@@ -17,10 +18,10 @@ def _initialised(about, classes, weights, given):
     """The network with its first weights; an error on a copy names the file that was given."""
     try:
         return first_weights.initialised(about, classes, weights)
-    except ValueError as error:
+    except Refused as error:
         if given is None:
             raise
-        raise ValueError(f"{error}. It is a copy of {given}") from error
+        raise Refused(f"{error}. It is a copy of {given}") from error
 
 
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):

@@ -4,11 +4,15 @@ import argparse
 import logging
 import sys
 
+from secateur import Refused
 from secateur.study import settings, study_file
 
 
 def main(arguments=None):
-    """Run the command; the exit status is 1, after one line, where something is wrong with the study."""
+    """Run the command; the exit status is 1, after one line, where something is wrong with the study.
+
+    Errors that are no fault of the study or of its files keep their traceback.
+    """
     parser = argparse.ArgumentParser(prog="secateur", description="Which channels of a network can go?")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="look at a study before any long job")
@@ -17,7 +21,7 @@ def main(arguments=None):
     logging.basicConfig(format="warning: %(message)s")
     try:
         print(checked(chosen.study), end="")
-    except (ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         print(f"secateur check: {chosen.study}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pandas
 
+from secateur import Refused
 from secateur.study import seeds
 
 
@@ -20,7 +21,7 @@ def by_score(scores):
         units = scores.index.to_numpy()
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise ValueError(f"the score of unit {units[bad]} is {values[bad]}; every unit needs a finite score")
+        raise Refused(f"the score of unit {units[bad]} is {values[bad]}; every unit needs a finite score")
     return units[np.argsort(values, kind="stable")]
 
 
@@ -39,7 +40,7 @@ def mixed(weight, relevance, delta):
     """
     delta = Fraction(str(delta))
     if not 0 <= delta <= 1:
-        raise ValueError(f"delta must be within 0 and 1, got {delta}")
+        raise Refused(f"delta must be within 0 and 1, got {delta}")
     _same_units(relevance, weight)
     return _without_repeats(_turns(list(weight), list(relevance), delta))
 
@@ -79,7 +80,7 @@ def _without_repeats(units):
 
 def _same_units(first, second):
     if sorted(first) != sorted(second):
-        raise ValueError(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
+        raise Refused(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
 
 
 # ---- what scores are compared with ----------------------------------------------------------------------------
@@ -169,15 +170,15 @@ def scores(statistics, units, statistic, unit_score="sum"):
 
     Scores of channels that cannot be removed are left out. All others must have exactly one row; it is empty for those
     that have no score, as gates have no relevance. A unit is scored by its other channels then, and is left out if it
-    has none. Raises ValueError for anything else.
+    has none. Raises Refused for anything else.
     """
     keys = ["layer", "channel"]
     given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
     if len(set(given)) != len(given):
-        raise ValueError(f"a channel has two scores: {next(k for k in given if given.count(k) > 1)}")
+        raise Refused(f"a channel has two scores: {next(k for k in given if given.count(k) > 1)}")
     missing = sorted(set(wanted) - set(given))
     if missing:
-        raise ValueError(
+        raise Refused(
             f"{len(wanted) - len(missing)} channels have scores, but {len(wanted)} can be removed; "
             f"the first without is channel {missing[0][1]} of layer {missing[0][0]}"
         )
@@ -197,7 +198,7 @@ def table(order, units, partial=False):
     order, known = np.asarray(order), set(units["unit"])
     given = known.intersection(order) if partial else known
     if sorted(order) != sorted(given):
-        raise ValueError(f"the ranking is no permutation of the {len(known)} units")
+        raise Refused(f"the ranking is no permutation of the {len(known)} units")
     place = {unit: position for position, unit in enumerate(order)}
     rows = units[["unit", "layer", "channel"]].assign(place=units["unit"].map(place))
     if len(order) < len(known):

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas
 
+from secateur import Refused
+
 STATISTICS = {
     "mean": lambda signed, absolute: signed.sum(1),
     "mean_abs": lambda signed, absolute: absolute.sum(1),
@@ -72,11 +74,11 @@ def of_conservation(kept, tolerance):
 def of_weights(filters):
     """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values.
 
-    Raises ValueError that names a layer whose weights are not finite: empty, they would read as no statistic at all.
+    Raises Refused that names a layer whose weights are not finite: empty, they would read as no statistic at all.
     """
     for layer, values in filters.items():
         if not np.isfinite(values).all():
-            raise ValueError(f"the weights of layer {layer} hold NaN or infinity; train with a lower learning rate")
+            raise Refused(f"the weights of layer {layer} hold NaN or infinity; train with a lower learning rate")
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
 
 

@@ -13,6 +13,8 @@ import functools
 import hashlib
 from pathlib import Path
 
+from secateur import Refused
+
 PACKAGE = Path(__file__).resolve().parent.parent
 # What surrounds a computation and cannot change its numbers: logs, progress bars, manifests.
 SURROUNDINGS = {"jobs.script", "jobs.progress", "artifacts.provenance"}
@@ -167,7 +169,7 @@ def _entry(node, name, path):
     if _file(module):
         return module, None
     if room and not _file(room):
-        raise ValueError(f"{path}:{node.lineno}: {node.module} is no module of {PACKAGE.name}")
+        raise Refused(f"{path}:{node.lineno}: {node.module} is no module of {PACKAGE.name}")
     return room or "__init__", name
 
 

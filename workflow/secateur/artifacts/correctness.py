@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 
+from secateur import Refused
 from secateur.artifacts import files, tables
 
 
@@ -19,20 +20,20 @@ def write(right, path, losses=None):
 
 
 def read(path, rows):
-    """Bools (rows, images); ValueError unless there are so many rows as the table beside has."""
+    """Bools (rows, images); Refused unless there are so many rows as the table beside has."""
     with h5py.File(path, "r") as file:
         right = np.unpackbits(file["right"][:], axis=1, count=int(file.attrs["images"])).astype(bool)
     if len(right) != rows:
-        raise ValueError(f"{path} has {len(right)} rows, but its table has {rows}; delete both and run again")
+        raise Refused(f"{path} has {len(right)} rows, but its table has {rows}; delete both and run again")
     return right
 
 
 def losses(path, rows):
-    """Losses (rows, images) in nats, float32; ValueError unless there are so many rows as the table beside has."""
+    """Losses (rows, images) in nats, float32; Refused unless there are so many rows as the table beside has."""
     with h5py.File(path, "r") as file:
         found = file["losses"][:] if "losses" in file else np.empty((0, 0))
     if len(found) != rows:
-        raise ValueError(f"{path} has losses of {len(found)} rows, but its table has {rows}; delete both and run again")
+        raise Refused(f"{path} has losses of {len(found)} rows, but its table has {rows}; delete both and run again")
     return found
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas
 
+from secateur import Refused
 from secateur.artifacts import files
 
 # Names of layers and classes may be digits ("0"), and must come back as text.
@@ -27,10 +28,10 @@ def read(path, *columns):
     try:
         table = pandas.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no readable CSV table ({error}); delete it and run again") from error
+        raise Refused(f"{path} is no readable CSV table ({error}); delete it and run again") from error
     missing = [column for column in columns if column not in table]
     if missing:
-        raise ValueError(
+        raise Refused(
             f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has "
             f"{', '.join(map(str, table.columns))}. Delete it and run again if it is not your own"
         )

@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.criteria import locations, running_sums
 from secateur.graph import modes, readers, tracing
 from secateur.relevance import unweighted_layers
@@ -84,7 +85,7 @@ def of_images(model, name, batches, layers=None, kept=None):
             found = {layer: score.function(seen, gradients.get(layer)).sum(0) for layer, seen in values.items()}
             kept.add(found, len(labels))
     if not kept.images:
-        raise ValueError(f"there are no images from which to take the score {name}")
+        raise Refused(f"there are no images from which to take the score {name}")
     return kept.means()
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from secateur import Refused
 from secateur.criteria import locations
 from secateur.graph import tracing
 
@@ -42,7 +43,7 @@ def fpgm(layer):
 def bn_scale(layer):
     """(C,): the absolute weight of the BatchNorm behind the convolution (Liu et al., ICCV 2017)."""
     if layer.scale is None:
-        raise ValueError(
+        raise Refused(
             f"bn_scale needs a BatchNorm with weights right behind every layer, and {layer.name} has none; "
             "leave bn_scale out of criteria.scores"
         )
@@ -56,7 +57,7 @@ OF_WEIGHTS = {"l1": l1, "l2": l2, "fpgm": fpgm, "bn_scale": bn_scale}
 def of_weights(model, name, layers=None):
     """{layer: scores (C,) in float64} of one of OF_WEIGHTS, for these layers or for all convolutions.
 
-    Raises ValueError that names the layer for which the score is not defined.
+    Raises Refused that names the layer for which the score is not defined.
     """
     modules = dict(model.named_modules())
     found = {}

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.graph import shapes, tracing
 
 # ---- where a channel is found ----------------------------------------------------------------------------------
@@ -55,14 +56,14 @@ def stages(model, example):
 def calls(traced, modules, layers):
     """{layer: [node, ...]} of these layers that a traced model calls, or of every Conv2d, in its order.
 
-    Raises ValueError for one that is no Conv2d or Linear, or that it does not call.
+    Raises Refused for one that is no Conv2d or Linear, or that it does not call.
     """
     found = _called(traced, modules)
     if layers is None:
         return {layer: nodes for layer, nodes in found.items() if isinstance(modules[layer], nn.Conv2d)}
     foreign = [layer for layer in layers if layer not in found]
     if foreign:
-        raise ValueError(f"the network calls no layer {foreign[0]} with weights; it calls {', '.join(found)}")
+        raise Refused(f"the network calls no layer {foreign[0]} with weights; it calls {', '.join(found)}")
     return {layer: nodes for layer, nodes in found.items() if layer in layers}
 
 

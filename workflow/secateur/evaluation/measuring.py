@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.evaluation import fast_layers
 from secateur.graph import modes
 
@@ -69,7 +70,7 @@ def over(model, batches, again=None):
         if again:
             again.see(pixels, labels, logits, losses[-1])
     if not seen:
-        raise ValueError("there are no images to evaluate on")
+        raise Refused("there are no images to evaluate on")
     losses, right = np.concatenate(losses), np.concatenate(right)
     if again:
         again.corrected(losses, right)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import fx
 
-from secateur import __version__
+from secateur import Refused, __version__
 from secateur.artifacts import files
 from secateur.models import checkpoints
 from secateur.pruning import bundling, removal, stored
@@ -30,7 +30,7 @@ def write(model, channels, example, folder, about, state=None):
     `example` is a batch of real images (N, C, H, W), normalised as the model expects, `about` what `checkpoints.save`
     takes; `state` is the smaller model's state_dict where it is no longer what the dense one's leaves, after retraining
     say. Every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
-    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises ValueError where
+    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises Refused where
     layers would be empty and every image answered alike, RuntimeError where logits differ by more than TOLERANCE.
     """
     _refuse_other_images(example, about)
@@ -70,7 +70,7 @@ def runner(path):
 def _refuse_constant(model, channels, followed):
     empty = bundling.collapsed(model, channels)
     if empty and bundling.is_constant(followed, channels):
-        raise ValueError(
+        raise Refused(
             f"nothing would be left of {', '.join(empty)}, and such a network gives every image the same answer: "
             "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
         )
@@ -79,9 +79,9 @@ def _refuse_constant(model, channels, followed):
 def _refuse_other_images(example, about):
     missing = [key for key in checkpoints.NEEDED if key not in about]
     if missing:
-        raise ValueError(f"about lacks {', '.join(missing)}: an export needs {', '.join(checkpoints.NEEDED)}")
+        raise Refused(f"about lacks {', '.join(missing)}: an export needs {', '.join(checkpoints.NEEDED)}")
     if list(example.shape[1:]) != list(about["shape"]):
-        raise ValueError(f"about.shape is {list(about['shape'])}, but the images are {list(example.shape[1:])}")
+        raise Refused(f"about.shape is {list(about['shape'])}, but the images are {list(example.shape[1:])}")
 
 
 def _write_weights(model, path):
@@ -113,7 +113,7 @@ def _program(model, example):
             program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
-        raise ValueError(
+        raise Refused(
             f"torch.export cannot take {type(model).__name__} for batches of any size: {reason}. Its forward must not "
             "turn the number of images into a constant"
         ) from error

@@ -2,6 +2,8 @@
 
 import html
 
+from secateur import Refused
+
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 1.2rem; color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 0.6rem 0 1.4rem; }
@@ -23,7 +25,7 @@ def page(title, *parts):
         f"<style>{STYLE}</style></head><body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body></html>\n"
     )
     if len(text.encode()) > MOST_BYTES:
-        raise ValueError(f"the page {title!r} has {len(text.encode())} bytes; the report shows at most {MOST_BYTES}")
+        raise Refused(f"the page {title!r} has {len(text.encode())} bytes; the report shows at most {MOST_BYTES}")
     return text
 
 

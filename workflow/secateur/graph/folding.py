@@ -8,13 +8,14 @@ import copy
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.graph import modes, readers, tracing
 
 
 def folded(model, strict=True):
     """A copy in eval mode with every BatchNorm folded into the convolution (or linear layer) right before it.
 
-    Identity stands where BatchNorm stood, so that names stay. Raises ValueError that names a BatchNorm which
+    Identity stands where BatchNorm stood, so that names stay. Raises Refused that names a BatchNorm which
     follows no such layer, shares it with another reader, or has no running statistics; without `strict`, such a
     BatchNorm is left in place.
     """
@@ -27,7 +28,7 @@ def folded(model, strict=True):
     for name in norms:
         try:
             pairs.append((name, _layer_before(name, nodes, modules)))
-        except ValueError:
+        except Refused:
             if strict:
                 raise
     for name, layer in pairs:
@@ -39,19 +40,19 @@ def folded(model, strict=True):
 def _layer_before(name, nodes, modules):
     """The name of the layer that this BatchNorm can be folded into: it alone reads its output."""
     if modules[name].running_mean is None or modules[name].running_var is None:
-        raise ValueError(f"BatchNorm {name} has no running statistics; it cannot be folded")
+        raise Refused(f"BatchNorm {name} has no running statistics; it cannot be folded")
     calls = [node for node in nodes if node.op == "call_module" and node.target == name]
     if len(calls) != 1:
-        raise ValueError(f"BatchNorm {name} is used {len(calls)} times; only one that is used once can be folded")
+        raise Refused(f"BatchNorm {name} is used {len(calls)} times; only one that is used once can be folded")
     before = calls[0].all_input_nodes[0]
     module = modules.get(before.target) if before.op == "call_module" else None
     if not isinstance(module, nn.Conv2d if isinstance(modules[name], nn.BatchNorm2d) else nn.Linear):
-        raise ValueError(
+        raise Refused(
             f"BatchNorm {name} does not follow a convolution or linear layer but {before.target}; it cannot be folded"
         )
     uses = sum(node.op == "call_module" and node.target == before.target for node in nodes)
     if len(before.users) != 1 or uses != 1:
-        raise ValueError(f"BatchNorm {name} is not the only one to use {before.target}; it cannot be folded")
+        raise Refused(f"BatchNorm {name} is not the only one to use {before.target}; it cannot be folded")
     return before.target
 
 

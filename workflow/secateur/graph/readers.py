@@ -5,6 +5,7 @@ import dataclasses
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.graph import tracing
 
 # What lies between a convolution and the layer that reads it, and keeps channels apart.
@@ -40,7 +41,7 @@ class Link:
 def links(model, layers=None):
     """A Link for every Conv2d of a model, or for these layers, in the order of computation.
 
-    Raises ValueError that names the layer whose channels join others (additions, concatenations, grouped
+    Raises Refused that names the layer whose channels join others (additions, concatenations, grouped
     convolutions) or that nobody reads: those are no channels that can be removed alone.
     """
     graph = tracing.traced(model)
@@ -56,7 +57,7 @@ def links(model, layers=None):
 def _link(node, modules):
     layer, norms, flat = node.target, [], False
     if getattr(modules[layer], "groups", 1) != 1:
-        raise ValueError(f"the layer {layer} is a grouped convolution; its channels cannot be removed one by one yet")
+        raise Refused(f"the layer {layer} is a grouped convolution; its channels cannot be removed one by one yet")
     while True:
         node = _only_user(node, layer)
         module = modules.get(node.target) if node.op == "call_module" else None
@@ -66,7 +67,7 @@ def _link(node, modules):
             norms.append(node.target)
         flat = flat or is_flatten(node, module)
         if not (is_channelwise(node, module) or is_flatten(node, module)):
-            raise ValueError(
+            raise Refused(
                 f"the channels of layer {layer} reach {node.target} ({node.op}), where they cannot be followed yet"
             )
 
@@ -75,20 +76,18 @@ def _only_user(node, layer):
     users = [user for user in node.users if user.op != "output"]
     if len(users) != 1:
         what = "no other layer" if not users else f"{len(users)} others ({', '.join(map(str, users))})"
-        raise ValueError(f"the output of layer {layer} is read by {what}; only a single reader is supported yet")
+        raise Refused(f"the output of layer {layer} is read by {what}; only a single reader is supported yet")
     return users[0]
 
 
 def _copies(layer, made, reader, module, flat):
     if isinstance(module, nn.Conv2d):
         if module.groups != 1:
-            raise ValueError(f"{reader} is a grouped convolution; the channels of {layer} cannot be removed alone yet")
+            raise Refused(f"{reader} is a grouped convolution; the channels of {layer} cannot be removed alone yet")
         return 1
     flat = flat or isinstance(made, nn.Linear)
     if not flat or module.in_features % len(made.weight):
-        raise ValueError(
-            f"the linear layer {reader} has {module.in_features} inputs, no multiple of {layer}'s channels"
-        )
+        raise Refused(f"the linear layer {reader} has {module.in_features} inputs, no multiple of {layer}'s channels")
     return module.in_features // len(made.weight)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import torch
 from torch import fx, nn
 
+from secateur import Refused
 from secateur.graph import modes
 
 # Squares that a model is tried on when no image is at hand.
@@ -52,7 +53,7 @@ def of_every_node(traced, example):
         try:
             return _run(traced, traced.graph, example[:1].expand(shape))
         except Exception as error:
-            raise ValueError(f"the model cannot take images of shape {tuple(example.shape[1:])}: {error}") from error
+            raise Refused(f"the model cannot take images of shape {tuple(example.shape[1:])}: {error}") from error
 
 
 def _of_some_size(traced):
@@ -64,7 +65,7 @@ def _of_some_size(traced):
             return _run(meta, traced.graph, images)
         except Exception:  # noqa: BLE001, S112 - this size does not fit
             continue
-    raise ValueError(
+    raise Refused(
         "the model takes no square images of 1 to 64, 96, 128, 224 or 299 pixels: follow its channels with an example, "
         "flow.followed(model, example), and pass what that gives"
     )

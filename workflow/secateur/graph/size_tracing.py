@@ -11,6 +11,8 @@ from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.proxy import Attribute
 
+from secateur import Refused
+
 # Two numbers of images: what changes between them is the batch.
 BATCHES = (2, 3)
 NUMBERS = (bool, int, float)
@@ -150,7 +152,7 @@ def _of(one, place):
         return one
     known = _known(one)
     if known is None:
-        raise ValueError(f"{one} is not known")
+        raise Refused(f"{one} is not known")
     return known[place]
 
 

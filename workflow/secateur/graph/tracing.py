@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import fx, nn
 
+from secateur import Refused
 from secateur.graph import size_tracing
 
 TORCH = Path(torch.__file__).parent
@@ -15,10 +16,21 @@ TORCH = Path(torch.__file__).parent
 CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
 
 
+class Untraceable(Refused):
+    """A forward that torch.fx cannot trace; `reason` says where and why, without what to do."""
+
+    def __init__(self, model, where, why):
+        self.reason = f"torch.fx cannot trace {type(model).__name__}: {where}{why}"
+        super().__init__(
+            f"{self.reason}. A forward must not branch or loop on values of tensors, nor turn them into numbers: "
+            "move that out of forward, or wrap the function that does it with torch.fx.wrap"
+        )
+
+
 def traced(model, shape=None):
     """The model as a torch.fx GraphModule; where its forward asks for sizes, for images of `shape` (C, H, W), if given.
 
-    Raises ValueError that names the line of the forward that stops the trace, or what has to come off first.
+    Raises Refused that names the line of the forward that stops the trace, or what has to come off first.
     """
     _refuse_wrapped(model)
     try:
@@ -28,31 +40,25 @@ def traced(model, shape=None):
             with contextlib.suppress(Exception):
                 return size_tracing.traced(model, shape)
         # torch's own hint spells out half a page.
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"torch.fx cannot trace {type(model).__name__}: {_where(error)}{reason}. A forward must not branch or loop "
-            "on values of tensors, nor turn them into numbers: move that out of forward, or wrap the function that "
-            "does it with torch.fx.wrap"
-        ) from error
+        raise Untraceable(model, _where(error), str(error).split("\n")[0]) from error
 
 
 def traceable(model, shape):
     """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
 
     Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
-    which is logged. What cannot be traced at all is given back as it is. Raises ValueError for a wrapped network.
+    which is logged. What cannot be traced at all is given back as it is. Raises Refused for a wrapped network.
     """
     _refuse_wrapped(model)
     try:
         traced(model)
-    except ValueError as error:
+    except Untraceable as error:
         try:
             found = size_tracing.traced(model, shape)
         except Exception:  # noqa: BLE001 - the error above says it better
             return model
-        reason = str(error).split(". A forward must not")[0]
         size = "x".join(map(str, shape))
-        logging.warning("%s; it is traced for images of %s alone, without dropout by functions", reason, size)
+        logging.warning("%s; it is traced for images of %s alone, without dropout by functions", error.reason, size)
         return found
     return model
 
@@ -62,10 +68,10 @@ def _refuse_wrapped(model):
     for wrapper in ("module", "_orig_mod"):
         inner = getattr(model, wrapper, None)
         if isinstance(inner, nn.Module) and list(model._modules) == [wrapper]:
-            raise ValueError(f"the network is wrapped in a {type(model).__name__}: give what is inside, its .{wrapper}")
+            raise Refused(f"the network is wrapped in a {type(model).__name__}: give what is inside, its .{wrapper}")
     for name, layer in model.named_modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and "weight" not in layer._parameters:
-            raise ValueError(
+            raise Refused(
                 f"{name} computes its weight anew in each forward (a mask of torch.nn.utils.prune, a normalisation): "
                 "make it permanent first, by prune.remove, parametrize.remove_parametrizations or remove_weight_norm"
             )
@@ -84,13 +90,13 @@ def in_place(nodes):
 
 
 def refuse_another(found, wanted, overwriting):
-    """ValueError if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
+    """Refused if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
     if not isinstance(wanted, torch.Tensor):
         return
     away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
     if away > CLOSE[found.dtype]:
         named = ", ".join(overwriting) or "an activation with inplace=True"
-        raise ValueError(
+        raise Refused(
             f"the graph that is followed answers otherwise than the model (logits differ by {away:.2g} of the largest)"
             f": what is done in place changes a value that is read again; write it out of place ({named})"
         )

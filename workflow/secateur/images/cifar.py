@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+from secateur import Refused
 from secateur.images import arrays
 
 STRIP = 100
@@ -39,16 +40,16 @@ def _order(images, labels):
 def _cifar(verified):
     """(classes, ((images (N, 32, 32, 3) uint8, labels) of train, the same of test)) of what was fetched."""
     if not verified:
-        raise ValueError("the images were not fetched; make data/<source>/verified.json by rule fetch_images first")
+        raise Refused("the images were not fetched; make data/<source>/verified.json by rule fetch_images first")
     try:
         manifest = json.loads(Path(verified).read_text(encoding="utf-8"))
         read, layout = READERS[manifest["form"]], manifest["layout"]
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{verified} is no manifest of fetched images; delete it and run again") from error
+        raise Refused(f"{verified} is no manifest of fetched images; delete it and run again") from error
     try:
         return read(manifest["source"], Path(verified).parent, layout)
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ValueError(
+        raise Refused(
             f"the images beside {verified} are no longer what was verified ({error}); delete {verified} and run again"
         ) from error
 

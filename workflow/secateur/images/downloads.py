@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from secateur import Refused
 from secateur.artifacts import files, shipped
 from secateur.jobs import progress
 
@@ -34,7 +35,7 @@ BROKEN = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTP
 def catalogue(path=CATALOGUE):
     """What data/sources.yaml says about every source, with its name under the key `source`."""
     if not Path(path).is_file():
-        raise ValueError(
+        raise Refused(
             f"{path} is missing: it ships with the workflow and says what to download; "
             "use a whole clone of the repository, or install the package again"
         )
@@ -47,7 +48,7 @@ def fetched(entry, folder, shared=None, mirror=None):
 
     Looked for in `folder` itself, then in the folder `shared`, then at `mirror` (a folder, or a URL with
     file://, http:// or https://), then at the official address. What lies elsewhere is copied, never moved.
-    Raises ValueError if a file has another checksum, ConnectionError if nothing could be found.
+    Raises Refused if a file has another checksum, ConnectionError if nothing could be found.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def _local(shared, mirror):
         if place:
             path = _path(place)
             if not path.exists():
-                raise ValueError(f"{name} names {place}, which does not exist; correct or unset it")
+                raise Refused(f"{name} names {place}, which does not exist; correct or unset it")
             yield path if path.is_dir() else path.parent
 
 
@@ -171,7 +172,7 @@ def _verify_all(folder, layout, of=None):
 
 
 def verify(path, checksum, of=None):
-    """Raise ValueError unless a file has the checksum, written as `md5:...` or `sha256:...`.
+    """Raise Refused unless a file has the checksum, written as `md5:...` or `sha256:...`.
 
     `of` is the name that the message gives, where the file itself is a temporary one.
     """
@@ -180,14 +181,14 @@ def verify(path, checksum, of=None):
     algorithm, _, wanted = checksum.partition(":")
     got = _digest(path, algorithm)
     if got != wanted:
-        raise ValueError(
+        raise Refused(
             f"{of or path} is damaged or another file: its {algorithm} is {got}, expected {wanted}; "
             "delete it, or replace it by a good copy, and run again"
         )
 
 
 def _missing(path):
-    return ValueError(f"{path} is missing; complete what should hold it, or delete that, and run again")
+    return Refused(f"{path} is missing; complete what should hold it, or delete that, and run again")
 
 
 def _digest(path, algorithm):
@@ -236,7 +237,7 @@ def _by_hand(entry, folder, failures):
 def download(url, path, checksum):
     """Download a file, verify it, and only then give it its name.
 
-    Until then it is `.{name}.partial` beside it, from which a later call goes on. Raises ValueError for
+    Until then it is `.{name}.partial` beside it, from which a later call goes on. Raises Refused for
     another checksum, and what urllib raises when the connection fails for good.
     """
     partial = _partial(path)
@@ -268,7 +269,7 @@ def _wrong(url, partial, checksum):
     algorithm, _, wanted = checksum.partition(":")
     got, size = _digest(partial, algorithm), partial.stat().st_size
     partial.unlink()
-    return ValueError(
+    return Refused(
         f"{url} gave another file ({size} bytes): its {algorithm} is {got}, expected {wanted}; nothing was "
         "kept. Look at the address in a browser, or set data.mirror to a folder or URL that has the file"
     )

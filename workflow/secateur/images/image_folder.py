@@ -5,6 +5,7 @@ import logging
 import os
 from pathlib import Path
 
+from secateur import Refused
 from secateur.images import arrays
 
 # By suffix, in any case; and by content, as Pillow names the formats.
@@ -19,7 +20,7 @@ def image_folder(data, verified):
     classes = tuple(train)
     unknown = sorted(set(test) - set(train))
     if unknown:
-        raise ValueError(
+        raise Refused(
             f"{folder}/test has images of class {', '.join(unknown)}, but {folder}/train has no such folder; "
             "add training images of it, or take it out of test/"
         )
@@ -48,7 +49,7 @@ def _decoded(path):
             return ImageOps.exif_transpose(_eight_bits(image))
     # A damaged file makes Pillow raise almost anything: OSError, SyntaxError, ValueError, struct.error, ...
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}); replace or remove it, and run again") from error
+        raise Refused(f"{path} cannot be read as an image ({error}); replace or remove it, and run again") from error
 
 
 def _eight_bits(image):
@@ -82,10 +83,10 @@ def _listed(folder, part):
 def _refuse_empty(folder, found, ignored):
     also = f" ({ignored} files of other formats were ignored)" if ignored else ""
     if not any(found.values()):
-        raise ValueError(f"no images found in {folder}: put PNG, JPEG or WebP files into {folder}/<class>/{also}")
+        raise Refused(f"no images found in {folder}: put PNG, JPEG or WebP files into {folder}/<class>/{also}")
     empty = [name for name, paths in found.items() if not paths]
     if empty:
-        raise ValueError(
+        raise Refused(
             f"no images found in {', '.join(f'{folder}/{name}' for name in empty)}{also}; "
             "add PNG, JPEG or WebP files, or delete the folder"
         )
@@ -99,7 +100,7 @@ def is_image(name):
 def listing_digest(folder):
     """Sixteen hexadecimal digits that change when an image of an image folder is added, removed or rewritten.
 
-    It looks at names, sizes and times of change, not into the files. Raises ValueError if the folder, or
+    It looks at names, sizes and times of change, not into the files. Raises Refused if the folder, or
     train/ or test/ inside it, does not exist.
     """
     _refuse_missing(folder)
@@ -114,12 +115,10 @@ def listing_digest(folder):
 
 def _refuse_missing(folder):
     if not Path(folder).is_dir():
-        raise ValueError(
-            f"data.folder is {folder}, but there is no such folder; name the one that holds train/ and test/"
-        )
+        raise Refused(f"data.folder is {folder}, but there is no such folder; name the one that holds train/ and test/")
     for part in ("train", "test"):
         if not (Path(folder) / part).is_dir():
-            raise ValueError(
+            raise Refused(
                 f"data.folder is {folder}, but it has no folder {part}/; "
                 "it needs train/ and test/, each with a folder per class"
             )

@@ -9,7 +9,7 @@ from secateur.images import arrays, cifar, image_folder
 def opened(data, verified=None):
     """The Source that the settings `data` name; `verified` is the manifest of what was fetched, for CIFAR.
 
-    Raises ValueError for anything that is not as it should be, naming the file or the folder.
+    Raises Refused for anything that is not as it should be, naming the file or the folder.
     """
     return SOURCES[data["source"]](data, verified)
 

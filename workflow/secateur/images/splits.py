@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from secateur import Refused
 from secateur.study import seeds
 from secateur.study.vocabulary import SPLITS
 
@@ -23,7 +24,7 @@ def divided(source, split):
 
     A number below 1 is a share, rounded to the nearest integer, of the source's training images (for rank
     with `rank_from: test`, of the test images); another is a count. Totals are exact. A source without test
-    images gives some of its training images for test first. Raises ValueError where images are too few.
+    images gives some of its training images for test first. Raises Refused where images are too few.
     """
     left = _pools(source, split)
     total = {"train": len(source.train.labels), "test": sum(map(len, left["test"]))}
@@ -57,12 +58,12 @@ def _carved(name, split, pool, part, total):
     """(taken, left) of a pool of rows, each in one array for each class."""
     wanted, available = _count(name, split[name], total), sum(map(len, pool))
     if wanted > available:
-        raise ValueError(
+        raise Refused(
             f"split.{name} wants {wanted} images, but only {available} of the source's {part} images are "
             f"left for it; lower split.{name}, or give more images"
         )
     if wanted == 0:
-        raise ValueError(f"split.{name} is {split[name]}, which of {total} images makes none; raise it")
+        raise Refused(f"split.{name} is {split[name]}, which of {total} images makes none; raise it")
     counts = apportioned(wanted, [len(rows) for rows in pool])
     taken = [rows[:count] for rows, count in zip(pool, counts, strict=True)]
     return taken, [rows[count:] for rows, count in zip(pool, counts, strict=True)]
@@ -74,7 +75,7 @@ def _count(name, number, total):
     if exact < 1:
         return math.floor(exact * total + Fraction(1, 2))
     if exact.denominator != 1:
-        raise ValueError(f"split.{name} is {number}: give a share below 1, or a whole number of images")
+        raise Refused(f"split.{name} is {number}: give a share below 1, or a whole number of images")
     return int(exact)
 
 
@@ -91,12 +92,12 @@ def apportioned(wanted, sizes):
 def _refuse_unrepresented(taken, source):
     """A network cannot learn a class without an image in train, and nothing can be reported on no image."""
     if not any(map(len, taken["test"])):
-        raise ValueError("split.rank takes every test image, and leaves none to report on; lower split.rank")
+        raise Refused("split.rank takes every test image, and leaves none to report on; lower split.rank")
     for label, name in enumerate(source.classes):
         if not len(taken["train"][label]):
             own = int(np.count_nonzero(source.train.labels == label))
             used = ", ".join(f"{key} {len(taken[key][label])}" for key in ("rank", "validation", "test"))
-            raise ValueError(
+            raise Refused(
                 f"class {name} has no image left to train on: the source has {own}, and the splits take all "
                 f"({used}); lower split.rank or split.validation, or give more images of {name}"
             )

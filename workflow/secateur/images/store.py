@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from secateur import Refused
 from secateur.study.vocabulary import nearest
 
 DELETE = "delete it and run again"
@@ -48,7 +49,7 @@ class Images:
 
 @contextlib.contextmanager
 def opened(path):
-    """The Images of one HDF5 file; ValueError says what is wrong with one that is cut short or foreign."""
+    """The Images of one HDF5 file; Refused says what is wrong with one that is cut short or foreign."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file of images {path}; run the workflow up to prepare_images")
@@ -59,9 +60,9 @@ def opened(path):
         # With an errno it is the system that refuses to read, and not the file that is wrong.
         if error.errno is not None:
             raise
-        raise ValueError(f"{path} is cut short or no HDF5 file ({error}); {DELETE}") from error
+        raise Refused(f"{path} is cut short or no HDF5 file ({error}); {DELETE}") from error
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no file of images of this workflow: {error.args[0]}; {DELETE}") from error
+        raise Refused(f"{path} is no file of images of this workflow: {error.args[0]}; {DELETE}") from error
     yield Images(pixels=np.memmap(path, np.uint8, "r", offset, shape), **facts)
 
 
@@ -69,10 +70,10 @@ def _facts(file):
     """(everything but the pixels, where in the file the pixels begin, their shape)."""
     pixels = file.get("pixels")
     if not isinstance(pixels, h5py.Dataset) or pixels.ndim != 4 or pixels.dtype != np.uint8:
-        raise ValueError("it has no dataset `pixels` of four dimensions and uint8")
+        raise Refused("it has no dataset `pixels` of four dimensions and uint8")
     offset = pixels.id.get_offset()
     if not file.attrs.get("complete", False) or offset is None:
-        raise ValueError("it was not written to its end")
+        raise Refused("it was not written to its end")
     facts = {key: tuple(map(float, file.attrs[key])) for key in ("mean", "std")}
     facts |= {key: str(file.attrs[key]) for key in ("name", "split")}
     facts |= {"labels": file["labels"][:], "classes": tuple(json.loads(file.attrs["classes"]))}
@@ -86,13 +87,13 @@ def _facts(file):
 def _refuse_mismatch(facts, shape):
     labels = facts["labels"]
     if labels.shape != shape[:1] or not len(labels):
-        raise ValueError(f"it has {shape[0]} images but {len(labels)} labels")
+        raise Refused(f"it has {shape[0]} images but {len(labels)} labels")
     if labels.min() < 0 or labels.max() >= len(facts["classes"]):
-        raise ValueError(
+        raise Refused(
             f"its labels go from {labels.min()} to {labels.max()}, but it has {len(facts['classes'])} classes"
         )
     if not len(facts["mean"]) == len(facts["std"]) == shape[1]:
-        raise ValueError(
+        raise Refused(
             f"its images have {shape[1]} channels, but its mean has {len(facts['mean'])} numbers "
             f"and its std {len(facts['std'])}"
         )
@@ -101,23 +102,23 @@ def _refuse_mismatch(facts, shape):
 def chosen(images, classes=None, most=None):
     """The rows of a split that are of these classes (names, or numbers from 0), the first `most` of them.
 
-    Raises ValueError for a class that the images do not have, or that none of them shows.
+    Raises Refused for a class that the images do not have, or that none of them shows.
     """
     labels = range(len(images.classes)) if classes is None else [class_number(images, name) for name in classes]
     rows = np.flatnonzero(np.isin(images.labels, labels))[:most]
     if not len(rows):
-        raise ValueError(f"none of the {len(images)} {images.split} images is of class {', '.join(map(str, classes))}")
+        raise Refused(f"none of the {len(images)} {images.split} images is of class {', '.join(map(str, classes))}")
     return rows
 
 
 def class_number(images, name, others=()):
-    """The number of a class from its name or number; ValueError has the nearest of the classes and of `others`."""
+    """The number of a class from its name or number; Refused has the nearest of the classes and of `others`."""
     if isinstance(name, int) and name < len(images.classes):
         return name
     if str(name) not in images.classes:
         known = f"0 to {len(images.classes) - 1}" if isinstance(name, int) else ", ".join(images.classes[:10])
         near = "" if isinstance(name, int) else nearest(name, [*images.classes, *others])
-        raise ValueError(f"{images.name} has no class {name}{near or f'; known: {known}'}")
+        raise Refused(f"{images.name} has no class {name}{near or f'; known: {known}'}")
     return images.classes.index(str(name))
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import platform
 
+from secateur import Refused
+
 
 def chosen(device):
     """The torch device of a setting: `auto` is the GPU where there is one; a GPU that is missing is an error."""
@@ -11,7 +13,7 @@ def chosen(device):
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is cuda, but torch finds no GPU here; set device to cpu or auto")
+        raise Refused("device is cuda, but torch finds no GPU here; set device to cpu or auto")
     return torch.device(device)
 
 

@@ -5,6 +5,7 @@ Only tensors and plain data are ever read (`weights_only=True`), so that a check
 
 import torch
 
+from secateur import Refused
 from secateur.models import description, state_dicts, tensor_files
 
 NEEDED = ("name", "arguments", "classes", "shape")
@@ -18,13 +19,13 @@ def save(path, model, about):
     """
     missing = [key for key in NEEDED if key not in about]
     if missing:
-        raise ValueError(f"about lacks {', '.join(missing)}: a checkpoint needs {', '.join(NEEDED)}")
+        raise Refused(f"about lacks {', '.join(missing)}: a checkpoint needs {', '.join(NEEDED)}")
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     tensor_files.write(path, {"state_dict": state, "about": about})
 
 
 def load(path, device="cpu"):
-    """(model in eval mode, about) of a checkpoint that `save` wrote; ValueError says what is wrong with any other.
+    """(model in eval mode, about) of a checkpoint that `save` wrote; Refused says what is wrong with any other.
 
     A network of the user's own is made by its factory, which must be importable from the working folder and be code of
     the user's own.
@@ -32,7 +33,7 @@ def load(path, device="cpu"):
     content = tensor_files.read(path)
     about = content.get("about") if isinstance(content, dict) else None
     if not isinstance(about, dict) or any(key not in about for key in NEEDED):
-        raise ValueError(
+        raise Refused(
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
             "Give it as model.weights and train with epochs: 0 to make one of it"
         )
@@ -55,7 +56,7 @@ def same_images(about, images, path):
     shown = {"classes": images.classes, "shape": images.pixels.shape[1:], "mean": images.mean, "std": images.std}
     for key, value in shown.items():
         if key in about and list(about[key]) != list(value):
-            raise ValueError(
+            raise Refused(
                 f"{path} was trained on images whose {key} is {state_dicts.listed(about[key])}, but the {key} of these "
                 f"is {state_dicts.listed(value)}; train on these images first"
             )

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.graph import modes, tracing
 from secateur.models import own, zoo
 from secateur.study import own_network
@@ -13,14 +14,14 @@ def described(about, classes):
 
     The description is {"name", "arguments"}, or {"factory", "arguments"} of the user's own function; where it has the
     images' `shape`, a forward that asks for sizes is traced for it (`tracing.traceable`). Raises
-    ValueError for a factory that is not there, fails, or gives something else than a network.
+    Refused for a factory that is not there, fails, or gives something else than a network.
     """
     factory = about.get("factory")
     if not factory:
         return zoo.build(about["name"], classes, **about["arguments"])
     model = own.made(factory, classes, about["arguments"])
     if not isinstance(model, nn.Module):
-        raise ValueError(f"model.factory {factory} gave a {type(model).__name__}, no torch.nn.Module")
+        raise Refused(f"model.factory {factory} gave a {type(model).__name__}, no torch.nn.Module")
     return tracing.traceable(model, about["shape"]) if "shape" in about else model
 
 
@@ -56,7 +57,7 @@ def untrained(model, shown):
 
 
 def refuse_misfit(model, about):
-    """Try a network on two images of `about`'s shape; ValueError says what does not fit, before anything is trained.
+    """Try a network on two images of `about`'s shape; Refused says what does not fit, before anything is trained.
 
     The network must give (2, classes), and one of the user's own must be traceable by torch.fx as well.
     """
@@ -67,12 +68,12 @@ def refuse_misfit(model, about):
             output = model(torch.zeros(2, *about["shape"]))
     except Exception as error:
         reason = str(error).split("\n")[0]
-        raise ValueError(
+        raise Refused(
             f"{who} cannot take images of {size}: {own_network.place(error)}{type(error).__name__}: {reason}"
         ) from error
     wanted = (2, len(about["classes"]))
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != wanted:
         given = tuple(output.shape) if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
-        raise ValueError(f"{who} gives {given} for two images of {size}, but there are {wanted[1]} classes: {wanted}")
+        raise Refused(f"{who} gives {given} for two images of {size}, but there are {wanted[1]} classes: {wanted}")
     if about.get("factory"):
         tracing.traced(model)

@@ -2,6 +2,7 @@
 
 import logging
 
+from secateur import Refused
 from secateur.models import description, freezing, vggs, zoo
 from secateur.study import architectures
 
@@ -39,7 +40,7 @@ def _imagenet(about):
     name = about.get("name")
     if about.get("factory") or (name in zoo.ARCHITECTURES and not architectures.ZOO[name].imagenet):
         known = ", ".join(other for other in zoo.ARCHITECTURES if architectures.ZOO[other].imagenet)
-        raise ValueError(f"there are no ImageNet weights of {name}; there are of {known} and torchvision's classifiers")
+        raise Refused(f"there are no ImageNet weights of {name}; there are of {known} and torchvision's classifiers")
     from secateur.models import torchvision_models
 
     return torchvision_models.renamed(torchvision_models.imagenet(name))

@@ -1,5 +1,6 @@
 """Which parts of a network train."""
 
+from secateur import Refused
 from secateur.study.vocabulary import one_of
 
 
@@ -16,7 +17,7 @@ def trainable(model, which):
     if not prefix:
         what = "appended head" if which == "head" else "classifier that is known as such"
         use = " or ".join(name for name in parts if parts[name])
-        raise ValueError(f"trainable is {which}, but this network has no {what}; use {use}")
+        raise Refused(f"trainable is {which}, but this network has no {what}; use {use}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(prefix))
 

@@ -8,13 +8,14 @@ import inspect
 import sys
 from pathlib import Path
 
+from secateur import Refused
 from secateur.study import own_network
 
 
 def made(factory, classes, arguments):
     """What the factory gives for these arguments; a parameter `classes` or `num_classes` need not be among them.
 
-    Raises ValueError with the line of the user's own code that failed.
+    Raises Refused with the line of the user's own code that failed.
     """
     path, (module, name) = own_network.source(factory), factory.split(":")
     _make_room(factory)
@@ -24,7 +25,7 @@ def made(factory, classes, arguments):
         except Exception as error:
             raise own_network.failed(factory, error) from error
         if not callable(function):
-            raise ValueError(f"model.factory is {factory}, but {path} defines no function {name}")
+            raise Refused(f"model.factory is {factory}, but {path} defines no function {name}")
         own_network.refuse_foreign(factory, _file_of(function))
         arguments = _completed(factory, function, classes, arguments)
         try:
@@ -39,7 +40,7 @@ def _completed(factory, function, classes, arguments):
     try:
         signature.bind(**arguments)
     except TypeError as error:
-        raise ValueError(
+        raise Refused(
             f"model.arguments do not fit model.factory {factory}, which takes {signature}: {error}"
         ) from error
     return arguments

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import torch
 
+from secateur import Refused
 from secateur.models import tensor_files
 
 # Where training programs put the state_dict, beside the epoch and the optimizer's state.
@@ -15,7 +16,7 @@ PREFIXES = ("module.", "_orig_mod.")
 def adopt(model, path, state=None, assign=False):
     """Load the state_dict of a file (or `state`, which came from there) into a model, and give the model back.
 
-    `assign` puts the tensors themselves into the model. Raises ValueError if the file belongs to another network. How
+    `assign` puts the tensors themselves into the model. Raises Refused if the file belongs to another network. How
     many batches a BatchNorm has seen may be missing: only training without momentum reads it.
     """
     state = state_dict_of(path) if state is None else state
@@ -25,12 +26,12 @@ def adopt(model, path, state=None, assign=False):
     missing, unexpected = [key for key in own if key not in state], [key for key in state if key not in own]
     if missing or unexpected:
         found = [f"{word} {listed(keys)}" for word, keys in (("lacks", missing), ("has", unexpected)) if keys]
-        raise ValueError(
+        raise Refused(
             f"{path} belongs to another network: it {' and '.join(found)}. Give a matching file, or model.name"
         )
     for key in own:
         if own[key].shape != state[key].shape:
-            raise ValueError(
+            raise Refused(
                 f"{path} belongs to another network: {key} is {_shape(state[key])} there but {_shape(own[key])} here; "
                 "are the classes, widths and head the same?"
             )
@@ -60,7 +61,7 @@ def tensors(content, path):
     candidates = [content, *(content.get(key) for key in NESTED)] if isinstance(content, dict) else []
     state = next((candidate for candidate in candidates if _is_state(candidate)), None)
     if state is None:
-        raise ValueError(f"{path} holds no state_dict; save one with torch.save(model.state_dict(), path)")
+        raise Refused(f"{path} holds no state_dict; save one with torch.save(model.state_dict(), path)")
     half = (torch.float16, torch.bfloat16)
     return {name: tensor.float() if tensor.dtype in half else tensor for name, tensor in state.items()}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from secateur import Refused
 from secateur.artifacts import files
 
 ZIP = b"PK\x03\x04"
@@ -19,22 +20,22 @@ def write(path, content):
 
 
 def read(path):
-    """What a torch file holds, tensors and plain data only; ValueError says why it cannot be read."""
+    """What a torch file holds, tensors and plain data only; Refused says why it cannot be read."""
     zipped = _starts_with(path, ZIP)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if zipped:
-            raise ValueError(
+            raise Refused(
                 f"{path} holds Python objects, which are not loaded because they can run code; "
                 "save its state_dict alone: torch.save(model.state_dict(), path)"
             ) from error
-        raise ValueError(f"{path} is no checkpoint of torch, or cut short") from error
+        raise Refused(f"{path} is no checkpoint of torch, or cut short") from error
     # A damaged file makes torch raise almost anything, OSError from its own seek included.
     except Exception as error:
         if zipped:
-            raise ValueError(f"{path} is cut short or damaged; delete it and make or fetch it again") from error
-        raise ValueError(f"{path} is no checkpoint of torch, or cut short") from error
+            raise Refused(f"{path} is cut short or damaged; delete it and make or fetch it again") from error
+        raise Refused(f"{path} is no checkpoint of torch, or cut short") from error
 
 
 def resumable(path, stamp, otherwise):

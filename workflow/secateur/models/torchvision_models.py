@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
+from secateur import Refused
 from secateur.study.vocabulary import nearest
 
 # Classifiers beside the main one are for training from scratch only, and inputs are normalised by the study.
@@ -29,7 +30,7 @@ def build(name, classes, channels=3):
     `trainable_parts` names the last layer as its `head`, and all linear layers after the maps as its `classifier`.
     """
     if channels != 3:
-        raise ValueError(f"{name} takes images of three channels, not {channels}; set data.color to rgb")
+        raise Refused(f"{name} takes images of three channels, not {channels}; set data.color to rgb")
     # RegNets compute their widths with tensors, which the meta device cannot.
     with torch.device("cpu") if name.startswith("regnet") else contextlib.nullcontext():
         model = torchvision.models.get_model(name, weights=None, num_classes=classes, **OPTIONS.get(name, {}))
@@ -49,7 +50,7 @@ def imagenet(name):
     versions = torchvision.models.get_model_weights(name)
     known = list(versions.__members__)
     if "IMAGENET1K_V1" not in known:
-        raise ValueError(f"torchvision has no plain ImageNet weights of {name}, only {', '.join(known)}")
+        raise Refused(f"torchvision has no plain ImageNet weights of {name}, only {', '.join(known)}")
     weights = versions["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -70,8 +71,8 @@ def renamed(state):
 
 
 def unknown(name, known):
-    """The ValueError for a name that is neither `known` nor torchvision's."""
-    return ValueError(
+    """The Refused for a name that is neither `known` nor torchvision's."""
+    return Refused(
         f"unknown model {name!r}{nearest(str(name), [*known, *names()])}; known: {', '.join(known)}, "
         "and torchvision's classifiers"
     )

@@ -6,6 +6,7 @@ Nothing here imports torchvision: that import costs a second in every job.
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.study.vocabulary import one_of
 
 # Channels of the convolutions; "M" is a max pool that halves the map. Simonyan and Zisserman, 2015, table 1, column D.
@@ -37,7 +38,7 @@ def small(classes, widths=(24, 24, 48, 48, 192, 192), hidden=64, channels=3):
     so they have none.
     """
     if len(widths) != 6 or min(widths) < 1:
-        raise ValueError(f"vgg_small has six convolutions; widths must be six numbers from 1, got {list(widths)}")
+        raise Refused(f"vgg_small has six convolutions; widths must be six numbers from 1, got {list(widths)}")
     plan = (*widths[0:2], "M", *widths[2:4], "M", *widths[4:6], "M")
     classifier = nn.Sequential(nn.Linear(widths[-1], hidden), nn.ReLU(), nn.Linear(hidden, classes))
     return VGG(_features(plan, channels, norm=True, bias=False), nn.AdaptiveAvgPool2d((1, 1)), classifier)

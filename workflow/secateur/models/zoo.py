@@ -6,6 +6,7 @@ Nothing here imports torchvision before one of its networks is asked for: that c
 import functools
 import inspect
 
+from secateur import Refused
 from secateur.models import densenets, mobilenets, resnets, vggs
 from secateur.study.vocabulary import nearest
 
@@ -28,17 +29,17 @@ ARCHITECTURES = {
 def build(name, classes, **arguments):
     """A model of the zoo, or any classifier of torchvision by its name, for so many classes, with random weights.
 
-    Raises ValueError for an unknown name or argument.
+    Raises Refused for an unknown name or argument.
     """
     builder = ARCHITECTURES.get(name) or _torchvisions(name)
     known = [argument for argument in inspect.signature(builder).parameters if argument != "classes"]
     unknown = sorted(set(arguments) - set(known))
     if unknown:
-        raise ValueError(
+        raise Refused(
             f"{name} knows no argument {', '.join(unknown)}{nearest(unknown[0], known)}; known: {', '.join(known)}"
         )
     if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes must be how many there are, a whole number from 1, got {classes!r}")
+        raise Refused(f"classes must be how many there are, a whole number from 1, got {classes!r}")
     return builder(classes, **arguments)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from secateur import Refused
 from secateur.artifacts import files
 from secateur.criteria import from_images, from_weights
 from secateur.images import arrays, downloads, sources, store, writing
@@ -33,15 +34,15 @@ def images_of(data):
 
 
 def refuse_unseen(config, source, divided):
-    """ValueError for a reading of classes of which its split has no image."""
+    """Refused for a reading of classes of which its split has no image."""
     for name, reading in config["readings"].items():
         rows = divided[reading["split"]]
         labels = getattr(source, rows.part).labels[rows.index]
         shown = store.Images(None, labels, source.classes, (), (), config["data"]["name"], reading["split"], "")
         try:
             store.chosen(shown, reading["classes"])
-        except ValueError as error:
-            raise ValueError(f"readings.{name}.classes: {error}; name other classes, or another split") from error
+        except Refused as error:
+            raise Refused(f"readings.{name}.classes: {error}; name other classes, or another split") from error
 
 
 def _at_hand(data):
@@ -55,11 +56,11 @@ def _at_hand(data):
 
 
 def refuse_unwritable(results):
-    """The folder in which the results come to lie, as far as it exists; ValueError if nothing can be written there."""
+    """The folder in which the results come to lie, as far as it exists; Refused if nothing can be written there."""
     whole = Path(results).absolute()
     folder = next(path for path in (whole, *whole.parents) if path.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValueError(f"results is {results}, but {folder} is no folder that can be written to; name another")
+        raise Refused(f"results is {results}, but {folder} is no folder that can be written to; name another")
     return folder
 
 
@@ -79,7 +80,7 @@ def network(config, classes):
 
 
 def refuse_unscorable(config, model, example, table):
-    """ValueError for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
+    """Refused for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
     layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
     for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
         try:
@@ -88,12 +89,12 @@ def refuse_unscorable(config, model, example, table):
             # Norms and distances of filters are there for any layer, and distances take their time.
             elif kind == "bn_scale":
                 from_weights.of_weights(model, kind, layers)
-        except ValueError as error:
-            raise ValueError(f"criteria.scores: {error}") from error
+        except Refused as error:
+            raise Refused(f"criteria.scores: {error}") from error
 
 
 def own_files(config, table):
-    """A line for each file of scores or order of the user's own; ValueError for one that does not fit the units."""
+    """A line for each file of scores or order of the user's own; Refused for one that does not fit the units."""
     lines = []
     for name, path in config["criteria"]["files"].items():
         for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in config["training"]["seeds"]):

@@ -28,7 +28,7 @@ WIDTH = 120
 def text(config):
     """The whole page on a study with every default filled in.
 
-    Raises ValueError or OSError with one line that names the thing and the remedy.
+    Raises Refused or OSError with one line that names the thing and the remedy.
     """
     planned = criteria_names.of(config)
     consistency.check_named(config, [criterion for family in planned.values() for criterion in family])
@@ -66,7 +66,7 @@ def text(config):
 
 
 def without_relevance(config, found, timed):
-    """A line for each reading by which some layers have no relevance; ValueError if a level needs their units."""
+    """A line for each reading by which some layers have no relevance; Refused if a level needs their units."""
     lines = []
     terms = level_checks.terms(config["evaluation"])
     for name, channels in timed.without.items():

@@ -5,6 +5,7 @@ import time
 
 import torch
 
+from secateur import Refused
 from secateur.evaluation import fast_layers, measuring
 from secateur.graph import folding, modes
 from secateur.jobs import devices
@@ -50,8 +51,8 @@ def measured(config, model, example, sizes, linear=()):
             propagator = propagation.of_reading(model, reading, linear)
             shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
             without[name] = propagator.layers_without(example.shape[1:])
-        except ValueError as error:
-            raise ValueError(f"readings.{name}: {error}") from error
+        except Refused as error:
+            raise Refused(f"readings.{name}: {error}") from error
         readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
     timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, without, {})
     if not devices.fast_in_bfloat16(device):

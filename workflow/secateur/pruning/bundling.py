@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from secateur import Refused
 from secateur.pruning import rewriting
 
 
 def bundles(flow, channels):
     """Which bundles of a flow {layer: [index, ...]} removes, a bool for each.
 
-    Raises ValueError for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
+    Raises Refused for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
     """
     listed = np.zeros(len(flow.sizes), int)
     for layer, index in channels.items():
@@ -18,25 +19,23 @@ def bundles(flow, channels):
     if held.any():
         layer, index = _first_of(flow, channels, held)
         reason = flow.reasons[int(flow.outputs[layer][index])]
-        raise ValueError(f"channel {index} of layer {layer} cannot be removed: {reason}")
+        raise Refused(f"channel {index} of layer {layer} cannot be removed: {reason}")
     part = (listed > 0) & (listed < flow.sizes)
     if part.any():
         layer, index = _first_of(flow, channels, part)
         missing = _missing(flow, channels, flow.outputs[layer][index])
-        raise ValueError(
-            f"channel {index} of layer {layer} goes only together with {missing}: list all of them or none"
-        )
+        raise Refused(f"channel {index} of layer {layer} goes only together with {missing}: list all of them or none")
     return listed > 0
 
 
 def _checked(flow, layer, index):
     """The distinct channels of a list, as an array."""
     if layer not in flow.listed:
-        raise ValueError(f"the model has no layer {layer!r} with channels of its own to remove")
+        raise Refused(f"the model has no layer {layer!r} with channels of its own to remove")
     found, width = np.unique(np.asarray(index, dtype=int)), len(flow.outputs[layer])
     wrong = found[(found < 0) | (found >= width)]
     if len(wrong):
-        raise ValueError(f"the layer {layer} has {width} channels, none with the index {wrong[0]}")
+        raise Refused(f"the layer {layer} has {width} channels, none with the index {wrong[0]}")
     return found
 
 

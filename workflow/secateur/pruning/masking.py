@@ -16,7 +16,7 @@ def masked(model, channels, flow=None):
     Filters and biases are zero, of BatchNorm (each, where a concatenation is normalised again and again) the weights
     and biases of these channels; where a silenced channel still is not zero (behind a sigmoid), so are the weights
     that read it. The model is the same afterwards, whatever happens. `flow` is that of `coupling.followed` or of the
-    units found, where it is at hand. Raises ValueError for a layer or channel that the model lacks, for a part of a
+    units found, where it is at hand. Raises Refused for a layer or channel that the model lacks, for a part of a
     unit, and for channels that are protected.
     """
     flow = flow or coupling.followed(model)

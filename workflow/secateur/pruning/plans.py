@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from secateur import Refused
 from secateur import ranking as rankings
 from secateur.pruning import bundling
 from secateur.study import levels, vocabulary
@@ -24,7 +25,7 @@ def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None)
     `stays`) are never removed, but count. The floor is a share of each layer's channels
     (below 1, rounded up) or a count. With `round_to`, of each layer that loses channels as many stay as make its width
     a multiple: the last in the ranking that would have gone, so that fewer units go than a level of units asks for;
-    levels of parameters and multiply-adds are met all the same. Raises ValueError where a level cannot be met.
+    levels of parameters and multiply-adds are met all the same. Raises Refused where a level cannot be met.
     """
     order, last = _by_removal(ranking, keep_at_least)
     if budget == "units":
@@ -32,7 +33,7 @@ def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None)
         if count > last:
             unscored = len(order) - len(rankings.order(ranking))
             why = f"{unscored} have no score and " if unscored else ""
-            raise ValueError(
+            raise Refused(
                 f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {keep_at_least} only "
                 f"{last} can be removed; lower the level or the floor"
             )
@@ -59,7 +60,7 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
         most = math.floor(1000 * saved(len(order)) / whole) / 1000
         kept = [f"keep_at_least {keep_at_least}"] * bool(keep_at_least) + [f"round_to {round_to}"] * (round_to > 1)
         where = f" with {' and '.join(kept)}" if kept else ""
-        raise ValueError(
+        raise Refused(
             f"level {level} is {float(wanted):,.0f} of {whole:,} {vocabulary.BUDGETS[budget]}, but{where} no more than "
             f"a share of {most:g} can be removed; lower the level{' or the floor' if keep_at_least else ''}"
         )
@@ -67,7 +68,7 @@ def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
 
 
 def refuse_level(found, level, terms, stay=()):
-    """ValueError if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
+    """Refused if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
 
     `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
     may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
@@ -76,19 +77,19 @@ def refuse_level(found, level, terms, stay=()):
     order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
     for one in terms:
         if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
-            raise ValueError(
+            raise Refused(
                 f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
                 "lower it"
             )
 
 
 def refuse_unexplained(found, level, terms, reading, channels):
-    """Ids of the units that consist of `channels` without relevance alone; ValueError if a level needs any of them."""
+    """Ids of the units that consist of `channels` without relevance alone; Refused if a level needs any of them."""
     stay = finding.only_of(found, channels)
     try:
         refuse_level(found, level, terms, stay)
-    except ValueError as error:
-        raise ValueError(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
+    except Refused as error:
+        raise Refused(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
     return stay
 
 
@@ -110,7 +111,7 @@ def units_of(ranking, channels):
 def _rounded(ranking, gone, multiple):
     """The units of `gone`, in order, that go when every layer's width stays a multiple, or as it was."""
     if not isinstance(multiple, int) or multiple < 1:
-        raise ValueError(f"round_to must be a whole number from 1, got {multiple!r}")
+        raise Refused(f"round_to must be a whole number from 1, got {multiple!r}")
     if multiple == 1:
         return gone
     width, by_unit = Counter(ranking["layer"]), _layers_of_units(ranking)

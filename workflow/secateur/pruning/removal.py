@@ -2,6 +2,7 @@
 
 import torch
 
+from secateur import Refused
 from secateur.pruning import bundling, layers, rewriting
 from secateur.units import coupling
 
@@ -11,7 +12,7 @@ def removed(model, channels, example, flow=None):
 
     `example` is a batch (N, C, H, W), on which the new model is run once. It is of the same class; where the forward
     has numbers of channels written into it (padded shortcuts, views, slices), or a branch has nothing left but its
-    biases, it is a torch.fx.GraphModule with the same parameter names. Raises ValueError if no path is left from the
+    biases, it is a torch.fx.GraphModule with the same parameter names. Raises Refused if no path is left from the
     images to the output: such a network answers every image alike. Also as `masked` does.
     """
     flow = flow or coupling.followed(model, example)
@@ -19,7 +20,7 @@ def removed(model, channels, example, flow=None):
     after = rewriting.After(flow, gone)
     if after.constant:
         empty = ", ".join(bundling.collapsed(model, channels) or after.hollow)
-        raise ValueError(f"nothing would be left of {empty}; keep at least one channel of each layer")
+        raise Refused(f"nothing would be left of {empty}; keep at least one channel of each layer")
     smaller = narrowed(model, channels, flow)
     with torch.no_grad():
         smaller.eval()(example[:1])

@@ -13,6 +13,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.graph import operation_kinds as kinds
 from secateur.units import operations
 from secateur.units.channel_ids import Value, values_in
@@ -125,7 +126,7 @@ def fitted(after, model):
     """`model`, already with the layers of `after`, with a forward that fits them; its own where that does.
 
     Where code has to be changed, the model becomes a torch.fx.GraphModule, whose functional dropout is off. Layers
-    that have nothing left to read become their bias. Raises ValueError that names what cannot be made to fit.
+    that have nothing left to read become their bias. Raises Refused that names what cannot be made to fit.
     """
     flow, changes = after.flow, {}
     for node in flow.fitted:
@@ -158,7 +159,7 @@ def _change(after, node):
         return None
     change = _changed_split(after, node) if node.target in SPLIT else _changed_sizes(after, node)
     if change is None or not _fits(after, node, after.resolved(change[1]), change[0]):
-        raise ValueError(
+        raise Refused(
             f"{node.name} lays out channels in a way that fewer of them do not fit: {node.format_node()}; write it "
             "with sizes taken from the tensor, or remove other channels"
         )
@@ -203,7 +204,7 @@ def _changed_groups(after, node):
     if old == new or not any(one is layer for one in whole):
         return None
     if len(node.args) < 7:
-        raise ValueError(f"{node.name} has its number of groups written out: {node.format_node()}")
+        raise Refused(f"{node.name} has its number of groups written out: {node.format_node()}")
     return node.target, (*node.args[:6], layer.groups * new // old)
 
 
@@ -272,7 +273,7 @@ def _rewritten(after, changes, idle, model):
         layer = model.get_submodule(node.target)
         shape, whole = after.value(node).shape, flow.values[first].shape
         if len(shape) == 3 or (len(shape) == 4 and isinstance(layer, nn.Linear)):
-            raise ValueError(f"nothing would be left of what {node.target} reads; keep at least one channel of it")
+            raise Refused(f"nothing would be left of what {node.target} reads; keep at least one channel of it")
         model.set_submodule(node.target, Constant(layer, shape[1:], whole[2:]))
         new[node].args, new[node].kwargs = (new[first],), {}
     _without_empty_parts(after, new)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from secateur import __version__
+from secateur import Refused, __version__
 from secateur.models import checkpoints, state_dicts
 from secateur.pruning import removal
 from secateur.units import coupling
@@ -42,7 +42,7 @@ def _rebuilt(facts, device, path):
         dense = checkpoints.built(about, device)
         return removal.narrowed(dense, facts["removed"], coupling.followed(dense, torch.zeros(1, *about["shape"])))
     except (ValueError, TypeError, IndexError) as error:
-        raise ValueError(f"{path} describes no network that can be built here ({error}); {AGAIN}") from error
+        raise Refused(f"{path} describes no network that can be built here ({error}); {AGAIN}") from error
 
 
 def _facts(path):
@@ -50,17 +50,17 @@ def _facts(path):
     try:
         facts = json.loads(_bytes(path))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); {AGAIN}") from error
+        raise Refused(f"{path} is damaged ({error}); {AGAIN}") from error
     if not isinstance(facts, dict) or any(key not in facts for key in KEYS):
-        raise ValueError(f"{path} describes no exported network: it must have {', '.join(KEYS)}; {AGAIN}")
+        raise Refused(f"{path} describes no exported network: it must have {', '.join(KEYS)}; {AGAIN}")
     if facts["format"] != FORMAT:
-        raise ValueError(
+        raise Refused(
             f"{path} is of format {facts['format']}, written by secateur {facts.get('secateur')}; this is secateur "
             f"{__version__}, which reads format {FORMAT}: install that version, or export again"
         )
     missing = [key for key in checkpoints.NEEDED if key not in facts["about"]]
     if missing:
-        raise ValueError(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {AGAIN}")
+        raise Refused(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {AGAIN}")
     return facts
 
 
@@ -68,7 +68,7 @@ def _state(path, sha256):
     """The tensors of a file of weights; safetensors has no checksum of its own."""
     content = _bytes(path)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path} is damaged, or of another export: its SHA-256 is not {sha256[:16]}...; {AGAIN}")
+        raise Refused(f"{path} is damaged, or of another export: its SHA-256 is not {sha256[:16]}...; {AGAIN}")
     return needed("safetensors.torch").load(content)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from secateur import cost
+from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision, measuring
 from secateur.graph import folding
 from secateur.pruning import bundling, masking, plans, removal
@@ -59,7 +59,7 @@ class Network:
     def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):
         """A Point for each wanted level of a ranking table; the rest is what `pruning.plan` makes of a level.
 
-        Raises ValueError if the ranking is not of this network's channels, or if a level cannot be met.
+        Raises Refused if the ranking is not of this network's channels, or if a level cannot be met.
         """
         self._refuse_foreign(ranking)
         ranked = {*self.flow.convolutions, *ranking["layer"]}
@@ -123,7 +123,7 @@ class Network:
         odd = sorted(own ^ set(given))
         if odd or len(given) != len(own):
             where = f"channel {odd[0][1]} of layer {odd[0][0]}" if odd else "a channel that it names twice"
-            raise ValueError(
+            raise Refused(
                 f"the ranking has {len(given)} channels and the network {len(own)} that can be removed; the first that "
                 f"differs is {where}: rank this very network"
             )

@@ -7,6 +7,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.graph import folding, functional, modes, readers, tracing
 from secateur.relevance import linear_maps, rules, unweighted_layers
 from secateur.study import biases, rule_numbers
@@ -41,7 +42,7 @@ def propagate(
     `pixels` adds the relevance of the images under the name "". `linear` names linear layers that are read too, each
     feature as a channel with one position (N, F, 1, 1), or with as many as the layer is applied to. Layers whose output
     only gates other channels (squeeze-and-excitation) have no relevance by any rule but the gradients, and are left
-    out. Raises ValueError that names a layer without a rule.
+    out. Raises Refused that names a layer without a rule.
     """
     choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "seed": seed, "pixels": pixels, "linear": linear}
     propagator = Propagator(model, rule, **choices)
@@ -66,7 +67,7 @@ class Propagator:
         choices = {"at": (at, PLACES), "pool": (pool, unweighted_layers.POOLS), "seed": (seed, ("one", "logit"))}
         for name, (value, allowed) in choices.items():
             if value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+                raise Refused(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
         _refuse_unfit(model)
         self.model = unweighted_layers.without_inplace(folding.folded(functional.as_layers(model), strict=False))
         self.layout = torch.contiguous_format
@@ -99,13 +100,13 @@ class Propagator:
         """
         first = next(self.model.parameters())
         if images.dim() != 4 or not images.is_floating_point():
-            raise ValueError(
+            raise Refused(
                 "images must be floats (N, C, H, W), normalised as the model expects; "
                 f"got {images.dtype} {tuple(images.shape)}"
             )
         broken = (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
         if broken:
-            raise ValueError(
+            raise Refused(
                 f"{len(broken)} of {len(images)} images of the batch hold NaN or infinity, first image {broken[0]}; "
                 "leave such images out, or mend what reads or normalises them"
             )
@@ -114,7 +115,7 @@ class Propagator:
             self._refuse_another(images, values)
             logits = values[self.graph.logits]
             if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
-                raise ValueError("the model must give one tensor of logits (N, classes); wrap it in a module that does")
+                raise Refused("the model must give one tensor of logits (N, classes); wrap it in a module that does")
             if isinstance(target, str) and target == "each":
                 return self._each(values, logits)
             if isinstance(target, str) and target == "all":
@@ -156,7 +157,7 @@ class Propagator:
                     raise
                 # What torch says of shapes that do not fit names no layer.
                 except RuntimeError as error:
-                    raise ValueError(
+                    raise Refused(
                         f"the layer {node.target} cannot take images of shape {tuple(images.shape[1:])}: {error}; "
                         "are these the images that the model was trained on?"
                     ) from error
@@ -182,12 +183,12 @@ class Propagator:
         size = tuple(x.shape[2:])
         if (node, copies, size) not in self.prepared:
             if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
-                raise ValueError(
+                raise Refused(
                     f"the layer {node.target} reads {module.in_channels} channels, but was given {x.shape[1]}: "
                     "are these the images that the model was trained on?"
                 )
             if isinstance(module, nn.Linear) and x.shape[-1] * copies != module.in_features:
-                raise ValueError(
+                raise Refused(
                     f"the layer {node.target} reads {module.in_features} values of an image, but was given "
                     f"{x.shape[-1] * copies}: are the images as large as those that the model was trained on?"
                 )
@@ -288,7 +289,7 @@ def of_reading(model, reading, linear=()):
 def _default(node):
     """What a second argument of the forward is: its default."""
     if not node.args:
-        raise ValueError(
+        raise Refused(
             f"the model's forward takes {node.target} beside the images; give it a default, or wrap the model"
         )
     return node.args[0]
@@ -296,13 +297,11 @@ def _default(node):
 
 def _refuse_unfit(model):
     if model.training:
-        raise ValueError(
-            "the model is in train mode, where dropout and BatchNorm draw and count; call model.eval() first"
-        )
+        raise Refused("the model is in train mode, where dropout and BatchNorm draw and count; call model.eval() first")
     for name, values in (*model.named_parameters(), *model.named_buffers()):
         bad = int((~values.isfinite()).sum())
         if bad:
-            raise ValueError(
+            raise Refused(
                 f"the weights {name} hold {bad} values that are NaN or infinite, so relevance would be too; "
                 "take an earlier checkpoint, or train again with a lower learning rate"
             )
@@ -322,7 +321,7 @@ def _assigned(rule, layers, modules):
     if isinstance(rule, dict):
         bands = sorted((float(share), name) for share, name in rule.items())
         if not bands or bands[-1][0] < 1:
-            raise ValueError(f"bands of depth must reach 1, the last layer; got {rule}")
+            raise Refused(f"bands of depth must reach 1, the last layer; got {rule}")
         found = {
             layer: next(name for share, name in bands if (place + 1) / len(layers) <= share + 1e-9)
             for place, layer in enumerate(layers)
@@ -336,10 +335,10 @@ def _assigned(rule, layers, modules):
     for name in found.values():
         try:
             rules.named(name)
-        except ValueError as error:
-            raise ValueError(f"{error}, gradient_x_input, or a composite: {', '.join(biases.COMPOSITES)}") from None
+        except Refused as error:
+            raise Refused(f"{error}, gradient_x_input, or a composite: {', '.join(biases.COMPOSITES)}") from None
         if wrong := rule_numbers.complaint(name):
-            raise ValueError(f"the rule is {name}, {wrong}")
+            raise Refused(f"the rule is {name}, {wrong}")
     return found
 
 
@@ -349,7 +348,7 @@ def _chosen(target, logits):
         return logits.argmax(1)
     target = torch.as_tensor(target, device=logits.device).expand(len(logits))
     if int(target.min()) < 0 or int(target.max()) >= logits.shape[1]:
-        raise ValueError(
+        raise Refused(
             f"targets go from {int(target.min())} to {int(target.max())}, but the model has {logits.shape[1]} classes"
         )
     return target

@@ -17,6 +17,8 @@ import re
 
 import torch
 
+from secateur import Refused
+
 EPSILON = 1e-6
 # Far below any contribution, and far above what a float can no longer divide by.
 TINY = 1e-30
@@ -196,7 +198,7 @@ def _below(W):
 def alpha_beta(alpha, beta):
     """alpha times what the positive contributions pass on, less beta times what the negative ones do."""
     if abs(alpha - beta - 1) > 1e-9 or beta < 0:
-        raise ValueError(f"alpha - beta must be 1 and beta at least 0, got alpha {alpha} and beta {beta}")
+        raise Refused(f"alpha - beta must be 1 and beta at least 0, got alpha {alpha} and beta {beta}")
     return two_sided(_above, _below, (alpha, -beta))
 
 
@@ -228,4 +230,4 @@ def named(text):
         match = re.fullmatch(pattern, text)
         if match:
             return make(*(float(number) for number in match.groups() if number is not None))
-    raise ValueError(f"unknown rule {text!r}; known: {NAMES}")
+    raise Refused(f"unknown rule {text!r}; known: {NAMES}")

@@ -21,6 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from secateur import Refused
 from secateur.artifacts import files
 from secateur.relevance import stability
 
@@ -85,11 +86,9 @@ def merge(shards, path, provenance):
         first, last, total = one["part"]
         other = [key for key in SHARED if one.get(key) != all_about[0].get(key)]
         if other:
-            raise ValueError(
-                f"{shard} was read with another {other[0]} than {shards[0]}; delete the shards and run again"
-            )
+            raise Refused(f"{shard} was read with another {other[0]} than {shards[0]}; delete the shards and run again")
         if first != after or (shard == shards[-1] and last != total):
-            raise ValueError(
+            raise Refused(
                 f"{shard} has images {first} to {last} of {total}, but those before it end at {after}; the shards "
                 "were made with other settings or images_per_batch: delete them and run again"
             )
@@ -119,14 +118,14 @@ def _fill(partial, batches, columns, stamp, until):
             if enough:
                 break
     if done != images and not enough:
-        raise ValueError(f"{partial} has relevance of {done} images, expected {images}")
+        raise Refused(f"{partial} has relevance of {done} images, expected {images}")
 
 
 def _refuse_endless(layers):
     for name, found in layers.items():
         bad = int((~np.isfinite(found.per_image_abs)).any(1).sum())
         if bad:
-            raise ValueError(
+            raise Refused(
                 f"the relevance of layer {name} is NaN or infinite for {bad} of {len(found.per_image_abs)} images: the "
                 "rule divides by sums that come close to zero. Count biases in them (bias: true), or take another rule"
             )
@@ -295,7 +294,7 @@ def refuse_other(path, reading, network):
     found = {**own["reading"], **own["provenance"]["wildcards"]}
     for key, value in wanted.items():
         if found.get(key) != value:
-            raise ValueError(
+            raise Refused(
                 f"{path} holds relevance of {key} {found.get(key)}, but the study asks for {key} {value}; "
                 "delete the file and run again"
             )
@@ -361,7 +360,7 @@ def _finished(path):
     try:
         with h5py.File(path, "r") as file:
             if not file.attrs.get("complete", False):
-                raise ValueError(f"{path} is not a finished relevance file; delete it and run again")
+                raise Refused(f"{path} is not a finished relevance file; delete it and run again")
             yield file
     except (OSError, KeyError) as error:
-        raise ValueError(f"{path} is no readable relevance file ({error}); delete it and run again") from error
+        raise Refused(f"{path} is no readable relevance file ({error}); delete it and run again") from error

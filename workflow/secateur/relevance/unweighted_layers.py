@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.utils import _pair
 
+from secateur import Refused
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import readers, tracing
 
@@ -128,7 +129,7 @@ class Graph:
         """The node that gives the logits: the output, or what a softmax at the end reads."""
         node = self.nodes[-1].args[0]
         if not isinstance(node, torch.fx.Node):
-            raise ValueError(
+            raise Refused(
                 f"the model gives {type(node).__name__} and not one tensor of logits (N, classes): wrap it in a module "
                 "that gives the logits alone"
             )
@@ -203,13 +204,13 @@ class Graph:
     # ---- backward
 
     def passed(self, node, values, R):
-        """{input node: its relevance} from the relevance of a node; ValueError where it would get lost."""
+        """{input node: its relevance} from the relevance of a node; Refused where it would get lost."""
         sources = self._sources(node, values)
         if self._is_copied_map(node, values):
             return {sources[0]: R}
         found = self._rule(node)(self, node, values, sources, R) if sources else {}
         if not tensors(list(found.values())):
-            raise ValueError(
+            raise Refused(
                 f"relevance would get lost at {self.called(node)}, which passes it to nothing that depends on images"
             )
         return found
@@ -266,7 +267,7 @@ class Graph:
             return _rearranged
         rule = self._rules(node)[POOLS.index(self.pool)]
         if rule is None:
-            raise ValueError(
+            raise Refused(
                 f"no relevance rule for {self.called(node)}; the rules gradient and gradient_x_input take any layer, "
                 "and criteria of weights and scores need no relevance"
             )
@@ -445,7 +446,7 @@ def _divided(graph, node, values, sources, R):
     """The divisor is a constant, the signal takes all."""
     signal = node.args[0] if node.args else node.kwargs.get("input")
     if signal not in sources:
-        raise ValueError(
+        raise Refused(
             f"no relevance rule for {graph.called(node)}, which divides a number by what depends on the images; the "
             "rules gradient and gradient_x_input take any layer"
         )

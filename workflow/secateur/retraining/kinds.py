@@ -61,9 +61,9 @@ def retrained(model, about, gone, material):
             rows = loop.train(
                 smaller, material.train, material.validation, material.options, seed, partial, material.stamp
             )
-        except ValueError as error:
-            # What training advises on names its own settings.
-            raise ValueError(str(error).replace(" training.", " retraining.")) from error
+        except loop.Diverged as error:
+            # It is the settings of retraining that can be changed.
+            raise loop.Diverged(error.loss, error.epoch, error.rate, "retraining") from error
         history += [{"step": step, **row} for row in rows]
         before = plan
     return smaller, history

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from secateur import cost
+from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision
 from secateur.graph import folding
 from secateur.images import store
@@ -57,17 +57,17 @@ def save(path, model, about, plan):
 
 
 def load(path, device="cpu"):
-    """(smaller model in eval mode, about) of a file that `save` wrote; ValueError for any other.
+    """(smaller model in eval mode, about) of a file that `save` wrote; Refused for any other.
 
     `about["removed"]` says which of the dense network's channels it lacks.
     """
     content = tensor_files.read(path)
     about = content.get("about", {}) if isinstance(content, dict) else {}
     if "removed" not in about:
-        raise ValueError(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
+        raise Refused(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
     if about.get("constant"):
         empty = ", ".join(about["empty"])
-        raise ValueError(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
+        raise Refused(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
     # Not on the meta device, because a branch that lost its layers keeps their biases.
     with torch.random.fork_rng(devices=[]):
         dense = description.described(about, len(about["classes"]))

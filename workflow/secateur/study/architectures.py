@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from secateur import Refused
 from secateur.study.vocabulary import nearest
 
 COLORS = ("rgb", "gray")
@@ -28,7 +29,7 @@ class Architecture:
 
 
 def of(model):
-    """The Architecture of a study's `model`; ValueError with the nearest name for one that nobody knows."""
+    """The Architecture of a study's `model`; Refused with the nearest name for one that nobody knows."""
     if model["factory"]:
         return Architecture(trainable=("all",))
     name = model["name"]
@@ -38,7 +39,7 @@ def of(model):
         return Architecture(
             smallest=SMALLEST.get(name, 32), colors=("rgb",), trainable=("head", "classifier", "all"), imagenet=True
         )
-    raise ValueError(
+    raise Refused(
         f"model.name is {name}, which names no network{nearest(name, [*ZOO, *TORCHVISION])}. Known: {', '.join(ZOO)}, "
         "and torchvision's convolutional classifiers, as resnet18; for a network of your own, model.factory"
     )

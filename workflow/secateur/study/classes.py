@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from secateur import Refused
 from secateur.study.vocabulary import nearest
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,7 +26,7 @@ KNOWN = {"digits": tuple("0123456789"), "cifar10": CIFAR10, "cifar100": CIFAR100
 def of(data):
     """The names of the classes of the settings `data`, in the order of their numbers.
 
-    Raises ValueError for a folder of images that no study can be made of: without a class to tell from another, or
+    Raises Refused for a folder of images that no study can be made of: without a class to tell from another, or
     with a link that leads in a circle.
     """
     if data["source"] in KNOWN:
@@ -39,14 +40,14 @@ def of(data):
 
 
 def refuse_single(classes, place):
-    """ValueError for images of fewer than two classes: there is nothing to tell apart, and every answer is right."""
+    """Refused for images of fewer than two classes: there is nothing to tell apart, and every answer is right."""
     if len(classes) < 2:
         only = f"only the class {classes[0]}" if classes else "no folder of a class"
-        raise ValueError(f"{place} has {only}; a network tells classes apart, so give two or more")
+        raise Refused(f"{place} has {only}; a network tells classes apart, so give two or more")
 
 
 def refuse_unknown(wanted, known, key, others=()):
-    """ValueError for a class, by name or number from 0, that is none of the known; the key takes `others` too."""
+    """Refused for a class, by name or number from 0, that is none of the known; the key takes `others` too."""
     for one in wanted:
         if one in range(len(known)) if isinstance(one, int) else one in known:
             continue
@@ -54,7 +55,7 @@ def refuse_unknown(wanted, known, key, others=()):
         near = "" if isinstance(one, int) else nearest(one, [*others, *known])
         more = "" if len(known) <= 10 else ", ..."
         allowed = f"numbers go from {numbers}" if isinstance(one, int) else f"known: {names}{more}"
-        raise ValueError(f"{key} names {one}, which is no class of the images{near or f'; {allowed}'}")
+        raise Refused(f"{key} names {one}, which is no class of the images{near or f'; {allowed}'}")
 
 
 def _folders(folder):
@@ -63,7 +64,7 @@ def _folders(folder):
 
 
 def _refuse_circle(folder, above=()):
-    """ValueError for a link below a folder that leads to itself, or back to a folder above it."""
+    """Refused for a link below a folder that leads to itself, or back to a folder above it."""
     above = (*(above or map(_identity, folder.resolve().parents)), _identity(folder))
     with os.scandir(folder) as entries:
         entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -71,11 +72,9 @@ def _refuse_circle(folder, above=()):
         try:
             inner = Path(entry.path) if entry.is_dir() else None
         except OSError as error:
-            raise ValueError(f"data.folder: {entry.path} cannot be followed ({error.strerror}); remove it") from error
+            raise Refused(f"data.folder: {entry.path} cannot be followed ({error.strerror}); remove it") from error
         if inner and _identity(inner) in above:
-            raise ValueError(
-                f"data.folder: {inner} is a folder above itself, by a link that leads back; remove the link"
-            )
+            raise Refused(f"data.folder: {inner} is a folder above itself, by a link that leads back; remove the link")
         if inner:
             _refuse_circle(inner, above)
 

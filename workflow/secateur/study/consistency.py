@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from secateur import Refused
 from secateur.artifacts import files
 from secateur.study import (
     architectures,
@@ -26,7 +27,7 @@ NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATIST
 
 
 def settle(config):
-    """Fill in what follows from other keys; ValueError in one line for what contradicts them."""
+    """Fill in what follows from other keys; Refused in one line for what contradicts them."""
     config["results"] = vocabulary.without_slashes(config["results"])
     _settle_data(config["data"])
     _settle_split(config["split"], config["data"]["source"])
@@ -34,7 +35,7 @@ def settle(config):
     _check_model(config["model"], config["data"], config["training"])
     for name, reading in config["readings"].items():
         if name in NO_READING:
-            raise ValueError(f"readings.{name}: the name is taken by another criterion; choose another")
+            raise Refused(f"readings.{name}: the name is taken by another criterion; choose another")
         criteria_checks.check_rule(name, reading["rule"])
         if reading["bias"] is None:
             reading["bias"] = biases.bias_of(reading["rule"])
@@ -59,20 +60,20 @@ def _check_digits(key, numbers):
     """Tables are written with nine digits, and their rows are found by the number."""
     for number in numbers:
         if number != float(f"{number:.9g}"):
-            raise ValueError(
+            raise Refused(
                 f"{key} names {number}, but tables are written with nine significant digits; write it with nine "
                 "digits or fewer"
             )
 
 
 def check_named(config, criteria):
-    """Raise ValueError for an exported or retrained criterion that is none of `criteria`, which are all there are."""
+    """Raise Refused for an exported or retrained criterion that is none of `criteria`, which are all there are."""
     named = [("export", entry["criterion"]) for entry in config["export"]]
     named += [("retraining.criteria", name) for name in (config["retraining"] or {"criteria": []})["criteria"]]
     for where, name in named:
         if name not in criteria:
             near = nearest(name, criteria)
-            raise ValueError(
+            raise Refused(
                 f"{where} names {name}, which is no criterion of the study{near or '; it has ' + ', '.join(criteria)}"
             )
 
@@ -95,11 +96,11 @@ def _settle_split(split, source):
     for name in ("rank", "validation", "test"):
         number = split[name]
         if number is not None and not (0 < number < 1 or number == int(number)):
-            raise ValueError(f"split.{name} is {number}: give a share below 1, or a whole number of images")
+            raise Refused(f"split.{name} is {number}: give a share below 1, or a whole number of images")
     if source == "digits":
         split["test"] = split["test"] or 0.2
     elif split["test"] is not None:
-        raise ValueError(f"split.test is for sources without test images of their own; {source} has some, leave it out")
+        raise Refused(f"split.test is for sources without test images of their own; {source} has some, leave it out")
 
 
 def _settle_model(model):
@@ -109,12 +110,12 @@ def _settle_model(model):
         model["name"] = model["name"] or own_network.name_of(model["factory"])
         return
     if model["name"] is None:
-        raise ValueError("model: the key name is missing, or factory for a network of your own; see config/README.md")
+        raise Refused("model: the key name is missing, or factory for a network of your own; see config/README.md")
     known = architectures.of(model).arguments
     for key in model["arguments"]:
         if key not in known:
             choices = f"known: {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"model.arguments.{key} is no choice of {model['name']}; {choices}")
+            raise Refused(f"model.arguments.{key} is no choice of {model['name']}; {choices}")
     model["arguments"] = {**known, **model["arguments"]}
 
 
@@ -124,26 +125,26 @@ def _settle_data(data):
     channels = CHANNELS[data["color"]]
     for key in ("mean", "std"):
         if len(data[key]) not in (1, channels):
-            raise ValueError(f"data.{key} has {len(data[key])} numbers, but the images have {channels} channel(s)")
+            raise Refused(f"data.{key} has {len(data[key])} numbers, but the images have {channels} channel(s)")
         data[key] = [float(number) for number in data[key] * (channels if len(data[key]) == 1 else 1)]
     if data["source"] != "image_folder" and data["folder"]:
-        raise ValueError(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
+        raise Refused(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
     if data["source"] == "image_folder" and not data["folder"]:
-        raise ValueError(
+        raise Refused(
             "data.source is image_folder, but data.folder names no folder; give the one that holds train/ and test/"
         )
 
 
 def _check_model(model, data, training):
     if training["epochs"] == 0 and model["weights"] is None:
-        raise ValueError(
+        raise Refused(
             "training.epochs is 0, but model.weights is empty: nothing would be learned; name a weights file or train"
         )
     if training["epochs"] == 0 and len(training["seeds"]) > 1:
-        raise ValueError("training.epochs is 0, so every seed would be the same network; give one: training.seeds: [0]")
+        raise Refused("training.epochs is 0, so every seed would be the same network; give one: training.seeds: [0]")
     if model["weights"] not in (None, "imagenet") and not Path(files.found(model["weights"])).is_file():
         near = nearest(model["weights"], ["imagenet"])
-        raise ValueError(
+        raise Refused(
             f"model.weights is {model['weights']}, but there is no such file, here or in the folder that "
             f"SECATEUR_DATA names{near}"
         )
@@ -154,17 +155,17 @@ def _check_network(model, data):
     """What the network has, and which images it takes."""
     name, known = model["name"], architectures.of(model)
     if model["weights"] == "imagenet" and not known.imagenet:
-        raise ValueError(
+        raise Refused(
             f"model.weights is imagenet, but {name} has no ImageNet weights; give a file with a state_dict, or null"
         )
     if model["trainable"] not in known.trainable:
         part = "appended head" if model["trainable"] == "head" else "classifier that is known as such"
-        raise ValueError(
+        raise Refused(
             f"model.trainable is {model['trainable']}, but {name} has no {part}; use {' or '.join(known.trainable)}"
         )
     if data["color"] not in known.colors:
-        raise ValueError(f"model.name is {name}, which takes three channels; set data.color to rgb")
+        raise Refused(f"model.name is {name}, which takes three channels; set data.color to rgb")
     if data["size"] < known.smallest:
-        raise ValueError(
+        raise Refused(
             f"model.name is {name}, which takes images from {known.smallest} pixels on; data.size is {data['size']}"
         )

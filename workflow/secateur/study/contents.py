@@ -11,6 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
+from secateur import Refused
 from secateur.artifacts import files
 
 REMEMBERED = Path(".snakemake") / "secateur" / "digests.json"
@@ -50,16 +51,16 @@ def own_file(config, name, seed):
 
 
 def copy(path, content, target):
-    """Copy a file of this content; ValueError if it has another one by now."""
+    """Copy a file of this content; Refused if it has another one by now."""
     with files.replacing(target) as temporary:
         shutil.copyfile(path, temporary)
         refuse_changed(temporary, content, path)
 
 
 def refuse_changed(path, content, named=None):
-    """ValueError, of the file as it is `named`, if a file has not this content."""
+    """Refused, of the file as it is `named`, if a file has not this content."""
     if files.digest(path) != content:
-        raise ValueError(f"{named or path} has changed since the study was planned; run again")
+        raise Refused(f"{named or path} has changed since the study was planned; run again")
 
 
 def _known():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from secateur import Refused
 from secateur.artifacts import files
 from secateur.study import architectures, rule_numbers
 from secateur.study.levels import fraction
@@ -17,14 +18,14 @@ def check_criteria(criteria, readings):
     criteria["mixed"] = list(readings) if criteria["mixed"] is None else criteria["mixed"]
     for name in criteria["mixed"]:
         if name not in readings:
-            raise ValueError(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
+            raise Refused(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
     _check_compared(criteria, readings)
     deltas = criteria["deltas"]
     if len({fraction(delta) for delta in deltas}) < len(deltas):
-        raise ValueError(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
+        raise Refused(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
     criteria["deltas"] = [_delta(delta) for delta in deltas]
     if criteria["mixes"] not in criteria["statistics"]:
-        raise ValueError(
+        raise Refused(
             f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
@@ -41,14 +42,14 @@ def _check_compared(criteria, readings):
     sources = [*readings, *criteria["weights"]]
     for name in criteria["compared"] or []:
         if name not in sources:
-            raise ValueError(
+            raise Refused(
                 f"criteria.compared names {name}, which is none of the readings and weights: {', '.join(sources)}"
             )
     for name in criteria["combined_only"]:
         if name not in readings:
-            raise ValueError(f"criteria.combined_only names {name}, which is no reading{nearest(name, readings)}")
+            raise Refused(f"criteria.combined_only names {name}, which is no reading{nearest(name, readings)}")
         if name in criteria["mixed"]:
-            raise ValueError(
+            raise Refused(
                 f"criteria.combined_only names {name}, which criteria.mixed names as well and combines too; "
                 "leave it out of one of the two"
             )
@@ -66,7 +67,7 @@ def check_scores(scores, model):
     """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
     lacking = not model["factory"] and model["name"] in architectures.WITHOUT_BATCHNORM
     if lacking and any(one["score"] == "bn_scale" for one in scores):
-        raise ValueError(
+        raise Refused(
             f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
             "or take a network with BatchNorm"
         )
@@ -79,7 +80,7 @@ def check_own(criteria, readings):
         named = criteria[kind] if kind == "files" else [one["name"] for one in criteria[kind]]
         for name in named:
             if name in taken:
-                raise ValueError(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
+                raise Refused(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
             taken.append(name)
 
 
@@ -92,12 +93,12 @@ def check_mixtures(criteria, readings):
         for side in ("first", "second"):
             name = mixture[side]
             if name not in known:
-                raise ValueError(
+                raise Refused(
                     f"criteria.mixtures: {mixture['name']} mixes {name}, which is no criterion of this study"
                     f"{nearest(name, known)}"
                 )
         if len({fraction(delta) for delta in mixture["deltas"]}) < len(mixture["deltas"]):
-            raise ValueError(f"criteria.mixtures: {mixture['name']} names one delta twice")
+            raise Refused(f"criteria.mixtures: {mixture['name']} names one delta twice")
 
 
 def check_files(paths, seeds):
@@ -106,7 +107,7 @@ def check_files(paths, seeds):
         for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds):
             found = files.found(one)
             if not Path(found).is_file():
-                raise ValueError(
+                raise Refused(
                     f"criteria.files.{name} is {one}, but there is no such file, here or in the folder that "
                     "SECATEUR_DATA names"
                 )
@@ -122,11 +123,11 @@ def check_rule(name, rule):
     ends = [band["to"] for band in bands]
     if ends != sorted(set(ends)) or ends[-1] != 1:
         given = ", ".join(map(str, ends))
-        raise ValueError(f"readings.{name}.rule has bands to {given}; they must rise, and the last one must be to 1")
+        raise Refused(f"readings.{name}.rule has bands to {given}; they must rise, and the last one must be to 1")
     for band in bands:
         wrong = rule_numbers.complaint(band["rule"])
         if wrong:
-            raise ValueError(f"readings.{name}.rule is {band['rule']}, {wrong}")
+            raise Refused(f"readings.{name}.rule is {band['rule']}, {wrong}")
 
 
 def check_until(name, reading):
@@ -134,12 +135,12 @@ def check_until(name, reading):
     if reading["until"] is None:
         return
     if reading["shards"] > 1:
-        raise ValueError(
+        raise Refused(
             f"readings.{name} has until and {reading['shards']} shards, which would each end on their own; "
             "leave one of the two out"
         )
     if reading["absolute"] == "after_mean":
-        raise ValueError(
+        raise Refused(
             f"readings.{name} has until, which watches absolute values taken before the mean, and "
             "absolute: after_mean, which settles on several times as many images; leave until out, or use "
             "absolute: before_mean"

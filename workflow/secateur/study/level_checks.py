@@ -2,6 +2,7 @@
 
 import math
 
+from secateur import Refused
 from secateur.study import architectures
 from secateur.study.levels import highest, removed_at
 
@@ -10,9 +11,7 @@ def check_floors(config):
     """A floor that makes a level impossible, and a level that leaves nothing, before any job."""
     for floor in config["evaluation"]["keep_at_least"]:
         if floor >= 1 and floor != int(floor):
-            raise ValueError(
-                f"evaluation.keep_at_least is {floor}: give a share below 1, or a whole number of channels"
-            )
+            raise Refused(f"evaluation.keep_at_least is {floor}: give a share below 1, or a whole number of channels")
     widths, level = removable(config), config["levels"][-1]
     if widths is None:
         return
@@ -22,7 +21,7 @@ def check_floors(config):
         most = highest(widths, floor) if floor else total - 1
         if count > most:
             kept = f"evaluation.keep_at_least {floor} lets only {most} go" if floor else "nothing would be left"
-            raise ValueError(
+            raise Refused(
                 f"levels: {level} removes {count} of {config['model']['name']}'s {total} channels, but {kept}; "
                 f"the highest level that is possible is {math.floor(1000 * most / total) / 1000:g}"
             )

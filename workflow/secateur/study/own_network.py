@@ -14,6 +14,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+from secateur import Refused
 from secateur.artifacts import code_digest
 from secateur.study.vocabulary import nearest
 
@@ -29,13 +30,13 @@ def name_of(factory):
 
 
 def check(factory):
-    """Refuse, without running anything, a factory that is not there; ValueError says where it was looked for."""
+    """Refuse, without running anything, a factory that is not there; Refused says where it was looked for."""
     module, function = factory.split(":")
     path = source(factory)
     tree = _tree(path, factory)
     names = _defined(tree)
     if function not in names and "*" not in names:
-        raise ValueError(
+        raise Refused(
             f"model.factory is {factory}, but {path} defines no {function}{nearest(function, names)}; "
             f"it defines {', '.join(sorted(names)) or 'nothing'}"
         )
@@ -49,12 +50,12 @@ def digest_of(factory):
 
 
 def source(factory):
-    """The file of a factory's module; ValueError if there is none, or if it is not the user's own."""
+    """The file of a factory's module; Refused if there is none, or if it is not the user's own."""
     module = factory.split(":")[0]
     specs = _specs(module)
     if specs is None or specs[-1].origin is None:
         here = [path.stem for path in Path.cwd().glob("*.py")]
-        raise ValueError(
+        raise Refused(
             f"model.factory is {factory}, but there is no module {module}{nearest(module, here)}; looked in "
             f"{', '.join(_places())}, and among the installed packages"
         )
@@ -155,7 +156,7 @@ def _tree(path, factory):
 
 def refuse_foreign(factory, file):
     if not _is_own(file):
-        raise ValueError(
+        raise Refused(
             f"model.factory is {factory}, which is code of an installed package ({file}); write a function of your "
             "own that calls it: a checkpoint names its factory, and may name nothing else"
         )
@@ -191,4 +192,4 @@ def _places():
 def failed(factory, error):
     """One line for what went wrong in the user's code: file, line, text and message."""
     reason = (error.msg if isinstance(error, SyntaxError) else str(error)).split("\n")[0]
-    return ValueError(f"model.factory {factory} failed: {place(error)}{type(error).__name__}: {reason}")
+    return Refused(f"model.factory {factory} failed: {place(error)}{type(error).__name__}: {reason}")

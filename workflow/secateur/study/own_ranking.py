@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from secateur import Refused
 from secateur.artifacts import tables
 from secateur.study.vocabulary import nearest
 
@@ -9,7 +10,7 @@ from secateur.study.vocabulary import nearest
 def read(path):
     """The table layer, channel, score of a file; without the column `score`, a channel's score is its place.
 
-    A smaller score is removed earlier, as is an earlier row. Raises ValueError that names a channel with two rows,
+    A smaller score is removed earlier, as is an earlier row. Raises Refused that names a channel with two rows,
     or with a score that is no number.
     """
     table = tables.read(path, "layer", "channel")
@@ -18,11 +19,11 @@ def read(path):
     keys = table[["layer", "channel"]]
     twice = keys[keys.duplicated()]
     if len(twice):
-        raise ValueError(f"{path} names {_channel(twice.iloc[0])} twice; give every channel one row")
+        raise Refused(f"{path} names {_channel(twice.iloc[0])} twice; give every channel one row")
     # Text among numbers is no number either.
     bad = keys[[not _is_number(score) for score in table["score"]]]
     if len(bad):
-        raise ValueError(f"{path} has no number as the score of {_channel(bad.iloc[0])}; every channel needs one")
+        raise Refused(f"{path} has no number as the score of {_channel(bad.iloc[0])}; every channel needs one")
     return table[["layer", "channel", "score"]].astype({"score": float})
 
 
@@ -32,7 +33,7 @@ def is_order(path):
 
 
 def refuse_foreign(table, units, path):
-    """ValueError unless the channels of a table are those that can be removed; it names the first that is not."""
+    """Refused unless the channels of a table are those that can be removed; it names the first that is not."""
     given, wanted = (set(zip(t["layer"], t["channel"], strict=True)) for t in (table, units))
     foreign, missing = sorted(given - wanted, key=str), sorted(wanted - given, key=str)
     if foreign:
@@ -41,13 +42,13 @@ def refuse_foreign(table, units, path):
         near = "" if layer in layers else nearest(str(layer), layers)
         known = sum(units["layer"] == layer)
         why = f"the layer has {known}" if known else f"no channel of the layer {layer} can be removed{near}"
-        raise ValueError(
+        raise Refused(
             f"{path} names channel {channel} of layer {layer}, but {why}; {len(foreign)} of its {len(given)} channels "
             "are none that can go"
         )
     if missing:
         layer, channel = missing[0]
-        raise ValueError(
+        raise Refused(
             f"{path} lacks channel {channel} of layer {layer}; it has {len(given)} of the {len(wanted)} channels that "
             "can be removed, and needs all"
         )

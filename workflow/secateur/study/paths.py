@@ -7,6 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
+from secateur import Refused
 from secateur.study import criteria_names, kinds, retraining_checks
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
@@ -21,7 +22,7 @@ LONGEST = 255
 
 
 def check(config):
-    """ValueError in one line for a path or a name of a study with every default that its files cannot have."""
+    """Refused in one line for a path or a name of a study with every default that its files cannot have."""
     weights, own = config["model"]["weights"], config["criteria"]["files"]
     given = {"results": config["results"], "verdict.page": (config["verdict"] or {}).get("page")}
     given |= {"model.weights": None if weights == "imagenet" else weights}
@@ -31,7 +32,7 @@ def check(config):
             refuse_unfit(key, path)
     page = given["verdict.page"]
     if page is not None and not page.endswith(".md"):
-        raise ValueError(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
+        raise Refused(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
     if page is not None:
         refuse_lost(page)
     refuse_occupied(config["results"])
@@ -39,9 +40,9 @@ def check(config):
 
 
 def refuse_unfit(key, path):
-    """ValueError in one line for a path that cannot be one of a workflow: `key` names the setting."""
+    """Refused in one line for a path that cannot be one of a workflow: `key` names the setting."""
     for reason, remedy in _unfit(path):
-        raise ValueError(f"{key} is {path!r}, {reason}; {remedy}")
+        raise Refused(f"{key} is {path!r}, {reason}; {remedy}")
 
 
 def _unfit(path):
@@ -67,38 +68,38 @@ def _unfit(path):
 
 
 def refuse_occupied(results):
-    """ValueError where the folder of results, or one that it lies in, is a file."""
+    """Refused where the folder of results, or one that it lies in, is a file."""
     whole = Path(results).absolute()
     found = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
     if not found.is_dir():
-        raise ValueError(f"results is {results}, but {found} is no folder that can be written to; name another")
+        raise Refused(f"results is {results}, but {found} is no folder that can be written to; name another")
 
 
 def refuse_lost(page):
-    """ValueError where the verdict's page would be written over a file that is something else."""
+    """Refused where the verdict's page would be written over a file that is something else."""
     if Path(page).is_dir():
-        raise ValueError(f"verdict.page is {page}, which is a folder; name a file")
+        raise Refused(f"verdict.page is {page}, which is a folder; name a file")
     if Path(page).is_file() and WRITTEN not in Path(page).read_text(encoding="utf-8", errors="replace"):
-        raise ValueError(
+        raise Refused(
             f"verdict.page is {page}, a file that is there and is no verdict page, and would be lost; name another, or "
             "move it away"
         )
 
 
 def refuse_meeting(config):
-    """ValueError where two of a study's files would be one, or one would lie where another needs a folder."""
+    """Refused where two of a study's files would be one, or one would lie where another needs a folder."""
     found = {}
     for path, keys in written(config):
         path = os.path.normpath(path)
         if path in found:
             one, other = _apart(found[path], keys)
-            raise ValueError(f"{one} and {other} would both write {path}; rename one of them")
+            raise Refused(f"{one} and {other} would both write {path}; rename one of them")
         found[path] = keys
     for path, keys in found.items():
         for folder in _folders(path):
             if folder in found:
                 one, other = _apart(found[folder], keys)
-                raise ValueError(f"{one} would write the file {folder}, where {other} needs a folder; rename one")
+                raise Refused(f"{one} would write the file {folder}, where {other} needs a folder; rename one")
 
 
 def _folders(path):

@@ -1,14 +1,15 @@
 """Retraining and export against levels and criteria: settled in place, or refused in one line."""
 
+from secateur import Refused
 from secateur.study import kinds
 from secateur.study.levels import fraction
 
 
 def _of_levels(level, levels, what, remedy):
-    """The study's level that is the same number; ValueError where there is none."""
+    """The study's level that is the same number; Refused where there is none."""
     known = {fraction(one): one for one in levels}
     if fraction(level) not in known:
-        raise ValueError(
+        raise Refused(
             f"{what} is none of the study's levels ({', '.join(map(str, levels))}); add it to levels, or {remedy}"
         )
     return known[fraction(level)]
@@ -21,18 +22,18 @@ def settle_export(exports, levels, retraining):
         what, kind = f"level {entry['level']} of {entry['criterion']}", entry.setdefault("kind", kinds.NONE.name)
         entry["level"] = _of_levels(entry["level"], levels, f"export: {what}", "export one of these")
         if (entry["criterion"], entry["level"], kind) in named:
-            raise ValueError(f"export names {what} twice")
+            raise Refused(f"export names {what} twice")
         named.add((entry["criterion"], entry["level"], kind))
         if kind == kinds.NONE.name:
             continue
         retrained = retraining or {"criteria": [], "levels": []}
         if entry["criterion"] not in retrained["criteria"] or entry["level"] not in retrained["levels"]:
-            raise ValueError(
+            raise Refused(
                 f"export asks for {what} as {kind}, but retraining does not name this criterion and level; add them "
                 "there, or leave kind out"
             )
         if kind not in kinds.asked_for(retrained):
-            raise ValueError(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
+            raise Refused(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
 
 
 def exported(entry):
@@ -57,10 +58,10 @@ def settle_retraining(retraining, training, levels):
         if key != "seeds":
             retraining.setdefault(key, value)
     if retraining["epochs"] == 0:
-        raise ValueError("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
+        raise Refused("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
     retraining["scratch_epochs"] = retraining["scratch_epochs"] or training["epochs"] or None
     if retraining["scratch"] and retraining["scratch_epochs"] is None:
-        raise ValueError(
+        raise Refused(
             "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
             "give retraining.scratch_epochs, or scratch: false"
         )

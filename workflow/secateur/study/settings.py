@@ -11,6 +11,7 @@ import unicodedata
 import jsonschema
 import yaml
 
+from secateur import Refused
 from secateur.artifacts import shipped
 from secateur.study import consistency, paths, schema_errors
 
@@ -36,7 +37,7 @@ def schema():
 def checked(config):
     """The whole study: the given settings, checked, with every default filled in.
 
-    Raises ValueError with one line for the first thing that is wrong.
+    Raises Refused with one line for the first thing that is wrong.
     """
     config = copy.deepcopy(dict(config))
     _refuse_loops(config)
@@ -45,7 +46,7 @@ def checked(config):
     rules = _rules_for(config)
     errors = sorted(STRICT(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
-        raise ValueError(schema_errors.line(errors[0]))
+        raise Refused(schema_errors.line(errors[0]))
     _fill(config, rules)
     consistency.settle(config)
     paths.check(config)
@@ -57,13 +58,11 @@ def _is_number(value):
 
 
 def _refuse_loops(value, path="", above=frozenset()):
-    """ValueError for a value that holds itself, as an alias of YAML can make one."""
+    """Refused for a value that holds itself, as an alias of YAML can make one."""
     if not isinstance(value, (dict, list)):
         return
     if id(value) in above:
-        raise ValueError(
-            f"{schema_errors.shown(path)} holds itself, by an alias that leads back; write out what it holds"
-        )
+        raise Refused(f"{schema_errors.shown(path)} holds itself, by an alias that leads back; write out what it holds")
     for key, inner in value.items() if isinstance(value, dict) else ((None, one) for one in value):
         _refuse_loops(inner, path if key is None else _below(path, key), above | {id(value)})
 
@@ -73,12 +72,12 @@ def _below(path, key):
 
 
 def _refuse_broken_lines(value, path=""):
-    """ValueError for a text, or a key, with a character that would break the line of a message or of a table."""
+    """Refused for a text, or a key, with a character that would break the line of a message or of a table."""
     # The question may have several lines; what a factory's arguments hold is the factory's affair.
     if path in ("question", "model.arguments"):
         return
     if isinstance(value, str) and _breaks(value):
-        raise ValueError(
+        raise Refused(
             f"{path} is {value!r}, which holds a line break or another character that cannot be seen; leave it out"
         )
     if isinstance(value, list):
@@ -88,7 +87,7 @@ def _refuse_broken_lines(value, path=""):
         for key, inner in value.items():
             if _breaks(key):
                 where = path or "the study"
-                raise ValueError(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
+                raise Refused(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
             _refuse_broken_lines(inner, _below(path, key))
 
 
@@ -97,7 +96,7 @@ def _breaks(text):
 
 
 def _refuse_odd_keys(value, path=""):
-    """ValueError for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
+    """Refused for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
     if isinstance(value, list):
         for inner in value:
             _refuse_odd_keys(inner, path)
@@ -105,7 +104,7 @@ def _refuse_odd_keys(value, path=""):
         for key, inner in value.items():
             if not isinstance(key, str):
                 where = f"the section {path}" if path else "the study"
-                raise ValueError(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
+                raise Refused(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
             # What a factory's arguments hold is the factory's affair.
             if path != "model.arguments":
                 _refuse_odd_keys(inner, _below(path, key))

@@ -4,26 +4,27 @@ from pathlib import Path
 
 import yaml
 
+from secateur import Refused
 from secateur.study.schema_errors import shown
 
 
 def read(path):
-    """The settings in a file, as plain data; ValueError in one line for what is no study."""
+    """The settings in a file, as plain data; Refused in one line for what is no study."""
     if not Path(path).is_file():
-        raise ValueError("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
+        raise Refused("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
     try:
         text = Path(path).read_text(encoding="utf-8")
         config = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
+        raise Refused(f"this is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
-        raise ValueError("this is no study; a study is keys and values, see config/README.md")
+        raise Refused("this is no study; a study is keys and values, see config/README.md")
     _refuse_twice(text)
     return config
 
 
 def refuse_twice(path):
-    """ValueError if a key stands twice in one place of a file, of which YAML and JSON would take the last.
+    """Refused if a key stands twice in one place of a file, of which YAML and JSON would take the last.
 
     What is no YAML is left to whoever reads the file.
     """
@@ -37,7 +38,7 @@ def _refuse_twice(text):
     root = yaml.compose(text, yaml.SafeLoader)
     for key, first, second in _twice(root, "", set()) if root else ():
         where = f"line {first}" if first == second else f"lines {first} and {second}"
-        raise ValueError(f"the key {shown(key)} stands twice, in {where}; keep one of them")
+        raise Refused(f"the key {shown(key)} stands twice, in {where}; keep one of them")
 
 
 def _twice(node, path, seen):

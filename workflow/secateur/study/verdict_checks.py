@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from secateur import Refused
 from secateur.study import vocabulary
 from secateur.study.vocabulary import nearest
 
@@ -16,9 +17,9 @@ def check_verdict(config):
     named = [verdict[key] for key in ("ours", "faithful", "clean") if verdict[key]] + verdict["reductions"]
     for name in named:
         if name not in config["readings"]:
-            raise ValueError(f"verdict names {name}, which is no reading{nearest(name, config['readings'])}")
+            raise Refused(f"verdict names {name}, which is no reading{nearest(name, config['readings'])}")
     if config["evaluation"]["choose_on"] is None:
-        raise ValueError("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
+        raise Refused("verdict asks which delta is best, so evaluation.choose_on must be rank or validation")
     _check_parts(verdict, config["readings"])
     _settle_beside(verdict, config["results"])
 
@@ -29,11 +30,11 @@ def _check_parts(verdict, readings):
     for part in ("ours", "faithful", "clean"):
         name = verdict[part]
         if name in played:
-            raise ValueError(f"verdict.{played[name]} and verdict.{part} are both {name}; name different readings")
+            raise Refused(f"verdict.{played[name]} and verdict.{part} are both {name}; name different readings")
         played |= {name: part} if name else {}
     clean, ours = verdict["clean"], verdict["ours"]
     if clean and readings[clean]["split"] == "test":
-        raise ValueError(
+        raise Refused(
             f"verdict.clean is {clean}, which readings.{clean}.split reads on test, the images that are reported; "
             "name a reading of other images"
         )
@@ -41,7 +42,7 @@ def _check_parts(verdict, readings):
         for key, value in readings[ours].items():
             # Shards change no result.
             if key not in ("reduce", "shards") and readings[name][key] != value:
-                raise ValueError(
+                raise Refused(
                     f"verdict.reductions names {name}, which differs from {ours} (verdict.ours) in {key} too; "
                     "name readings that differ only in reduce"
                 )
@@ -54,20 +55,20 @@ def _settle_beside(verdict, results):
     for folder in verdict["beside"]:
         place = Path(folder).resolve()
         if place == Path(results).resolve():
-            raise ValueError(f"verdict.beside names {folder}, the results of this study itself; name those of another")
+            raise Refused(f"verdict.beside names {folder}, the results of this study itself; name those of another")
         if place in found:
-            raise ValueError(f"verdict.beside names one folder twice: {found[place]}, {folder}; leave one of them out")
+            raise Refused(f"verdict.beside names one folder twice: {found[place]}, {folder}; leave one of them out")
         found[place] = folder
 
 
 def check_beside(verdict, study, results):
-    """Raise ValueError where a study that is to stand beside this one has judged nothing yet, or has its name."""
+    """Raise Refused where a study that is to stand beside this one has judged nothing yet, or has its name."""
     found = {study: results}
     for folder in verdict["beside"] if verdict else []:
         _check_judged(folder)
         name = _study_of(folder)
         if name in found:
-            raise ValueError(
+            raise Refused(
                 f"verdict.beside names {folder}, whose study is {name}, as is that of {found[name]}; give one of the "
                 "two another name, under study, and run it again"
             )
@@ -82,10 +83,10 @@ def _study_of(folder):
 
 
 def _check_judged(folder):
-    """Raise ValueError where the study with these results has not judged anything yet."""
+    """Raise Refused where the study with these results has not judged anything yet."""
     for name in ("verdict.csv", "verdict.json"):
         if not (Path(folder) / "tables" / name).is_file():
-            raise ValueError(
+            raise Refused(
                 f"verdict.beside names {folder}, which has no tables/{name}; run the study with these results "
                 "first, or leave it out of verdict.beside"
             )

@@ -3,6 +3,8 @@
 import difflib
 import re
 
+from secateur import Refused
+
 SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
 # Every verdict page says so, and a file that does not is no such page.
@@ -29,9 +31,9 @@ def without_draw(criterion):
 
 
 def one_of(known, name, what):
-    """The entry of a dict, or ValueError with the nearest name and all others."""
+    """The entry of a dict, or Refused with the nearest name and all others."""
     if name not in known:
-        raise ValueError(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
+        raise Refused(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
     return known[name]
 
 

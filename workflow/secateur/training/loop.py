@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.artifacts import stamps
 from secateur.evaluation import measuring
 from secateur.images.store import normalise
@@ -25,6 +26,17 @@ EVALUATED_AT_ONCE = 256
 COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
+class Diverged(Refused):
+    """A loss that is no number any more; `section` of the settings says how the network is trained."""
+
+    def __init__(self, loss, epoch, rate, section="training"):
+        super().__init__(
+            f"the loss became {loss} in epoch {epoch} at learning rate {rate:.3g}; "
+            f"set {section}.learning_rate lower, or {section}.batch_size higher"
+        )
+        self.loss, self.epoch, self.rate = loss, epoch, rate
+
+
 def train(model, train_images, validation_images, options, seed, partial=None, stamp=None):
     """Train a model in place, leave it with the weights of the best epoch, and give the history.
 
@@ -32,8 +44,8 @@ def train(model, train_images, validation_images, options, seed, partial=None, s
     train_accuracy (in training mode, with augmentation), validation_loss and validation_accuracy. The images are
     `store.Images`, the options those of the study's `training`; what of the model is trained is what requires
     gradients. With `partial`, a file, the state is kept after each epoch, and a run with the same `stamp`, options,
-    seed, images and initial weights goes on from there; the caller removes it. Raises ValueError for a loss that is
-    no number any more.
+    seed, images and initial weights goes on from there; the caller removes it. Raises Diverged for a loss that
+    is no number any more.
     """
     if options["epochs"] == 0:
         return []
@@ -128,10 +140,7 @@ def _validated(model, images, epoch, rate):
 
 def _refuse_no_number(loss, epoch, rate):
     if not math.isfinite(loss):
-        raise ValueError(
-            f"the loss became {loss} in epoch {epoch} at learning rate {rate:.3g}; "
-            "set training.learning_rate lower, or training.batch_size higher"
-        )
+        raise Diverged(loss, epoch, rate)
 
 
 def _state(model):

@@ -82,7 +82,7 @@ def followed(model, example=None):
 
     A forward that asks how large its images are is followed for images of that size. Without an example, the model is
     followed at the first square size that it takes. Nothing is computed with weights where torch's meta device will do.
-    Raises ValueError for a model that cannot be traced or run.
+    Raises Refused for a model that cannot be traced or run.
     """
     with modes.evaluating(model):
         traced = tracing.traced(model, None if example is None else tuple(example.shape[1:]))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 from torch import nn
 
-from secateur import cost
+from secateur import Refused, cost
 from secateur.units import coupling
 
 RESIDUAL = ("units", "inner")
@@ -44,11 +44,11 @@ def find(model, example, residual="units", linear="protected"):
 
     Channels joined by additions prune as `residual="units"`; with "inner" they are protected, and only channels
     inside of residual branches go. Hidden features of linear layers are protected, or units with `linear="units"`;
-    classes always stay. Raises ValueError if nothing can be removed, with the reasons.
+    classes always stay. Raises Refused if nothing can be removed, with the reasons.
     """
     for name, given, known in (("residual", residual, RESIDUAL), ("linear", linear, LINEAR)):
         if given not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {given!r}")
+            raise Refused(f"{name} must be one of {', '.join(known)}, got {given!r}")
     flow = coupling.followed(model, example)
     reasons = _reasons(flow, residual, linear)
     held = np.zeros(len(flow.sizes), bool)
@@ -60,7 +60,7 @@ def find(model, example, residual="units", linear="protected"):
         why = "; ".join(f"{_named(layers)}: {reason}" for reason, layers in by_reason(protected).items())
         other = np.count_nonzero(flow.hidden & ~flow.protected) if linear == "protected" else 0
         remedy = f"; {other} hidden features of its linear layers can: set linear to units" if other else ""
-        raise ValueError(
+        raise Refused(
             f"no channel of this {type(model).__name__} can be removed ({why or 'it has no convolution'}){remedy}"
         )
     units = _units(flow, layers[free], indices[free], bundles[free])

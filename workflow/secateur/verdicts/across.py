@@ -11,7 +11,7 @@ import numpy as np
 import pandas
 import yaml
 
-from secateur import statistics
+from secateur import Refused, statistics
 from secateur.analysis import averages, intervals, paired_tests
 from secateur.analysis.paired_tests import Comparison, Side
 from secateur.artifacts import correctness, tables
@@ -92,14 +92,14 @@ class Difference:
 
 
 def read(folder):
-    """A finished study from its `results` folder; ValueError for one that this page cannot show."""
+    """A finished study from its `results` folder; Refused for one that this page cannot show."""
     folder = Path(folder)
     if not (folder / "settings.yaml").is_file():
-        raise ValueError(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
+        raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
     settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
     number = len(settings["training"]["seeds"])
     if number != 1:
-        raise ValueError(f"{folder} is a study of {number} networks; this page compares studies of one network each")
+        raise Refused(f"{folder} is a study of {number} networks; this page compares studies of one network each")
     evaluations = tables.read(folder / "tables" / "evaluations.csv", "seed", "split", *averages.NEEDED)
     curves = tables.first_floor(tables.read(folder / "tables" / "curves.csv", *CURVES, *VERSUS_RANDOM))
     curves = curves.assign(level=curves["level"].round(9)).set_index(["criterion", "level"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas
 
+from secateur import Refused
 from secateur.analysis.paired_tests import Comparison, Shift, Side
 from secateur.artifacts import provenance, tables
 from secateur.verdicts import judging, thesis_claims
@@ -61,7 +62,7 @@ def _row(item):
 
 
 def read(folder):
-    """What the study with this results folder found, as Judged; ValueError where its files are of another version."""
+    """What the study with this results folder found, as Judged; Refused where its files are of another version."""
     path, manifest = (Path(folder) / "tables" / name for name in ("verdict.csv", "verdict.json"))
     about = _about(manifest)
     rows = tables.read(path, *COLUMNS)
@@ -70,7 +71,7 @@ def read(folder):
     ].fillna("")
     unknown = sorted({*rows["claim"]} - {*thesis_claims.CLAIMS})
     if unknown:
-        raise ValueError(f"{path} judges {unknown[0]}, which is no claim of this version; run its study again")
+        raise Refused(f"{path} judges {unknown[0]}, which is no claim of this version; run its study again")
     groups = rows.groupby(["claim", "part"], sort=False)
     return Judged(about, {key: _finding(key[0], part) for key, part in groups})
 
@@ -82,7 +83,7 @@ def _about(manifest):
     except (KeyError, json.JSONDecodeError):
         lacking = ["judged"]
     if lacking:
-        raise ValueError(f"{manifest} does not say {lacking[0]}, as this version does; run its study again")
+        raise Refused(f"{manifest} does not say {lacking[0]}, as this version does; run its study again")
     return about
 
 
