@@ -44,6 +44,7 @@ def child(count, size):
     from extract_relevance import extract_relevance
     from secateur.images import arrays, splits, writing
     from secateur.models import checkpoints, zoo
+    from secateur.models.description import NetworkDescription
 
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
@@ -59,13 +60,8 @@ def child(count, size):
         split = {"seed": 0, "rank": 30, "validation": 30, "test": None, "rank_from": "train"}
         writing.write(source, splits.divided(source, split), paths, data, {})
         model = zoo.build("vgg_small", 10, channels=1)
-        about = {
-            "name": "vgg_small",
-            "arguments": {"channels": 1},
-            "classes": list("0123456789"),
-            "shape": [1, size, size],
-        }
-        checkpoints.save(Path(folder) / "network.pt", model, about)
+        described = NetworkDescription("vgg_small", {"channels": 1}, tuple("0123456789"), (1, size, size))
+        checkpoints.save(Path(folder) / "network.pt", model, described, {})
         peak, done, start = [0.0], threading.Event(), time.monotonic()
         watcher = threading.Thread(target=watched, args=(peak, done))
         watcher.start()

@@ -1,7 +1,5 @@
 """Refuse a study of which a level cannot be met, before anything is trained."""
 
-import torch
-
 from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
@@ -14,13 +12,13 @@ from secateur.units import finding
 
 def check_levels(split, options):
     with store.opened(split) as shown:
-        model, about = description.untrained(options["model"], shown)
-    found = finding.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
+        model, described = description.untrained(options["model"], shown)
+    found = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(found, options["level"], options["terms"])
     linear = finding.linear_layers(model, finding.table(found))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):
-            without = propagation.of_reading(model, reading, linear).layers_without(about["shape"])
+            without = propagation.of_reading(model, reading, linear).layers_without(described.shape)
         plans.refuse_unexplained(found, options["level"], options["terms"], name, without)
 
 

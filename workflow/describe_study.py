@@ -26,7 +26,7 @@ LOST = (
 
 def describe_study(settings, splits, networks, readings, page, confidence):
     config = yaml.safe_load(Path(settings).read_text(encoding="utf-8"))
-    trained = [checkpoints.load(path)[1] for path in networks]
+    trained = [checkpoints.load(path) for path in networks]
     read = _by_reading(provenance.read(path) for path in readings)
     parts = [
         f"<p>{html.escape(config['question'])}</p>",
@@ -39,11 +39,11 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         *_readings(config, read),
         f"<p>{html.escape(_others(config['criteria'], config['evaluation']['choose_on']))}</p>",
         "<h2>Networks</h2>",
-        html_tables.table(pandas.DataFrame(_network(about) for about in trained)),
+        html_tables.table(pandas.DataFrame(_network(one) for one in trained)),
         "<h2>Settings</h2>",
         html_tables.facts(config),
         "<h2>Versions that trained the networks</h2>",
-        html_tables.facts(trained[0]["provenance"]["versions"]),
+        html_tables.facts(trained[0].facts["provenance"]["versions"]),
         "<h2>Versions that made this page</h2>",
         html_tables.facts(provenance.versions()),
     ]
@@ -184,7 +184,8 @@ def _reading(name, manifests, reading, chooses):
     return facts | {key: value for key, value in reading.items() if key not in (*facts, "shards")}
 
 
-def _network(about):
+def _network(checkpoint):
+    about = {"name": checkpoint.description.name, **checkpoint.facts}
     shown = ("seed", "name", "epoch", "validation_accuracy", "validation_loss")
     return {key: about[key] for key in shown if key in about}
 

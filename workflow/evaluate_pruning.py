@@ -14,12 +14,12 @@ CHECKED = 8
 
 def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options, images_per_batch):
     """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back facts for the manifest."""
-    model, about = checkpoints.load(checkpoint)
+    dense = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
     precision = devices.precision(options.get("precision", "auto"), device)
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
     with images_store.opened(split) as shown:
-        checkpoints.same_images(about, shown, checkpoint)
+        checkpoints.same_images(dense.description, shown, checkpoint)
 
         def batches():
             for _, pixels, labels in images_store.batches(shown, images_per_batch):
@@ -35,7 +35,7 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
         }
         store = plan_cache.Store(folder, context, shown.labels, len(shown.classes), precision["ran"])
         check = shown.normalised(slice(0, CHECKED)).to(device)
-        network = sweep.Network(model.to(device), batches, shown.labels, check, precision["ran"], store)
+        network = sweep.Network(dense.model.to(device), batches, shown.labels, check, precision["ran"], store)
         rows = []
         terms = options["terms"]
         total = len(rankings) * len(terms) * len(options["levels"])

@@ -16,7 +16,7 @@ from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
 from secateur.pruning import bundling, plans, stored
-from secateur.retraining import networks, steps
+from secateur.retraining import steps
 from secateur.study import seeds
 
 # Images on which every file is compared with torch, and the largest batch that is timed.
@@ -28,16 +28,18 @@ NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
 def export_model(inputs, folder, options, images_per_batch):
     """The facts of the manifest; `table` and `bits` are those of the criterion's family on the test images."""
     checkpoint = inputs["network"]
-    model, about = checkpoints.load(checkpoint)
+    dense = checkpoints.load(checkpoint)
+    model, described = dense.model, dense.description
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
-    terms, flow = options["terms"], steps.followed(model, about)
+    terms, flow = options["terms"], steps.followed(model, described)
     channels = plans.plan(ranking, options["level"], flow=flow, **terms)
-    state = networks.load(inputs["retrained"])[0].state_dict() if "retrained" in inputs else None
+    state = stored.load(inputs["retrained"]).state_dict() if "retrained" in inputs else None
     with store.opened(inputs["images"]) as shown:
-        checkpoints.same_images(about, shown, checkpoint)
+        checkpoints.same_images(described, shown, checkpoint)
         check = shown.normalised(slice(0, CHECKED))
-        differences = formats.write(model, channels, check, folder, about, state)
-        smaller, kept = stored.read(folder)
+        differences = formats.write(model, channels, check, folder, described, dense.facts, state)
+        kept = stored.read(folder)
+        smaller = kept.model
         timed = latency.measured(model, smaller, [_repeated(check, size) for size in BATCHES])
         loaded = measuring.over(
             smaller, ((pixels, labels) for _, pixels, labels in store.batches(shown, images_per_batch))
@@ -52,7 +54,7 @@ def export_model(inputs, folder, options, images_per_batch):
     units = {"removed": plans.units_of(ranking, channels), "all": ranking["unit"].nunique()}
     return {
         **measured,
-        "about": kept,
+        "about": kept.description.as_dict() | kept.facts,
         "checked": len(check),
         "agreeing": agreeing,
         "images": len(loaded.right),

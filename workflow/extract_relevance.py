@@ -16,12 +16,12 @@ from secateur.units import finding
 
 def extract_relevance(checkpoint, split, units_table, path, reading, shard, images_per_batch, device, stamp, record):
     """`units_table` is None unless features of linear layers can be removed."""
-    model, about = checkpoints.load(checkpoint)
+    network = checkpoints.load(checkpoint)
     device = devices.chosen(device)
-    linear = finding.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
-    propagator = propagation.of_reading(model.to(device), reading, linear)
+    linear = finding.linear_layers(network.model, tables.read(units_table, "layer")) if units_table else ()
+    propagator = propagation.of_reading(network.model.to(device), reading, linear)
     with images_store.opened(split) as shown:
-        checkpoints.same_images(about, shown, checkpoint)
+        checkpoints.same_images(network.description, shown, checkpoint)
         chosen = images_store.chosen(shown, reading["classes"], reading["images"])
         first, last = images_store.shard(len(chosen), *shard, images_per_batch)
         rows = chosen[first:last]
@@ -39,7 +39,7 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
         columns = {"row": rows, "label": shown.labels[rows]}
         attributes = {"reading": reading, "split": shown.split, "classes": shown.classes, "provenance": record}
         attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
-        attributes |= {"without": propagator.layers_without(about["shape"])}
+        attributes |= {"without": propagator.layers_without(network.description.shape)}
         # A killed job's file is continued only for the very same network and images.
         own = stamps.digest([stamp, attributes["network"], shown.identity, str(device)])
         relevance_store.write(

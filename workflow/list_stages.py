@@ -1,7 +1,6 @@
 """List which convolutions have maps of one size: a stage."""
 
 import pandas
-import torch
 
 from secateur.artifacts import provenance, tables
 from secateur.criteria import locations
@@ -10,8 +9,8 @@ from secateur.models import checkpoints
 
 
 def list_stages(checkpoint, table):
-    model, about = checkpoints.load(checkpoint)
-    found = locations.stages(model, torch.zeros(1, *about["shape"]))
+    network = checkpoints.load(checkpoint)
+    found = locations.stages(network.model, network.description.zeros(1))
     tables.write(pandas.DataFrame(found.items(), columns=["layer", "stage"]), table)
 
 

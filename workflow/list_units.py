@@ -1,7 +1,5 @@
 """List what can be removed from a network, and what that saves."""
 
-import torch
-
 from secateur.artifacts import provenance, tables
 from secateur.images import store
 from secateur.jobs import script
@@ -12,8 +10,8 @@ from secateur.units import finding
 def list_units(split, table, options):
     """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
     with store.opened(split) as shown:
-        model, about = description.untrained(options["model"], shown)
-    found = finding.find(model, torch.zeros(1, *about["shape"]), options["residual"], options["linear"])
+        model, described = description.untrained(options["model"], shown)
+    found = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     tables.write(finding.table(found), table)
     return found.protected
 

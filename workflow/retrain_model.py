@@ -24,7 +24,8 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     """
     device = devices.chosen(options["device"])
     precision = devices.precision(options.get("precision", "auto"), device)
-    model, about = checkpoints.load(inputs["network"], device)
+    dense = checkpoints.load(inputs["network"], device)
+    model, described = dense.model, dense.description
     freezing.trainable(model, options["model"]["trainable"])
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
     with (
@@ -33,21 +34,21 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
         store.opened(inputs["test"]) as test,
     ):
         for shown in (train, validation, test):
-            checkpoints.same_images(about, shown, inputs["network"])
-        flow = steps.followed(model, about)
+            checkpoints.same_images(described, shown, inputs["network"])
+        flow = steps.followed(model, described)
         gone = steps.plans(ranking, cell["level"], options["steps"], flow, **options["terms"])
         widths = networks.widths(flow, ranking, gone[-1], options["terms"]["budget"])
-        about = about | cell | {"provenance": provenance}
+        facts = dense.facts | cell | {"provenance": provenance}
         if widths.constant:
-            networks.save_nothing(outputs["network"], about, gone[-1], widths.empty)
+            networks.save_nothing(outputs["network"], described, facts, gone[-1], widths.empty)
             history, measured = [], nothing_measured(test)
         else:
             partial = f"{outputs['network']}.partial"
             seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
             material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
-            smaller, history = kinds.KINDS[cell["kind"]](model, about, gone, material)
+            smaller, history = kinds.KINDS[cell["kind"]](model, described, gone, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
-            networks.save(outputs["network"], smaller, about, gone[-1])
+            networks.save(outputs["network"], smaller, described, facts, gone[-1])
         tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
         tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
         correctness.write([measured.right], outputs["bits"])

@@ -10,11 +10,11 @@ from secateur.models import checkpoints
 
 def score_images(checkpoint, split, units, table, score, most, images_per_batch, device, stamp):
     """Reads the first `most` images of the split, or all; gives back which and how many."""
-    model, about = checkpoints.load(checkpoint)
+    network = checkpoints.load(checkpoint)
     device = devices.chosen(device)
     layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
     with store.opened(split) as shown:
-        checkpoints.same_images(about, shown, checkpoint)
+        checkpoints.same_images(network.description, shown, checkpoint)
         rows = store.chosen(shown, most=most)
         # A killed job's sums are continued only for the very same network, images and batches.
         own = stamps.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
@@ -26,7 +26,7 @@ def score_images(checkpoint, split, units, table, score, most, images_per_batch,
                     yield pixels.to(device), labels.to(device)
                     bar.update(len(labels))
 
-        found = from_images.of_images(model.to(device), score, batches(), layers, kept)
+        found = from_images.of_images(network.model.to(device), score, batches(), layers, kept)
         tables.write(statistics.of_scores(found), table)
         kept.forget()
         return {"split": shown.split, "images": len(rows)}

@@ -8,7 +8,7 @@ from secateur.models import checkpoints
 
 
 def score_weights(checkpoint, units, table, score):
-    model, _ = checkpoints.load(checkpoint)
+    model = checkpoints.load(checkpoint).model
     layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
     tables.write(statistics.of_scores(from_weights.of_weights(model, score, layers)), table)
 

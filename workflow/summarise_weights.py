@@ -12,7 +12,7 @@ from secateur.units import finding
 
 def summarise_weights(checkpoint, units_table, table, folded):
     """`units_table` is None unless features of linear layers can be removed."""
-    model, _ = checkpoints.load(checkpoint)
+    model = checkpoints.load(checkpoint).model
     linear = finding.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
     modules = dict((folding.folded(model) if folded else model).named_modules())
     layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d) or name in linear}

@@ -14,10 +14,10 @@ from secateur.study import seeds
 from secateur.training import loop, optimisation
 
 
-def _initialised(about, classes, weights, given):
+def _initialised(described, weights, given):
     """The network with its first weights; an error on a copy names the file that was given."""
     try:
-        return first_weights.initialised(about, classes, weights)
+        return first_weights.initialised(described, weights)
     except Refused as error:
         if given is None:
             raise
@@ -27,17 +27,18 @@ def _initialised(about, classes, weights, given):
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):
     model, partial = options["model"], f"{outputs['trained']}.partial"
     with store.opened(train) as shown, store.opened(validation) as held_out:
-        about = description.about(model, shown) | {"seed": seed, "provenance": provenance}
+        described = description.of_study(model, shown)
+        facts = {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
-        network = _initialised(about, len(shown.classes), weights, options["given"])
-        description.refuse_misfit(network, about)
+        network = _initialised(described, weights, options["given"])
+        description.refuse_misfit(network, described)
         freezing.trainable(network, model["trainable"])
-        checkpoints.save(outputs["initial"], network, about | {"epoch": 0})
+        checkpoints.save(outputs["initial"], network, described, facts | {"epoch": 0})
         network.to(devices.chosen(options["device"]))
         draws = seeds.derived(options["seed"], "training", seed)
         history = loop.train(network, shown, held_out, options["training"], draws, partial, stamp)
     best = optimisation.best_of(history, options["training"]["select"])
-    checkpoints.save(outputs["trained"], network, about | best)
+    checkpoints.save(outputs["trained"], network, described, facts | best)
     tables.write(pandas.DataFrame(history, columns=loop.COLUMNS), outputs["history"])
     Path(partial).unlink(missing_ok=True)
 

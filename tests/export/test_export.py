@@ -14,6 +14,7 @@ from secateur.export import card as export_card
 from secateur.export import formats, latency
 from secateur.figures import documents
 from secateur.models import zoo
+from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored
 from secateur.study import consistency, settings
 from support.studies import TINY, Workflow
@@ -27,6 +28,8 @@ ABOUT = {
     "std": [0.25],
     "provenance": {"study": "told in the manifest"},
 }
+DESCRIBED = NetworkDescription.from_dict(ABOUT)
+FACTS = {"provenance": ABOUT["provenance"]}
 CHANNELS = {"features.0": [1, 4], "features.7": [0, 2, 7], "features.17": [3]}
 
 
@@ -45,7 +48,7 @@ def dense():
 @pytest.fixture(scope="module")
 def exported(dense, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "smaller"
-    formats.write(dense, CHANNELS, pictures(4), folder, ABOUT)
+    formats.write(dense, CHANNELS, pictures(4), folder, DESCRIBED, FACTS)
     return folder
 
 
@@ -97,14 +100,14 @@ def test_no_file_tells_where_the_code_lay(exported):
 
 
 def test_the_same_network_is_the_same_files(dense, exported, tmp_path):
-    formats.write(dense, CHANNELS, pictures(4), tmp_path, ABOUT)
+    formats.write(dense, CHANNELS, pictures(4), tmp_path, DESCRIBED, FACTS)
     for name in ("weights.safetensors", "architecture.json", "model.pt2"):
         assert (tmp_path / name).read_bytes() == (exported / name).read_bytes()
 
 
 def test_exporting_leaves_the_dense_model_alone(dense, tmp_path):
     before = copy.deepcopy(dense.state_dict())
-    formats.write(dense, {}, pictures(2), tmp_path, ABOUT)
+    formats.write(dense, {}, pictures(2), tmp_path, DESCRIBED, FACTS)
     assert all(torch.equal(value, before[key]) for key, value in dense.state_dict().items())
     with torch.no_grad():
         assert torch.equal(stored.load(tmp_path)(pictures(5)), dense(pictures(5)))
@@ -112,13 +115,13 @@ def test_exporting_leaves_the_dense_model_alone(dense, tmp_path):
 
 def test_a_network_with_a_branch_that_is_gone_comes_back(tmp_path):
     torch.manual_seed(0)
-    about = {"name": "resnet20", "arguments": {}, "classes": ["a", "b"], "shape": [3, 8, 8]}
+    described = NetworkDescription("resnet20", {}, ("a", "b"), (3, 8, 8))
     model, images = zoo.build("resnet20", 2).eval(), torch.randn(3, 3, 8, 8)
     channels = {"layer1.0.conv1": list(range(16)), "layer2.1.conv1": [1, 30]}
     smaller = removal.removed(model, channels, images)
     # The two files that load reads; the others would take ten seconds more.
     formats._write_weights(smaller, tmp_path / stored.WEIGHTS)
-    text = formats._architecture(about, channels, tmp_path / stored.WEIGHTS)
+    text = formats._architecture(described, {}, channels, tmp_path / stored.WEIGHTS)
     (tmp_path / stored.ARCHITECTURE).write_text(text)
     with torch.no_grad():
         assert torch.equal(stored.load(tmp_path)(images), smaller(images))
@@ -195,7 +198,7 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_an_empty_layer_is_refused_by_name_and_nothing_is_written(dense, tmp_path):
     with pytest.raises(ValueError) as caught:
-        formats.write(dense, {"features.7": list(range(8))}, pictures(2), tmp_path / "export", ABOUT)
+        formats.write(dense, {"features.7": list(range(8))}, pictures(2), tmp_path / "export", DESCRIBED, FACTS)
     assert str(caught.value) == (
         "nothing would be left of features.7, and such a network gives every image the same answer: "
         "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
@@ -204,22 +207,22 @@ def test_an_empty_layer_is_refused_by_name_and_nothing_is_written(dense, tmp_pat
 
 
 def test_images_of_another_shape_are_refused(dense, tmp_path):
-    with pytest.raises(ValueError, match=r"^about.shape is \[1, 16, 16\], but the images are \[1, 8, 8\]$"):
-        formats.write(dense, {}, torch.zeros(2, 1, 8, 8), tmp_path, ABOUT)
+    with pytest.raises(ValueError, match=r"^the network takes images of \[1, 16, 16\], but these are \[1, 8, 8\]$"):
+        formats.write(dense, {}, torch.zeros(2, 1, 8, 8), tmp_path, DESCRIBED, FACTS)
 
 
-def test_what_is_missing_in_about_is_listed(dense, tmp_path):
+def test_what_is_missing_in_a_description_is_listed():
     with pytest.raises(
-        ValueError, match="^about lacks arguments, shape: an export needs name, arguments, classes, shape$"
+        ValueError, match="^about lacks arguments, shape: a network is described by name, arguments, classes, shape$"
     ):
-        formats.write(dense, {}, pictures(2), tmp_path, {"name": "vgg_small", "classes": ["a"]})
+        NetworkDescription.from_dict({"name": "vgg_small", "classes": ["a"]})
 
 
 def test_a_file_that_differs_from_torch_is_refused_and_nothing_is_left(dense, tmp_path, monkeypatch):
     own = formats.runner
     monkeypatch.setattr(formats, "runner", lambda path: lambda images: own(path)(images) + 0.01)
     with pytest.raises(RuntimeError, match=r"^model.onnx differs from torch by 0\.\d+ of the logits' range, more than"):
-        formats.write(dense, CHANNELS, pictures(2), tmp_path, ABOUT)
+        formats.write(dense, CHANNELS, pictures(2), tmp_path, DESCRIBED, FACTS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,7 +230,7 @@ def test_logits_that_are_no_numbers_are_refused(dense, tmp_path):
     broken = copy.deepcopy(dense)
     torch.nn.init.constant_(broken.classifier[0].weight, float("nan"))
     with pytest.raises(RuntimeError, match="differs from torch by nan of the logits' range"):
-        formats.write(broken, CHANNELS, pictures(2), tmp_path, ABOUT)
+        formats.write(broken, CHANNELS, pictures(2), tmp_path, DESCRIBED, FACTS)
     assert list(tmp_path.iterdir()) == []
 
 

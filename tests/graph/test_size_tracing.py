@@ -127,6 +127,5 @@ def test_a_network_that_asks_for_sizes_is_one_like_any_other(caplog):
 
 def test_a_factory_of_such_a_network_gives_what_can_be_traced(monkeypatch):
     monkeypatch.setattr("secateur.models.own.made", lambda factory, classes, arguments: Asking(classes))
-    about = {"factory": "mine:make", "arguments": {}}
-    assert isinstance(description.described({**about, "shape": [3, 32, 32]}, 4), fx.GraphModule)
-    assert type(description.described(about, 4)) is Asking
+    described = description.NetworkDescription("mine.make", {}, tuple("abcd"), (3, 32, 32), "mine:make")
+    assert isinstance(description.built(described), fx.GraphModule)

@@ -13,6 +13,7 @@ from secateur.evaluation import measuring
 from secateur.graph import folding
 from secateur.images import downloads, sources, store
 from secateur.models import checkpoints, state_dicts, tensor_files, zoo
+from secateur.models.description import NetworkDescription
 
 ABOUT = {
     "name": "vgg_small",
@@ -20,6 +21,8 @@ ABOUT = {
     "classes": ["cat", "dog", "eel"],
     "shape": [1, 8, 8],
 }
+DESCRIBED = NetworkDescription.from_dict(ABOUT)
+NORMALISED = NetworkDescription.from_dict(ABOUT | {"mean": [0.5], "std": [0.5]})
 
 
 def small():
@@ -36,7 +39,7 @@ def same(model, other):
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "trained.pt"
-    checkpoints.save(path, small(), ABOUT | {"seed": 3})
+    checkpoints.save(path, small(), DESCRIBED, {"seed": 3})
     return path
 
 
@@ -50,9 +53,10 @@ def refusal(kind, call, *arguments):
 
 def test_a_model_comes_back_as_it_was_saved_in_eval_mode(tmp_path):
     model = small()
-    checkpoints.save(tmp_path / "trained.pt", model, ABOUT | {"seed": 3})
-    again, about = checkpoints.load(tmp_path / "trained.pt")
-    assert about == ABOUT | {"seed": 3}
+    checkpoints.save(tmp_path / "trained.pt", model, DESCRIBED, {"seed": 3})
+    found = checkpoints.load(tmp_path / "trained.pt")
+    assert (found.description, found.facts) == (DESCRIBED, {"seed": 3})
+    again = found.model
     assert not again.training and all(parameter.requires_grad for parameter in again.parameters())
     pixels = torch.randn(2, 1, 8, 8)
     with torch.no_grad():
@@ -68,22 +72,15 @@ def test_loading_draws_no_random_numbers(saved):
 def test_equal_models_are_equal_files(tmp_path):
     model = small()
     for name in ("one.pt", "another.pt"):
-        checkpoints.save(tmp_path / name, model, dict(ABOUT))
+        checkpoints.save(tmp_path / name, model, DESCRIBED, {})
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(saved, tmp_path):
     before = saved.read_bytes()
     with pytest.raises(Exception, match="pickle"):
-        checkpoints.save(saved, small(), ABOUT | {"seed": lambda: None})
+        checkpoints.save(saved, small(), DESCRIBED, {"seed": lambda: None})
     assert saved.read_bytes() == before and list(tmp_path.iterdir()) == [saved]
-
-
-def test_a_checkpoint_must_say_how_to_build_its_network(tmp_path):
-    message = refusal(
-        ValueError, checkpoints.save, tmp_path / "a.pt", small(), {"name": "vgg_small", "shape": [1, 8, 8]}
-    )
-    assert message == "about lacks arguments, classes: a checkpoint needs name, arguments, classes, shape"
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -207,11 +204,11 @@ def test_missing_and_extra_weights_are_both_listed(tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v1", "densenet40_24", "mnasnet0_5", "regnet_x_400mf"])
 def test_every_kind_of_network_comes_back(tmp_path, name):
-    about = {"name": name, "arguments": {"channels": 3}, "classes": ["cat", "dog"], "shape": [3, 32, 32]}
+    described = NetworkDescription(name, {"channels": 3}, ("cat", "dog"), (3, 32, 32))
     model = zoo.build(name, 2)
-    checkpoints.save(tmp_path / "trained.pt", model, about)
+    checkpoints.save(tmp_path / "trained.pt", model, described, {})
     before = torch.random.get_rng_state()
-    again, _ = checkpoints.load(tmp_path / "trained.pt")
+    again = checkpoints.load(tmp_path / "trained.pt").model
     assert torch.equal(torch.random.get_rng_state(), before)
     assert same(again, model)
 
@@ -231,7 +228,7 @@ def shown(**changes):
 
 
 def test_the_images_of_training_are_accepted():
-    checkpoints.same_images(ABOUT | {"mean": [0.5], "std": [0.5]}, shown(), "trained.pt")
+    checkpoints.same_images(NORMALISED, shown(), "trained.pt")
 
 
 @pytest.mark.parametrize(
@@ -243,7 +240,7 @@ def test_the_images_of_training_are_accepted():
     ],
 )
 def test_other_images_are_refused(changes, message):
-    text = refusal(ValueError, checkpoints.same_images, ABOUT | {"mean": [0.5], "std": [0.5]}, shown(**changes), "a.pt")
+    text = refusal(ValueError, checkpoints.same_images, NORMALISED, shown(**changes), "a.pt")
     assert text == f"a.pt was trained on images whose {message}; train on these images first"
 
 

@@ -47,8 +47,8 @@ def table_a1():
     )
 
 
-def described(name, **arguments):
-    return {"name": name, "arguments": arguments}
+def described(name, classes, **arguments):
+    return description.NetworkDescription(name, arguments, tuple(range(classes)), (3, 32, 32))
 
 
 def compact():
@@ -329,7 +329,7 @@ def test_of_plain_weights_all_but_the_head_is_loaded(plain_file, caplog):
     torch.manual_seed(0)
     random = compact()
     torch.manual_seed(0)
-    model = first_weights.initialised(described("vgg16_bn"), 10, str(plain_file))
+    model = first_weights.initialised(described("vgg16_bn", classes=10), str(plain_file))
     assert (model.features[0].weight == 3).all() and (model.features[3].weight == 0).all()
     assert torch.equal(model.classifier[3].weight, random.classifier[3].weight)
     assert f"weights are from {plain_file}; classifier.0, classifier.3 start at random" in caplog.text
@@ -339,7 +339,7 @@ def test_of_plain_weights_all_but_the_appended_layers_is_loaded(plain_file, capl
     caplog.set_level(logging.INFO)
     # The meta device copies nothing; the log says what would be.
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-        first_weights.initialised(described("vgg16_bn", head="appended"), 10, plain_file)
+        first_weights.initialised(described("vgg16_bn", head="appended", classes=10), plain_file)
     assert f"weights are from {plain_file}; classifier.8, classifier.10 start at random" in caplog.text
 
 
@@ -347,7 +347,7 @@ def test_a_file_of_the_adapted_model_is_loaded_whole(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     first = zoo.build("vgg_small", 3)
     torch.save({"state_dict": first.state_dict()}, tmp_path / "own.pt")
-    second = first_weights.initialised(described("vgg_small"), 3, tmp_path / "own.pt")
+    second = first_weights.initialised(described("vgg_small", classes=3), tmp_path / "own.pt")
     assert all(torch.equal(second.state_dict()[key], tensor) for key, tensor in first.state_dict().items())
     assert f"all weights are from {tmp_path / 'own.pt'}" in caplog.text
 
@@ -356,7 +356,7 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path):
     path = tmp_path / "own.pt"
     torch.save(zoo.build("vgg_small", 3).state_dict(), path)
     with pytest.raises(ValueError) as refused:
-        first_weights.initialised(described("vgg_small"), 4, path)
+        first_weights.initialised(described("vgg_small", classes=4), path)
     assert str(refused.value) == (
         f"{path} belongs to another network: classifier.2.weight is 3x64 there but 4x64 here; "
         "are the classes, widths and head the same?"
@@ -378,7 +378,7 @@ def test_imagenet_weights_come_through_torchvision_and_its_hash(elsewhere, plain
     named = tmp_path / f"vgg16_bn-{hashlib.sha256(plain_file.read_bytes()).hexdigest()[:8]}.pth"
     shutil.copy(plain_file, named)
     elsewhere(named.as_uri())
-    model = first_weights.initialised(described("vgg16_bn"), 10, "imagenet")
+    model = first_weights.initialised(described("vgg16_bn", classes=10), "imagenet")
     assert (model.features[0].weight == 3).all()
     assert "weights are from torchvision's ImageNet weights of vgg16_bn; classifier.0" in caplog.text
     assert (tmp_path / "hub" / "checkpoints" / named.name).exists()
@@ -391,7 +391,7 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_fetch_and_where_to_put_
         file.write_bytes(b"another file, with another hash")
     elsewhere(file.as_uri())
     with pytest.raises(OSError) as refused:
-        first_weights.initialised(described("vgg16_bn"), 10, "imagenet")
+        first_weights.initialised(described("vgg16_bn", classes=10), "imagenet")
     message = str(refused.value)
     assert message.startswith("the ImageNet weights of vgg16_bn are not to be had (")
     assert message.endswith(
@@ -405,7 +405,7 @@ def test_the_small_network_has_no_imagenet_weights():
     with pytest.raises(
         ValueError, match="^there are no ImageNet weights of vgg_small; there are of vgg16, vgg16_bn and torchvision's"
     ):
-        first_weights.initialised(described("vgg_small"), 2, "imagenet")
+        first_weights.initialised(described("vgg_small", classes=2), "imagenet")
 
 
 def old_densenet(classes):
@@ -421,7 +421,7 @@ def test_of_torchvisions_weights_all_but_the_last_layer_is_loaded(name, monkeypa
     state = old_densenet(1000) if name == "densenet121" else zoo.build(name, 1000).state_dict()
     weights = torchvision.models.get_model_weights(name)
     monkeypatch.setattr(weights, "get_state_dict", lambda self, **options: state)
-    model = first_weights.initialised(described(name), 5, "imagenet")
+    model = first_weights.initialised(described(name, classes=5), "imagenet")
     own = model.state_dict()
     (head,) = model.trainable_parts["head"]
     same = [key for key, tensor in torchvision_models.renamed(state).items() if torch.equal(own[key], tensor)]
@@ -431,9 +431,9 @@ def test_of_torchvisions_weights_all_but_the_last_layer_is_loaded(name, monkeypa
 
 def test_a_checkpoint_of_torchvisions_network_with_other_classes_is_no_plain_one(tmp_path):
     torch.save(zoo.build("resnet18", 5).state_dict(), tmp_path / "own.pt")
-    first_weights.initialised(described("resnet18"), 5, tmp_path / "own.pt")
+    first_weights.initialised(described("resnet18", classes=5), tmp_path / "own.pt")
     with pytest.raises(ValueError, match="fc.weight is 5x512 there but 4x512 here"):
-        first_weights.initialised(described("resnet18"), 4, tmp_path / "own.pt")
+        first_weights.initialised(described("resnet18", classes=4), tmp_path / "own.pt")
 
 
 @pytest.mark.parametrize(
@@ -450,8 +450,8 @@ def test_a_checkpoint_of_torchvisions_network_with_other_classes_is_no_plain_one
     ],
 )
 def test_what_does_not_fit_the_images_is_said_before_training(name, shape, classes, message):
-    about = {"name": name, "arguments": {}, "shape": shape, "classes": ["cat"] * classes}
+    described = description.NetworkDescription(name, {}, ("cat",) * classes, tuple(shape))
     with pytest.raises(ValueError) as refused:
-        description.refuse_misfit(zoo.build(name, 2), about)
+        description.refuse_misfit(zoo.build(name, 2), described)
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)

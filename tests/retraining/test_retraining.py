@@ -1,5 +1,6 @@
 """Retraining: the widths of the plan, one schedule for all, resumable; and the controls beside it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from secateur.analysis import retraining
 from secateur.artifacts import correctness, tables
 from secateur.images import store
 from secateur.models import checkpoints, freezing, zoo
+from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored
 from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
@@ -23,20 +25,17 @@ from secateur.units import coupling, finding
 from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
 from support.studies import TINY, Workflow
 
-ABOUT = {
-    "name": "vgg_small",
-    "arguments": {"widths": [4, 4, 6, 6, 8, 8], "hidden": 6, "channels": 1},
-    "classes": ["above", "below"],
-    "shape": [1, 8, 8],
-}
-RESIDUAL = {**ABOUT, "name": "resnet20", "arguments": {"shortcut": "A", "channels": 1}}
+DESCRIBED = NetworkDescription(
+    "vgg_small", {"widths": [4, 4, 6, 6, 8, 8], "hidden": 6, "channels": 1}, ("above", "below"), (1, 8, 8)
+)
+RESIDUAL = dataclasses.replace(DESCRIBED, name="resnet20", arguments={"shortcut": "A", "channels": 1})
 EXAMPLE = torch.zeros(2, 1, 8, 8)
 SHORT = OPTIONS | {"epochs": 2}
 
 
-def dense(about=ABOUT):
+def dense(described=DESCRIBED):
     torch.manual_seed(5)
-    return zoo.build(about["name"], 2, **about["arguments"]).eval()
+    return zoo.build(described.name, 2, **described.arguments).eval()
 
 
 def order_of(model, seed=0):
@@ -89,7 +88,9 @@ def test_statistics_are_those_of_training_images_drawn_by_the_seed():
     model = dense()
     gone = plans(model)
     told = {"batchnorm_images": 30, "batch_size": 16}
-    made = [kinds.batchnorm(model, ABOUT, gone, kinds.Material(TRAIN, VALIDATION, told, seed))[0] for seed in (7, 7, 8)]
+    made = [
+        kinds.batchnorm(model, DESCRIBED, gone, kinds.Material(TRAIN, VALIDATION, told, seed))[0] for seed in (7, 7, 8)
+    ]
     assert same(made[0], made[1]) and not same(made[0], made[2])
     assert made[0].features[1].num_batches_tracked == 2
     smaller = removal.narrowed(model, gone[-1])
@@ -100,7 +101,7 @@ def test_every_batch_is_drawn_from_all_images(monkeypatch):
     seen = []
     monkeypatch.setattr(TRAIN, "normalised", lambda rows: seen.append(rows) or type(TRAIN).normalised(TRAIN, rows))
     told = {"batchnorm_images": 50, "batch_size": 16}
-    kinds.batchnorm(dense(), ABOUT, [{}], kinds.Material(TRAIN, VALIDATION, told, 7))
+    kinds.batchnorm(dense(), DESCRIBED, [{}], kinds.Material(TRAIN, VALIDATION, told, 7))
     assert [len(rows) for rows in seen] == [13, 13, 12, 12] and len(set(np.concatenate(seen))) == 50
     # A file may be sorted by class, and a batch of one class has other statistics.
     assert all(rows.min() < 20 and rows.max() > 35 for rows in seen)
@@ -114,7 +115,7 @@ def test_retraining_leaves_the_widths_of_the_plan_and_the_dense_network(steps):
     model = dense()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     gone = plans(model, steps=steps)
-    smaller, history = kinds.retrained(model, ABOUT, gone, material())
+    smaller, history = kinds.retrained(model, DESCRIBED, gone, material())
     assert shapes(smaller) == shapes(removal.narrowed(model, gone[-1]))
     assert [(row["step"], row["epoch"]) for row in history] == [(s, e) for s in range(1, steps + 1) for e in (1, 2)]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -144,7 +145,7 @@ def test_what_goes_further_is_counted_in_what_is_left():
 def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monkeypatch, dies_in):
     model = dense()
     gone = plans(model, steps=2)
-    whole, expected = kinds.retrained(model, ABOUT, gone, material())
+    whole, expected = kinds.retrained(model, DESCRIBED, gone, material())
     step, calls = loop._step, []
 
     def dying(*arguments):
@@ -156,11 +157,11 @@ def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monk
 
     monkeypatch.setattr(loop, "_step", dying)
     with pytest.raises(Killed):
-        kinds.retrained(model, ABOUT, gone, material(tmp_path / "p"))
+        kinds.retrained(model, DESCRIBED, gone, material(tmp_path / "p"))
     done = len(calls) - 2
     calls.clear()
     monkeypatch.setattr(loop, "_step", lambda *arguments: calls.append(1) or step(*arguments))
-    resumed, history = kinds.retrained(model, ABOUT, gone, material(tmp_path / "p"))
+    resumed, history = kinds.retrained(model, DESCRIBED, gone, material(tmp_path / "p"))
     assert same(resumed, whole) and history == expected
     assert len(calls) == 16 - done
 
@@ -168,7 +169,7 @@ def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monk
 def test_equal_seeds_retrain_alike_and_another_seed_otherwise():
     model = dense()
     gone = plans(model)
-    first, second, other = (kinds.retrained(model, ABOUT, gone, material(seed=seed))[0] for seed in (7, 7, 8))
+    first, second, other = (kinds.retrained(model, DESCRIBED, gone, material(seed=seed))[0] for seed in (7, 7, 8))
     assert same(first, second) and not same(first, other)
 
 
@@ -176,21 +177,21 @@ def test_all_criteria_see_the_images_in_one_order(monkeypatch):
     model, seen, batch = dense(), [], loop._batch
     monkeypatch.setattr(loop, "_batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
     for seed in (0, 1):
-        kinds.retrained(model, ABOUT, plans(model, seed=seed), material())
+        kinds.retrained(model, DESCRIBED, plans(model, seed=seed), material())
     assert all(np.array_equal(one, other) for one, other in zip(seen[:8], seen[8:], strict=True))
 
 
 def test_what_training_advises_names_the_settings_of_retraining():
     model = dense()
     with pytest.raises(ValueError, match=r"; set retraining.learning_rate lower, or retraining.batch_size higher$"):
-        kinds.retrained(model, ABOUT, plans(model), material(learning_rate=1e30))
+        kinds.retrained(model, DESCRIBED, plans(model), material(learning_rate=1e30))
 
 
 def test_frozen_layers_stay_frozen():
     model = dense()
     freezing.trainable(model, "classifier")
     gone = plans(model)
-    smaller, _ = kinds.retrained(model, ABOUT, gone, material())
+    smaller, _ = kinds.retrained(model, DESCRIBED, gone, material())
     untouched = removal.narrowed(model, gone[-1])
     assert same(smaller.features, untouched.features) and not same(smaller.classifier, untouched.classifier)
 
@@ -198,22 +199,25 @@ def test_frozen_layers_stay_frozen():
 # ---- fresh weights -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("about", [ABOUT, RESIDUAL], ids=["vgg_small", "resnet20"])
-def test_fresh_weights_have_the_same_shapes_and_other_values(about):
-    model = dense(about)
+@pytest.mark.parametrize("described", [DESCRIBED, RESIDUAL], ids=["vgg_small", "resnet20"])
+def test_fresh_weights_have_the_same_shapes_and_other_values(described):
+    model = dense(described)
     (plan,) = plans(model)
-    smaller, fresh, again = removal.narrowed(model, plan), *(reinitialisation.fresh(about, plan, 3) for _ in range(2))
+    smaller, fresh, again = (
+        removal.narrowed(model, plan),
+        *(reinitialisation.fresh(described, plan, 3) for _ in range(2)),
+    )
     assert shapes(fresh) == shapes(smaller) and same(fresh, again)
     layers = [name for name, module in smaller.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     for name in layers:
         assert not torch.equal(fresh.get_submodule(name).weight, smaller.get_submodule(name).weight), name
-    assert not same(fresh, reinitialisation.fresh(about, plan, 4))
+    assert not same(fresh, reinitialisation.fresh(described, plan, 4))
 
 
 def test_fresh_weights_put_out_as_much_as_those_of_a_dense_network():
-    about = ABOUT | {"arguments": {"widths": [64] * 6, "hidden": 64, "channels": 1}}
-    (plan,) = plans(dense(about))
-    full, fresh = reinitialisation.fresh(about, {}, 0), reinitialisation.fresh(about, plan, 0)
+    described = dataclasses.replace(DESCRIBED, arguments={"widths": [64] * 6, "hidden": 64, "channels": 1})
+    (plan,) = plans(dense(described))
+    full, fresh = reinitialisation.fresh(described, {}, 0), reinitialisation.fresh(described, plan, 0)
     for name in ("features.3", "features.7", "features.14", "classifier.0"):
         # What a layer puts out on inputs of one size has this variance, but for a factor.
         before, after = (net.get_submodule(name).weight.flatten(1).pow(2).sum(1).mean() for net in (full, fresh))
@@ -222,7 +226,7 @@ def test_fresh_weights_put_out_as_much_as_those_of_a_dense_network():
 
 def test_drawing_fresh_weights_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    reinitialisation.fresh(ABOUT, {}, 0)
+    reinitialisation.fresh(DESCRIBED, {}, 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -230,9 +234,9 @@ def test_from_scratch_everything_is_trained():
     model = dense()
     freezing.trainable(model, "classifier")
     (plan,) = gone = plans(model)
-    smaller, history = kinds.scratch(model, ABOUT, gone, material())
+    smaller, history = kinds.scratch(model, DESCRIBED, gone, material())
     assert shapes(smaller) == shapes(removal.narrowed(model, plan)) and len(history) == 2
-    start = reinitialisation.fresh(ABOUT, plan, 7)
+    start = reinitialisation.fresh(DESCRIBED, plan, 7)
     assert not torch.equal(smaller.features[0].weight, start.features[0].weight)
 
 
@@ -268,25 +272,26 @@ def test_counts_are_those_of_the_smaller_network():
     assert found.realised == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize("about", [ABOUT, RESIDUAL], ids=["vgg_small", "resnet20"])
-def test_a_retrained_network_comes_back_from_its_file(tmp_path, about):
-    model = dense(about)
+@pytest.mark.parametrize("described", [DESCRIBED, RESIDUAL], ids=["vgg_small", "resnet20"])
+def test_a_retrained_network_comes_back_from_its_file(tmp_path, described):
+    model = dense(described)
     gone = plans(model, steps=2)
-    smaller, _ = kinds.retrained(model, about, gone, material(epochs=1))
-    networks.save(tmp_path / "a.pt", smaller, about | {"kind": "retrained"}, gone[-1])
-    back, described = networks.load(tmp_path / "a.pt")
-    assert same(back, smaller) and described["kind"] == "retrained"
+    smaller, _ = kinds.retrained(model, described, gone, material(epochs=1))
+    networks.save(tmp_path / "a.pt", smaller, described, {"kind": "retrained"}, gone[-1])
+    found = stored.read(tmp_path / "a.pt")
+    back = found.model
+    assert same(back, smaller) and found.facts["kind"] == "retrained" and found.description == described
     pixels = TRAIN.normalised(slice(0, 8))
     assert torch.equal(back(pixels), smaller(pixels))
 
 
 def test_files_without_a_network_say_so(tmp_path):
-    networks.save_nothing(tmp_path / "a.pt", ABOUT, {"features.3": [0, 1, 2, 3]}, ["features.3"])
+    networks.save_nothing(tmp_path / "a.pt", DESCRIBED, {}, {"features.3": [0, 1, 2, 3]}, ["features.3"])
     with pytest.raises(ValueError, match="holds no network: nothing was left of features.3, so that nothing was ret"):
-        networks.load(tmp_path / "a.pt")
-    checkpoints.save(tmp_path / "b.pt", dense(), ABOUT)
+        stored.load(tmp_path / "a.pt")
+    checkpoints.save(tmp_path / "b.pt", dense(), DESCRIBED, {})
     with pytest.raises(ValueError, match="b.pt is no retrained network of this workflow"):
-        networks.load(tmp_path / "b.pt")
+        stored.load(tmp_path / "b.pt")
 
 
 # ---- settings ------------------------------------------------------------------------------------------------
@@ -493,7 +498,8 @@ def test_a_study_retrains_every_cell_and_says_by_which_schedule(study):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_numbers_can_be_recomputed_from_the_file_of_the_network(study, kind):
     cell = study.folder / NETWORK / "retraining/weight.mean_abs/0.5"
-    model, about = networks.load(cell / f"{kind}.pt")
+    found = stored.read(cell / f"{kind}.pt")
+    model, about = found.model, found.facts
     assert (about["kind"], about["criterion"], about["level"], about["seed"]) == (kind, "weight.mean_abs", 0.5, 1)
     row = tables.read(cell / f"{kind}.csv").iloc[0]
     with store.opened(study.folder / "results/digits/images/test.h5") as shown, torch.no_grad():
@@ -509,7 +515,7 @@ def test_the_numbers_can_be_recomputed_from_the_file_of_the_network(study, kind)
 @pytest.mark.study
 def test_a_retrained_network_is_exported_as_it_is(study):
     place = study.folder / NETWORK / "export/weight.mean_abs/0.5.retrained"
-    kept, _ = networks.load(study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.pt")
+    kept = stored.load(study.folder / NETWORK / "retraining/weight.mean_abs/0.5/retrained.pt")
     assert same(stored.load(place), kept)
     facts = json.loads((place / "manifest.json").read_text())
     assert facts["agreeing"] == facts["images"] and facts["pruned"]["accuracy"] != facts["smaller"]["accuracy"]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from secateur.models import checkpoints, description, first_weights
+from secateur.models.description import NetworkDescription
 from secateur.study import own_network
 
 NETS = """
@@ -83,13 +84,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def about(factory, **arguments):
-    return {
-        "name": own_network.name_of(factory),
-        "factory": factory,
-        "arguments": arguments,
-        "classes": ["cat", "dog", "eel"],
-        "shape": [3, 8, 8],
-    }
+    classes, shape = ("cat", "dog", "eel"), (3, 8, 8)
+    return NetworkDescription(own_network.name_of(factory), arguments, classes, shape, factory)
 
 
 def refusal(call, *arguments):
@@ -102,25 +98,25 @@ def refusal(call, *arguments):
 
 def test_a_factory_is_called_with_its_arguments_and_the_number_of_classes(folder):
     before = list(sys.path)
-    model = description.described(about("nets:small", width=6), 3)
+    model = description.built(about("nets:small", width=6))
     assert model.conv.out_channels == 6 and model.linear.out_features == 3
     assert sys.path == before
     description.refuse_misfit(model, about("nets:small"))
-    assert description.described(about("nets:Net", classes=5), 3).linear.out_features == 5
+    assert description.built(about("nets:Net", classes=5)).linear.out_features == 5
 
 
 def test_a_factory_may_lie_in_a_package_without_init(folder):
     (folder / "mine").mkdir()
     (folder / "mine" / "deep.py").write_text((folder / "nets.py").read_text())
     own_network.check("mine.deep:small")
-    assert description.described(about("mine.deep:small"), 3).linear.out_features == 3
+    assert description.built(about("mine.deep:small")).linear.out_features == 3
 
 
 def test_a_checkpoint_of_a_factory_comes_back_whole(folder):
-    model = description.described(about("nets:small", width=5), 3).eval()
-    checkpoints.save("trained.pt", model, about("nets:small", width=5))
+    model = description.built(about("nets:small", width=5)).eval()
+    checkpoints.save("trained.pt", model, about("nets:small", width=5), {})
     before = torch.random.get_rng_state()
-    again, _ = checkpoints.load("trained.pt")
+    again = checkpoints.load("trained.pt").model
     assert torch.equal(torch.random.get_rng_state(), before)
     pixels = torch.randn(2, 3, 8, 8)
     with torch.no_grad():
@@ -128,28 +124,28 @@ def test_a_checkpoint_of_a_factory_comes_back_whole(folder):
 
 
 def test_weights_of_a_factory_are_read_and_what_does_not_fit_is_listed(folder):
-    state = description.described(about("nets:small"), 3).state_dict()
+    state = description.built(about("nets:small")).state_dict()
     torch.save({"net": {f"module.{name}": tensor for name, tensor in state.items()}}, "wild.th")
-    model = first_weights.initialised(about("nets:small"), 3, "wild.th")
+    model = first_weights.initialised(about("nets:small"), "wild.th")
     assert torch.equal(model.conv.weight, state["conv.weight"])
     torch.save({**state, "extra": torch.zeros(1)}, "more.th")
     assert "more.th belongs to another network: it has extra." in refusal(
-        first_weights.initialised, about("nets:small"), 3, "more.th"
+        first_weights.initialised, about("nets:small"), "more.th"
     )
-    assert refusal(first_weights.initialised, about("nets:small"), 3, "imagenet").startswith(
+    assert refusal(first_weights.initialised, about("nets:small"), "imagenet").startswith(
         "there are no ImageNet weights of nets.small"
     )
 
 
 def test_a_module_of_the_same_name_in_another_folder_is_another_module(folder, tmp_path, monkeypatch):
-    assert description.described(about("nets:small"), 3).conv.out_channels == 4
+    assert description.built(about("nets:small")).conv.out_channels == 4
     other = tmp_path / "other"
     (other / "parts").mkdir(parents=True)
     for name in ("nets.py", "parts/__init__.py", "parts/blocks.py"):
         text = (folder / name).read_text().replace("WIDTH = 4", "WIDTH = 7").replace("padding=1", "padding=0")
         (other / name).write_text(text)
     monkeypatch.chdir(other)
-    conv = description.described(about("nets:small"), 3).conv
+    conv = description.built(about("nets:small")).conv
     assert (conv.out_channels, conv.padding) == (7, (0, 0))
 
 
@@ -169,14 +165,14 @@ def test_a_function_that_is_not_there_is_named_with_the_nearest(folder):
     # Only a run can tell what stands in a branch, so that the check lets it pass.
     (folder / "nets.py").write_text("if True:\n    pass\n")
     own_network.check("nets:small")
-    assert refusal(description.described, about("nets:small"), 3) == (
+    assert refusal(description.built, about("nets:small")) == (
         f"model.factory is nets:small, but {folder / 'nets.py'} defines no function small"
     )
 
 
 def test_a_factory_that_raises_is_named_with_its_line(folder):
     number = (folder / "nets.py").read_text().split("\n").index('    raise KeyError("no such width")') + 1
-    assert refusal(description.described, about("nets:broken"), 3) == (
+    assert refusal(description.built, about("nets:broken")) == (
         f'model.factory nets:broken failed: {folder / "nets.py"}:{number} (raise KeyError("no such width")): '
         "KeyError: 'no such width'"
     )
@@ -184,7 +180,7 @@ def test_a_factory_that_raises_is_named_with_its_line(folder):
 
 def test_a_module_that_cannot_be_imported_is_named_with_its_line(folder):
     (folder / "parts" / "blocks.py").write_text("import no_such_package\n")
-    assert refusal(description.described, about("nets:small"), 3) == (
+    assert refusal(description.built, about("nets:small")) == (
         f"model.factory nets:small failed: {folder / 'parts/blocks.py'}:1 (import no_such_package): "
         "ModuleNotFoundError: No module named 'no_such_package'"
     )
@@ -195,31 +191,31 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(folder):
 
 
 def test_arguments_that_do_not_fit_are_said_with_those_that_do(folder):
-    assert refusal(description.described, about("nets:small", widht=3), 3) == (
+    assert refusal(description.built, about("nets:small", widht=3)) == (
         "model.arguments do not fit model.factory nets:small, which takes (num_classes, width=4, head='any'): "
         "got an unexpected keyword argument 'widht'"
     )
 
 
 def test_what_is_no_network_is_refused(folder):
-    assert refusal(description.described, about("nets:nothing"), 3) == (
+    assert refusal(description.built, about("nets:nothing")) == (
         "model.factory nets:nothing gave a NoneType, no torch.nn.Module"
     )
 
 
 def test_a_network_that_does_not_fit_the_images_is_refused_before_training(folder):
-    model = description.described(about("nets:fixed"), 3)
+    model = description.built(about("nets:fixed"))
     assert refusal(description.refuse_misfit, model, about("nets:fixed")) == (
         "model.factory nets:fixed gives (2, 10) for two images of 3x8x8, but there are 3 classes: (2, 3)"
     )
-    model = description.described(about("nets:choosy"), 3)
+    model = description.built(about("nets:choosy"))
     message = refusal(description.refuse_misfit, model, about("nets:choosy"))
     assert message.startswith(f"model.factory nets:choosy cannot take images of 3x8x8: {folder / 'nets.py'}:")
     assert message.endswith('(assert pixels.shape[2] > 100, "too small"): AssertionError: too small')
 
 
 def test_a_network_that_cannot_be_traced_is_refused_before_training(folder):
-    model = description.described(about("nets:branching"), 3)
+    model = description.built(about("nets:branching"))
     message = refusal(description.refuse_misfit, model, about("nets:branching"))
     assert message.startswith(f"torch.fx cannot trace Branching: {folder / 'nets.py'}:")
     assert "pixels.sum() > 0" in message
@@ -229,7 +225,7 @@ def test_a_network_that_cannot_be_traced_is_refused_before_training(folder):
     "factory", ["os:system", "torch.hub:load", "secateur.artifacts.files:write_text", "builtins:exec"]
 )
 def test_a_checkpoint_cannot_have_code_of_others_called(folder, factory):
-    checkpoints.save("evil.pt", nn.Linear(1, 1), about(factory, command="touch gotcha"))
+    checkpoints.save("evil.pt", nn.Linear(1, 1), about(factory, command="touch gotcha"), {})
     message = refusal(checkpoints.load, "evil.pt")
     assert "which is code of an installed package" in message or "there is no module builtins" in message
     assert not (folder / "gotcha").exists()
@@ -239,7 +235,7 @@ def test_what_a_module_imports_from_others_cannot_be_called_by_its_name_there(fo
     (folder / "nets.py").write_text("from os import system\nfrom torchvision.models import resnet18\n")
     for name in ("system", "resnet18"):
         own_network.check(f"nets:{name}")
-        assert "which is code of an installed package" in refusal(description.described, about(f"nets:{name}"), 3)
+        assert "which is code of an installed package" in refusal(description.built, about(f"nets:{name}"))
 
 
 @pytest.mark.parametrize(

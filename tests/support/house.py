@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "workflow" / "secateur"
 FLOORS = (
     ("graph", "artifacts", "statistics"),
     ("study", "jobs", "cost"),
-    ("units", "relevance", "evaluation", "models", "images", "ranking", "analysis"),
+    ("units", "relevance", "evaluation", "images", "ranking", "analysis"),
+    ("models",),
     ("criteria", "pruning", "training", "figures", "verdicts"),
     ("export", "retraining", "preview"),
     ("console",),

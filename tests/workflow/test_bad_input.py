@@ -140,9 +140,9 @@ def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):
     workflow.run("--cores", "1", target)
     log = (workflow.folder / "logs/tiny/digits/vgg_small/0/train_model.log").read_text()
     assert "training goes on after epoch" in log
-    resumed, _ = checkpoints.load(workflow.folder / target)
+    resumed = checkpoints.load(workflow.folder / target).model
     workflow.run("--cores", "1", "--forcerun", "train_model", "--", target)
-    whole, _ = checkpoints.load(workflow.folder / target)
+    whole = checkpoints.load(workflow.folder / target).model
     assert all(torch.equal(value, whole.state_dict()[key]) for key, value in resumed.state_dict().items())
     assert not partial.exists()
 

@@ -28,9 +28,14 @@ def material(tmp_path_factory):
     paths = {name: folder / f"{name}.h5" for name in vocabulary.SPLITS}
     writing.write(source, splits.divided(source, config["split"]), paths, config["data"], {})
     with store.opened(paths["train"]) as shown:
-        about = description.about(config["model"], shown) | {"seed": 0, "provenance": {"versions": {"torch": "2"}}}
+        described, facts = description.of_study(config["model"], shown), {"seed": 0}
         torch.manual_seed(0)
-        checkpoints.save(folder / "trained.pt", description.described(about, 10), about)
+        checkpoints.save(
+            folder / "trained.pt",
+            description.built(described),
+            described,
+            facts | {"provenance": {"versions": {"torch": "2"}}},
+        )
     return folder
 
 

@@ -248,7 +248,7 @@ CELLS = {
 def test_the_numbers_of_the_tables_can_be_recomputed_by_plain_torch(tiny_study):
     results = tiny_study.folder / "results"
     network = results / "digits/vgg_small/1"
-    model, _ = checkpoints.load(network / "training/trained.pt")
+    model = checkpoints.load(network / "training/trained.pt").model
     with store.opened(results / "digits/images/test.h5") as shown:
         pixels, labels = shown.normalised(slice(None)), torch.as_tensor(shown.labels[:])
     for family, criterion in CELLS.items():
@@ -270,7 +270,7 @@ def test_statistics_can_be_recomputed_from_relevance_of_single_images(tiny_study
     from secateur.relevance import propagation
 
     network = tiny_study.folder / "results/digits/vgg_small/0"
-    model, _ = checkpoints.load(network / "training/trained.pt")
+    model = checkpoints.load(network / "training/trained.pt").model
     with store.opened(tiny_study.folder / "results/digits/images/rank.h5") as shown:
         maps = propagation.propagate(model, shown.normalised(slice(None)))
     table = tables.read(network / "statistics/relevance.csv")
@@ -338,7 +338,7 @@ def test_readings_that_differ_only_in_their_statistics_share_one_extraction(tmp_
 def test_bands_of_depth_are_a_setting(more_readings):
     from secateur.relevance import propagation
 
-    model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
+    model = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt").model
     with store.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
         bands = {0.5: "zplus", 1: "epsilon=0.01"}
         maps = propagation.propagate(model, shown.normalised(slice(None)), rule=bands, seed="logit")
@@ -408,7 +408,7 @@ def test_a_class_that_the_images_lack_is_refused_before_any_job(more_readings, r
 def test_a_reading_explains_one_class_or_each_in_turn_for_every_image(more_readings):
     from secateur.relevance import propagation
 
-    model, _ = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt")
+    model = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt").model
     with store.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
         pixels = shown.normalised(slice(0, 20))
     four, every = (relevance_of(more_readings, name) for name in ("four", "every"))
@@ -601,7 +601,7 @@ def test_given_weights_are_copied_for_training_and_not_kept(criteria_study):
     assert "take_weights" in criteria_study.output
     assert not list((criteria_study.folder / "results/weights").glob("*.pt"))
     first = torch.load(criteria_study.folder / "first.pt", weights_only=True)
-    model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/initial.pt")
+    model = checkpoints.load(criteria_study.folder / NETWORK / "training/initial.pt").model
     assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
 
 
@@ -635,7 +635,7 @@ def test_files_of_the_users_own_rank_by_score_or_by_order(criteria_study):
 
 
 def test_scores_of_images_can_be_recomputed_by_plain_torch(criteria_study):
-    model, _ = checkpoints.load(criteria_study.folder / NETWORK / "training/trained.pt")
+    model = checkpoints.load(criteria_study.folder / NETWORK / "training/trained.pt").model
     with store.opened(criteria_study.folder / "results/digits/images/rank.h5") as shown:
         pixels, labels = shown.normalised(slice(0, 50)), torch.as_tensor(shown.labels[:50])
     found = tables.read(criteria_study.folder / NETWORK / "statistics/taylor.csv").groupby("layer", sort=False)["score"]

@@ -14,7 +14,6 @@ from torch import fx
 
 from secateur import Refused, __version__
 from secateur.artifacts import files
-from secateur.models import checkpoints
 from secateur.pruning import bundling, removal, stored
 from secateur.units import coupling
 
@@ -24,16 +23,17 @@ INPUT, OUTPUT = "images", "logits"
 TOLERANCE = 1e-4
 
 
-def write(model, channels, example, folder, about, state=None):
+def write(model, channels, example, folder, described, facts, state=None):
     """Export a model without `channels`, {layer: [index, ...]}, into a folder: all FILES, or none.
 
-    `example` is a batch of real images (N, C, H, W), normalised as the model expects, `about` what `checkpoints.save`
-    takes; `state` is the smaller model's state_dict where it is no longer what the dense one's leaves, after retraining
-    say. Every file is read again, and its logits are compared with those of the smaller model, on the whole batch and
-    on its first image. Gives back {file: largest difference as a share of the logits' range}. Raises Refused where
-    layers would be empty and every image answered alike, RuntimeError where logits differ by more than TOLERANCE.
+    `example` is a batch of real images (N, C, H, W), normalised as the model expects; `described` and `facts` are what
+    `checkpoints.save` takes; `state` is the smaller model's state_dict where it is no longer what the dense one's
+    leaves, after retraining say. Every file is read again, and its logits are compared with those of the smaller model,
+    on the whole batch and on its first image. Gives back {file: largest difference as a share of the logits' range}.
+    Raises Refused where layers would be empty and every image answered alike, RuntimeError where logits differ by more
+    than TOLERANCE.
     """
-    _refuse_other_images(example, about)
+    _refuse_other_images(example, described)
     followed = coupling.followed(model, example)
     _refuse_constant(model, channels, followed)
     smaller = removal.removed(model, channels, example, followed).cpu().eval()
@@ -42,7 +42,9 @@ def write(model, channels, example, folder, about, state=None):
     with contextlib.ExitStack() as whole:
         paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}
         _write_weights(smaller, paths[stored.WEIGHTS])
-        paths[stored.ARCHITECTURE].write_text(_architecture(about, channels, paths[stored.WEIGHTS]), encoding="utf-8")
+        paths[stored.ARCHITECTURE].write_text(
+            _architecture(described, facts, channels, paths[stored.WEIGHTS]), encoding="utf-8"
+        )
         program = _program(smaller, example)
         with paths[stored.PROGRAM].open("wb") as file:
             torch.export.save(program, file)
@@ -76,12 +78,9 @@ def _refuse_constant(model, channels, followed):
         )
 
 
-def _refuse_other_images(example, about):
-    missing = [key for key in checkpoints.NEEDED if key not in about]
-    if missing:
-        raise Refused(f"about lacks {', '.join(missing)}: an export needs {', '.join(checkpoints.NEEDED)}")
-    if list(example.shape[1:]) != list(about["shape"]):
-        raise Refused(f"about.shape is {list(about['shape'])}, but the images are {list(example.shape[1:])}")
+def _refuse_other_images(example, described):
+    if tuple(example.shape[1:]) != tuple(described.shape):
+        raise Refused(f"the network takes images of {list(described.shape)}, but these are {list(example.shape[1:])}")
 
 
 def _write_weights(model, path):
@@ -90,17 +89,18 @@ def _write_weights(model, path):
     stored.needed("safetensors.torch").save_file(state, path, metadata={"format": "pt"})
 
 
-def _architecture(about, channels, weights):
+def _architecture(described, facts, channels, weights):
     """What rebuilds the network, as text; where the checkpoint came from stays with the manifest."""
-    facts = {
+    kept = {key: value for key, value in facts.items() if key != "provenance"}
+    content = {
         "format": stored.FORMAT,
         "secateur": __version__,
-        "about": {key: value for key, value in about.items() if key != "provenance"},
+        "about": described.as_dict() | kept,
         "removed": {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)},
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     # A line for each key: one for each channel would be thousands.
-    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in facts.items()) + "\n}\n"
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()) + "\n}\n"
 
 
 def _program(model, example):
@@ -138,7 +138,7 @@ def _runs(paths):
     with paths[stored.PROGRAM].open("rb") as file:
         program = torch.export.load(file).module()
     return {
-        stored.WEIGHTS: stored.read_files(paths[stored.ARCHITECTURE], paths[stored.WEIGHTS])[0],
+        stored.WEIGHTS: stored.read_files(paths[stored.ARCHITECTURE], paths[stored.WEIGHTS]).model,
         stored.PROGRAM: program,
         stored.ONNX: runner(paths[stored.ONNX]),
     }

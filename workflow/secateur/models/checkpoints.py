@@ -1,62 +1,76 @@
-"""A network on disk: its state_dict, and plain data from which the network can be built again.
+"""A network on disk: its state_dict, its description, and what is known of how it came about.
 
 Only tensors and plain data are ever read (`weights_only=True`), so that a checkpoint cannot run code.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import torch
+from torch import nn
 
 from secateur import Refused
+from secateur.images.store import Images
 from secateur.models import description, state_dicts, tensor_files
+from secateur.models.description import NetworkDescription
 
-NEEDED = ("name", "arguments", "classes", "shape")
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network that was read from a file."""
+
+    model: nn.Module  # in eval mode
+    description: NetworkDescription
+    facts: dict[str, Any]  # seed, epoch, provenance, what training measured, which channels were removed
 
 
-def save(path, model, about):
-    """Write a checkpoint; equal networks with equal `about` are equal files.
-
-    `about` is plain data: the model's `name` and `arguments` (and its `factory`, for a network of the user's own), the
-    names of the `classes`, the `shape` (C, H, W) of an image, and whatever else is worth keeping.
-    """
-    missing = [key for key in NEEDED if key not in about]
-    if missing:
-        raise Refused(f"about lacks {', '.join(missing)}: a checkpoint needs {', '.join(NEEDED)}")
+def save(path: Path | str, model: nn.Module, described: NetworkDescription, facts: dict[str, Any]) -> None:
+    """Write a checkpoint; equal networks with equal descriptions and facts are equal files. Facts are plain data."""
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    tensor_files.write(path, {"state_dict": state, "about": about})
+    tensor_files.write(path, {"state_dict": state, "about": described.as_dict() | facts})
 
 
-def load(path, device="cpu"):
-    """(model in eval mode, about) of a checkpoint that `save` wrote; Refused says what is wrong with any other.
+def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """The Checkpoint that `save` wrote; Refused says what is wrong with any other file.
 
     A network of the user's own is made by its factory, which must be importable from the working folder and be code of
     the user's own.
     """
     content = tensor_files.read(path)
     about = content.get("about") if isinstance(content, dict) else None
-    if not isinstance(about, dict) or any(key not in about for key in NEEDED):
+    if not isinstance(about, dict) or any(key not in about for key in description.NEEDED):
         raise Refused(
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
             "Give it as model.weights and train with epochs: 0 to make one of it"
         )
-    model = built(about)
-    return state_dicts.adopt(model, path, state_dicts.tensors(content, path), assign=True).to(device).eval(), about
+    described = NetworkDescription.from_dict(about)
+    model = state_dicts.adopt(built(described), path, state_dicts.tensors(content, path), assign=True)
+    return Checkpoint(model.to(device).eval(), described, facts_of(about, described))
 
 
-def built(about, device="meta"):
+def facts_of(about: dict[str, Any], described: NetworkDescription) -> dict[str, Any]:
+    """What a file says beside the description."""
+    return {key: value for key, value in about.items() if key not in described.as_dict()}
+
+
+def built(described: NetworkDescription, device: torch.device | str = "meta") -> nn.Module:
     """The network of a checkpoint before its weights are put in; no random number is drawn from the caller's.
 
     On the meta device nothing is drawn and nothing allocated: for VGG16 that saves seconds and half a gigabyte. What a
     factory does may need real tensors.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if about.get("factory") else device):
-        return description.described(about, len(about["classes"]))
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if described.factory else device):
+        return description.built(described)
 
 
-def same_images(about, images, path):
-    """Refuse `store.Images` of other classes, shape or normalisation than those the checkpoint was trained on."""
+def same_images(described: NetworkDescription, images: Images, path: Path | str) -> None:
+    """Refuse images of other classes, shape or normalisation than those the checkpoint was trained on."""
     shown = {"classes": images.classes, "shape": images.pixels.shape[1:], "mean": images.mean, "std": images.std}
     for key, value in shown.items():
-        if key in about and list(about[key]) != list(value):
+        known = getattr(described, key)
+        if known is not None and list(known) != list(value):
             raise Refused(
-                f"{path} was trained on images whose {key} is {state_dicts.listed(about[key])}, but the {key} of these "
+                f"{path} was trained on images whose {key} is {state_dicts.listed(known)}, but the {key} of these "
                 f"is {state_dicts.listed(value)}; train on these images first"
             )

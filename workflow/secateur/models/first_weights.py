@@ -3,7 +3,7 @@
 import logging
 
 from secateur import Refused
-from secateur.models import description, freezing, vggs, zoo
+from secateur.models import description, freezing, state_dicts, vggs, zoo
 from secateur.study import architectures
 
 # What torchvision's own VGG holds in its classifier, beside the features.
@@ -11,20 +11,17 @@ PLAIN_CLASSIFIER = {f"classifier.{index}.{kind}" for index in (0, 3, 6) for kind
 IMAGENET_CLASSES = 1000
 
 
-def initialised(about, classes, weights):
-    """A model, as `described` takes it, from `weights`: None (random), "imagenet" (torchvision's), or a file.
+def initialised(described, weights):
+    """The model of a NetworkDescription from `weights`: None (random), "imagenet" (torchvision's), or a file.
 
     A file holds either this very model or torchvision's plain one; of the latter, all that the two share is
     loaded, and what stands on top starts at random. The log says which.
     """
-    # checkpoints builds models, so it cannot be imported before this module is whole.
-    from secateur.models import state_dicts
-
-    model = description.described(about, classes)
+    model = description.built(described)
     if weights is None:
         return model
-    state = _imagenet(about) if weights == "imagenet" else state_dicts.state_dict_of(weights)
-    source = f"torchvision's ImageNet weights of {about['name']}" if weights == "imagenet" else weights
+    state = _imagenet(described) if weights == "imagenet" else state_dicts.state_dict_of(weights)
+    source = f"torchvision's ImageNet weights of {described.name}" if weights == "imagenet" else weights
     shared = _shared_with_plain(model, state)
     if shared is None:
         logging.info("all weights are from %s", source)
@@ -35,10 +32,10 @@ def initialised(about, classes, weights):
     return state_dicts.adopt(model, weights, {**own, **shared})
 
 
-def _imagenet(about):
+def _imagenet(described):
     """torchvision's state_dict of a network, in the names that the network has."""
-    name = about.get("name")
-    if about.get("factory") or (name in zoo.ARCHITECTURES and not architectures.ZOO[name].imagenet):
+    name = described.name
+    if described.factory or (name in zoo.ARCHITECTURES and not architectures.ZOO[name].imagenet):
         known = ", ".join(other for other in zoo.ARCHITECTURES if architectures.ZOO[other].imagenet)
         raise Refused(f"there are no ImageNet weights of {name}; there are of {known} and torchvision's classifiers")
     from secateur.models import torchvision_models

@@ -65,18 +65,20 @@ def refuse_unwritable(results):
 
 
 def network(config, classes):
-    """(the network that the study starts from, what describes it); one batch of images has gone through it."""
+    """(the network that the study starts from, its NetworkDescription); one batch of images has gone through it."""
     model, data = config["model"], config["data"]
     channels = writing.channels(data)
-    shape = [channels, data["size"], data["size"]]
-    about = {**description.architecture(model, channels), "shape": shape, "classes": [*range(classes)]}
+    shape = (channels, data["size"], data["size"])
+    described = description.NetworkDescription(
+        **description.architecture(model, channels), shape=shape, classes=tuple(range(classes))
+    )
     # torchvision's own weights are a download, which is no part of a check.
     weights = None if model["weights"] in (None, "imagenet") else files.found(model["weights"])
     torch.manual_seed(config["seed"])
-    made = first_weights.initialised(about, classes, weights)
-    description.refuse_misfit(made, about)
+    made = first_weights.initialised(described, weights)
+    description.refuse_misfit(made, described)
     freezing.trainable(made, model["trainable"])
-    return made.eval(), about
+    return made.eval(), described
 
 
 def refuse_unscorable(config, model, example, table):

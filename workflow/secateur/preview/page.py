@@ -39,8 +39,8 @@ def text(config):
     inspection.refuse_unseen(config, source, divided)
     sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
-        model, about = inspection.network(config, len(source.classes))
-        example = torch.randn(timing.TIMED, *about["shape"], generator=torch.Generator().manual_seed(0))
+        model, described = inspection.network(config, len(source.classes))
+        example = torch.randn(timing.TIMED, *described.shape, generator=torch.Generator().manual_seed(0))
         found = finding.find(model, example, config["criteria"]["residual"], config["criteria"]["linear"])
         plans.refuse_level(found, config["levels"][-1], level_checks.terms(config["evaluation"]))
         table = finding.table(found)
@@ -51,7 +51,7 @@ def text(config):
     whole = cost.of_positions(model, found.flow.positions)
     stages = estimates.estimated(config, planned, sizes, timed, whole, len(table))
     parts = (
-        _study(config, about, whole),
+        _study(config, described, whole),
         _units(found),
         _protected(found),
         _images(sizes, where, len(source.classes)),
@@ -84,15 +84,15 @@ def without_relevance(config, found, timed):
 # ---- what is said --------------------------------------------------------------------------------------------
 
 
-def _study(config, about, whole):
+def _study(config, described, whole):
     model = config["model"]
     weights = model["weights"] or "random weights"
     weights = "torchvision's ImageNet weights, fetched later" if weights == "imagenet" else weights
-    shape = "x".join(map(str, about["shape"]))
+    shape = "x".join(map(str, described.shape))
     return [
         f"Study {config['study']}: its settings are valid, and its network can be traced",
         *_wrapped(
-            f"{model['factory'] or model['name']} from {weights}; images {shape}, {len(about['classes'])} classes; "
+            f"{model['factory'] or model['name']} from {weights}; images {shape}, {len(described.classes)} classes; "
             f"{whole.parameters:,} parameters, {whole.macs:,} multiply-adds"
         ),
     ]

@@ -1,14 +1,16 @@
-"""A smaller network read from the files of an export."""
+"""A smaller network read from a file: of an export, or of a network that was retrained."""
 
 import hashlib
 import importlib
 import json
 from pathlib import Path
 
-import torch
+from torch import nn
 
 from secateur import Refused, __version__
-from secateur.models import checkpoints, state_dicts
+from secateur.models import checkpoints, state_dicts, tensor_files
+from secateur.models.checkpoints import Checkpoint
+from secateur.models.description import NEEDED, NetworkDescription
 from secateur.pruning import removal
 from secateur.units import coupling
 
@@ -19,30 +21,55 @@ KEYS = ("format", "about", "removed", "weights_sha256")
 AGAIN = "copy the whole folder again, or export again"
 
 
-def read(folder):
-    """(model in eval mode, about) of a folder that `write` made; an error names the file and what to do about it."""
-    return read_files(Path(folder) / ARCHITECTURE, Path(folder) / WEIGHTS)
+def load(path: Path | str) -> nn.Module:
+    """The smaller model, in eval mode, of an exported folder or of a retrained network's file, as `read` takes them."""
+    return read(path).model
 
 
-def read_files(architecture, weights):
+def read(path: Path | str) -> Checkpoint:
+    """The Checkpoint of a smaller network: a folder that was exported, or the .pt file of one that was retrained.
+
+    An error names the file and what to do about it.
+    """
+    path = Path(path)
+    return _retrained(path) if path.is_file() else read_files(path / ARCHITECTURE, path / WEIGHTS)
+
+
+def read_files(architecture: Path, weights: Path) -> Checkpoint:
+    """The Checkpoint of an export's two files."""
     facts = _facts(architecture)
     state = _state(weights, facts["weights_sha256"])
+    described = NetworkDescription.from_dict(facts["about"])
+    model = _smaller(described, facts["removed"], state, architecture, weights)
+    return Checkpoint(model, described, checkpoints.facts_of(facts["about"], described))
+
+
+def _retrained(path):
+    content = tensor_files.read(path)
+    about = content.get("about", {}) if isinstance(content, dict) else {}
+    if "removed" not in about:
+        raise Refused(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
+    if about.get("constant"):
+        empty = ", ".join(about["empty"])
+        raise Refused(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
+    described = NetworkDescription.from_dict(about)
+    model = _smaller(described, about["removed"], content["state_dict"], path, path)
+    return Checkpoint(model, described, checkpoints.facts_of(about, described))
+
+
+def _smaller(described, removed, state, architecture, weights):
+    """The network of a description without the removed channels, with a state_dict; errors name the two files."""
     # On the meta device nothing is drawn and nothing allocated; but what no state_dict holds has no values there.
     for device in ("meta", "cpu"):
-        model = state_dicts.adopt(_rebuilt(facts, device, architecture), weights, state, assign=True)
+        try:
+            dense = checkpoints.built(described, device)
+            smaller = removal.narrowed(dense, removed, coupling.followed(dense, described.zeros(1)))
+        except (ValueError, TypeError, IndexError) as error:
+            raise Refused(f"{architecture} describes no network that can be built here ({error}); {AGAIN}") from error
+        model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
-    return model.eval(), facts["about"]
-
-
-def _rebuilt(facts, device, path):
-    """The smaller network without its weights."""
-    about = facts["about"]
-    try:
-        dense = checkpoints.built(about, device)
-        return removal.narrowed(dense, facts["removed"], coupling.followed(dense, torch.zeros(1, *about["shape"])))
-    except (ValueError, TypeError, IndexError) as error:
-        raise Refused(f"{path} describes no network that can be built here ({error}); {AGAIN}") from error
+    return model.eval()
 
 
 def _facts(path):
@@ -58,7 +85,7 @@ def _facts(path):
             f"{path} is of format {facts['format']}, written by secateur {facts.get('secateur')}; this is secateur "
             f"{__version__}, which reads format {FORMAT}: install that version, or export again"
         )
-    missing = [key for key in checkpoints.NEEDED if key not in facts["about"]]
+    missing = [key for key in NEEDED if key not in facts["about"]]
     if missing:
         raise Refused(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {AGAIN}")
     return facts
@@ -88,9 +115,3 @@ def needed(name):
     except ImportError as error:
         package = name.partition(".")[0]
         raise ImportError(f"{package} is not installed; install it with: pip install 'secateur[export]'") from error
-
-
-def load(folder):
-    """The smaller model that was exported into a folder, in eval mode; an error names the file and the remedy."""
-
-    return read(folder)[0]

@@ -29,12 +29,12 @@ class Material:
     stamp: str | None = None
 
 
-def batchnorm(model, about, gone, material):
+def batchnorm(model, described, gone, material):
     """(smaller model, []): nothing is trained, but every BatchNorm measures its inputs anew.
 
     `options` are batchnorm_images, how many training images are drawn for it, and batch_size.
     """
-    smaller = steps.narrowed(model, gone[-1], about)
+    smaller = steps.narrowed(model, gone[-1], described)
     count = min(material.options["batchnorm_images"], len(material.train))
     order = torch.randperm(len(material.train), generator=seeds.torch_generator(material.seed, "batchnorm"))
     # Nearly equal batches, because each counts as much; sorted only within, because files may be sorted by class.
@@ -46,7 +46,7 @@ def batchnorm(model, about, gone, material):
     return smaller, []
 
 
-def retrained(model, about, gone, material):
+def retrained(model, described, gone, material):
     """(smaller model, history): what goes in a step goes at once, then the whole schedule trains what is left.
 
     `gone` are the plans of `plans`. Of every step the epoch is kept that validation chooses; the history has its
@@ -54,7 +54,7 @@ def retrained(model, about, gone, material):
     """
     smaller, before, history = model, {}, []
     for step, plan in enumerate(gone, 1):
-        smaller = steps.narrowed(smaller, steps.further(before, plan), about)
+        smaller = steps.narrowed(smaller, steps.further(before, plan), described)
         partial = f"{material.partial}.{step}" if material.partial else None
         seed = seeds.derived(material.seed, "step", step)
         try:
@@ -69,10 +69,10 @@ def retrained(model, about, gone, material):
     return smaller, history
 
 
-def scratch(model, about, gone, material):
+def scratch(model, described, gone, material):
     """(smaller model, history): the same widths with fresh weights, all of them trained."""
     device = next(model.parameters()).device
-    smaller = reinitialisation.fresh(about, gone[-1], material.seed).to(device)
+    smaller = reinitialisation.fresh(described, gone[-1], material.seed).to(device)
     history = loop.train(
         smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
     )

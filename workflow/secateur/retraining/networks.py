@@ -2,15 +2,12 @@
 
 import dataclasses
 
-import torch
-
-from secateur import Refused, cost
+from secateur import cost
 from secateur.evaluation import fast_layers, low_precision
 from secateur.graph import folding
 from secateur.images import store
-from secateur.models import checkpoints, description, state_dicts, tensor_files
+from secateur.models import checkpoints, tensor_files
 from secateur.pruning import bundling, plans
-from secateur.retraining import steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,34 +47,16 @@ def measured(model, shown, precision, images_per_batch):
     return low_precision.in_precision(folded, precision, facts, shown_batches)
 
 
-def save(path, model, about, plan):
-    """Write a smaller network; `about` is that of the dense network's checkpoint, and what else is worth keeping."""
-    removed = {layer: [int(index) for index in indices] for layer, indices in plan.items()}
-    checkpoints.save(path, model, about | {"removed": removed})
+def save(path, model, described, facts, plan):
+    """Write a smaller network, with the description of the dense one and what else is worth keeping."""
+    checkpoints.save(path, model, described, facts | {"removed": _removed(plan)})
 
 
-def load(path, device="cpu"):
-    """(smaller model in eval mode, about) of a file that `save` wrote; Refused for any other.
-
-    `about["removed"]` says which of the dense network's channels it lacks.
-    """
-    content = tensor_files.read(path)
-    about = content.get("about", {}) if isinstance(content, dict) else {}
-    if "removed" not in about:
-        raise Refused(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
-    if about.get("constant"):
-        empty = ", ".join(about["empty"])
-        raise Refused(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
-    # Not on the meta device, because a branch that lost its layers keeps their biases.
-    with torch.random.fork_rng(devices=[]):
-        dense = description.described(about, len(about["classes"]))
-    smaller = steps.narrowed(dense, about["removed"], about)
-    return state_dicts.adopt(smaller, path, content["state_dict"]).to(device).eval(), about
-
-
-def save_nothing(path, about, plan, empty):
+def save_nothing(path, described, facts, plan, empty):
     """Write what stands for a network that was not retrained because nothing is left of these layers."""
-    removed = {layer: [int(index) for index in indices] for layer, indices in plan.items()}
-    tensor_files.write(
-        path, {"state_dict": {}, "about": about | {"removed": removed, "constant": True, "empty": empty}}
-    )
+    about = described.as_dict() | facts | {"removed": _removed(plan), "constant": True, "empty": empty}
+    tensor_files.write(path, {"state_dict": {}, "about": about})
+
+
+def _removed(plan):
+    return {layer: [int(index) for index in indices] for layer, indices in plan.items()}

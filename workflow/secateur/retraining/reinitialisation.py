@@ -10,17 +10,17 @@ from secateur.retraining import steps
 from secateur.study import seeds
 
 
-def fresh(about, plan, seed):
+def fresh(described, plan, seed):
     """A network of the widths that a plan leaves, with random weights; equal seeds start from equal dense networks.
 
     The weights are drawn as for the dense network and then lose the plan's channels. Each layer's are scaled by the
     root of (inputs before / inputs left), which keeps the variance of what it puts out, whatever they are drawn by.
-    `about` is that of the dense network's checkpoint.
+    `described` is the NetworkDescription of the dense network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derived(seed, "fresh"))
-        dense = description.described(about, len(about["classes"]))
-    smaller = steps.narrowed(dense, plan, about)
+        dense = description.built(described)
+    smaller = steps.narrowed(dense, plan, described)
     inputs = {name: layer.weight[0].numel() for name, layer in _layers(dense)}
     with torch.no_grad():
         for name, layer in _layers(smaller):

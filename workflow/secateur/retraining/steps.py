@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import numpy as np
-import torch
 
 from secateur.pruning import plans as pruning_plans
 from secateur.pruning import removal
@@ -29,14 +28,14 @@ def _both(first, second):
     return {layer: index for layer, index in shared.items() if index}
 
 
-def narrowed(model, plan, about):
-    """The smaller model of a plan; `about` says on which images, because a branch without channels has their size."""
-    return removal.narrowed(model, plan, followed(model, about))
+def narrowed(model, plan, described):
+    """The smaller model of a plan, traced for images as described, because a branch without channels has their size."""
+    return removal.narrowed(model, plan, followed(model, described))
 
 
-def followed(model, about):
-    """The `coupling.Flow` of a model on images of the shape that `about` names."""
-    return coupling.followed(model, torch.zeros(2, *about["shape"], device=next(model.parameters()).device))
+def followed(model, described):
+    """The `coupling.Flow` of a model on images of the shape that its NetworkDescription names."""
+    return coupling.followed(model, described.zeros(2, next(model.parameters()).device))
 
 
 def further(before, plan):
