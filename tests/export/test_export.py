@@ -29,7 +29,7 @@ ABOUT = {
     "provenance": {"study": "told in the manifest"},
 }
 DESCRIBED = NetworkDescription.from_dict(ABOUT)
-FACTS = {"provenance": ABOUT["provenance"]}
+KEPT = {"provenance": ABOUT["provenance"]}
 CHANNELS = {"features.0": [1, 4], "features.7": [0, 2, 7], "features.17": [3]}
 
 
@@ -48,7 +48,7 @@ def dense():
 @pytest.fixture(scope="module")
 def exported(dense, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "smaller"
-    formats.write(dense, CHANNELS, pictures(4), folder, DESCRIBED, FACTS)
+    formats.write(dense, CHANNELS, pictures(4), folder, DESCRIBED, KEPT)
     return folder
 
 
@@ -100,14 +100,14 @@ def test_no_file_tells_where_the_code_lay(exported):
 
 
 def test_the_same_network_is_the_same_files(dense, exported, tmp_path):
-    formats.write(dense, CHANNELS, pictures(4), tmp_path, DESCRIBED, FACTS)
+    formats.write(dense, CHANNELS, pictures(4), tmp_path, DESCRIBED, KEPT)
     for name in ("weights.safetensors", "architecture.json", "model.pt2"):
         assert (tmp_path / name).read_bytes() == (exported / name).read_bytes()
 
 
 def test_exporting_leaves_the_dense_model_alone(dense, tmp_path):
     before = copy.deepcopy(dense.state_dict())
-    formats.write(dense, {}, pictures(2), tmp_path, DESCRIBED, FACTS)
+    formats.write(dense, {}, pictures(2), tmp_path, DESCRIBED, KEPT)
     assert all(torch.equal(value, before[key]) for key, value in dense.state_dict().items())
     with torch.no_grad():
         assert torch.equal(stored.load(tmp_path)(pictures(5)), dense(pictures(5)))
@@ -198,7 +198,7 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_an_empty_layer_is_refused_by_name_and_nothing_is_written(dense, tmp_path):
     with pytest.raises(ValueError) as caught:
-        formats.write(dense, {"features.7": list(range(8))}, pictures(2), tmp_path / "export", DESCRIBED, FACTS)
+        formats.write(dense, {"features.7": list(range(8))}, pictures(2), tmp_path / "export", DESCRIBED, KEPT)
     assert str(caught.value) == (
         "nothing would be left of features.7, and such a network gives every image the same answer: "
         "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
@@ -208,7 +208,7 @@ def test_an_empty_layer_is_refused_by_name_and_nothing_is_written(dense, tmp_pat
 
 def test_images_of_another_shape_are_refused(dense, tmp_path):
     with pytest.raises(ValueError, match=r"^the network takes images of \[1, 16, 16\], but these are \[1, 8, 8\]$"):
-        formats.write(dense, {}, torch.zeros(2, 1, 8, 8), tmp_path, DESCRIBED, FACTS)
+        formats.write(dense, {}, torch.zeros(2, 1, 8, 8), tmp_path, DESCRIBED, KEPT)
 
 
 def test_what_is_missing_in_a_description_is_listed():
@@ -222,7 +222,7 @@ def test_a_file_that_differs_from_torch_is_refused_and_nothing_is_left(dense, tm
     own = formats.runner
     monkeypatch.setattr(formats, "runner", lambda path: lambda images: own(path)(images) + 0.01)
     with pytest.raises(RuntimeError, match=r"^model.onnx differs from torch by 0\.\d+ of the logits' range, more than"):
-        formats.write(dense, CHANNELS, pictures(2), tmp_path, DESCRIBED, FACTS)
+        formats.write(dense, CHANNELS, pictures(2), tmp_path, DESCRIBED, KEPT)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -230,7 +230,7 @@ def test_logits_that_are_no_numbers_are_refused(dense, tmp_path):
     broken = copy.deepcopy(dense)
     torch.nn.init.constant_(broken.classifier[0].weight, float("nan"))
     with pytest.raises(RuntimeError, match="differs from torch by nan of the logits' range"):
-        formats.write(broken, CHANNELS, pictures(2), tmp_path, DESCRIBED, FACTS)
+        formats.write(broken, CHANNELS, pictures(2), tmp_path, DESCRIBED, KEPT)
     assert list(tmp_path.iterdir()) == []
 
 
