@@ -35,8 +35,8 @@ def thinned(model, images, budget, level, multiple, linear):
     found = finding.find(model, images, linear=linear)
     table = finding.table(found)
     order = ranking.scoped(ranking.at_random(len(found.units), 0), table, "layer")
-    plan = plans.plan(ranking.table(order, table), level, 0, multiple, budget, found.flow)
-    return removal.removed(model, plan, images, found.flow)
+    plan = plans.plan(ranking.table(order, table), level, 0, multiple, budget, found.coupled)
+    return removal.removed(model, plan, images, found.coupled)
 
 
 def main():

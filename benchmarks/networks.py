@@ -19,7 +19,7 @@ def settled(name, seed=0, batches=5):
 
 def drawn(found, share):
     """A share of the units at random, one channel of every layer left, as {layer: [index, ...]}."""
-    left = {layer: len(bundles) for layer, bundles in found.flow.outputs.items()}
+    left = {layer: len(bundles) for layer, bundles in found.coupled.outputs.items()}
     channels = {}
     for unit in random.Random(0).sample(found.units, int(share * len(found.units))):
         if all(left[layer] > len(unit.channels) for layer, _ in unit.channels):

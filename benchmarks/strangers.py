@@ -61,11 +61,11 @@ def looked_at(name, library, linear):
     except ValueError as error:
         return f"refused: {str(error)[:150]}", "refused"
     spent = time.process_time() - start
-    every = sum(len(found.flow.outputs[layer]) for layer in found.flow.convolutions)
-    held = sum(layer in found.flow.convolutions for unit in found.units for layer, _ in unit.channels)
+    every = sum(len(found.coupled.outputs[layer]) for layer in found.coupled.convolutions)
+    held = sum(layer in found.coupled.convolutions for unit in found.units for layer, _ in unit.channels)
     channels = networks.drawn(found, 0.4)
-    smaller = removal.removed(model, channels, images, found.flow)(images)
-    with masking.masked(model, channels, found.flow) as silenced:
+    smaller = removal.removed(model, channels, images, found.coupled)(images)
+    with masking.masked(model, channels, found.coupled) as silenced:
         masked = silenced(images)
     off = float((smaller - masked).abs().max() / (masked.max() - masked.min()))
     if not off < 1e-9:

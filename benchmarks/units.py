@@ -64,9 +64,9 @@ def by_torch_pruning(model, images):
 
 @torch.no_grad()
 def deviation(model, channels, found, images):
-    with masking.masked(model, channels, found.flow):
+    with masking.masked(model, channels, found.coupled):
         logits = model(images)
-    smaller = removal.narrowed(model, channels, found.flow)
+    smaller = removal.narrowed(model, channels, found.coupled)
     return float((smaller(images) - logits).abs().max() / (logits.max() - logits.min()))
 
 
@@ -81,7 +81,7 @@ def main():
         model, images = built(name)
         found, finding = timed(lambda m=model, x=images: units_finding.find(m, x), arguments.repeat)
         channels = networks.drawn(found, 0.5)
-        _, removing = timed(lambda m=model, c=channels, f=found.flow: removal.narrowed(m, c, f), arguments.repeat)
+        _, removing = timed(lambda m=model, c=channels, f=found.coupled: removal.narrowed(m, c, f), arguments.repeat)
         far = deviation(model, channels, found, images)
         peer = by_torch_pruning(model, images)
         peer = "-" if peer is None else f"{peer:.3f}"

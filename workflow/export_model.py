@@ -31,8 +31,8 @@ def export_model(inputs, folder, options, images_per_batch):
     dense = checkpoints.load(checkpoint)
     model, described = dense.model, dense.description
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
-    terms, flow = options["terms"], steps.followed(model, described)
-    channels = plans.plan(ranking, options["level"], flow=flow, **terms)
+    terms, coupled = options["terms"], steps.followed(model, described)
+    channels = plans.plan(ranking, options["level"], coupled=coupled, **terms)
     state = stored.load(inputs["retrained"]).state_dict() if "retrained" in inputs else None
     with store.opened(inputs["images"]) as shown:
         checkpoints.same_images(described, shown, checkpoint)
@@ -62,10 +62,10 @@ def export_model(inputs, folder, options, images_per_batch):
         "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
         "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
         "processor": _processor(),
-        "realised": plans.realised(ranking, channels, terms["budget"], flow),
+        "realised": plans.realised(ranking, channels, terms["budget"], coupled),
         "tolerance": formats.TOLERANCE,
         "units": units,
-        "widths": _widths(flow, channels),
+        "widths": _widths(coupled, channels),
     }
 
 
@@ -119,10 +119,10 @@ def _repeated(pixels, size):
     return pixels.repeat(math.ceil(size / len(pixels)), 1, 1, 1)[:size]
 
 
-def _widths(flow, channels):
+def _widths(coupled, channels):
     """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
-    widths, left = (bundling.widths(flow, gone) for gone in ({}, channels))
-    shown = [layer for layer in widths if layer in flow.convolutions or left[layer] < widths[layer]]
+    widths, left = (bundling.widths(coupled, gone) for gone in ({}, channels))
+    shown = [layer for layer in widths if layer in coupled.convolutions or left[layer] < widths[layer]]
     return {layer: [widths[layer], left[layer]] for layer in shown}
 
 

@@ -35,9 +35,9 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     ):
         for shown in (train, validation, test):
             checkpoints.same_images(described, shown, inputs["network"])
-        flow = steps.followed(model, described)
-        gone = steps.plans(ranking, cell["level"], options["steps"], flow, **options["terms"])
-        widths = networks.widths(flow, ranking, gone[-1], options["terms"]["budget"])
+        coupled = steps.followed(model, described)
+        gone = steps.plans(ranking, cell["level"], options["steps"], coupled, **options["terms"])
+        widths = networks.widths(coupled, ranking, gone[-1], options["terms"]["budget"])
         facts = dense.facts | cell | {"provenance": provenance}
         if widths.constant:
             networks.save_nothing(outputs["network"], described, facts, gone[-1], widths.empty)

@@ -22,9 +22,9 @@ COUNTED = ("parameters", "macs")
 
 
 def ordered(model, images, seed=0, residual="units"):
-    """(a random ranking, the flow) of a model."""
+    """(a random ranking, the coupled) of a model."""
     found = finding.find(model, images, residual)
-    return ranking.table(ranking.at_random(len(found.units), seed), finding.table(found)), found.flow
+    return ranking.table(ranking.at_random(len(found.units), seed), finding.table(found)), found.coupled
 
 
 def small(name):
@@ -38,9 +38,9 @@ def test_what_is_counted_is_what_is_left(network, share):
     model, images = (small(network), pixels().float()) if network in ZOO else (stirred(network()), pixels())
     found = finding.find(model, images)
     channels = drawn(found, share)
-    smaller = removal.removed(model, channels, images, found.flow)
+    smaller = removal.removed(model, channels, images, found.coupled)
     left = cost.of_positions(smaller, cost.positions(model, images))
-    assert cost.Counter(found.flow).left(bundling.bundles(found.flow, channels)) == left
+    assert cost.Counter(found.coupled).left(bundling.bundles(found.coupled, channels)) == left
 
 
 def test_a_weight_that_two_layers_share_counts_once():
@@ -82,7 +82,7 @@ def test_the_fewest_units_go_that_save_the_share(name, budget, tenths, seed, flo
 
 def test_the_dense_network_is_level_zero_of_every_budget():
     order, followed = ordered(small("vgg_small"), pixels().float())
-    assert [plans.plan(order, 0, budget=budget, flow=followed) for budget in COUNTED] == [{}, {}]
+    assert [plans.plan(order, 0, budget=budget, coupled=followed) for budget in COUNTED] == [{}, {}]
 
 
 def test_a_budget_that_cannot_be_met_says_how_much_can():
@@ -107,7 +107,7 @@ def test_points_say_the_share_of_what_is_counted():
     assert dense.realised == 0 and 0.5 <= half.realised < 0.52
     assert half.cost.macs == pytest.approx((1 - half.realised) * dense.cost.macs)
     rounded = next(network.points(order, [0.5], keep_at_least=1, round_to=4, budget="macs"))
-    widths = bundling.widths(network.flow, {})
+    widths = bundling.widths(network.coupled, {})
     assert all((1 - share) * widths[layer] % 4 == 0 for layer, share in rounded.removed.items())
     assert 0.5 <= rounded.realised < 0.7
 

@@ -48,9 +48,9 @@ def test_shortcuts_that_pad_run_at_every_level_and_as_many_units_go_as_were_aske
         channels = plans.plan(order, level, keep_at_least=1)
         assert plans.units_of(order, channels) == round(level * total) > gone
         gone = plans.units_of(order, channels)
-        with torch.no_grad(), masking.masked(model, channels, found.flow):
+        with torch.no_grad(), masking.masked(model, channels, found.coupled):
             wanted = model(images)
-        smaller = removal.removed(model, channels, images, found.flow)
+        smaller = removal.removed(model, channels, images, found.coupled)
         difference = (smaller(images) - wanted).abs().max() / (wanted.max() - wanted.min())
         assert difference < 1e-5 and smaller(images).shape == (2, 10)
 
@@ -61,9 +61,9 @@ def test_frozen_layers_are_pruned_and_the_head_is_not():
     model.features.requires_grad_(False)
     found, order = by_l1(model)
     channels = plans.plan(order, 0.5, keep_at_least=0.3)
-    smaller = removal.removed(model, channels, pixels(), found.flow)
-    widths = bundling.widths(found.flow, channels)
-    assert {layer for layer, index in channels.items() if index} == set(found.flow.convolutions)
+    smaller = removal.removed(model, channels, pixels(), found.coupled)
+    widths = bundling.widths(found.coupled, channels)
+    assert {layer for layer, index in channels.items() if index} == set(found.coupled.convolutions)
     assert all(len(smaller.get_submodule(layer).weight) == width for layer, width in widths.items())
     assert smaller(pixels()).shape == (2, 10) and not smaller.features[0].weight.requires_grad
 
@@ -115,6 +115,6 @@ def test_what_removal_needs_to_know_is_no_state_that_leaks():
     """Default arguments that are shared between calls let one pruning change the next."""
     model = network("resnet20")
     first = finding.find(model, pixels())
-    removal.removed(model, plans.plan(by_l1(model)[1], 0.5), pixels(), first.flow)
+    removal.removed(model, plans.plan(by_l1(model)[1], 0.5), pixels(), first.coupled)
     again = finding.find(model, pixels())
     assert again.units == first.units and again.protected == first.protected

@@ -10,7 +10,7 @@ from secateur.pruning import masking, removal
 
 def drawn(found, share, seed=0, floor=1):
     """Channels of random units, {layer: [index, ...]}, `floor` channels of each layer left."""
-    left = {layer: len(bundles) for layer, bundles in found.flow.outputs.items()}
+    left = {layer: len(bundles) for layer, bundles in found.coupled.outputs.items()}
     order, channels = list(range(len(found.units))), {}
     random.Random(seed).shuffle(order)
     for number in order[: round(share * len(order))]:
@@ -52,9 +52,9 @@ def assert_equal_three_ways(model, found, channels, images):
     with torch.no_grad():
         dense = model(images)
         wanted = never_computed(model, channels, images)
-        with masking.masked(model, channels, found.flow) as silenced:
+        with masking.masked(model, channels, found.coupled) as silenced:
             masked = silenced(images)
-        smaller = removal.removed(model, channels, images, found.flow)
+        smaller = removal.removed(model, channels, images, found.coupled)
         removed = smaller(images)
     span = wanted.max() - wanted.min()
     assert not wanted.isnan().any()

@@ -134,7 +134,7 @@ def test_hidden_features_of_linear_layers_are_units_if_asked_for(name, size, lay
     assert [smaller.get_submodule(layer).out_features for layer in layers] == [
         model.get_submodule(layer).out_features - len(channels[layer]) for layer in layers
     ]
-    assert cost.count(smaller, images) == found.flow.counter.left(bundling.bundles(found.flow, channels))
+    assert cost.count(smaller, images) == found.coupled.counter.left(bundling.bundles(found.coupled, channels))
 
 
 def test_a_network_of_which_linear_layers_alone_can_lose_something_says_so():
@@ -166,7 +166,7 @@ def test_what_a_unit_saves_is_what_its_removal_saves(network):
         channels = {}
         for layer, index in unit.channels:
             channels.setdefault(layer, []).append(index)
-        smaller = removal.removed(model, channels, images, found.flow)
+        smaller = removal.removed(model, channels, images, found.coupled)
         less = cost.of_positions(smaller, cost.positions(model, images))
         assert (dense.parameters - less.parameters, dense.macs - less.macs) == (unit.parameters, unit.macs)
         # Layers of the user's own are not called any more, but their weights, where the forward had to be changed.
@@ -240,7 +240,7 @@ def test_an_empty_branch_leaves_its_shortcut(name):
     layer = alone[len(alone) // 2][0]
     channels = {layer: [index for one, index in alone if one == layer]}
     assert bundling.collapsed(model, channels) == [layer]
-    assert not bundling.is_constant(found.flow, channels)
+    assert not bundling.is_constant(found.coupled, channels)
     smaller = assert_equal_three_ways(model, found, channels, images)
     larger = pixels(size=40)
     with torch.no_grad():

@@ -64,30 +64,30 @@ class Counter:
     Nothing is copied or run, and layers may be empty: fractions of a millisecond for each set of channels.
     """
 
-    def __init__(self, flow):
-        self.flow = flow
-        self.layers = {layer: flow.model.get_submodule(layer) for layer in flow.outputs}
+    def __init__(self, coupled):
+        self.coupled = coupled
+        self.layers = {layer: coupled.model.get_submodule(layer) for layer in coupled.outputs}
         self.norms = {
-            name: sum(p.dim() > 0 for p in flow.model.get_submodule(name).parameters()) for name in flow.norms
+            name: sum(p.dim() > 0 for p in coupled.model.get_submodule(name).parameters()) for name in coupled.norms
         }
-        parameters = dict(flow.model.named_parameters())
-        self.constants = [bundles for name, bundles in flow.constants.items() if name in parameters]
+        parameters = dict(coupled.model.named_parameters())
+        self.constants = [bundles for name, bundles in coupled.constants.items() if name in parameters]
         self.untouched = 0
-        counted = self._parameters(np.zeros(len(flow.sizes), bool))
+        counted = self._parameters(np.zeros(len(coupled.sizes), bool))
         self.untouched = sum(p.numel() for p in parameters.values()) - counted
 
     def left(self, gone):
-        """The Cost without bundles; `gone` is a bool for each bundle of the flow."""
+        """The Cost without bundles; `gone` is a bool for each bundle of the Coupling."""
         return Cost(
             parameters=self.untouched + self._parameters(gone),
-            macs=sum(self._weights(layer, gone) * times for layer, times in self.flow.positions.items()),
+            macs=sum(self._weights(layer, gone) * times for layer, times in self.coupled.positions.items()),
         )
 
     def _weights(self, layer, gone):
         """How many weights a layer has left."""
-        flow, module = self.flow, self.layers[layer]
-        rows, read = np.count_nonzero(~gone[flow.outputs[layer]]), ~gone[flow.inputs[layer]]
-        grouped = flow.grouped.get(layer)
+        coupled, module = self.coupled, self.layers[layer]
+        rows, read = np.count_nonzero(~gone[coupled.outputs[layer]]), ~gone[coupled.inputs[layer]]
+        grouped = coupled.grouped.get(layer)
         if grouped:
             width = len(read) // grouped.groups
             columns = width if grouped.whole else np.count_nonzero(read[:width])
@@ -97,13 +97,13 @@ class Counter:
 
     def _parameters(self, gone):
         """Parameters of all that loses channels with `gone`; those that layers share count once."""
-        flow, seen, total = self.flow, set(), 0
+        coupled, seen, total = self.coupled, set(), 0
         for layer, module in self.layers.items():
             if id(module.weight) not in seen:
                 total += self._weights(layer, gone)
             if module.bias is not None and id(module.bias) not in seen:
-                total += np.count_nonzero(~gone[flow.outputs[layer]])
+                total += np.count_nonzero(~gone[coupled.outputs[layer]])
             seen |= {id(module.weight), id(module.bias)}
         for name, kinds in self.norms.items():
-            total += kinds * np.count_nonzero(~gone[flow.norms[name]])
+            total += kinds * np.count_nonzero(~gone[coupled.norms[name]])
         return int(total + sum(np.count_nonzero(~gone[bundles]) for bundles in self.constants))

@@ -67,7 +67,7 @@ def _of_some_size(traced):
             continue
     raise Refused(
         "the model takes no square images of 1 to 64, 96, 128, 224 or 299 pixels: follow its channels with an example, "
-        "flow.followed(model, example), and pass what that gives"
+        "coupled.followed(model, example), and pass what that gives"
     )
 
 

@@ -48,7 +48,7 @@ def text(config):
         inspection.refuse_unscorable(config, model, example, table)
         timed = timing.measured(config, model, example, sizes, finding.linear_layers(model, table))
         unscored = without_relevance(config, found, timed)
-    whole = cost.of_positions(model, found.flow.positions)
+    whole = cost.of_positions(model, found.coupled.positions)
     stages = estimates.estimated(config, planned, sizes, timed, whole, len(table))
     parts = (
         _study(config, described, whole),

@@ -6,50 +6,52 @@ from secateur import Refused
 from secateur.pruning import rewriting
 
 
-def bundles(flow, channels):
-    """Which bundles of a flow {layer: [index, ...]} removes, a bool for each.
+def bundles(coupled, channels):
+    """Which bundles of a Coupling {layer: [index, ...]} removes, a bool for each.
 
     Raises Refused for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
     """
-    listed = np.zeros(len(flow.sizes), int)
+    listed = np.zeros(len(coupled.sizes), int)
     for layer, index in channels.items():
-        index = _checked(flow, layer, index)
-        listed += np.bincount(flow.outputs[layer][index], minlength=len(listed))
-    held = (listed > 0) & flow.protected
+        index = _checked(coupled, layer, index)
+        listed += np.bincount(coupled.outputs[layer][index], minlength=len(listed))
+    held = (listed > 0) & coupled.protected
     if held.any():
-        layer, index = _first_of(flow, channels, held)
-        reason = flow.reasons[int(flow.outputs[layer][index])]
+        layer, index = _first_of(coupled, channels, held)
+        reason = coupled.reasons[int(coupled.outputs[layer][index])]
         raise Refused(f"channel {index} of layer {layer} cannot be removed: {reason}")
-    part = (listed > 0) & (listed < flow.sizes)
+    part = (listed > 0) & (listed < coupled.sizes)
     if part.any():
-        layer, index = _first_of(flow, channels, part)
-        missing = _missing(flow, channels, flow.outputs[layer][index])
+        layer, index = _first_of(coupled, channels, part)
+        missing = _missing(coupled, channels, coupled.outputs[layer][index])
         raise Refused(f"channel {index} of layer {layer} goes only together with {missing}: list all of them or none")
     return listed > 0
 
 
-def _checked(flow, layer, index):
+def _checked(coupled, layer, index):
     """The distinct channels of a list, as an array."""
-    if layer not in flow.listed:
+    if layer not in coupled.listed:
         raise Refused(f"the model has no layer {layer!r} with channels of its own to remove")
-    found, width = np.unique(np.asarray(index, dtype=int)), len(flow.outputs[layer])
+    found, width = np.unique(np.asarray(index, dtype=int)), len(coupled.outputs[layer])
     wrong = found[(found < 0) | (found >= width)]
     if len(wrong):
         raise Refused(f"the layer {layer} has {width} channels, none with the index {wrong[0]}")
     return found
 
 
-def _first_of(flow, channels, marked):
-    return next((layer, int(i)) for layer, index in channels.items() for i in index if marked[flow.outputs[layer][i]])
+def _first_of(coupled, channels, marked):
+    return next(
+        (layer, int(i)) for layer, index in channels.items() for i in index if marked[coupled.outputs[layer][i]]
+    )
 
 
-def _missing(flow, channels, bundle):
+def _missing(coupled, channels, bundle):
     """The channels of a unit that a list lacks, in words; no more than three by name."""
     lacking = [
         f"channel {index} of layer {layer}"
-        for layer in flow.listed
+        for layer in coupled.listed
         for index in np.setdiff1d(
-            np.flatnonzero(flow.outputs[layer] == bundle), np.asarray(channels.get(layer, []), int)
+            np.flatnonzero(coupled.outputs[layer] == bundle), np.asarray(channels.get(layer, []), int)
         )
     ]
     more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
@@ -65,12 +67,12 @@ def collapsed(model, channels):
     ]
 
 
-def is_constant(flow, channels):
+def is_constant(coupled, channels):
     """Whether the network without `channels` answers every image alike: no path leads from images to output."""
-    return rewriting.After(flow, bundles(flow, channels)).constant
+    return rewriting.After(coupled, bundles(coupled, channels)).constant
 
 
-def widths(flow, channels):
+def widths(coupled, channels):
     """{layer: how many channels are left} of every layer that a list can name."""
-    gone = bundles(flow, channels)
-    return {layer: int((~gone[flow.outputs[layer]]).sum()) for layer in flow.listed}
+    gone = bundles(coupled, channels)
+    return {layer: int((~gone[coupled.outputs[layer]]).sum()) for layer in coupled.listed}

@@ -7,19 +7,19 @@ import torch
 from torch import nn
 
 
-def with_smaller_layers(model, flow, gone):
+def with_smaller_layers(model, coupled, gone):
     """A copy of a model whose layers have fewer channels."""
     new = {}
-    for layer in flow.outputs:
-        outputs, inputs = ~gone[flow.outputs[layer]], ~gone[flow.inputs[layer]]
+    for layer in coupled.outputs:
+        outputs, inputs = ~gone[coupled.outputs[layer]], ~gone[coupled.inputs[layer]]
         if not (outputs.all() and inputs.all()):
             module = model.get_submodule(layer)
-            new[id(module)] = _sliced(module, outputs, inputs, flow.grouped.get(layer), new)
-    for name, numbers in flow.norms.items():
+            new[id(module)] = _sliced(module, outputs, inputs, coupled.grouped.get(layer), new)
+    for name, numbers in coupled.norms.items():
         if gone[numbers].any():
             module = model.get_submodule(name)
             new[id(module)] = _sliced_norm(module, torch.as_tensor(np.flatnonzero(~gone[numbers])))
-    for name, numbers in flow.constants.items():
+    for name, numbers in coupled.constants.items():
         if gone[numbers].any():
             tensor = _attribute(model, name)
             new[id(tensor)] = _sliced_constant(tensor, ~gone[numbers])

@@ -13,12 +13,12 @@ from secateur.study import levels, vocabulary
 from secateur.units import finding
 
 
-def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None):
+def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", coupled=None):
     """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
 
     A level is a share of what `budget` says: of the units, rounded to whole ones, or of the network's parameters or
     multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking go that save as much;
-    these two need the `flow` of the network.
+    these two need `coupled`, the Coupling of the network.
 
     With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
     ranking goes in its place, so that the level is met all the same. Units that the ranking says stay (its column
@@ -39,21 +39,21 @@ def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", flow=None)
             )
         gone = _rounded(ranking, order[:count], round_to)
     else:
-        gone = _for_budget(ranking, order[:last], level, keep_at_least, round_to, budget, flow)
+        gone = _for_budget(ranking, order[:last], level, keep_at_least, round_to, budget, coupled)
     rows = ranking[ranking["unit"].isin(set(gone))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
 
 
-def _for_budget(ranking, order, level, keep_at_least, round_to, budget, flow):
+def _for_budget(ranking, order, level, keep_at_least, round_to, budget, coupled):
     """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
     first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
-    bundle = {unit: int(flow.outputs[layer][index]) for unit, layer, index in first}
-    whole = getattr(flow.counter.left(np.zeros(len(flow.sizes), bool)), budget)
+    bundle = {unit: int(coupled.outputs[layer][index]) for unit, layer, index in first}
+    whole = getattr(coupled.counter.left(np.zeros(len(coupled.sizes), bool)), budget)
 
     def saved(count):
-        gone = np.zeros(len(flow.sizes), bool)
+        gone = np.zeros(len(coupled.sizes), bool)
         gone[[bundle[unit] for unit in _rounded(ranking, order[:count], round_to)]] = True
-        return whole - getattr(flow.counter.left(gone), budget)
+        return whole - getattr(coupled.counter.left(gone), budget)
 
     wanted = levels.fraction(level) * whole
     if saved(len(order)) < wanted:
@@ -76,7 +76,7 @@ def refuse_level(found, level, terms, stay=()):
     table = finding.table(found)
     order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
     for one in terms:
-        if units_of(order, plan(order, level, flow=found.flow, **one)) == len(found.units):
+        if units_of(order, plan(order, level, coupled=found.coupled, **one)) == len(found.units):
             raise Refused(
                 f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
                 "lower it"
@@ -93,11 +93,11 @@ def refuse_unexplained(found, level, terms, reading, channels):
     return stay
 
 
-def realised(ranking, channels, budget="units", flow=None):
+def realised(ranking, channels, budget="units", coupled=None):
     """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
-    whole, left = (getattr(flow.counter.left(bundling.bundles(flow, gone)), budget) for gone in ({}, channels))
+    whole, left = (getattr(coupled.counter.left(bundling.bundles(coupled, gone)), budget) for gone in ({}, channels))
     return 1 - left / whole
 
 

@@ -42,16 +42,16 @@ class Constant(nn.Module):
 
 
 class After:
-    """A flow after the bundles `gone`, a bool for each, have been removed."""
+    """A Coupling after the bundles `gone`, a bool for each, have been removed."""
 
-    def __init__(self, flow, gone):
-        self.flow, self.gone = flow, gone
+    def __init__(self, coupled, gone):
+        self.coupled, self.gone = coupled, gone
         self.left, self.plain = {}, {}
 
     def value(self, node):
         """The node's Value (or a tuple of them) with the channels that are left."""
         if node not in self.left:
-            self.left[node] = fx.node.map_aggregate(self.flow.values[node], self._left)
+            self.left[node] = fx.node.map_aggregate(self.coupled.values[node], self._left)
         return self.left[node]
 
     def _left(self, value):
@@ -69,11 +69,11 @@ class After:
         return Value(value.codes.compress(kept, axis), shape)
 
     def loses(self, node):
-        return any(self.gone[value.numbers].any() for value in values_in(self.flow.values[node]))
+        return any(self.gone[value.numbers].any() for value in values_in(self.coupled.values[node]))
 
     def differs(self, node):
         """Whether a tensor loses channels, or a size is another."""
-        return self.number(node) != self.flow.plain[node] if node in self.flow.plain else self.loses(node)
+        return self.number(node) != self.coupled.plain[node] if node in self.coupled.plain else self.loses(node)
 
     def empty(self, node):
         """Whether a tensor has no channel left."""
@@ -88,26 +88,26 @@ class After:
 
     def _number(self, node):
         if node.op not in ("call_function", "call_method"):
-            return self.flow.plain[node]
+            return self.coupled.plain[node]
         of = {one: self._stand_in(one) for one in node.all_input_nodes}
         args, kwargs = (fx.node.map_arg(part, of.__getitem__) for part in (node.args, node.kwargs))
         return operations.computed(node, args, kwargs)
 
     def _stand_in(self, node):
         """A tensor of the right shape without values."""
-        if node in self.flow.plain:
+        if node in self.coupled.plain:
             return self.number(node)
         return fx.node.map_aggregate(self.value(node), lambda one: torch.empty(one.shape, device="meta"))
 
     def resolved(self, part):
         """Arguments with Values for tensors and numbers for sizes."""
-        return fx.node.map_arg(part, lambda one: self.number(one) if one in self.flow.plain else self.value(one))
+        return fx.node.map_arg(part, lambda one: self.number(one) if one in self.coupled.plain else self.value(one))
 
     @functools.cached_property
     def hollow(self):
         """The layers that have nothing left, or nothing to read."""
-        parts = (self.flow.outputs, self.flow.inputs)
-        return [layer for layer in self.flow.outputs if any(self.gone[part[layer]].all() for part in parts)]
+        parts = (self.coupled.outputs, self.coupled.inputs)
+        return [layer for layer in self.coupled.outputs if any(self.gone[part[layer]].all() for part in parts)]
 
     @functools.cached_property
     def constant(self):
@@ -115,9 +115,9 @@ class After:
         if not self.hollow:
             return False
         reached = {}
-        for node in self.flow.graph.graph.nodes:
+        for node in self.coupled.graph.graph.nodes:
             reached[node] = node.op == "placeholder" or any(
-                reached[one] and one not in self.flow.plain and not self.empty(one) for one in node.all_input_nodes
+                reached[one] and one not in self.coupled.plain and not self.empty(one) for one in node.all_input_nodes
             )
         return not reached[node]
 
@@ -128,19 +128,21 @@ def fitted(after, model):
     Where code has to be changed, the model becomes a torch.fx.GraphModule, whose functional dropout is off. Layers
     that have nothing left to read become their bias. Raises Refused that names what cannot be made to fit.
     """
-    flow, changes = after.flow, {}
-    for node in flow.fitted:
+    coupled, changes = after.coupled, {}
+    for node in coupled.fitted:
         if after.loses(node) or any(after.differs(one) for one in node.all_input_nodes):
             change = _change(after, node)
             if change:
                 changes[node] = change
-    idle = [node for node in flow.graph.graph.nodes if _is_idle(after, node)] if after.hollow else []
+    idle = [node for node in coupled.graph.graph.nodes if _is_idle(after, node)] if after.hollow else []
     return _rewritten(after, changes, idle, model) if changes or after.hollow else model
 
 
 def _is_idle(after, node):
     """Whether a layer has something to put out, but nothing to read."""
-    if node.op != "call_module" or not isinstance(after.flow.graph.get_submodule(node.target), (nn.Conv2d, nn.Linear)):
+    if node.op != "call_module" or not isinstance(
+        after.coupled.graph.get_submodule(node.target), (nn.Conv2d, nn.Linear)
+    ):
         return False
     return after.empty(node.all_input_nodes[0]) and not after.empty(node)
 
@@ -168,7 +170,7 @@ def _change(after, node):
 
 def _fits(after, node, args, target=None):
     """Whether a node makes of what is left what it should."""
-    module = after.flow.graph.get_submodule(node.target) if node.op == "call_module" else None
+    module = after.coupled.graph.get_submodule(node.target) if node.op == "call_module" else None
     kwargs = after.resolved(node.kwargs) if target is None else {}
     try:
         found = operations.rearrange(node, module, args, kwargs, target)
@@ -180,12 +182,12 @@ def _fits(after, node, args, target=None):
 
 
 def _changed_pad(after, node):
-    wide = after.flow.values[node]
+    wide = after.coupled.values[node]
     pad = list(node.args[1] if len(node.args) > 1 else node.kwargs["pad"])
     given = after.resolved(pad)
     # Pads are listed from the last dimension back, two for each.
     at = 2 * (len(wide.shape) - 2)
-    old = [after.flow.plain.get(one, one) if isinstance(one, fx.Node) else one for one in pad[at : at + 2]]
+    old = [after.coupled.plain.get(one, one) if isinstance(one, fx.Node) else one for one in pad[at : at + 2]]
     stays = ~after.gone[np.broadcast_to(wide.numbers.ravel(), wide.shape[1])]
     wanted = [int(stays[: old[0]].sum()), int(stays[len(stays) - old[1] :].sum())]
     if list(given[at : at + 2]) == wanted:
@@ -198,9 +200,9 @@ def _changed_pad(after, node):
 
 def _changed_groups(after, node):
     """A convolution called with its number of groups: as many as are left."""
-    old, new = (value.shape[1] for value in (after.flow.values[node], after.value(node)))
-    layer = after.flow.model.get_submodule(node.args[1].target.rpartition(".")[0])
-    whole = [after.flow.model.get_submodule(name) for name, part in after.flow.grouped.items() if part.whole]
+    old, new = (value.shape[1] for value in (after.coupled.values[node], after.value(node)))
+    layer = after.coupled.model.get_submodule(node.args[1].target.rpartition(".")[0])
+    whole = [after.coupled.model.get_submodule(name) for name, part in after.coupled.grouped.items() if part.whole]
     if old == new or not any(one is layer for one in whole):
         return None
     if len(node.args) < 7:
@@ -226,7 +228,7 @@ def _changed_split(after, node):
 
 def _changed_sizes(after, node):
     """Sizes written out, or slices."""
-    before, wanted = after.flow.values[node], after.value(node)
+    before, wanted = after.coupled.values[node], after.value(node)
     if node.target is operator.getitem:
         return _changed_slice(after, node)
     if node.op == "call_module" or node.kwargs or not isinstance(before, Value):
@@ -249,7 +251,7 @@ def _changed_sizes(after, node):
 def _changed_slice(after, node):
     """The first and last of the channels left; None where they are picked otherwise."""
     source, index = node.args
-    whole, d = after.flow.values[source], after.flow.values[source].axis
+    whole, d = after.coupled.values[source], after.coupled.values[source].axis
     places = list(index) if isinstance(index, tuple) else [index]
     if d is None or d >= len(places) or not all(isinstance(place, slice) for place in places):
         return None
@@ -261,9 +263,9 @@ def _changed_slice(after, node):
 
 
 def _rewritten(after, changes, idle, model):
-    flow = after.flow
-    graph = copy.deepcopy(flow.graph.graph)
-    new = dict(zip(flow.graph.graph.nodes, graph.nodes, strict=True))
+    coupled = after.coupled
+    graph = copy.deepcopy(coupled.graph.graph)
+    new = dict(zip(coupled.graph.graph.nodes, graph.nodes, strict=True))
     for node, (target, args) in changes.items():
         new[node].args = fx.node.map_arg(args, new.__getitem__)
         new[node].target, new[node].op = target, "call_method" if isinstance(target, str) else "call_function"
@@ -271,7 +273,7 @@ def _rewritten(after, changes, idle, model):
     first = next(node for node in new if node.op == "placeholder")
     for node in idle:
         layer = model.get_submodule(node.target)
-        shape, whole = after.value(node).shape, flow.values[first].shape
+        shape, whole = after.value(node).shape, coupled.values[first].shape
         if len(shape) == 3 or (len(shape) == 4 and isinstance(layer, nn.Linear)):
             raise Refused(f"nothing would be left of what {node.target} reads; keep at least one channel of it")
         model.set_submodule(node.target, Constant(layer, shape[1:], whole[2:]))
@@ -279,7 +281,7 @@ def _rewritten(after, changes, idle, model):
     _without_empty_parts(after, new)
     smaller = fx.GraphModule(model, graph, type(model).__name__)
     own = dict(smaller.named_modules())
-    for name in flow.outputs:
+    for name in coupled.outputs:
         # Of a layer whose weights alone are read, GraphModule takes no more than these.
         if type(own.get(name)) is nn.Module:
             smaller.set_submodule(name, model.get_submodule(name))

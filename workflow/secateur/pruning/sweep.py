@@ -48,7 +48,7 @@ class Network:
     """
 
     def __init__(self, model, batches, labels, check, precision="float32", store=None):
-        self.flow = coupling.followed(model, check)
+        self.coupled = coupling.followed(model, check)
         self.model, self.check = model, check
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
         # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
@@ -62,18 +62,18 @@ class Network:
         Raises Refused if the ranking is not of this network's channels, or if a level cannot be met.
         """
         self._refuse_foreign(ranking)
-        ranked = {*self.flow.convolutions, *ranking["layer"]}
-        widths = {layer: width for layer, width in bundling.widths(self.flow, {}).items() if layer in ranked}
+        ranked = {*self.coupled.convolutions, *ranking["layer"]}
+        widths = {layer: width for layer, width in bundling.widths(self.coupled, {}).items() if layer in ranked}
         for level in wanted:
-            channels = plans.plan(ranking, level, keep_at_least, round_to, budget, self.flow)
+            channels = plans.plan(ranking, level, keep_at_least, round_to, budget, self.coupled)
             measured, empty, deviation = self.evaluated(channels)
             yield Point(
                 level=level,
                 units=plans.units_of(ranking, channels),
-                realised=plans.realised(ranking, channels, budget, self.flow),
+                realised=plans.realised(ranking, channels, budget, self.coupled),
                 removed={layer: len(channels.get(layer, [])) / width for layer, width in widths.items()},
                 empty=empty,
-                cost=self.flow.counter.left(bundling.bundles(self.flow, channels)),
+                cost=self.coupled.counter.left(bundling.bundles(self.coupled, channels)),
                 measured=measured,
                 deviation=deviation,
             )
@@ -111,12 +111,15 @@ class Network:
         `criteria.residual` and `criteria.linear`.
         """
         own, joined, hidden = set(), set(), set()
-        for layer in self.flow.listed:
-            bundles = self.flow.outputs[layer]
-            for index in np.flatnonzero(self.flow.own(layer) & ~self.flow.protected[bundles]).tolist():
+        for layer in self.coupled.listed:
+            bundles = self.coupled.outputs[layer]
+            for index in np.flatnonzero(self.coupled.own(layer) & ~self.coupled.protected[bundles]).tolist():
                 bundle = bundles[index]
                 # What is both is ranked only if both are.
-                (joined if self.flow.added[bundle] else hidden if self.flow.hidden[bundle] else own).add((layer, index))
+                if self.coupled.added[bundle]:
+                    joined.add((layer, index))
+                else:
+                    (hidden if self.coupled.hidden[bundle] else own).add((layer, index))
         given = list(zip(ranking["layer"], ranking["channel"], strict=True))
         for optional in (joined, hidden):
             own |= optional if optional & set(given) else set()
@@ -130,9 +133,9 @@ class Network:
 
 
 @torch.no_grad()
-def _removed_and_compared(model, channels, flow, check):
+def _removed_and_compared(model, channels, coupled, check):
     """(the smaller network, how far its logits on `check` are from the masked one's as a share of their range)."""
-    with masking.masked(model, channels, flow) as silenced:
+    with masking.masked(model, channels, coupled) as silenced:
         logits = silenced(check)
-    smaller = removal.narrowed(model, channels, flow)
+    smaller = removal.narrowed(model, channels, coupled)
     return smaller, float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))

@@ -25,15 +25,15 @@ class Widths:
     constant: bool
 
 
-def widths(flow, ranking, plan, budget="units"):
+def widths(coupled, ranking, plan, budget="units"):
     """The Widths of a plan of a followed network; `budget` is that of `pruning.plan`."""
-    empty = bundling.collapsed(flow.model, plan)
+    empty = bundling.collapsed(coupled.model, plan)
     return Widths(
         units=plans.units_of(ranking, plan),
-        realised=plans.realised(ranking, plan, budget, flow),
-        cost=flow.counter.left(bundling.bundles(flow, plan)),
+        realised=plans.realised(ranking, plan, budget, coupled),
+        cost=coupled.counter.left(bundling.bundles(coupled, plan)),
         empty=empty,
-        constant=bool(empty) and bundling.is_constant(flow, plan),
+        constant=bool(empty) and bundling.is_constant(coupled, plan),
     )
 
 

@@ -10,15 +10,15 @@ from secateur.study import levels
 from secateur.units import coupling
 
 
-def plans(ranking, level, steps=1, flow=None, **terms):
+def plans(ranking, level, steps=1, coupled=None, **terms):
     """What is gone, {layer: [index, ...]}, after each of so many equal steps up to a level; each holds the one before.
 
     `terms` are those of `pruning.plan`, which also raises the errors. Widths are rounded at the end of the steps:
     what stays then, stays all along.
     """
-    last = pruning_plans.plan(ranking, level, flow=flow, **terms)
+    last = pruning_plans.plan(ranking, level, coupled=coupled, **terms)
     shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps)]
-    steps = [pruning_plans.plan(ranking, share, flow=flow, **terms | {"round_to": 1}) for share in shares]
+    steps = [pruning_plans.plan(ranking, share, coupled=coupled, **terms | {"round_to": 1}) for share in shares]
     return [*(_both(step, last) for step in steps), last]
 
 
@@ -34,7 +34,7 @@ def narrowed(model, plan, described):
 
 
 def followed(model, described):
-    """The `coupling.Flow` of a model on images of the shape that its NetworkDescription names."""
+    """The `coupling.Coupling` of a model on images of the shape that its NetworkDescription names."""
     return coupling.followed(model, described.zeros(2, next(model.parameters()).device))
 
 

@@ -26,34 +26,29 @@ LARGEST_CONSTANT = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Flow:
-    """A followed model. Arrays hold bundle numbers: channels with the same one can only go together.
+class Coupling:
+    """Which channels of a model are coupled: a model that was followed from the images to its output.
 
-    `outputs` and `inputs` are {layer: (channels,)} of convolutions and linear layers in the order of computation,
-    `norms` of what has parameters for each channel, `constants` of tensors that the forward reads by itself.
-    `unsilenced` is {layer: (columns,)}: which inputs are not zero though their channel is silenced. `reasons` is
-    {bundle: why it cannot go}, `added` the bundles that an addition joins, `positions` {layer: how often its weights
-    are applied to one image}. `sizes` says of how many channels of convolutions each bundle consists, or, for those
-    without (`hidden`), of how many features of linear layers.
+    Arrays hold bundle ids: channels with the same one can only be removed together.
     """
 
     model: nn.Module
-    graph: fx.GraphModule
-    convolutions: tuple
-    outputs: dict
-    inputs: dict
-    norms: dict
-    constants: dict
-    unsilenced: dict
-    grouped: dict
-    reasons: dict
-    added: np.ndarray
-    positions: dict
-    sizes: np.ndarray
-    hidden: np.ndarray
-    values: dict
-    plain: dict
-    fitted: tuple
+    graph: fx.GraphModule  # the model as it was traced
+    convolutions: tuple[str, ...]  # names of layers, in the order of computation; so are all that follow
+    outputs: dict[str, np.ndarray]  # {layer: (channels,)} of convolutions and linear layers: what each puts out
+    inputs: dict[str, np.ndarray]  # the same of what each reads
+    norms: dict[str, np.ndarray]  # {module: (channels,)} of whatever else has parameters for each channel
+    constants: dict[str, np.ndarray]  # {name: (...)} of tensors that the forward reads by itself, in their shape
+    unsilenced: dict[str, np.ndarray]  # {layer: (columns,)}: inputs that stay nonzero under masking
+    grouped: dict[str, operations.Grouped]  # {layer: how its groups divide channels} of grouped convolutions
+    reasons: dict[int, str]  # {bundle: why it cannot be removed}
+    added: np.ndarray  # (bundles,) bool: whether an addition joins it
+    positions: dict[str, int]  # {layer: how often its weights are applied to one image}
+    sizes: np.ndarray  # (bundles,) channels of convolutions in each; of hidden ones, features of linear layers
+    hidden: np.ndarray  # (bundles,) bool: features of linear layers alone
+    values: dict[fx.Node, Value]  # {node: its channels}, or tuples of them
+    plain: dict[fx.Node, object]  # {node: what it gives} of nodes that give no tensor: sizes and counts
+    fitted: tuple[fx.Node, ...]  # nodes whose arguments may have to change when channels are removed
 
     @functools.cached_property
     def protected(self):
@@ -78,7 +73,7 @@ class Flow:
 
 
 def followed(model, example=None):
-    """The Flow of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which the shape counts.
+    """The Coupling of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which the shape counts.
 
     A forward that asks how large its images are is followed for images of that size. Without an example, the model is
     followed at the first square size that it takes. Nothing is computed with weights where torch's meta device will do.
@@ -86,14 +81,14 @@ def followed(model, example=None):
     """
     with modes.evaluating(model):
         traced = tracing.traced(model, None if example is None else tuple(example.shape[1:]))
-    return _Walk(model, traced, shapes.of_every_node(traced, example)).flow()
+    return _Walk(model, traced, shapes.of_every_node(traced, example)).coupling()
 
 
 # ---- the walk ------------------------------------------------------------------------------------------------
 
 
 class _Walk:
-    """One pass over the nodes of a graph; what it gathers becomes a Flow."""
+    """One pass over the nodes of a graph; what it gathers becomes a Coupling."""
 
     def __init__(self, model, traced, shapes):
         self.model, self.traced, self.shapes = model, traced, shapes
@@ -104,7 +99,7 @@ class _Walk:
         self.convolutions, self.unsilenced, self.grouped, self.positions = [], {}, {}, {}
         self.fitted = []
 
-    def flow(self):
+    def coupling(self):
         for node in self.traced.graph.nodes:
             self.values[node] = self._value(node)
         self._tie_shared_weights()
@@ -126,13 +121,25 @@ class _Walk:
         for numbers in self.added:
             added[bundle[numbers]] = True
         added[FIXED] = False
-        values = {node: _mapped(value, bundle) for node, value in self.values.items()}
-        return Flow(
-            self.model, self.traced, tuple(self.convolutions), outputs,
-            of(self.inputs), of(self.norms), of(self.constants), self.unsilenced, self.grouped,
-            reasons, added, self.positions, sizes, hidden, values,
-            {node: found for node, found in self.shapes.items() if not shapes.is_tensor(found)}, tuple(self.fitted),
-        )  # fmt: skip
+        return Coupling(
+            model=self.model,
+            graph=self.traced,
+            convolutions=tuple(self.convolutions),
+            outputs=outputs,
+            inputs=of(self.inputs),
+            norms=of(self.norms),
+            constants=of(self.constants),
+            unsilenced=self.unsilenced,
+            grouped=self.grouped,
+            reasons=reasons,
+            added=added,
+            positions=self.positions,
+            sizes=sizes,
+            hidden=hidden,
+            values={node: _mapped(value, bundle) for node, value in self.values.items()},
+            plain={node: found for node, found in self.shapes.items() if not shapes.is_tensor(found)},
+            fitted=tuple(self.fitted),
+        )
 
     # ---- bookkeeping
 

@@ -31,12 +31,12 @@ class Unit:
 class Units:
     """All units of a model in network order, and why each other layer is protected: {layer: reason}.
 
-    `flow` is where their channels lead; whatever removes them again and again should be given it.
+    `coupled` is where their channels lead; whatever removes them again and again should be given it.
     """
 
     units: tuple
     protected: dict
-    flow: coupling.Flow = dataclasses.field(repr=False, compare=False)
+    coupled: coupling.Coupling = dataclasses.field(repr=False, compare=False)
 
 
 def find(model, example, residual="units", linear="protected"):
@@ -49,22 +49,22 @@ def find(model, example, residual="units", linear="protected"):
     for name, given, known in (("residual", residual, RESIDUAL), ("linear", linear, LINEAR)):
         if given not in known:
             raise Refused(f"{name} must be one of {', '.join(known)}, got {given!r}")
-    flow = coupling.followed(model, example)
-    reasons = _reasons(flow, residual, linear)
-    held = np.zeros(len(flow.sizes), bool)
+    coupled = coupling.followed(model, example)
+    reasons = _reasons(coupled, residual, linear)
+    held = np.zeros(len(coupled.sizes), bool)
     held[list(reasons)] = True
-    protected = _protected(flow, held, reasons)
-    layers, indices, bundles = _channels(flow)
+    protected = _protected(coupled, held, reasons)
+    layers, indices, bundles = _channels(coupled)
     free = ~held[bundles]
     if not free.any():
         why = "; ".join(f"{_named(layers)}: {reason}" for reason, layers in by_reason(protected).items())
-        other = np.count_nonzero(flow.hidden & ~flow.protected) if linear == "protected" else 0
+        other = np.count_nonzero(coupled.hidden & ~coupled.protected) if linear == "protected" else 0
         remedy = f"; {other} hidden features of its linear layers can: set linear to units" if other else ""
         raise Refused(
             f"no channel of this {type(model).__name__} can be removed ({why or 'it has no convolution'}){remedy}"
         )
-    units = _units(flow, layers[free], indices[free], bundles[free])
-    return Units(units, protected, flow)
+    units = _units(coupled, layers[free], indices[free], bundles[free])
+    return Units(units, protected, coupled)
 
 
 def only_of(units, channels):
@@ -86,66 +86,66 @@ def _named(layers):
     return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
-def _reasons(flow, residual, linear):
+def _reasons(coupled, residual, linear):
     """{bundle: why it cannot go}."""
     stay = {}
     if residual == "inner":
         why = "its channels are joined with others by an addition, and residual is inner"
-        stay |= dict.fromkeys(np.flatnonzero(flow.added).tolist(), why)
+        stay |= dict.fromkeys(np.flatnonzero(coupled.added).tolist(), why)
     if linear == "protected":
         why = "its features are those of a linear layer, and linear is protected"
-        stay |= dict.fromkeys(np.flatnonzero(flow.hidden).tolist(), why)
-    return stay | flow.reasons
+        stay |= dict.fromkeys(np.flatnonzero(coupled.hidden).tolist(), why)
+    return stay | coupled.reasons
 
 
-def _protected(flow, held, reasons):
+def _protected(coupled, held, reasons):
     protected = {}
-    for layer, bundles in flow.outputs.items():
+    for layer, bundles in coupled.outputs.items():
         if held[bundles].any():
             kept = int(held[bundles].sum())
             which = "" if kept == len(bundles) else f"{kept} of {len(bundles)} channels: "
             protected[layer] = which + reasons[int(bundles[held[bundles]][0])]
-    for name, module in flow.model.named_modules():
-        if isinstance(module, cost.COUNTED) and name not in flow.outputs:
+    for name, module in coupled.model.named_modules():
+        if isinstance(module, cost.COUNTED) and name not in coupled.outputs:
             protected[name] = "the forward does not call it as a layer, so its channels cannot be followed"
     return protected
 
 
-def _channels(flow):
+def _channels(coupled):
     """(layer number, index, bundle) of every channel that can be listed, in network order: (channels,) each."""
-    if not flow.listed:
+    if not coupled.listed:
         return (np.zeros(0, int),) * 3
-    own = [np.flatnonzero(flow.own(layer)) for layer in flow.listed]
+    own = [np.flatnonzero(coupled.own(layer)) for layer in coupled.listed]
     layers = np.repeat(np.arange(len(own)), [len(index) for index in own])
-    bundles = np.concatenate([flow.outputs[layer][index] for layer, index in zip(flow.listed, own, strict=True)])
+    bundles = np.concatenate([coupled.outputs[layer][index] for layer, index in zip(coupled.listed, own, strict=True)])
     return layers, np.concatenate(own), bundles
 
 
-def _units(flow, layers, indices, bundles):
+def _units(coupled, layers, indices, bundles):
     found, first, of_channel = np.unique(bundles, return_index=True, return_inverse=True)
     place = np.empty(len(found), int)
     place[np.argsort(first)] = np.arange(len(found))
     unit = place[of_channel]
     order = np.argsort(unit, kind="stable")
-    names = [flow.listed[layer] for layer in layers[order].tolist()]
+    names = [coupled.listed[layer] for layer in layers[order].tolist()]
     pairs = list(zip(names, indices[order].tolist(), strict=True))
     ends = np.cumsum(np.bincount(unit)).tolist()
-    parameters, macs = (saved[found[np.argsort(first)]].tolist() for saved in saved_by_bundle(flow))
+    parameters, macs = (saved[found[np.argsort(first)]].tolist() for saved in saved_by_bundle(coupled))
     return tuple(
         Unit(tuple(pairs[start:end]), *saves)
         for start, end, *saves in zip([0, *ends[:-1]], ends, parameters, macs, strict=True)
     )
 
 
-def saved_by_bundle(flow):
+def saved_by_bundle(coupled):
     """(parameters, multiply-adds) that the removal of each bundle alone saves, (bundles,) each."""
-    count = len(flow.sizes)
+    count = len(coupled.sizes)
     parameters, macs = np.zeros(count, int), np.zeros(count, int)
-    for layer, times in flow.positions.items():
-        module = flow.model.get_submodule(layer)
-        gone = np.bincount(flow.outputs[layer], minlength=count)
-        read = np.bincount(flow.inputs[layer], minlength=count)
-        grouped = flow.grouped.get(layer)
+    for layer, times in coupled.positions.items():
+        module = coupled.model.get_submodule(layer)
+        gone = np.bincount(coupled.outputs[layer], minlength=count)
+        read = np.bincount(coupled.inputs[layer], minlength=count)
+        grouped = coupled.grouped.get(layer)
         if grouped:
             # A group's width: groups that go as a whole leave it as it is.
             read = read * 0 if grouped.whole else read // grouped.groups
@@ -153,12 +153,12 @@ def saved_by_bundle(flow):
         weights = (rows * columns - (rows - gone) * (columns - read)) * module.weight[0, 0].numel()
         parameters += weights + gone * (module.bias is not None)
         macs += weights * times
-    for name, bundles in flow.norms.items():
-        kinds = sum(p.dim() > 0 for p in flow.model.get_submodule(name).parameters())
+    for name, bundles in coupled.norms.items():
+        kinds = sum(p.dim() > 0 for p in coupled.model.get_submodule(name).parameters())
         parameters += kinds * np.bincount(bundles, minlength=count)
-    for name, bundles in flow.constants.items():
+    for name, bundles in coupled.constants.items():
         module, _, last = name.rpartition(".")
-        if last in flow.model.get_submodule(module)._parameters:
+        if last in coupled.model.get_submodule(module)._parameters:
             parameters += np.bincount(bundles.ravel(), minlength=count)
     return parameters, macs
 
