@@ -16,6 +16,7 @@ import networks
 from secateur import cost, ranking
 from secateur.export import latency
 from secateur.pruning import plans, removal
+from secateur.study.levels import Terms
 from secateur.units import finding
 
 # (model, what a level is a share of, level, multiples of which widths are, whether features of linear layers go).
@@ -35,7 +36,7 @@ def thinned(model, images, budget, level, multiple, linear):
     found = finding.find(model, images, linear=linear)
     table = finding.table(found)
     order = ranking.scoped(ranking.at_random(len(found.units), 0), table, "layer")
-    plan = plans.plan(ranking.table(order, table), level, 0, multiple, budget, found.coupled)
+    plan = plans.plan(ranking.table(order, table), level, Terms(0, multiple, budget), found.coupled)
     return removal.removed(model, plan, images, found.coupled)
 
 

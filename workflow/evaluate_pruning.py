@@ -7,6 +7,7 @@ from secateur.images import store as images_store
 from secateur.jobs import devices, progress, script
 from secateur.models import checkpoints
 from secateur.pruning import plan_cache, sweep
+from secateur.study.levels import Terms
 
 # So many images tell whether removing channels does what silencing them does.
 CHECKED = 8
@@ -42,7 +43,7 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
         with progress.over(total, "levels", "evaluation") as bar:
             for criterion, ranking in rankings.items():
                 for one in terms:
-                    for point in network.points(ranking, options["levels"], **one):
+                    for point in network.points(ranking, options["levels"], Terms(**one)):
                         rows.append((criterion, one, point))
                         bar.update(1)
         tables.write(as_table(rows, shown.classes), table)

@@ -18,6 +18,7 @@ from secateur.models import checkpoints
 from secateur.pruning import bundling, plans, stored
 from secateur.retraining import steps
 from secateur.study import seeds
+from secateur.study.levels import Terms
 
 # Images on which every file is compared with torch, and the largest batch that is timed.
 CHECKED = 32
@@ -31,8 +32,8 @@ def export_model(inputs, folder, options, images_per_batch):
     dense = checkpoints.load(checkpoint)
     model, described = dense.model, dense.description
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
-    terms, coupled = options["terms"], steps.followed(model, described)
-    channels = plans.plan(ranking, options["level"], coupled=coupled, **terms)
+    terms, coupled = Terms(**options["terms"]), steps.followed(model, described)
+    channels = plans.plan(ranking, options["level"], terms, coupled)
     state = stored.load(inputs["retrained"]).state_dict() if "retrained" in inputs else None
     with store.opened(inputs["images"]) as shown:
         checkpoints.same_images(described, shown, checkpoint)
@@ -62,7 +63,7 @@ def export_model(inputs, folder, options, images_per_batch):
         "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
         "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
         "processor": _processor(),
-        "realised": plans.realised(ranking, channels, terms["budget"], coupled),
+        "realised": plans.realised(ranking, channels, terms.budget, coupled),
         "tolerance": formats.TOLERANCE,
         "units": units,
         "widths": _widths(coupled, channels),

@@ -12,6 +12,7 @@ from secateur.jobs import devices, script
 from secateur.models import checkpoints, freezing
 from secateur.retraining import kinds, networks, steps
 from secateur.study import seeds
+from secateur.study.levels import Terms
 from secateur.training import loop
 
 COLUMNS = ("step", *loop.COLUMNS)
@@ -36,7 +37,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
         for shown in (train, validation, test):
             checkpoints.same_images(described, shown, inputs["network"])
         coupled = steps.followed(model, described)
-        gone = steps.plans(ranking, cell["level"], options["steps"], coupled, **options["terms"])
+        gone = steps.plans(ranking, cell["level"], options["steps"], Terms(**options["terms"]), coupled)
         widths = networks.widths(coupled, ranking, gone[-1], options["terms"]["budget"])
         facts = dense.facts | cell | {"provenance": provenance}
         if widths.constant:

@@ -13,6 +13,7 @@ from secateur.models import zoo
 from secateur.pruning import bundling, plans, removal, sweep
 from secateur.retraining import steps as retraining_steps
 from secateur.study import level_checks, settings
+from secateur.study.levels import Terms
 from secateur.units import coupling, finding
 from support.networks import OWN, pixels, stirred
 from support.removal import drawn
@@ -69,7 +70,7 @@ def test_a_weight_that_two_layers_share_counts_once():
 def test_the_fewest_units_go_that_save_the_share(name, budget, tenths, seed, floor):
     model, images = small(name), pixels().float()
     order, followed = ordered(model, images, seed)
-    plan = plans.plan(order, tenths / 10, floor, 1, budget, followed)
+    plan = plans.plan(order, tenths / 10, Terms(floor, 1, budget), followed)
     dense = getattr(cost.count(model, images), budget)
     saved = lambda channels: dense - getattr(cost.Counter(followed).left(bundling.bundles(followed, channels)), budget)  # noqa: E731
     assert saved(plan) >= dense * tenths / 10
@@ -82,7 +83,7 @@ def test_the_fewest_units_go_that_save_the_share(name, budget, tenths, seed, flo
 
 def test_the_dense_network_is_level_zero_of_every_budget():
     order, followed = ordered(small("vgg_small"), pixels().float())
-    assert [plans.plan(order, 0, budget=budget, coupled=followed) for budget in COUNTED] == [{}, {}]
+    assert [plans.plan(order, 0, Terms(budget=budget), followed) for budget in COUNTED] == [{}, {}]
 
 
 def test_a_budget_that_cannot_be_met_says_how_much_can():
@@ -90,7 +91,7 @@ def test_a_budget_that_cannot_be_met_says_how_much_can():
     order, followed = ordered(model, images)
     most = plans.realised(order, plans.plan(order, 1), "macs", followed)
     with pytest.raises(ValueError, match=re.escape("of 10,132,096 multiply-adds, but with keep_at_least 0.5 no more")):
-        plans.plan(order, 0.9, 0.5, 1, "macs", followed)
+        plans.plan(order, 0.9, Terms(0.5, 1, "macs"), followed)
     found = finding.find(model, images)
     terms = [{"keep_at_least": 0, "round_to": 1, "budget": "macs"}]
     plans.refuse_level(found, 0.99, terms)
@@ -103,10 +104,10 @@ def test_points_say_the_share_of_what_is_counted():
     model, images = small("resnet20"), pixels(count=8).float()
     order, _ = ordered(model, images)
     network = sweep.Network(model, lambda: [(images, torch.zeros(8, dtype=int))], np.zeros(8, int), images)
-    dense, half = network.points(order, [0, 0.5], keep_at_least=1, budget="macs")
+    dense, half = network.points(order, [0, 0.5], Terms(1, budget="macs"))
     assert dense.realised == 0 and 0.5 <= half.realised < 0.52
     assert half.cost.macs == pytest.approx((1 - half.realised) * dense.cost.macs)
-    rounded = next(network.points(order, [0.5], keep_at_least=1, round_to=4, budget="macs"))
+    rounded = next(network.points(order, [0.5], Terms(1, 4, "macs")))
     widths = bundling.widths(network.coupled, {})
     assert all((1 - share) * widths[layer] % 4 == 0 for layer, share in rounded.removed.items())
     assert 0.5 <= rounded.realised < 0.7
@@ -116,7 +117,7 @@ def test_only_inner_channels_can_be_ranked_and_no_others():
     model, images = small("resnet20"), pixels(count=8).float()
     order, _ = ordered(model, images, residual="inner")
     network = sweep.Network(model, lambda: [(images, torch.zeros(8, dtype=int))], np.zeros(8, int), images)
-    point = next(network.points(order, [0.5], budget="parameters"))
+    point = next(network.points(order, [0.5], Terms(budget="parameters")))
     assert {layer for layer, share in point.removed.items() if share} <= set(order["layer"])
     assert all(layer.endswith("conv1") and layer != "conv1" for layer in order["layer"])
     with pytest.raises(ValueError, match="rank this very network"):
@@ -126,8 +127,8 @@ def test_only_inner_channels_can_be_ranked_and_no_others():
 def test_steps_to_a_rounded_width_hold_each_other():
     model, images = small("resnet20"), pixels().float()
     order, followed = ordered(model, images)
-    steps = retraining_steps.plans(order, 0.6, 3, followed, keep_at_least=1, round_to=8, budget="macs")
-    assert steps[-1] == plans.plan(order, 0.6, 1, 8, "macs", followed)
+    steps = retraining_steps.plans(order, 0.6, 3, Terms(1, 8, "macs"), followed)
+    assert steps[-1] == plans.plan(order, 0.6, Terms(1, 8, "macs"), followed)
     sets = [{(layer, index) for layer, part in plan.items() for index in part} for plan in steps]
     assert sets[0] < sets[1] < sets[2]
 

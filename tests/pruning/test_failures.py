@@ -10,6 +10,7 @@ from secateur import ranking, statistics
 from secateur.criteria import from_weights
 from secateur.models import zoo
 from secateur.pruning import bundling, masking, plans, removal
+from secateur.study.levels import Terms
 from secateur.units import finding
 
 LEVELS = [level / 10 for level in range(1, 10)]
@@ -45,7 +46,7 @@ def test_shortcuts_that_pad_run_at_every_level_and_as_many_units_go_as_were_aske
     found, order = by_l1(model, scope)
     total, gone = len(found.units), -1
     for level in LEVELS:
-        channels = plans.plan(order, level, keep_at_least=1)
+        channels = plans.plan(order, level, Terms(keep_at_least=1))
         assert plans.units_of(order, channels) == round(level * total) > gone
         gone = plans.units_of(order, channels)
         with torch.no_grad(), masking.masked(model, channels, found.coupled):
@@ -60,7 +61,7 @@ def test_frozen_layers_are_pruned_and_the_head_is_not():
     model = network("vgg_small")
     model.features.requires_grad_(False)
     found, order = by_l1(model)
-    channels = plans.plan(order, 0.5, keep_at_least=0.3)
+    channels = plans.plan(order, 0.5, Terms(keep_at_least=0.3))
     smaller = removal.removed(model, channels, pixels(), found.coupled)
     widths = bundling.widths(found.coupled, channels)
     assert {layer for layer, index in channels.items() if index} == set(found.coupled.convolutions)

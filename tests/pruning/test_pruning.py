@@ -13,6 +13,7 @@ from secateur.graph import readers
 from secateur.pruning import bundling, masking, removal
 from secateur.pruning import plans as pruning_plans
 from secateur.study import levels
+from secateur.study.levels import Terms
 from secateur.units import finding
 from support.networks import small_vgg
 
@@ -137,17 +138,17 @@ RANKED = pandas.DataFrame({"unit": range(10), "layer": list("aaaabbbbbb"), "chan
 
 def test_what_a_floor_keeps_the_next_in_the_ranking_replaces():
     assert pruning_plans.plan(RANKED, 0.4) == {"a": [0, 1, 2, 3]}
-    assert pruning_plans.plan(RANKED, 0.4, 1) == {"a": [0, 1, 2], "b": [0]}
+    assert pruning_plans.plan(RANKED, 0.4, Terms(1)) == {"a": [0, 1, 2], "b": [0]}
     # Half of four is two, a third of six too; shares are rounded up.
-    assert pruning_plans.plan(RANKED, 0.4, 0.5) == {"a": [0, 1], "b": [0, 1]}
-    assert pruning_plans.plan(RANKED, 0.5, 0.26) == {"a": [0, 1], "b": [0, 1, 2]}
+    assert pruning_plans.plan(RANKED, 0.4, Terms(0.5)) == {"a": [0, 1], "b": [0, 1]}
+    assert pruning_plans.plan(RANKED, 0.5, Terms(0.26)) == {"a": [0, 1], "b": [0, 1, 2]}
 
 
 def test_a_floor_that_makes_a_level_impossible_is_told():
     with pytest.raises(
         ValueError, match="level 0.9 is 9 of 10 units, but with keep_at_least 0.5 only 5 can be removed"
     ):
-        pruning_plans.plan(RANKED, 0.9, 0.5)
+        pruning_plans.plan(RANKED, 0.9, Terms(0.5))
 
 
 @hypothesis.given(
@@ -157,7 +158,7 @@ def test_a_higher_level_removes_more_of_the_same(order, floor, data):
     layers = {unit: "abc"[unit // 10] for unit in range(30)}
     table = pandas.DataFrame({"unit": order, "layer": [layers[u] for u in order], "channel": [u % 10 for u in order]})
     low, high = sorted(data.draw(strategies.tuples(*[strategies.integers(0, 6)] * 2)))
-    less, more = (pruning_plans.plan(table, tenths / 10, floor) for tenths in (low, high))
+    less, more = (pruning_plans.plan(table, tenths / 10, Terms(floor)) for tenths in (low, high))
     assert sum(map(len, more.values())) == 3 * high
     assert all(set(channels) <= set(more[layer]) for layer, channels in less.items())
     assert all(10 - len(channels) >= levels.floor(floor, 10) for channels in more.values())

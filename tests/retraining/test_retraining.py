@@ -48,7 +48,7 @@ def material(partial=None, seed=7, **changes):
 
 
 def plans(model, level=0.5, steps=1, seed=0):
-    return retraining_steps.plans(order_of(model, seed), level, keep_at_least=1, steps=steps)
+    return retraining_steps.plans(order_of(model, seed), level, steps, Terms(1))
 
 
 def shapes(model):

@@ -14,6 +14,7 @@ from secateur import ranking, statistics
 from secateur.criteria import from_images, from_weights, locations
 from secateur.pruning import plans, removal, stored, sweep
 from secateur.relevance import propagation
+from secateur.study.levels import Terms
 from secateur.units import finding
 from support.networks import LABELS, small_vgg
 from support.studies import Workflow
@@ -227,7 +228,7 @@ def test_a_study_with_features_as_units(tmp_path):
     found = pandas.read_csv(network / "evaluation" / "relevance.csv")
     assert f"removed.{HIDDEN}" in found.columns and len(found) == 2
     smaller = stored.load(network / "export" / "l1" / "0.5")
-    lost = plans.plan(ranked["l1"], "0.5", keep_at_least=0.1)[HIDDEN]
+    lost = plans.plan(ranked["l1"], "0.5", Terms(keep_at_least=0.1))[HIDDEN]
     assert lost and smaller.get_submodule(HIDDEN).out_features == 12 - len(lost)
     said = study.run("--cores", "1", "check")
     assert "classifier.0" in said and study.planned() == {}

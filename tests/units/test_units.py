@@ -14,6 +14,7 @@ from secateur.graph import folding
 from secateur.models import zoo
 from secateur.pruning import bundling, masking, plans, removal, sweep
 from secateur.relevance import propagation
+from secateur.study.levels import Terms
 from secateur.units import coupling, finding
 from support.networks import (
     OWN,
@@ -287,7 +288,7 @@ def test_curves_of_a_residual_network_end_where_every_image_is_answered_alike():
         with masking.masked(model, plans.plan(order, level)):
             assert point.measured.loss == pytest.approx(measuring.measure(model, images, labels).loss)
     assert all(a.cost.macs > b.cost.macs for a, b in zip(points, points[1:], strict=False))
-    rounded = next(network.points(order, [0.3], round_to=4))
+    rounded = next(network.points(order, [0.3], Terms(round_to=4)))
     assert rounded.units < points[1].units and rounded.realised == rounded.units / len(found.units)
 
 
@@ -301,7 +302,7 @@ def test_rounded_widths_are_multiples_or_whole_and_only_units_of_the_plan_go(ord
     table = pandas.DataFrame(rows, columns=["unit", "layer", "channel"])
     ranked = ranking.table(np.array(order), table)
     level = count / 40
-    plain, rounded = plans.plan(ranked, level), plans.plan(ranked, level, round_to=multiple)
+    plain, rounded = plans.plan(ranked, level), plans.plan(ranked, level, Terms(round_to=multiple))
     widths = table["layer"].value_counts()
     for layer, index in rounded.items():
         assert set(index) <= set(plain[layer])

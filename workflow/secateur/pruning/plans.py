@@ -13,70 +13,81 @@ from secateur.study import levels, vocabulary
 from secateur.units import finding
 
 
-def plan(ranking, level, keep_at_least=0, round_to=1, budget="units", coupled=None):
+def plan(ranking, level, terms=levels.PLAIN, coupled=None):
     """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
 
-    A level is a share of what `budget` says: of the units, rounded to whole ones, or of the network's parameters or
-    multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking go that save as much;
-    these two need `coupled`, the Coupling of the network.
+    A level is a share of what the budget of the `levels.Terms` says: of the units, rounded to whole ones, or of the
+    network's parameters or multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking
+    are removed that save as much; these two need `coupled`, the Coupling of the network.
 
     With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
-    ranking goes in its place, so that the level is met all the same. Units that the ranking says stay (its column
-    `stays`) are never removed, but count. The floor is a share of each layer's channels
-    (below 1, rounded up) or a count. With `round_to`, of each layer that loses channels as many stay as make its width
-    a multiple: the last in the ranking that would have gone, so that fewer units go than a level of units asks for;
-    levels of parameters and multiply-adds are met all the same. Raises Refused where a level cannot be met.
+    ranking is removed in its place, so that the level is met all the same. Units that the ranking says stay (its column
+    `stays`) are never removed, but count. `round_to` rounds each pruned layer's width up to a multiple, keeping its
+    highest-ranked units, so that fewer units are removed than a level of units asks for; levels of parameters and
+    multiply-adds are met all the same. Raises Refused where a level cannot be met.
     """
-    order, last = _by_removal(ranking, keep_at_least)
-    if budget == "units":
+    order, last = _by_removal(ranking, terms.keep_at_least)
+    if terms.budget == "units":
         count = levels.removed_at(level, len(order))
         if count > last:
-            unscored = len(order) - len(rankings.order(ranking))
-            why = f"{unscored} have no score and " if unscored else ""
-            raise Refused(
-                f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {keep_at_least} only "
-                f"{last} can be removed; lower the level or the floor"
-            )
-        gone = _rounded(ranking, order[:count], round_to)
+            raise _too_many(ranking, order, level, count, last, terms)
+        removed = _rounded(ranking, order[:count], terms.round_to)
     else:
-        gone = _for_budget(ranking, order[:last], level, keep_at_least, round_to, budget, coupled)
-    rows = ranking[ranking["unit"].isin(set(gone))]
+        removed = _for_budget(ranking, order[:last], level, terms, coupled)
+    rows = ranking[ranking["unit"].isin(set(removed))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
 
 
-def _for_budget(ranking, order, level, keep_at_least, round_to, budget, coupled):
+def _too_many(ranking, order, level, count, last, terms):
+    """The Refused for a level of units that asks for more than can be removed."""
+    unscored = len(order) - len(rankings.order(ranking))
+    why = f"{unscored} have no score and " if unscored else ""
+    return Refused(
+        f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {terms.keep_at_least} only "
+        f"{last} can be removed; lower the level or the floor"
+    )
+
+
+def _for_budget(ranking, order, level, terms, coupled):
     """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
     first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
     bundle = {unit: int(coupled.outputs[layer][index]) for unit, layer, index in first}
-    whole = getattr(coupled.counter.left(np.zeros(len(coupled.sizes), bool)), budget)
+    whole = getattr(coupled.counter.left(np.zeros(len(coupled.sizes), bool)), terms.budget)
 
     def saved(count):
         gone = np.zeros(len(coupled.sizes), bool)
-        gone[[bundle[unit] for unit in _rounded(ranking, order[:count], round_to)]] = True
-        return whole - getattr(coupled.counter.left(gone), budget)
+        gone[[bundle[unit] for unit in _rounded(ranking, order[:count], terms.round_to)]] = True
+        return whole - getattr(coupled.counter.left(gone), terms.budget)
 
     wanted = levels.fraction(level) * whole
     if saved(len(order)) < wanted:
-        most = math.floor(1000 * saved(len(order)) / whole) / 1000
-        kept = [f"keep_at_least {keep_at_least}"] * bool(keep_at_least) + [f"round_to {round_to}"] * (round_to > 1)
-        where = f" with {' and '.join(kept)}" if kept else ""
-        raise Refused(
-            f"level {level} is {float(wanted):,.0f} of {whole:,} {vocabulary.BUDGETS[budget]}, but{where} no more than "
-            f"a share of {most:g} can be removed; lower the level{' or the floor' if keep_at_least else ''}"
-        )
-    return _rounded(ranking, order[: bisect.bisect_left(range(len(order)), wanted, key=saved)], round_to)
+        raise _too_little(level, wanted, saved(len(order)), whole, terms)
+    count = bisect.bisect_left(range(len(order)), wanted, key=saved)
+    return _rounded(ranking, order[:count], terms.round_to)
+
+
+def _too_little(level, wanted, saved, whole, terms):
+    """The Refused for a level of parameters or multiply-adds that no set of units saves."""
+    most = math.floor(1000 * saved / whole) / 1000
+    kept = [f"keep_at_least {terms.keep_at_least}"] if terms.keep_at_least else []
+    kept += [f"round_to {terms.round_to}"] if terms.round_to > 1 else []
+    where = f" with {' and '.join(kept)}" if kept else ""
+    return Refused(
+        f"level {level} is {float(wanted):,.0f} of {whole:,} {vocabulary.BUDGETS[terms.budget]}, but{where} no more "
+        f"than a share of {most:g} can be removed; lower the level{' or the floor' if terms.keep_at_least else ''}"
+    )
 
 
 def refuse_level(found, level, terms, stay=()):
     """Refused if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
 
-    `terms` are what `plan` takes beside, once for each floor. Units are taken in network order: a ranking of its own
+    `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: a ranking of its own
     may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
     """
     table = finding.table(found)
     order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
     for one in terms:
-        if units_of(order, plan(order, level, coupled=found.coupled, **one)) == len(found.units):
+        if units_of(order, plan(order, level, levels.Terms(**one), found.coupled)) == len(found.units):
             raise Refused(
                 f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
                 "lower it"

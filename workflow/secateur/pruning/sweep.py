@@ -10,6 +10,7 @@ from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision, measuring
 from secateur.graph import folding
 from secateur.pruning import bundling, masking, plans, removal
+from secateur.study import levels
 from secateur.units import coupling
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
@@ -56,8 +57,8 @@ class Network:
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
         self.facts = fast_layers.facts(self.folded, check)
 
-    def points(self, ranking, wanted, keep_at_least=0, round_to=1, budget="units"):
-        """A Point for each wanted level of a ranking table; the rest is what `pruning.plan` makes of a level.
+    def points(self, ranking, wanted, terms=levels.PLAIN):
+        """A Point for each wanted level of a ranking table, by the `levels.Terms` of `pruning.plan`.
 
         Raises Refused if the ranking is not of this network's channels, or if a level cannot be met.
         """
@@ -65,12 +66,12 @@ class Network:
         ranked = {*self.coupled.convolutions, *ranking["layer"]}
         widths = {layer: width for layer, width in bundling.widths(self.coupled, {}).items() if layer in ranked}
         for level in wanted:
-            channels = plans.plan(ranking, level, keep_at_least, round_to, budget, self.coupled)
+            channels = plans.plan(ranking, level, terms, self.coupled)
             measured, empty, deviation = self.evaluated(channels)
             yield Point(
                 level=level,
                 units=plans.units_of(ranking, channels),
-                realised=plans.realised(ranking, channels, budget, self.coupled),
+                realised=plans.realised(ranking, channels, terms.budget, self.coupled),
                 removed={layer: len(channels.get(layer, [])) / width for layer, width in widths.items()},
                 empty=empty,
                 cost=self.coupled.counter.left(bundling.bundles(self.coupled, channels)),

@@ -1,5 +1,6 @@
 """Pruning in steps: the plans of each step, and training between them."""
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -10,15 +11,16 @@ from secateur.study import levels
 from secateur.units import coupling
 
 
-def plans(ranking, level, steps=1, coupled=None, **terms):
+def plans(ranking, level, steps=1, terms=levels.PLAIN, coupled=None):
     """What is gone, {layer: [index, ...]}, after each of so many equal steps up to a level; each holds the one before.
 
     `terms` are those of `pruning.plan`, which also raises the errors. Widths are rounded at the end of the steps:
     what stays then, stays all along.
     """
-    last = pruning_plans.plan(ranking, level, coupled=coupled, **terms)
+    last = pruning_plans.plan(ranking, level, terms, coupled)
     shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps)]
-    steps = [pruning_plans.plan(ranking, share, coupled=coupled, **terms | {"round_to": 1}) for share in shares]
+    unrounded = dataclasses.replace(terms, round_to=1)
+    steps = [pruning_plans.plan(ranking, share, unrounded, coupled) for share in shares]
     return [*(_both(step, last) for step in steps), last]
 
 

@@ -1,7 +1,20 @@
 """Levels: shares of units removed, in exact fractions."""
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms by which a level becomes a set of units; settings of `evaluation`."""
+
+    keep_at_least: float = 0  # of each layer's channels: a share below 1, rounded up, or a count
+    round_to: int = 1  # widths of pruned layers are multiples of it
+    budget: str = "units"  # what a level is a share of: "units", "parameters" or "macs"
+
+
+PLAIN = Terms()
 
 
 def fraction(number):
