@@ -20,6 +20,7 @@ from secateur.pruning import removal, stored
 from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
 from secateur.study import consistency, settings
+from secateur.study.levels import Terms
 from secateur.training import loop
 from secateur.units import coupling, finding
 from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same

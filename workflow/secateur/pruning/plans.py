@@ -81,8 +81,8 @@ def _too_little(level, wanted, saved, whole, terms):
 def refuse_level(found, level, terms, stay=()):
     """Refused if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
 
-    `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: a ranking of its own
-    may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
+    `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: a
+    ranking of its own may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
     """
     table = finding.table(found)
     order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
