@@ -487,7 +487,7 @@ def test_only_what_every_path_crosses_has_the_whole_relevance(pictures):
     images = torch.randn(4, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     wanted = {Chain: 7, Residual: 1, Dense: 1}
     for kind, number in wanted.items():
-        propagator = propagation.Propagator(made(kind), rule="zplus", seed="logit")
+        propagator = propagation.Propagator(made(kind), rule="zplus", start="logit")
         found, _, starts = propagator(images)
         assert len(propagator.whole) == number
         assert set(propagator.whole) == set(list(found)[:number])

@@ -365,11 +365,11 @@ def test_sums_made_where_relevance_lies_are_those_made_here(dtype, tmp_path):
 def test_the_means_over_classes_are_those_of_one_answer_after_the_other(network, pictures):
     from secateur.relevance import propagation
 
-    propagator = propagation.Propagator(network, seed="logit", linear=["classifier.0"])
+    propagator = propagation.Propagator(network, start="logit", linear=["classifier.0"])
     each = ((maps, targets, starts) for maps, targets, starts in propagator(pictures, "each"))
     plain = (({name: R.numpy() for name, R in maps.items()}, t.numpy(), s.numpy()) for maps, t, s in each)
     layers, targets, starts = store.averaged(plain)
-    alone = [propagation.Propagator(network, seed="logit", linear=["classifier.0"])(pictures, c) for c in range(5)]
+    alone = [propagation.Propagator(network, start="logit", linear=["classifier.0"])(pictures, c) for c in range(5)]
     assert list(layers) == list(alone[0][0]) and targets.tolist() == [-1] * 8
     np.testing.assert_allclose(starts, torch.stack([start for _, _, start in alone]).mean(0), rtol=1e-12)
     for name, found in layers.items():

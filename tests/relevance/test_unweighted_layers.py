@@ -290,8 +290,8 @@ def test_a_softmax_at_the_end_is_left_out(pictures):
     ended = nn.Sequential()
     ended.body, ended.softmax = plain, nn.Softmax(1)
     ended.eval()
-    found = propagation.propagate(ended, pictures, seed="logit")
-    for layer, R in propagation.propagate(plain, pictures, seed="logit").items():
+    found = propagation.propagate(ended, pictures, start="logit")
+    for layer, R in propagation.propagate(plain, pictures, start="logit").items():
         torch.testing.assert_close(found[f"body.{layer}"], R)
 
 

@@ -49,7 +49,7 @@ def mean_activation(values, gradients):
 
 
 def share_of_positive(values, gradients):
-    """One less the share of positions at which a ReLU leaves zero."""
+    """1 - APoZ: the fraction of positive activations."""
     return (values > 0).mean(2, dtype=torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""The layers of a network in the ways that are fastest on a CPU, for evaluation: the same function, other kernels.
+"""Faster CPU kernels for inference: the same function of every layer, computed another way.
 
 On maps of 2x2 and less a 3x3 convolution is a linear layer: of the taps that the direct way multiplies, those that fall
 on padding are left out, 20 of 36. On 4x4 maps with many channels the filters do not fit the cache, and in bfloat16 one

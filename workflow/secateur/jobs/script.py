@@ -1,4 +1,4 @@
-"""What surrounds every script of the workflow: its log, its threads, its provenance, its last words."""
+"""Logging, provenance and error reporting of a job."""
 
 import contextlib
 import logging

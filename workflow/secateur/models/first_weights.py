@@ -15,7 +15,7 @@ def initialised(described, weights):
     """The model of a NetworkDescription from `weights`: None (random), "imagenet" (torchvision's), or a file.
 
     A file holds either this very model or torchvision's plain one; of the latter, all that the two share is
-    loaded, and what stands on top starts at random. The log says which.
+    loaded, and the new head is randomly initialised. The log says which.
     """
     model = description.built(described)
     if weights is None:

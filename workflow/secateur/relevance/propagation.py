@@ -24,7 +24,7 @@ def propagate(
     dtype=None,
     bias=None,
     pool="proportional",
-    seed="one",
+    start="one",
     pixels=False,
     linear=(),
 ):
@@ -38,13 +38,13 @@ def propagate(
     reads at the convolution's own output, before BatchNorm's activation and pool; `"next_input"` as the next layer
     sees it (behind a flatten summed to (N, C, 1, 1)). `bias` counts biases in the denominators; None follows the
     rule (true for epsilon and gamma, whose relevance explodes without). `pool` is `"proportional"` (conserving) or
-    `"gradient"`; `seed` starts with `"one"` or with the `"logit"`, in front of a softmax if the model ends in one.
+    `"gradient"`; relevance starts with `"one"` or with the `"logit"`, in front of a softmax if the model ends in one.
     `pixels` adds the relevance of the images under the name "". `linear` names linear layers that are read too, each
     feature as a channel with one position (N, F, 1, 1), or with as many as the layer is applied to. Layers whose output
     only gates other channels (squeeze-and-excitation) have no relevance by any rule but the gradients, and are left
     out. Raises Refused that names a layer without a rule.
     """
-    choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "seed": seed, "pixels": pixels, "linear": linear}
+    choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "start": start, "pixels": pixels, "linear": linear}
     propagator = Propagator(model, rule, **choices)
     return propagator(images, target)[0]
 
@@ -60,11 +60,11 @@ class Propagator:
         dtype=None,
         bias=None,
         pool="proportional",
-        seed="one",
+        start="one",
         pixels=False,
         linear=(),
     ):
-        choices = {"at": (at, PLACES), "pool": (pool, unweighted_layers.POOLS), "seed": (seed, ("one", "logit"))}
+        choices = {"at": (at, PLACES), "pool": (pool, unweighted_layers.POOLS), "start": (start, ("one", "logit"))}
         for name, (value, allowed) in choices.items():
             if value not in allowed:
                 raise Refused(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
@@ -75,7 +75,7 @@ class Propagator:
             # Convolutions in bfloat16 want their channels last; in float32 that is slower.
             self.layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
             self.model = self.model.to(dtype).to(memory_format=self.layout)
-        self.at, self.seed, self.pixels = at, seed, pixels
+        self.at, self.start, self.pixels = at, start, pixels
         self.bias = biases.bias_of(rule) if bias is None else bias
         self.times_input = rule == "gradient_x_input"
         self.graph = unweighted_layers.Graph(self.model, "plain" if _is_gradient(rule) else pool, self.bias)
@@ -85,7 +85,7 @@ class Propagator:
         self.read = [layer for layer in self.layers if layer in convolutions | {*linear}]
         self.links = readers.links(self.model, self.read) if at == "next_input" else []
         crossed = self.graph.crossed()
-        # What every path from the image to the classes crosses has the whole relevance.
+        # Dominators of the output carry all relevance.
         self.whole = [n.target for n in crossed if n.target in self.read]
         explained = self.graph.before(self.graph.logits)
         self.explained = {node.target for node in explained if self._is_linear(node)}
@@ -202,7 +202,7 @@ class Propagator:
     def _start(self, logits, target):
         """What relevance starts with at the class of each image, (N,)."""
         logit = logits.gather(1, target[:, None])[:, 0]
-        return torch.ones_like(logit) if self.seed == "one" else logit
+        return torch.ones_like(logit) if self.start == "one" else logit
 
     def _read(self, values, logits, target, again=False):
         """Relevance where it is read, for one class of each image."""
@@ -281,7 +281,7 @@ class Propagator:
 
 def of_reading(model, reading, linear=()):
     """The Propagator that a reading of a study asks for; `linear` names linear layers that are read too."""
-    chosen = {key: reading[key] for key in ("at", "bias", "pool", "seed")}
+    chosen = {key: reading[key] for key in ("at", "bias", "pool")} | {"start": reading["seed"]}
     rule, dtype = from_setting(reading["rule"]), PRECISIONS[reading["precision"]]
     return Propagator(model, rule, dtype=dtype, linear=linear, **chosen)
 

@@ -17,7 +17,7 @@ def points(images):
 
 
 def halves(labels):
-    """The half of each image, (images,) of 0 and 1: the images of a class take turns, and so do the odd ones out.
+    """A stratified split into halves, (images,) of 0 and 1.
 
     Turns over the images as they come would divide them by class where the classes take turns themselves.
     """

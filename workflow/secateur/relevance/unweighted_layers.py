@@ -159,7 +159,7 @@ class Graph:
         return found
 
     def crossed(self):
-        """The nodes that every path from the images to the classes crosses, in order."""
+        """The dominators of the output: nodes that every path from the images crosses, in order."""
         before = {}
         for node in self.nodes:
             sources = [source for source in node.all_input_nodes if source in before and source in self.seen]
