@@ -94,10 +94,16 @@ def torch_at_the_top():
     """Files of light rooms that import torch when they are imported themselves."""
     for room, path in files():
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        inside = [part for part in tree.body if not isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+        inside = [part for part in tree.body if not _is_apart(part)]
         names = [name for part in inside for node in ast.walk(part) for name in _modules_of(node)]
         if room in LIGHT and any(name.partition(".")[0] in ("torch", "torchvision") for name in names):
             yield str(path.relative_to(PACKAGE.parent))
+
+
+def _is_apart(part):
+    """What does not run when a module is imported."""
+    types = isinstance(part, ast.If) and isinstance(part.test, ast.Name) and part.test.id == "TYPE_CHECKING"
+    return types or isinstance(part, (ast.FunctionDef, ast.ClassDef))
 
 
 def _modules_of(node):

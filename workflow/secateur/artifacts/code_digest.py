@@ -1,8 +1,8 @@
 """A digest of the code that a script can reach, so that only a change of what it runs makes it run again.
 
-Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the
-script, and every definition of this package that it can reach, name by name, docstrings and comments left out.
-It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
+Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the script, and
+every definition of this package that it can reach, name by name; docstrings, comments and types of functions are left
+out. It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
 The forms of import that it follows are `from secateur.room import module` and `from secateur.room.module import name`,
 with or without `as`, and names that a package's `__init__.py` imports in turn. Any other form would give a digest that
 stays the same when the code changes, so it is refused by file and line.
@@ -11,6 +11,7 @@ stays the same when the code changes, so it is refused by file and line.
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from secateur import Refused
@@ -20,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 SURROUNDINGS = {"jobs.script", "jobs.progress", "artifacts.provenance"}
 
 
-def of_script(path):
+def of_script(path: Path | str) -> str:
     """Sixteen hexadecimal digits for a script and what it reaches in the package."""
     path = Path(path)
     tree = _parsed(path)
@@ -30,7 +31,7 @@ def of_script(path):
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def of_trees(trees):
+def of_trees(trees: Iterable[ast.AST]) -> str:
     """Sixteen hexadecimal digits for what the code of several parsed files computes."""
     return hashlib.sha256("\n".join(map(_text, trees)).encode()).hexdigest()[:16]
 
@@ -223,10 +224,20 @@ def _unseen(path, node, form):
 
 @functools.cache
 def _parsed(path):
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    """A file's syntax tree, without the types of arguments and results, which compute nothing."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+    return tree
 
 
 def _is_import(node):
+    """Also `if TYPE_CHECKING:`, which holds imports that only types need."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
+        return node.test.id == "TYPE_CHECKING"
     return isinstance(node, (ast.Import, ast.ImportFrom))
 
 

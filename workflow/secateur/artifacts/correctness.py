@@ -1,13 +1,17 @@
 """What paired comparisons need of each evaluated network and image: one bit, right or wrong, and its loss."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import h5py
 import numpy as np
+import pandas
 
 from secateur import Refused
 from secateur.artifacts import files, tables
 
 
-def write(right, path, losses=None):
+def write(right: Sequence[np.ndarray], path: Path | str, losses: Sequence[np.ndarray] | None = None) -> None:
     """Write bools (rows, images), eight to a byte, in the order of the rows of the table beside, and their losses."""
     right = np.stack(right)
     with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
@@ -19,7 +23,7 @@ def write(right, path, losses=None):
             file.create_dataset("losses", data=np.stack(losses).astype(np.float32), **how)
 
 
-def read(path, rows):
+def read(path: Path | str, rows: int) -> np.ndarray:
     """Bools (rows, images); Refused unless there are so many rows as the table beside has."""
     with h5py.File(path, "r") as file:
         right = np.unpackbits(file["right"][:], axis=1, count=int(file.attrs["images"])).astype(bool)
@@ -28,7 +32,7 @@ def read(path, rows):
     return right
 
 
-def losses(path, rows):
+def losses(path: Path | str, rows: int) -> np.ndarray:
     """Losses (rows, images) in nats, float32; Refused unless there are so many rows as the table beside has."""
     with h5py.File(path, "r") as file:
         found = file["losses"][:] if "losses" in file else np.empty((0, 0))
@@ -37,7 +41,7 @@ def losses(path, rows):
     return found
 
 
-def by_criterion(table, right):
+def by_criterion(table: pandas.DataFrame, right: np.ndarray) -> dict[str, np.ndarray]:
     """{criterion: bools (levels, images)} of the table's first floor, by rising level."""
     table = tables.first_floor(table.reset_index(drop=True)).sort_values("level", kind="stable")
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}

@@ -7,11 +7,12 @@ import hashlib
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it over `path` when the block ends well, else remove it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,26 +32,26 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def found(name):
+def found(name: Path | str) -> Path | str:
     """The path of a file that a setting names: as it is, or else inside the folder that SECATEUR_DATA names."""
     shared = os.environ.get("SECATEUR_DATA")
     inside = Path(shared) / name if shared else None
     return str(inside) if inside and not Path(name).is_file() and inside.is_file() else name
 
 
-def write_text(path, text):
+def write_text(path: Path | str, text: str) -> None:
     """Write a small text file at once."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def digest(path):
+def digest(path: Path | str) -> str:
     """Sixteen hexadecimal digits of a file's content."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def explained(error, path):
+def explained(error: OSError, path: Path | str) -> OSError:
     """The same error with the file and what to do about it, where the system's own words leave that out."""
     message = str(error)
     # h5py reports a full disk only in the text of an error without errno.

@@ -3,7 +3,9 @@
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import __version__
 from secateur.artifacts import files, stamps
@@ -27,7 +29,7 @@ LIBRARIES = (
 )
 
 
-def record(study, rule, wildcards, params):
+def record(study: str, rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, Any]:
     """The provenance of what one job writes, as plain data."""
     options = dict(params.get("options", {}))
     return {
@@ -43,7 +45,7 @@ def record(study, rule, wildcards, params):
     }
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that can change a number, without importing them."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
@@ -54,11 +56,11 @@ def versions():
     return found
 
 
-def write(path, **facts):
+def write(path: Path | str, **facts: Any) -> None:
     """Write the manifest of an artifact."""
     files.write_text(path, json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n")
 
 
-def read(path):
+def read(path: Path | str) -> dict[str, Any]:
     """Read a manifest."""
     return json.loads(Path(path).read_text(encoding="utf-8"))

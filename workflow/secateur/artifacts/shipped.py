@@ -10,7 +10,7 @@ IN_A_CLONE = {
 }
 
 
-def file(name):
+def file(name: str) -> Path:
     """The path of a file that comes with the package, in a clone as in an installed copy."""
     installed = PACKAGE / name
     return installed if installed.is_file() else (PACKAGE / IN_A_CLONE[name]).resolve()

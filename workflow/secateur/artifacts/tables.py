@@ -11,18 +11,18 @@ from secateur.artifacts import files
 TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
 
 
-def first_floor(table):
+def first_floor(table: pandas.DataFrame) -> pandas.DataFrame:
     """The rows of the setting of `keep_at_least` that comes first: what is shown unless floors themselves are."""
     return table[table["keep_at_least"] == table["keep_at_least"].iloc[0]]
 
 
-def write(table, path):
+def write(table: pandas.DataFrame, path: Path | str) -> None:
     """Write a table so that equal results are equal files: nine significant digits, no index, Unix line ends."""
     with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
 
 
-def read(path, *columns):
+def read(path: Path | str, *columns: str) -> pandas.DataFrame:
     """Read a table and refuse one that lacks any of `columns`."""
     path = Path(path)
     try:

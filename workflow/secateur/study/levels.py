@@ -1,6 +1,7 @@
 """Levels: shares of units removed, in exact fractions."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,27 +18,27 @@ class Terms:
 PLAIN = Terms()
 
 
-def fraction(number):
+def fraction(number: float | str | Fraction) -> Fraction:
     """A level or a delta as the exact fraction that its text says: 0.1 is one tenth, not a float near it."""
     return Fraction(str(number))
 
 
-def removed_at(level, units):
+def removed_at(level: float | str | Fraction, units: int) -> int:
     """How many of `units` a level removes: floor(level * units + 1/2)."""
     return math.floor(fraction(level) * units + Fraction(1, 2))
 
 
-def floor(keep_at_least, width):
+def floor(keep_at_least: float, width: int) -> int:
     """How many of a layer's `width` channels stay: a share (below 1) rounded up, or a count."""
     least = fraction(keep_at_least)
     return min(math.ceil(least * width) if least < 1 else int(least), width)
 
 
-def in_words(keep_at_least):
+def in_words(keep_at_least: float) -> str:
     """A floor: 5 %, or 2."""
     return f"{100 * keep_at_least:g} %" if keep_at_least < 1 else f"{keep_at_least:g}"
 
 
-def highest(widths, keep_at_least):
+def highest(widths: Iterable[int], keep_at_least: float) -> int:
     """How many channels of layers of these widths can be removed when each keeps its floor."""
     return sum(width - floor(keep_at_least, width) for width in widths)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 
 from secateur import Refused
 
@@ -18,13 +19,13 @@ WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
 
 
-def nearest(word, known):
+def nearest(word: str, known: Iterable[str]) -> str:
     """The words "; did you mean X?", or nothing if no known name is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def without_draw(criterion):
+def without_draw(criterion: str) -> str:
     """The name of a control without the number of its draw: random.2 is random."""
     drawn = criterion.startswith(("random.", "uniform.random.", "shuffled."))
     return criterion.rpartition(".")[0] if drawn else criterion
@@ -37,7 +38,7 @@ def one_of(known, name, what):
     return known[name]
 
 
-def without_slashes(path):
+def without_slashes(path: str) -> str:
     """A path without slashes that say nothing: Snakemake takes a//b for another path than a/b."""
     # What holds :// is refused later on, as it was given.
     return path if "://" in path else re.sub("/+", "/", path).rstrip("/") or path
