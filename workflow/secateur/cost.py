@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ class Cost:
     macs: int
 
 
-def count(model, example):
+def count(model: nn.Module, example: torch.Tensor) -> Cost:
     """The cost of a model; `example` is a batch (N, C, H, W) of any values, of which the first image is used.
 
     A multiply-add counts once. Taps that fall on padding count, as is usual; biases, BatchNorm and pools do not.
@@ -28,7 +29,7 @@ def count(model, example):
     return of_positions(model, positions(model, example))
 
 
-def positions(model, example):
+def positions(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
     """How often each layer's weights are applied to one image: {layer: height x width of its output, 1 if linear}."""
     found = {}
 
@@ -48,7 +49,7 @@ def positions(model, example):
     return found
 
 
-def of_positions(model, positions):
+def of_positions(model: nn.Module, positions: Mapping[str, int]) -> Cost:
     """The cost of a model whose layers are applied at the given positions; needs no run, so layers may be empty.
 
     Layers that the model has no more, as a branch without channels loses them, cost nothing.

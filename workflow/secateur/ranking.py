@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from secateur import Refused
 from secateur.study import seeds
 
 
-def by_score(scores):
+def by_score(scores: Sequence[float] | np.ndarray | pandas.Series) -> np.ndarray:
     """The order of units by rising score; equal scores keep the network's order.
 
     `scores` is (units,), or a Series by unit, as `scores` gives it, that leaves out units without a score.
@@ -25,13 +26,15 @@ def by_score(scores):
     return units[np.argsort(values, kind="stable")]
 
 
-def combined(relevance, weight):
+def combined(relevance: Sequence[int] | np.ndarray, weight: Sequence[int] | np.ndarray) -> np.ndarray:
     """Two rankings taken in turns, relevance first; what came already is skipped (thesis, section 4.3)."""
     _same_units(relevance, weight)
     return _without_repeats(itertools.chain.from_iterable(zip(relevance, weight, strict=True)))
 
 
-def mixed(weight, relevance, delta):
+def mixed(
+    weight: Sequence[int] | np.ndarray, relevance: Sequence[int] | np.ndarray, delta: str | float | Fraction
+) -> np.ndarray:
     """Two rankings taken in proportion (1 - delta) : delta, in exact fractions (thesis, section 4.4).
 
     Each step adds 1 - delta to the weight list's account and delta to the relevance list's; an account that
@@ -45,7 +48,7 @@ def mixed(weight, relevance, delta):
     return _without_repeats(_turns(list(weight), list(relevance), delta))
 
 
-def at_random(units, seed):
+def at_random(units: int | Sequence[int] | np.ndarray, seed: int) -> np.ndarray:
     """A random order of `units` (a number, or their names)."""
     return seeds.numpy_generator(seed, "random ranking").permutation(units)
 
@@ -68,7 +71,7 @@ def _turns(weight, relevance, delta):
     yield from relevance[taken[1] :]
 
 
-def of_both(first, second):
+def of_both(first: Iterable[int], second: Iterable[int]) -> tuple[np.ndarray, ...]:
     """Two rankings without the units that either leaves out: a unit without a score in one of them stays in both."""
     both = {*first} & {*second}
     return tuple(np.array([unit for unit in order if unit in both]) for order in (first, second))
@@ -96,13 +99,15 @@ NORMALISATIONS = {
 SCOPES = ("global", "layer", "stage")
 
 
-def normalised(statistics, statistic, how):
+def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas.DataFrame:
     """The table with one of its columns divided, layer by layer; a layer of zeros stays one."""
     divisor = statistics.groupby("layer")[statistic].transform(lambda scores: NORMALISATIONS[how](scores.to_numpy()))
     return statistics.assign(**{statistic: statistics[statistic] / divisor.where(divisor != 0, 1.0)})
 
 
-def scoped(order, units, scope="global", stages=None):
+def scoped(
+    order: np.ndarray, units: pandas.DataFrame, scope: str = "global", stages: pandas.DataFrame | None = None
+) -> np.ndarray:
     """The order with units compared within a `scope` only: all of them, a layer's, or those of a stage.
 
     Beyond the scope every layer, or every stage of the table layer, stage, is thinned alike.
@@ -116,7 +121,14 @@ def scoped(order, units, scope="global", stages=None):
     return uniform(order, layers)
 
 
-def of_scores(table, units, normalise="none", scope="global", unit_score="sum", stages=None):
+def of_scores(
+    table: pandas.DataFrame,
+    units: pandas.DataFrame,
+    normalise: str = "none",
+    scope: str = "global",
+    unit_score: str = "sum",
+    stages: pandas.DataFrame | None = None,
+) -> np.ndarray:
     """The order of units by a table layer, channel, score, made comparable between layers as the settings say."""
     order = by_score(scores(normalised(table, "score", normalise), units, "score", unit_score))
     return scoped(order, units, scope, stages)
@@ -126,7 +138,7 @@ def of_scores(table, units, normalise="none", scope="global", unit_score="sum", 
 # Where a ranking's merit lies: in how many channels it takes of each layer, or in which.
 
 
-def uniform(order, layers):
+def uniform(order: Sequence[int] | np.ndarray, layers: Mapping[int, str]) -> np.ndarray:
     """The ranking's order within layers, every layer thinned alike: a unit's place is its share of its layer's units.
 
     `layers` names the layer of each unit, {unit: layer}; at any level all layers lose the same share, to a unit.
@@ -138,7 +150,7 @@ def uniform(order, layers):
     return np.array([order[place] for place in sorted(range(len(order)), key=shares.__getitem__)])
 
 
-def shuffled(order, layers, seed):
+def shuffled(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], seed: int) -> np.ndarray:
     """Random units within layers, as many of each layer at every level as the ranking takes (Su et al., 2020)."""
     generator = seeds.numpy_generator(seed, "shuffled within layers")
     by_layer = {}
@@ -148,7 +160,7 @@ def shuffled(order, layers, seed):
     return np.array([next(drawn[layers[unit]]) for unit in order])
 
 
-def layers_of(ranking):
+def layers_of(ranking: pandas.DataFrame) -> dict[int, str]:
     """{unit: layer} of a table of units or of a ranking; a unit of several layers is filed under the first."""
     return dict(zip(ranking["unit"][::-1], ranking["layer"][::-1], strict=True))
 
@@ -164,7 +176,9 @@ def _places_within(order, layers):
 # ---- tables --------------------------------------------------------------------------------------------------
 
 
-def scores(statistics, units, statistic, unit_score="sum"):
+def scores(
+    statistics: pandas.DataFrame, units: pandas.DataFrame, statistic: str, unit_score: str = "sum"
+) -> pandas.Series:
     """A Series of one score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and
     units.csv.
 
@@ -189,7 +203,7 @@ def scores(statistics, units, statistic, unit_score="sum"):
     return known.groupby("unit", sort=True)[statistic].agg(unit_score)
 
 
-def table(order, units, partial=False):
+def table(order: Iterable[int] | np.ndarray, units: pandas.DataFrame, partial: bool = False) -> pandas.DataFrame:
     """The ranking as a table unit, layer, channel from an order of unit ids.
 
     A `partial` order may leave out units, those that have no score: they come last and have a 1 in the column `stays`,
@@ -206,7 +220,7 @@ def table(order, units, partial=False):
     return rows.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
-def order(ranking):
+def order(ranking: pandas.DataFrame) -> np.ndarray:
     """The order of the units of a ranking table that are ranked."""
     ranked = ranking[ranking["stays"] == 0] if "stays" in ranking else ranking
     return ranked["unit"].drop_duplicates().to_numpy()

@@ -1,5 +1,7 @@
 """From relevance maps or filters to one number for a channel: the six statistics of the thesis."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas
 
@@ -23,7 +25,12 @@ REDUCTIONS = {
 }
 
 
-def of_relevance(maps, absolute="before_mean", reduce="layer_share", without=None):
+def of_relevance(
+    maps: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    absolute: str = "before_mean",
+    reduce: str = "layer_share",
+    without: Mapping[str, Sequence[int]] | None = None,
+) -> pandas.DataFrame:
     """A table with a row for each channel from {layer: (mean of R, mean of abs(R))}, each (C, H, W).
 
     Rows of channels `without` relevance, {layer: [channel, ...]}, are empty; layers of which no channel has any come
@@ -41,7 +48,9 @@ def of_relevance(maps, absolute="before_mean", reduce="layer_share", without=Non
     return _table(found)
 
 
-def by_class(classes, layers, reduce="layer_share"):
+def by_class(
+    classes: Sequence[str], layers: Mapping[str, tuple[np.ndarray, np.ndarray, int]], reduce: str = "layer_share"
+) -> pandas.DataFrame:
     """A table layer, channel, class, mean, mean_abs from {layer: (signed, absolute, positions)}.
 
     `signed` and `absolute`, (classes, channels), are the means over a class's images of the sums over positions of R
@@ -56,7 +65,7 @@ def by_class(classes, layers, reduce="layer_share"):
     return pandas.concat(parts, ignore_index=True)
 
 
-def of_conservation(kept, tolerance):
+def of_conservation(kept: Mapping[str, np.ndarray], tolerance: float) -> pandas.DataFrame:
     """A table with a row for each layer from {layer: (images,)}, the share of relevance that is left at the layer.
 
     `not_conserved` is the share of images where it differs from 1 by more than `tolerance`; `median` and `largest`
@@ -71,7 +80,7 @@ def of_conservation(kept, tolerance):
     return pandas.DataFrame(rows, columns=columns)
 
 
-def of_weights(filters):
+def of_weights(filters: Mapping[str, np.ndarray]) -> pandas.DataFrame:
     """A table with a row for each channel from {layer: weights (C, ...)}: the statistics over a filter's values.
 
     Raises Refused that names a layer whose weights are not finite: empty, they would read as no statistic at all.
@@ -82,7 +91,7 @@ def of_weights(filters):
     return _table({layer: _of_map(W, np.abs(W), "mean") for layer, W in filters.items()})
 
 
-def of_scores(scores):
+def of_scores(scores: Mapping[str, np.ndarray]) -> pandas.DataFrame:
     """A table layer, channel, score from {layer: scores (C,)}."""
     parts = [pandas.DataFrame({"layer": layer, "channel": range(len(s)), "score": s}) for layer, s in scores.items()]
     return pandas.concat(parts, ignore_index=True)

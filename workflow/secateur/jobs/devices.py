@@ -1,12 +1,19 @@
 """Where torch computes, in which precision, and with how many threads."""
 
+from __future__ import annotations
+
 import contextlib
 import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 from secateur import Refused
 
 
-def chosen(device):
+def chosen(device: str) -> torch.device:
     """The torch device of a setting: `auto` is the GPU where there is one; a GPU that is missing is an error."""
     import torch
 
@@ -17,13 +24,13 @@ def chosen(device):
     return torch.device(device)
 
 
-def precision(asked, device):
+def precision(asked: str, device: torch.device) -> dict[str, str]:
     """{"asked", "ran"}: the precision that evaluates; `auto` is bfloat16 where `device` is fast in it, else float32."""
     fastest = "bfloat16" if fast_in_bfloat16(device) else "float32"
     return {"asked": asked, "ran": fastest if asked == "auto" else asked}
 
 
-def fast_in_bfloat16(device):
+def fast_in_bfloat16(device: torch.device) -> bool:
     """Whether a torch device has instructions for products in bfloat16; without them they take several times as long.
 
     On x86, oneDNN says that it supports bfloat16 wherever there is AVX-512, but there it only converts.
@@ -40,7 +47,7 @@ def fast_in_bfloat16(device):
 
 
 @contextlib.contextmanager
-def threads(number):
+def threads(number: int) -> Iterator[None]:
     """Use so many torch threads: a setting, because their number changes rounding."""
     import torch
 

@@ -1,11 +1,14 @@
 """Work on one item while the next one is made."""
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
+Item = TypeVar("Item")
 END = object()
 
 
-def ahead(items):
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """The same items in the same order, each made in a thread while the caller works on the one before.
 
     Never more than one is made ahead, so that memory stays bounded. What goes wrong in the thread is raised where

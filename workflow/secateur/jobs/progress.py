@@ -9,7 +9,7 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10
 
 
-def over(total, unit, title, done=0):
+def over(total: int, unit: str, title: str, done: int = 0) -> tqdm:
     """A tqdm bar whose `update(n)` also writes a line into the log every ten seconds; `done` is of an earlier run."""
     return _Bar(total=total, unit=unit, desc=title, initial=done, disable=not sys.stderr.isatty(), leave=False)
 

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import secateur
 from secateur.artifacts import provenance, stamps
@@ -24,7 +26,7 @@ class Job:
 
 
 @contextlib.contextmanager
-def job(snakemake):
+def job(snakemake: Any) -> Iterator[Job]:
     """Run a script's one call: log to the rule's log file, and end a failure with one line that a user can act on.
 
     The traceback goes to the log, the one line to the terminal as well.
