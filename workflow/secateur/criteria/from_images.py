@@ -6,8 +6,9 @@ The higher a score, the later its channel is removed. Where each comes from and 
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
@@ -28,27 +29,27 @@ class OfImages:
     or "activation". `gradients` are those of each image's own loss there, None unless `gradient`.
     """
 
-    function: Callable
+    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
     at: str
     gradient: bool
 
 
-def squared_first_order(values, gradients):
+def squared_first_order(values: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
     """(sum of value x gradient)^2: the squared change of the loss, to first order, without these values."""
     return (values * gradients).sum(2, dtype=torch.float64).square()
 
 
-def mean_gradient(values, gradients):
+def mean_gradient(values: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
     """The mean absolute gradient."""
     return gradients.abs().mean(2, dtype=torch.float64)
 
 
-def mean_activation(values, gradients):
+def mean_activation(values: torch.Tensor, gradients: torch.Tensor | None) -> torch.Tensor:
     """The mean absolute activation: behind a ReLU, its mean."""
     return values.abs().mean(2, dtype=torch.float64)
 
 
-def share_of_positive(values, gradients):
+def share_of_positive(values: torch.Tensor, gradients: torch.Tensor | None) -> torch.Tensor:
     """1 - APoZ: the fraction of positive activations."""
     return (values > 0).mean(2, dtype=torch.float64)
 
@@ -64,7 +65,13 @@ OF_IMAGES = {
 }
 
 
-def of_images(model, name, batches, layers=None, kept=None):
+def of_images(
+    model: nn.Module,
+    name: str,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    layers: Collection[str] | None = None,
+    kept: running_sums.Sums | None = None,
+) -> dict[str, np.ndarray]:
     """{layer: scores (C,) in float64} of one of OF_IMAGES, for these layers or for all convolutions.
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of

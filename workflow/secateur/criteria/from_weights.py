@@ -1,8 +1,11 @@
 """Scores of channels from weights alone."""
 
 import dataclasses
+from collections.abc import Collection
 
+import numpy as np
 import torch
+from torch import nn
 
 from secateur import Refused
 from secateur.criteria import locations
@@ -23,24 +26,24 @@ class Layer:
     scale: torch.Tensor | None
 
 
-def l1(layer):
+def l1(layer: Layer) -> torch.Tensor:
     """(C,): the sum of a filter's absolute weights (Li et al., ICLR 2017)."""
     return layer.filters.flatten(1).abs().sum(1)
 
 
-def l2(layer):
+def l2(layer: Layer) -> torch.Tensor:
     """(C,): the Euclidean norm of a filter (He et al., IJCAI 2018)."""
     return layer.filters.flatten(1).norm(dim=1)
 
 
-def fpgm(layer):
+def fpgm(layer: Layer) -> torch.Tensor:
     """(C,): the sum of a filter's distances to all filters of its layer, small near their median (He et al., 2019)."""
     filters = layer.filters.flatten(1)
     # Products would be faster, but two equal filters would lie 1e-8 apart.
     return torch.cdist(filters, filters, compute_mode="donot_use_mm_for_euclid_dist").sum(1)
 
 
-def bn_scale(layer):
+def bn_scale(layer: Layer) -> torch.Tensor:
     """(C,): the absolute weight of the BatchNorm behind the convolution (Liu et al., ICCV 2017)."""
     if layer.scale is None:
         raise Refused(
@@ -54,7 +57,7 @@ OF_WEIGHTS = {"l1": l1, "l2": l2, "fpgm": fpgm, "bn_scale": bn_scale}
 
 
 @torch.no_grad()
-def of_weights(model, name, layers=None):
+def of_weights(model: nn.Module, name: str, layers: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """{layer: scores (C,) in float64} of one of OF_WEIGHTS, for these layers or for all convolutions.
 
     Raises Refused that names the layer for which the score is not defined.

@@ -1,9 +1,10 @@
 """Where activation and normalisation of a convolution lie in the graph, and which convolutions make up a stage."""
 
 import operator
+from collections.abc import Collection, Mapping
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional as F
 
 from secateur import Refused
@@ -38,7 +39,7 @@ ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 OWN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
-def stages(model, example):
+def stages(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
     """{layer: stage}: layers with maps of equal height and width are one, counted from 0 in network order.
 
     Linear layers behind a flatten are a stage of their own.
@@ -53,7 +54,9 @@ def stages(model, example):
     return {layer: order.index(size) for layer, size in sizes.items()}
 
 
-def calls(traced, modules, layers):
+def calls(
+    traced: fx.GraphModule, modules: Mapping[str, nn.Module], layers: Collection[str] | None
+) -> dict[str, list[fx.Node]]:
     """{layer: [node, ...]} of these layers that a traced model calls, or of every Conv2d, in its order.
 
     Raises Refused for one that is no Conv2d or Linear, or that it does not call.
@@ -76,13 +79,13 @@ def _called(traced, modules):
     return found
 
 
-def norm(node, modules):
+def norm(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
     """The BatchNorm right behind a layer's node, or None."""
     norms = (nn.BatchNorm1d, nn.BatchNorm2d)
     return _behind(node, lambda user: _is(user, modules, norms), lambda user: _is(user, modules, OWN))
 
 
-def activation(node, modules):
+def activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
     """Where a channel's activation is: the first activation behind BatchNorm, and behind an addition that it enters.
 
     Without one, as in a linear bottleneck or before a concatenation, it is what BatchNorm gives, or the convolution.

@@ -2,7 +2,11 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from secateur.models import tensor_files
 
@@ -17,7 +21,7 @@ class Sums:
     Without a path nothing is written.
     """
 
-    def __init__(self, path=None, stamp=None):
+    def __init__(self, path: Path | str | None = None, stamp: str | None = None) -> None:
         self.path, self.stamp = path and Path(path), stamp
         kept = tensor_files.resumable(self.path, stamp, "its images are read afresh")
         self.images, self.parts = (kept["images"], kept["parts"]) if kept else (0, {})
@@ -25,7 +29,7 @@ class Sums:
             logging.info("going on after %d images, from %s", self.images, self.path)
         self.written = time.monotonic()
 
-    def add(self, parts, images):
+    def add(self, parts: Mapping[str, torch.Tensor], images: int) -> None:
         """Add the sums of a batch of so many images."""
         for layer, part in parts.items():
             before = self.parts.get(layer)
@@ -35,11 +39,11 @@ class Sums:
             tensor_files.write(self.path, {"stamp": self.stamp, "images": self.images, "parts": self.parts})
             self.written = time.monotonic()
 
-    def means(self):
+    def means(self) -> dict[str, np.ndarray]:
         """{layer: numpy array} over the images."""
         return {layer: (part / self.images).cpu().numpy() for layer, part in self.parts.items()}
 
-    def forget(self):
+    def forget(self) -> None:
         """Delete the file, once what came of it is written."""
         if self.path:
             self.path.unlink(missing_ok=True)

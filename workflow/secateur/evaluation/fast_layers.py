@@ -31,12 +31,12 @@ class Facts:
     None}, `alone` {ReLU: the layer whose result nobody else reads, so that it can be written over}.
     """
 
-    sizes: dict
-    pools: dict
-    alone: dict
+    sizes: dict[str, tuple[int, int]]
+    pools: dict[str, str | None]
+    alone: dict[str, str]
 
 
-def facts(model, example):
+def facts(model: nn.Module, example: torch.Tensor) -> Facts:
     """The Facts of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which one image is run."""
     with modes.evaluating(model):
         graph = fx.symbolic_trace(model).graph
@@ -85,7 +85,7 @@ def _sizes(model, example):
     return found
 
 
-def inserted(model, facts, dtype):
+def inserted(model: nn.Module, facts: Facts, dtype: torch.dtype) -> nn.Module:
     """The model itself, its layers replaced where that is faster; it may have fewer channels than `facts` are of."""
     for name, size in facts.sizes.items():
         module = _layer(model, name)
@@ -114,7 +114,7 @@ def _layer(model, name):
         return None
 
 
-def way(module, height, width, dtype):
+def way(module: nn.Module | None, height: int, width: int, dtype: torch.dtype) -> type[nn.Module] | None:
     """The class that is fastest for a layer on maps of this size; None where torch's own is."""
     if not isinstance(module, nn.Conv2d) or not _fits(module):
         return None
@@ -137,7 +137,7 @@ class Dense(nn.Module):
     Maps are laid out channels last.
     """
 
-    def __init__(self, conv, height, width):
+    def __init__(self, conv: nn.Conv2d, height: int, width: int) -> None:
         super().__init__()
         taps = conv.weight.detach().permute(2, 3, 0, 1).contiguous()
         outputs, inputs = taps.shape[2:]
@@ -150,7 +150,7 @@ class Dense(nn.Module):
         bias = None if conv.bias is None else conv.bias.detach().repeat(height * width)
         self.register_buffer("bias", bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, C, H, W) to (N, C', H, W)."""
         flat = x.permute(0, 2, 3, 1).reshape(len(x), -1)
         return F.linear(flat, self.weight, self.bias).view(len(x), *self.shape).permute(0, 3, 1, 2)
@@ -159,12 +159,12 @@ class Dense(nn.Module):
 class Patches(nn.Module):
     """A 3x3 convolution of stride 1 that keeps the size of its maps, as one product of all patches; forward only."""
 
-    def __init__(self, conv):
+    def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.register_buffer("weight", conv.weight.detach().permute(0, 2, 3, 1).flatten(1).contiguous())
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, C, H, W), best laid out channels last, to (N, C', H, W), laid out so."""
         count, channels, height, width = x.shape
         padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
@@ -177,11 +177,11 @@ class Patches(nn.Module):
 class Pool(nn.Module):
     """The largest of every 2x2 values, 0 at least with `relu`; what is over at an odd side is left out."""
 
-    def __init__(self, relu):
+    def __init__(self, relu: bool) -> None:
         super().__init__()
         self.relu = relu
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, C, H, W), best laid out channels last, to (N, C, H // 2, W // 2), laid out alike."""
         height, width = (side // 2 * 2 for side in x.shape[2:])
         rows = torch.maximum(x[:, :, 0:height:2, :width], x[:, :, 1:height:2, :width])

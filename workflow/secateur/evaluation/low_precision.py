@@ -1,11 +1,14 @@
 """Evaluation in bfloat16 with the answers of float32: close calls are evaluated again."""
 
 import copy
+from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import nn
 
 from secateur.evaluation import measuring
+from secateur.evaluation.fast_layers import Facts
 
 # Of a network in bfloat16: the first images tell how large its errors are, every so many-th (a prime, so that no order
 # of the images keeps in step) what they do to the loss,
@@ -13,7 +16,9 @@ from secateur.evaluation import measuring
 FIRST, PROBED, CLOSE = 16, 61, 4
 
 
-def in_precision(model, precision, facts, batches):
+def in_precision(
+    model: nn.Module, precision: str, facts: Facts | None, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
+) -> measuring.ByImage:
     """The ByImage of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `facts`.
 
     In bfloat16, the images whose answer its rounding could change are evaluated again in float32, and the mean loss is

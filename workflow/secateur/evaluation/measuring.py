@@ -1,14 +1,22 @@
 """How good a network is: loss, accuracy, accuracy by class, and which images it gets right."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from secateur import Refused
 from secateur.evaluation import fast_layers
 from secateur.graph import modes
+
+if TYPE_CHECKING:
+    from secateur.evaluation.low_precision import _Again, _Kept
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
@@ -30,19 +38,19 @@ class ByImage(Measured):
     losses: np.ndarray
 
 
-def by_image(measured, losses):
+def by_image(measured: Measured, losses: np.ndarray) -> ByImage:
     """A Measured with the losses (images,) behind it."""
     return ByImage(**vars(measured), losses=np.asarray(losses, dtype=np.float32))
 
 
-def measure(model, pixels, labels, images_per_batch=256):
+def measure(model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor, images_per_batch: int = 256) -> Measured:
     """Evaluate a model on images (N, C, H, W), normalised as it expects, and labels (N,)."""
     starts = range(0, len(pixels), images_per_batch)
     batches = ((pixels[s : s + images_per_batch], labels[s : s + images_per_batch]) for s in starts)
     return over(model, batches)
 
 
-def prepared(model, precision="float32", facts=None):
+def prepared(model: nn.Module, precision: str = "float32", facts: fast_layers.Facts | None = None) -> nn.Module:
     """The model itself, made fast: in the arithmetic of `precision`, laid out channels last.
 
     With `fast_layers.facts` of it, or of what it was before it lost channels, its layers go in the ways that are
@@ -54,7 +62,9 @@ def prepared(model, precision="float32", facts=None):
 
 
 @torch.no_grad()
-def over(model, batches, again=None):
+def over(
+    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], again: _Kept | _Again | None = None
+) -> Measured:
     """Evaluate a model over batches of (images, labels); a class without images has accuracy NaN.
 
     Images are brought to the model's own precision and layout; the loss is taken in float64. The model runs in eval
@@ -77,7 +87,7 @@ def over(model, batches, again=None):
     return of_bits(right, losses.mean(), np.concatenate(seen), classes)
 
 
-def logits_of(model, pixels):
+def logits_of(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     like = next(model.parameters(), None)
     if like is not None:
         pixels = pixels.to(like.dtype, memory_format=torch.channels_last)
@@ -85,11 +95,11 @@ def logits_of(model, pixels):
         return model(pixels).double()
 
 
-def losses_of(logits, labels):
+def losses_of(logits: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
     return F.cross_entropy(logits, labels, reduction="none").cpu().numpy()
 
 
-def of_bits(right, loss, labels, classes):
+def of_bits(right: np.ndarray, loss: float, labels: np.ndarray, classes: int) -> Measured:
     """The Measured of `right`, a bool for each image, and of the mean loss: the rest follows from the labels (N,)."""
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
@@ -97,7 +107,7 @@ def of_bits(right, loss, labels, classes):
     return Measured(float(loss), float(right.mean()), by_class, right)
 
 
-def constant(logits, labels):
+def constant(logits: torch.Tensor, labels: np.ndarray | torch.Tensor) -> ByImage:
     """The ByImage of a network that gives every image the same logits (classes,): one with an empty layer."""
     logits, labels = logits.double(), torch.as_tensor(labels)
     losses = F.cross_entropy(logits.expand(len(labels), -1), labels, reduction="none")

@@ -30,7 +30,7 @@ CHUNK = 5_000_000
 class Convolution(nn.Module):
     """A 3x3 convolution of stride 1 that keeps the size of its maps, by F(4x4, 3x3); forward only."""
 
-    def __init__(self, conv):
+    def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         weight = conv.weight.detach()
         image, kernel, result = (
@@ -43,7 +43,7 @@ class Convolution(nn.Module):
         self.register_buffer("weight", (kernel @ flat).view(-1, inputs, outputs))
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, C, H, W), best laid out channels last, to (N, C', H, W), laid out so."""
         _, channels, height, width = x.shape
         tiles = -(-height // SIDE) * -(-width // SIDE)

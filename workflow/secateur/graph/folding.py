@@ -12,7 +12,7 @@ from secateur import Refused
 from secateur.graph import modes, readers, tracing
 
 
-def folded(model, strict=True):
+def folded(model: nn.Module, strict: bool = True) -> nn.Module:
     """A copy in eval mode with every BatchNorm folded into the convolution (or linear layer) right before it.
 
     Identity stands where BatchNorm stood, so that names stay. Raises Refused that names a BatchNorm which
@@ -69,7 +69,7 @@ def _fold(layer, norm):
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype), requires_grad=trains)
 
 
-def copies_merged(model, example):
+def copies_merged(model: nn.Module, example: torch.Tensor) -> nn.Module:
     """The model itself, without the average pools that only copy a 1x1 map into a linear layer.
 
     At 32x32 pixels VGG16's 7x7 pool makes 49 equal copies of every channel; adding up the columns that read them

@@ -20,7 +20,7 @@ ARGUMENTS = {
 TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
-def as_layers(model):
+def as_layers(model: nn.Module) -> nn.Module:
     """The model itself, or a copy in which such functions are layers under the names of their owners.
 
     A function whose weights are computed, or shared with another call, stays as it is.

@@ -1,9 +1,10 @@
 """Which layer reads which: the links between convolutions, and what may lie between them."""
 
 import dataclasses
+from collections.abc import Collection
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from secateur import Refused
 from secateur.graph import tracing
@@ -33,12 +34,12 @@ class Link:
     """
 
     layer: str
-    norms: tuple
+    norms: tuple[str, ...]
     reader: str
     copies: int
 
 
-def links(model, layers=None):
+def links(model: nn.Module, layers: Collection[str] | None = None) -> list[Link]:
     """A Link for every Conv2d of a model, or for these layers, in the order of computation.
 
     Raises Refused that names the layer whose channels join others (additions, concatenations, grouped
@@ -91,18 +92,18 @@ def _copies(layer, made, reader, module, flat):
     return module.in_features // len(made.weight)
 
 
-def features(values):
+def features(values: torch.Tensor) -> torch.Tensor:
     """Features (N, ..., F) of a linear layer as channels at the positions where it is applied: (N, F, positions)."""
     return values.reshape(len(values), -1, values.shape[-1]).transpose(1, 2)
 
 
-def is_channelwise(node, module):
+def is_channelwise(node: fx.Node, module: nn.Module | None) -> bool:
     """Whether a node treats every channel on its own."""
     if node.op == "call_module":
         return isinstance(module, CHANNELWISE)
     return node.op == "call_function" and node.target in CHANNELWISE_FUNCTIONS
 
 
-def is_flatten(node, module):
+def is_flatten(node: fx.Node, module: nn.Module | None) -> bool:
     """Whether a node lays all positions of all channels in a row."""
     return isinstance(module, nn.Flatten) or (node.op == "call_function" and node.target in FLATTEN_FUNCTIONS)

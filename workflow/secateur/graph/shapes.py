@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -16,11 +18,11 @@ SIZES = (32, 224, 28, 16, 8, 64, 96, 128, 299, *range(1, 65))
 class Noting(fx.Interpreter):
     """Notes the shape of every tensor, and every other value itself."""
 
-    def __init__(self, model, graph):
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
         self.found = {}
 
-    def run_node(self, node):
+    def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
         self.found[node] = fx.node.map_aggregate(result, _noted)
         return result
@@ -30,9 +32,9 @@ class Noting(fx.Interpreter):
 class Shape:
     """The shape of a tensor; a plain tuple would pass for a value of the graph."""
 
-    sizes: tuple
+    sizes: tuple[int, ...]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[int]:
         return iter(self.sizes)
 
 
@@ -40,7 +42,7 @@ def _noted(value):
     return Shape(tuple(value.shape)) if isinstance(value, torch.Tensor) else value
 
 
-def of_every_node(traced, example):
+def of_every_node(traced: fx.GraphModule, example: torch.Tensor | None) -> dict[fx.Node, Any]:
     """{node: its Shape, or what it is if no tensor}, for a batch like `example` or of the first size that fits."""
     if example is None:
         return _of_some_size(traced)
@@ -78,7 +80,7 @@ def _run(model, graph, images):
     return shapes.found
 
 
-def on_meta(model):
+def on_meta(model: nn.Module) -> nn.Module:
     """A copy of a model without its weights, only their shapes."""
     memo = {}
     for tensor in (*model.parameters(), *model.buffers()):
@@ -87,17 +89,17 @@ def on_meta(model):
     return copy.deepcopy(model, memo)
 
 
-def is_shape(found):
+def is_shape(found: Any) -> bool:
     """Whether a value stands for one tensor."""
     return isinstance(found, Shape)
 
 
-def is_tensor(found):
+def is_tensor(found: Any) -> bool:
     """Whether a value is a tensor, or holds some."""
     return any(is_shape(one) for one in flat(found))
 
 
-def flat(found):
+def flat(found: Any) -> list[Any]:
     """All that a value holds, lists within lists too."""
     if isinstance(found, (tuple, list)) and not is_shape(found):
         return [part for one in found for part in flat(one)]

@@ -6,8 +6,10 @@ two and for three images, in fake tensors that hold no values. What both agree o
 how many images there are, and stays a part of the graph.
 """
 
+from collections.abc import Sequence
+
 import torch
-from torch import fx
+from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.proxy import Attribute
 
@@ -18,7 +20,7 @@ BATCHES = (2, 3)
 NUMBERS = (bool, int, float)
 
 
-def traced(model, shape):
+def traced(model: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
     """The model as a torch.fx GraphModule for images of `shape` (C, H, W), any number of them, as it is in eval mode.
 
     It shares the model's layers; dropout by functions is off in it. Raises what torch.fx does where a forward depends

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -19,7 +21,7 @@ CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.fl
 class Untraceable(Refused):
     """A forward that torch.fx cannot trace; `reason` says where and why, without what to do."""
 
-    def __init__(self, model, where, why):
+    def __init__(self, model: nn.Module, where: str, why: str) -> None:
         self.reason = f"torch.fx cannot trace {type(model).__name__}: {where}{why}"
         super().__init__(
             f"{self.reason}. A forward must not branch or loop on values of tensors, nor turn them into numbers: "
@@ -27,7 +29,7 @@ class Untraceable(Refused):
         )
 
 
-def traced(model, shape=None):
+def traced(model: nn.Module, shape: Sequence[int] | None = None) -> fx.GraphModule:
     """The model as a torch.fx GraphModule; where its forward asks for sizes, for images of `shape` (C, H, W), if given.
 
     Raises Refused that names the line of the forward that stops the trace, or what has to come off first.
@@ -43,7 +45,7 @@ def traced(model, shape=None):
         raise Untraceable(model, _where(error), str(error).split("\n")[0]) from error
 
 
-def traceable(model, shape):
+def traceable(model: nn.Module, shape: Sequence[int]) -> nn.Module:
     """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
 
     Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
@@ -84,12 +86,12 @@ def _where(error):
     return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
 
 
-def in_place(nodes):
+def in_place(nodes: Iterable[fx.Node]) -> list[str]:
     """The names of those nodes that are written as operations that overwrite a value."""
     return [node.name for node in nodes if _overwrites(node)]
 
 
-def refuse_another(found, wanted, overwriting):
+def refuse_another(found: torch.Tensor, wanted: Any, overwriting: Iterable[str]) -> None:
     """Refused if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
     if not isinstance(wanted, torch.Tensor):
         return

@@ -12,13 +12,13 @@ from torch import nn
 class Layer(nn.Module):
     """A 1x1 convolution to four times the growth and a 3x3 convolution to the growth, behind the channels they read."""
 
-    def __init__(self, inputs, growth):
+    def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), _convolution(inputs, 4 * growth, 1)
         self.bn2, self.conv2 = nn.BatchNorm2d(4 * growth), _convolution(4 * growth, growth, 3)
         self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         narrow = self.conv1(self.relu1(self.bn1(maps)))
         return torch.cat([maps, self.conv2(self.relu2(self.bn2(narrow)))], 1)
 
@@ -26,30 +26,30 @@ class Layer(nn.Module):
 class Block(nn.Module):
     """Layers in a row."""
 
-    def __init__(self, inputs, growth, layers):
+    def __init__(self, inputs: int, growth: int, layers: int) -> None:
         super().__init__()
         self.layer = nn.Sequential(*(Layer(inputs + index * growth, growth) for index in range(layers)))
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return self.layer(maps)
 
 
 class Transition(nn.Module):
     """Half the channels, and a pool that halves the maps."""
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: int) -> None:
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), _convolution(inputs, inputs // 2, 1)
         self.relu, self.pool = nn.ReLU(), nn.AvgPool2d(2)
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return self.pool(self.conv1(self.relu(self.bn1(maps))))
 
 
 class DenseNet(nn.Module):
     """A convolution, three blocks with transitions between, and a linear layer on the means of the maps."""
 
-    def __init__(self, classes, growth, layers, channels):
+    def __init__(self, classes: int, growth: int, layers: int, channels: int) -> None:
         super().__init__()
         grown, first = layers * growth, 2 * growth
         second = (first + grown) // 2
@@ -63,13 +63,13 @@ class DenseNet(nn.Module):
         nn.init.zeros_(self.fc.bias)
         self.trainable_parts = {"classifier": ("fc.",)}
 
-    def forward(self, pixels):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         maps = self.trans2(self.block2(self.trans1(self.block1(self.conv1(pixels)))))
         maps = self.relu(self.bn1(self.block3(maps)))
         return self.fc(torch.flatten(self.pool(maps), 1))
 
 
-def dense40_24(classes, channels=3):
+def dense40_24(classes: int, channels: int = 3) -> DenseNet:
     """DenseNet-BC of 40 layers and growth 24: three blocks of six layers; images need at least 8 pixels."""
     return DenseNet(classes, growth=24, layers=6, channels=channels)
 

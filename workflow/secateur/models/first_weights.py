@@ -1,9 +1,13 @@
 """First weights of a network: from a seed, from a file, or from ImageNet."""
 
 import logging
+from pathlib import Path
+
+from torch import nn
 
 from secateur import Refused
 from secateur.models import description, freezing, state_dicts, vggs, zoo
+from secateur.models.description import NetworkDescription
 from secateur.study import architectures
 
 # What torchvision's own VGG holds in its classifier, beside the features.
@@ -11,7 +15,7 @@ PLAIN_CLASSIFIER = {f"classifier.{index}.{kind}" for index in (0, 3, 6) for kind
 IMAGENET_CLASSES = 1000
 
 
-def initialised(described, weights):
+def initialised(described: NetworkDescription, weights: Path | str | None) -> nn.Module:
     """The model of a NetworkDescription from `weights`: None (random), "imagenet" (torchvision's), or a file.
 
     A file holds either this very model or torchvision's plain one; of the latter, all that the two share is

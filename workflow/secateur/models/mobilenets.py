@@ -14,32 +14,32 @@ STAGES = ((128, 128), (256, 256), (512,) * 6, (1024, 1024))
 class Stem(nn.Module):
     """A plain convolution with BatchNorm and ReLU."""
 
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv, self.bn = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return self.relu(self.bn(self.conv(maps)))
 
 
 class Separable(nn.Module):
     """A 3x3 convolution of each channel on its own, then a 1x1 convolution over all of them."""
 
-    def __init__(self, inputs, outputs, stride):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False)
         self.depthwise = nn.Sequential(depthwise, nn.BatchNorm2d(inputs), nn.ReLU())
         self.pointwise = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU())
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return self.pointwise(self.depthwise(maps))
 
 
 class MobileNet(nn.Module):
     """A stem, four stages of separable convolutions, and a linear layer on the means of the maps."""
 
-    def __init__(self, classes, channels):
+    def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(Stem(channels, 32), Separable(32, 64, 1))
         self.conv1, self.conv2, self.conv3, self.conv4 = (
@@ -48,12 +48,12 @@ class MobileNet(nn.Module):
         self.avg, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(1024, classes)
         self.trainable_parts = {"classifier": ("fc.",)}
 
-    def forward(self, pixels):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         maps = self.conv4(self.conv3(self.conv2(self.conv1(self.stem(pixels)))))
         return self.fc(torch.flatten(self.avg(maps), 1))
 
 
-def small(classes, channels=3):
+def small(classes: int, channels: int = 3) -> MobileNet:
     """MobileNetV1 of full width; images need at least 16 pixels."""
     return MobileNet(classes, channels)
 

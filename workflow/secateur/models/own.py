@@ -7,12 +7,13 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.study import own_network
 
 
-def made(factory, classes, arguments):
+def made(factory: str, classes: int, arguments: dict[str, Any]) -> Any:
     """What the factory gives for these arguments; a parameter `classes` or `num_classes` need not be among them.
 
     Raises Refused with the line of the user's own code that failed.

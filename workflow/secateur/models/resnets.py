@@ -3,6 +3,8 @@
 Names of layers are those of the checkpoints in circulation (github.com/akamaster/pytorch_resnet_cifar10).
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -17,28 +19,28 @@ class Padded(nn.Module):
     (N, before + C + after, H / stride, W / stride).
     """
 
-    def __init__(self, before, after, stride):
+    def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
         self.before, self.after, self.stride = before, after, stride
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         sparse = maps[:, :, :: self.stride, :: self.stride]
         return F.pad(sparse, (0, 0, 0, 0, self.before, self.after))
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"before={self.before}, after={self.after}, stride={self.stride}"
 
 
 class Block(nn.Module):
     """Two 3x3 convolutions, and a shortcut around them."""
 
-    def __init__(self, inputs, outputs, stride, shortcut):
+    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: Callable[[int, int, int], nn.Module]) -> None:
         super().__init__()
         self.conv1, self.bn1 = _convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
         self.conv2, self.bn2 = _convolution(outputs, outputs, 3, 1), nn.BatchNorm2d(outputs)
         self.shortcut = nn.Identity() if (stride, inputs) == (1, outputs) else shortcut(inputs, outputs, stride)
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         inner = F.relu(self.bn1(self.conv1(maps)))
         return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(maps))
 
@@ -46,7 +48,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A convolution, three stages of blocks, each but the first halving the maps, and a linear layer on their means."""
 
-    def __init__(self, classes, blocks, widths, shortcut, channels):
+    def __init__(self, classes: int, blocks: int, widths: Sequence[int], shortcut: str, channels: int) -> None:
         super().__init__()
         shortcut = one_of(SHORTCUTS, shortcut, "shortcut")
         self.conv1, self.bn1 = _convolution(channels, widths[0], 3, 1), nn.BatchNorm2d(widths[0])
@@ -56,13 +58,13 @@ class ResNet(nn.Module):
         self.pool, self.linear = nn.AdaptiveAvgPool2d(1), nn.Linear(widths[2], classes)
         self.trainable_parts = {"classifier": ("linear.",)}
 
-    def forward(self, pixels):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         maps = F.relu(self.bn1(self.conv1(pixels)))
         maps = self.layer3(self.layer2(self.layer1(maps)))
         return self.linear(torch.flatten(self.pool(maps), 1))
 
 
-def small(blocks, classes, shortcut="A", channels=3):
+def small(blocks: int, classes: int, shortcut: str = "A", channels: int = 3) -> ResNet:
     """The ResNet of 6 x `blocks` + 2 layers: 3 are ResNet-20, 9 are ResNet-56, 18 are ResNet-110.
 
     `shortcut` is what leads around a block that changes the width: "A", padding, as He et al. used for these networks,
@@ -71,7 +73,7 @@ def small(blocks, classes, shortcut="A", channels=3):
     return ResNet(classes, blocks, (16, 32, 64), shortcut, channels)
 
 
-def wide(classes, channels=3):
+def wide(classes: int, channels: int = 3) -> ResNet:
     """ResNet-20 of twice the width with shortcuts of 1x1 convolutions, as sparse training is compared on.
 
     Wang et al. 2020 (GraSP, github.com/alecwangcq/GraSP) and Feather (github.com/athglentis/feather) call it resnet20.

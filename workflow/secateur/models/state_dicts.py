@@ -1,8 +1,12 @@
 """The state_dict of a file from elsewhere, found in what surrounds it, and taken over by a network."""
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from secateur import Refused
 from secateur.models import tensor_files
@@ -13,7 +17,9 @@ NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.")
 
 
-def adopt(model, path, state=None, assign=False):
+def adopt(
+    model: nn.Module, path: Path | str, state: Mapping[str, torch.Tensor] | None = None, assign: bool = False
+) -> nn.Module:
     """Load the state_dict of a file (or `state`, which came from there) into a model, and give the model back.
 
     `assign` puts the tensors themselves into the model. Raises Refused if the file belongs to another network. How
@@ -42,7 +48,7 @@ def adopt(model, path, state=None, assign=False):
     return model
 
 
-def state_dict_of(path):
+def state_dict_of(path: Path | str) -> dict[str, torch.Tensor]:
     """The {name: tensor} of a checkpoint from anywhere.
 
     Takes a bare state_dict or one under a key of `NESTED`, drops the prefixes that data-parallel training, averaging
@@ -56,7 +62,7 @@ def state_dict_of(path):
     return state
 
 
-def tensors(content, path):
+def tensors(content: Any, path: Path | str) -> dict[str, torch.Tensor]:
     """The state_dict in what a file holds, in float32 where it was in half precision."""
     candidates = [content, *(content.get(key) for key in NESTED)] if isinstance(content, dict) else []
     state = next((candidate for candidate in candidates if _is_state(candidate)), None)
@@ -74,7 +80,7 @@ def _is_state(candidate):
     )
 
 
-def listed(things, most=3):
+def listed(things: Sequence[Any], most: int = 3) -> str:
     more = len(things) - most
     return ", ".join(map(str, things[:most])) + (f" and {more} more" if more > 0 else "")
 

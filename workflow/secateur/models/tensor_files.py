@@ -3,6 +3,7 @@
 import logging
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,14 +13,14 @@ from secateur.artifacts import files
 ZIP = b"PK\x03\x04"
 
 
-def write(path, content):
+def write(path: Path | str, content: dict[str, Any]) -> None:
     """Write tensors and plain data with torch, whole or not at all."""
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         # Given a file rather than a name, torch does not write the (temporary) name into it.
         torch.save(content, file)
 
 
-def read(path):
+def read(path: Path | str) -> Any:
     """What a torch file holds, tensors and plain data only; Refused says why it cannot be read."""
     zipped = _starts_with(path, ZIP)
     try:
@@ -38,7 +39,7 @@ def read(path):
         raise Refused(f"{path} is no checkpoint of torch, or cut short") from error
 
 
-def resumable(path, stamp, otherwise):
+def resumable(path: Path | str | None, stamp: str | None, otherwise: str) -> dict[str, Any] | None:
     """What a killed job kept in a file, {"stamp": ..., ...}; None if there is none to go on from.
 
     A file of another stamp, or that cannot be read, is left alone; the log says so, and what happens `otherwise`.

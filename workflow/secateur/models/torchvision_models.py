@@ -5,6 +5,7 @@ Importing this module imports torchvision, which costs a second: whoever needs i
 
 import contextlib
 import re
+from collections.abc import Collection, Mapping
 
 import torch
 import torchvision
@@ -19,12 +20,12 @@ OPTIONS = {"googlenet": WITHOUT_HELPERS, "inception_v3": WITHOUT_HELPERS}
 HELPERS = ("aux1.", "aux2.", "AuxLogits.")
 
 
-def names():
+def names() -> list[str]:
     """torchvision's classifiers."""
     return torchvision.models.list_models(module=torchvision.models)
 
 
-def build(name, classes, channels=3):
+def build(name: str, classes: int, channels: int = 3) -> nn.Module:
     """A classifier of torchvision for so many classes, with random weights; ReLU is not in place, as in the zoo.
 
     `trainable_parts` names the last layer as its `head`, and all linear layers after the maps as its `classifier`.
@@ -42,7 +43,7 @@ def build(name, classes, channels=3):
     return model
 
 
-def imagenet(name):
+def imagenet(name: str) -> Mapping[str, torch.Tensor]:
     """torchvision's state_dict for 1000 classes, from torch hub's cache or downloaded and checked against its hash.
 
     Of several, the first: the one that the literature compares with.
@@ -61,7 +62,7 @@ def imagenet(name):
         ) from error
 
 
-def renamed(state):
+def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A state_dict of torchvision's files in the names of its classes: DenseNet's are older, helpers are left out."""
     return {
         re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): tensor
@@ -70,7 +71,7 @@ def renamed(state):
     }
 
 
-def unknown(name, known):
+def unknown(name: str, known: Collection[str]) -> Refused:
     """The Refused for a name that is neither `known` nor torchvision's."""
     return Refused(
         f"unknown model {name!r}{nearest(str(name), [*known, *names()])}; known: {', '.join(known)}, "

@@ -3,6 +3,8 @@
 Nothing here imports torchvision: that import costs a second in every job.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -22,16 +24,18 @@ class VGG(nn.Module):
     `head`, which is what was put on top of torchvision's layers.
     """
 
-    def __init__(self, features, avgpool, classifier, head=()):
+    def __init__(
+        self, features: nn.Module, avgpool: nn.Module, classifier: nn.Module, head: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
         self.features, self.avgpool, self.classifier = features, avgpool, classifier
         self.trainable_parts = {"head": head, "classifier": ("classifier.",)}
 
-    def forward(self, pixels):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.classifier(torch.flatten(self.avgpool(self.features(pixels)), 1))
 
 
-def small(classes, widths=(24, 24, 48, 48, 192, 192), hidden=64, channels=3):
+def small(classes: int, widths: Sequence[int] = (24, 24, 48, 48, 192, 192), hidden: int = 64, channels: int = 3) -> VGG:
     """Six 3x3 convolutions with BatchNorm, a pool after every second, and two linear layers on the pooled maps.
 
     The pool to 1x1 lets it take images of any size from 8 pixels on. BatchNorm makes the convolutions' bias idle,
@@ -44,17 +48,17 @@ def small(classes, widths=(24, 24, 48, 48, 192, 192), hidden=64, channels=3):
     return VGG(_features(plan, channels, norm=True, bias=False), nn.AdaptiveAvgPool2d((1, 1)), classifier)
 
 
-def vgg16(classes, head="appended", channels=3):
+def vgg16(classes: int, head: str = "appended", channels: int = 3) -> VGG:
     """VGG16, by default with the thesis's layers appended to torchvision's classifier (its table A.1)."""
     return one_of(HEADS, head, "head")(_features(VGG16, channels, norm=False, bias=True), classes)
 
 
-def vgg16_bn(classes, head="compact", channels=3):
+def vgg16_bn(classes: int, head: str = "compact", channels: int = 3) -> VGG:
     """VGG16 with BatchNorm, by default with two linear layers on the 512 pooled maps."""
     return one_of(HEADS, head, "head")(_features(VGG16, channels, norm=True, bias=True), classes)
 
 
-def vgg16_bn_half(classes, channels=3):
+def vgg16_bn_half(classes: int, channels: int = 3) -> VGG:
     """VGG16 with BatchNorm at half the widths and without the last pool, with two linear layers: for small images."""
     return _compact(_features(VGG16_HALF, channels, norm=True, bias=True), classes, 256)
 

@@ -5,6 +5,9 @@ Nothing here imports torchvision before one of its networks is asked for: that c
 
 import functools
 import inspect
+from typing import Any
+
+from torch import nn
 
 from secateur import Refused
 from secateur.models import densenets, mobilenets, resnets, vggs
@@ -26,7 +29,7 @@ ARCHITECTURES = {
 }
 
 
-def build(name, classes, **arguments):
+def build(name: str, classes: int, **arguments: Any) -> nn.Module:
     """A model of the zoo, or any classifier of torchvision by its name, for so many classes, with random weights.
 
     Raises Refused for an unknown name or argument.

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ class Map:
     which leaves out the taps that fall on padding.
     """
 
-    def __init__(self, module, copies=1, size=None):
+    def __init__(self, module: nn.Conv2d | nn.Linear, copies: int = 1, size: Sequence[int] | None = None) -> None:
         self.module, self.copies = module, copies
         self.conv = isinstance(module, nn.Conv2d)
         self.weight = module.weight.detach()
@@ -32,15 +33,15 @@ class Map:
         tiny = plain and size[0] * size[1] <= min(DENSE_POSITIONS, module.kernel_size[0] * module.kernel_size[1] - 1)
         self.size = tuple(size) if tiny else None
 
-    def folded(self, weight):
+    def folded(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights with the columns of copied inputs added up."""
         return weight if self.copies == 1 else weight.reshape(len(weight), -1, self.copies).sum(2)
 
-    def padded(self, x):
+    def padded(self, x: torch.Tensor) -> torch.Tensor:
         """The input with the border that a plain convolution cannot make."""
         return x if not self.conv or self.pad is None else self.pad(x)
 
-    def forward(self, weight, bias=None):
+    def forward(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
         """A function x -> weight * x + bias, for x as `padded` gives it; without the layer's own bias."""
         if not self.conv:
             return lambda x: F.linear(x, weight, bias)
@@ -51,7 +52,7 @@ class Map:
         wide = None if bias is None else bias.repeat_interleave(out[0] * out[1])
         return lambda x: F.linear(x.flatten(1), matrix, wide).view(len(x), -1, *out)
 
-    def transpose(self, weight):
+    def transpose(self, weight: torch.Tensor) -> Callable[[torch.Tensor, Sequence[int]], torch.Tensor]:
         """A function (S, size of x) -> weight^T * S; what it needs is laid out once."""
         if not self.conv:
             return lambda S, size: S @ weight
@@ -87,7 +88,9 @@ class Map:
         wide[:, :, :: self.module.stride[0], :: self.module.stride[1]] = S
         return wide
 
-    def forward_all(self, weights, biases):
+    def forward_all(
+        self, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
         """A function x -> the products with several weights, (N, groups, weights, outputs of a group, ...)."""
         if self.groups == 1:
             product, parts = self.forward(torch.cat(weights), torch.cat(biases)), len(weights)
@@ -106,7 +109,7 @@ class Map:
 
         return apart
 
-    def transpose_all(self, weights):
+    def transpose_all(self, weights: Sequence[torch.Tensor]) -> Callable[[torch.Tensor, Sequence[int]], torch.Tensor]:
         """A function (S as `forward_all` gives it, size of x) -> the sum of the transposed products."""
         if self.groups == 1:
             back = self.transpose(torch.cat(weights))
@@ -130,7 +133,7 @@ class Map:
                     matrix[:, row, column, :, top, left] = weight[:, :, y, x]
         return matrix.flatten(3).flatten(0, 2), tuple(out)
 
-    def unpadded(self, R, x):
+    def unpadded(self, R: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Relevance of the padded input, brought back to the input that the border was copied from."""
         if not self.conv or self.pad is None:
             return R
@@ -138,7 +141,7 @@ class Map:
             leaf = x.detach().requires_grad_()
             return torch.autograd.grad(self.pad(leaf), leaf, R)[0]
 
-    def along(self, values):
+    def along(self, values: torch.Tensor) -> torch.Tensor:
         """One number for each output, so that it adds to the layer's output."""
         return values[:, None, None] if self.conv else values
 

@@ -4,6 +4,9 @@ Bach et al., PLoS ONE 10(7), 2015. Relevance starts as 1 at one class and runs b
 traces: convolutions and linear layers by a rule of `rules.py`, everything else as `unweighted_layers.py` says.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -16,18 +19,18 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": t
 
 
 def propagate(
-    model,
-    images,
-    rule="alpha2beta1",
-    target=None,
-    at="output",
-    dtype=None,
-    bias=None,
-    pool="proportional",
-    start="one",
-    pixels=False,
-    linear=(),
-):
+    model: nn.Module,
+    images: torch.Tensor,
+    rule: str | dict[float, str] = "alpha2beta1",
+    target: int | str | Sequence[int] | torch.Tensor | None = None,
+    at: str = "output",
+    dtype: torch.dtype | None = None,
+    bias: bool | None = None,
+    pool: str = "proportional",
+    start: str = "one",
+    pixels: bool = False,
+    linear: Iterable[str] = (),
+) -> dict[str, torch.Tensor]:
     """Relevance of every Conv2d of a model: {layer: tensor (N, C, H, W)}.
 
     `images` is (N, C, H, W), normalised as the model expects; the model is in eval mode. `rule` is a name
@@ -54,16 +57,16 @@ class Propagator:
 
     def __init__(
         self,
-        model,
-        rule="alpha2beta1",
-        at="output",
-        dtype=None,
-        bias=None,
-        pool="proportional",
-        start="one",
-        pixels=False,
-        linear=(),
-    ):
+        model: nn.Module,
+        rule: str | dict[float, str] = "alpha2beta1",
+        at: str = "output",
+        dtype: torch.dtype | None = None,
+        bias: bool | None = None,
+        pool: str = "proportional",
+        start: str = "one",
+        pixels: bool = False,
+        linear: Iterable[str] = (),
+    ) -> None:
         choices = {"at": (at, PLACES), "pool": (pool, unweighted_layers.POOLS), "start": (start, ("one", "logit"))}
         for name, (value, allowed) in choices.items():
             if value not in allowed:
@@ -92,7 +95,12 @@ class Propagator:
         self.unreached, self.original = [], model
         self.prepared = {}
 
-    def __call__(self, images, target=None):
+    def __call__(
+        self, images: torch.Tensor, target: int | str | Sequence[int] | torch.Tensor | None = None
+    ) -> (
+        tuple[dict[str, torch.Tensor], torch.Tensor | None, torch.Tensor | None]
+        | Iterator[tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]
+    ):
         """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch.
 
         With the target "each" it gives these for one class after the other, from one forward pass: no more than one
@@ -242,7 +250,7 @@ class Propagator:
         self.unreached = [layer for layer in self.read if layer in self.explained and layer not in outputs]
         return outputs, inputs
 
-    def layers_without(self, shape):
+    def layers_without(self, shape: Sequence[int]) -> dict[str, list[int]]:
         """{layer: [channel, ...]} of all channels that only gate others, so that they have no relevance by rule.
 
         `shape` (C, H, W) is that of the images. Layers of which no channel has any are left out of the relevance, and
@@ -279,7 +287,7 @@ class Propagator:
         return found
 
 
-def of_reading(model, reading, linear=()):
+def of_reading(model: nn.Module, reading: Mapping[str, Any], linear: Iterable[str] = ()) -> Propagator:
     """The Propagator that a reading of a study asks for; `linear` names linear layers that are read too."""
     chosen = {key: reading[key] for key in ("at", "bias", "pool")} | {"start": reading["seed"]}
     rule, dtype = from_setting(reading["rule"]), PRECISIONS[reading["precision"]]
@@ -307,7 +315,7 @@ def _refuse_unfit(model):
             )
 
 
-def from_setting(rule):
+def from_setting(rule: str | list[dict[str, Any]]) -> str | dict[float, str]:
     """A rule as `propagate` takes it; a study's settings have bands of depth as a list of {"to": ..., "rule": ...}."""
     return {band["to"]: band["rule"] for band in rule} if isinstance(rule, list) else rule
 

@@ -13,11 +13,23 @@ one-sided (epsilon, gradient, flat, z^B)
 A denominator of zero passes nothing on. Biases are left out of denominators unless asked for.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 import torch
 
 from secateur import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secateur.relevance.linear_maps import Map
+
+    Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
+    Backward = Callable[[torch.Tensor | None, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+    Rule = Callable[[Map, bool, bool], tuple[Forward, Backward]]
 
 EPSILON = 1e-6
 # Far below any contribution, and far above what a float can no longer divide by.
@@ -29,7 +41,12 @@ TINY = 1e-30
 # backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
 
 
-def two_sided(positive, negative, coefficients, gated=False):
+def two_sided(
+    positive: Callable[[torch.Tensor], torch.Tensor],
+    negative: Callable[[torch.Tensor], torch.Tensor],
+    coefficients: tuple[float, float],
+    gated: bool = False,
+) -> Rule:
     """A rule that treats contributions of either sign apart; `gated` lets z's own sign choose the side."""
 
     def of_layer(linear, bias, signed):
@@ -115,7 +132,11 @@ def _over(R, Z):
     return (R / Z).nan_to_num_(0.0, 0.0, 0.0)
 
 
-def one_sided(backward_of):
+def one_sided(
+    backward_of: Callable[
+        [Map, bool, torch.Tensor], Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None
+    ],
+) -> Rule:
     """A rule that needs z alone; `backward_of(linear, bias)` gives backward(x, z, R)."""
 
     def of_layer(linear, bias, signed):
@@ -134,7 +155,7 @@ def one_sided(backward_of):
     return of_layer
 
 
-def epsilon(value):
+def epsilon(value: float) -> Rule:
     """R_in = x W^T [R / (z + epsilon sign z)], sign 0 = 1 (Bach et al. 2015, eq. 58)."""
 
     def backward_of(linear, bias, weight):
@@ -167,7 +188,7 @@ def _flat(linear, bias, weight):
     return backward
 
 
-def z_box(low, high):
+def z_box(low: float, high: float) -> Rule:
     """z^B for pixels between low and high (Montavon et al. 2017): R_in = (x W - low W+ - high W-)^T [R / z^B]."""
 
     def backward_of(linear, bias, weight):
@@ -195,14 +216,14 @@ def _below(W):
     return W.clamp(max=0)
 
 
-def alpha_beta(alpha, beta):
+def alpha_beta(alpha: float, beta: float) -> Rule:
     """alpha times what the positive contributions pass on, less beta times what the negative ones do."""
     if abs(alpha - beta - 1) > 1e-9 or beta < 0:
         raise Refused(f"alpha - beta must be 1 and beta at least 0, got alpha {alpha} and beta {beta}")
     return two_sided(_above, _below, (alpha, -beta))
 
 
-def gamma(value):
+def gamma(value: float) -> Rule:
     """Positive contributions count 1 + gamma times (Montavon et al. 2019), for inputs of either sign."""
     return two_sided(lambda W: W + value * W.clamp(min=0), lambda W: W + value * W.clamp(max=0), (1, 1), gated=True)
 
@@ -224,7 +245,7 @@ NAMES = (
 )
 
 
-def named(text):
+def named(text: str) -> Rule:
     """The rule that a text names, such as `alpha2beta1`, `epsilon=0.1` or `gamma=0.25`."""
     for pattern, make in RULES.items():
         match = re.fullmatch(pattern, text)

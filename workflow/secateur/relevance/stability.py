@@ -4,19 +4,20 @@ Relevance is summed by half, divided by the layer's total, and the channels of a
 """
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 FIRST = 50
 
 
-def points(images):
+def points(images: int) -> list[int]:
     """Numbers of images after which the halves are compared: 50, 100, 200, ..., and all of them."""
     doubled = (FIRST * 2**step for step in itertools.count())
     return [*itertools.takewhile(lambda point: point < images, doubled), images]
 
 
-def halves(labels):
+def halves(labels: np.ndarray) -> np.ndarray:
     """A stratified split into halves, (images,) of 0 and 1.
 
     Turns over the images as they come would divide them by class where the classes take turns themselves.
@@ -26,7 +27,7 @@ def halves(labels):
     return half
 
 
-def agreement(layers):
+def agreement(layers: Mapping[str, np.ndarray]) -> float:
     """Spearman's correlation between two halves from {layer: sums (2, channels)}; NaN if one ranks nothing."""
     from scipy import stats
 

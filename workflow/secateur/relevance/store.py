@@ -16,6 +16,7 @@ import json
 import logging
 import time
 import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -44,12 +45,14 @@ class Sums(typing.NamedTuple):
     map_abs_sum: np.ndarray
 
 
-def sums_of(R):
+def sums_of(R: np.ndarray) -> Sums:
     """The Sums of an array (n, C, H, W)."""
     return Sums(*(part.sum(axes, dtype=np.float64) for axes in ((2, 3), 0) for part in (R, np.abs(R))))
 
 
-def averaged(each):
+def averaged(
+    each: Iterable[tuple[Mapping[str, np.ndarray | Sums], np.ndarray, np.ndarray]],
+) -> tuple[dict[str, Sums], np.ndarray, np.ndarray]:
     """The means over classes of what `write` takes, from that of one class after the other, for the same images."""
     total, put, count = {}, 0, 0
     for layers, targets, starts in each:
@@ -60,7 +63,14 @@ def averaged(each):
     return {name: Sums(*(part / count for part in parts)) for name, parts in total.items()}, none, put / count
 
 
-def write(path, batches, columns, stamp, attributes, until=None):
+def write(
+    path: Path | str,
+    batches: Callable[[int], Iterable[tuple[Mapping[str, np.ndarray | Sums], np.ndarray, np.ndarray]]],
+    columns: Mapping[str, np.ndarray],
+    stamp: str,
+    attributes: dict[str, typing.Any],
+    until: Mapping[str, float] | None = None,
+) -> None:
     """Write relevance to `path`; `batches(first)` yields (layers, targets, starts) from image `first` on.
 
     `layers` is {layer: array (n, C, H, W), or its Sums} in network order, `targets` the class explained and `starts`
@@ -79,7 +89,7 @@ def write(path, batches, columns, stamp, attributes, until=None):
     partial.unlink()
 
 
-def merge(shards, path, provenance):
+def merge(shards: Sequence[Path | str], path: Path | str, provenance: dict[str, typing.Any]) -> None:
     """Write to `path` what one run would have written, from the finished files of all shards, in their order."""
     all_about, after = [about(shard) for shard in shards], 0
     for shard, one in zip(shards, all_about, strict=True):
@@ -281,13 +291,13 @@ def _copy_rows(group, kind, sources):
 # ---- what later stages read ----------------------------------------------------------------------------------
 
 
-def about(path):
+def about(path: Path | str) -> dict[str, typing.Any]:
     """What a finished file says of its reading, its network and its images, as plain data."""
     with _finished(path) as file:
         return json.loads(file.attrs["about"])
 
 
-def refuse_other(path, reading, network):
+def refuse_other(path: Path | str, reading: Mapping[str, typing.Any], network: Mapping[str, typing.Any]) -> None:
     """Refuse relevance that was read otherwise, or of another network: {setting: value} and {wildcard: value}."""
     own = about(path)
     wanted = json.loads(json.dumps({**reading, **network}, default=str))
@@ -300,19 +310,19 @@ def refuse_other(path, reading, network):
             )
 
 
-def read(path):
+def read(path: Path | str) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], int]:
     """(maps, number of images): maps is {layer: (mean of R, mean of abs(R))}, each (C, H, W) float64."""
     with _finished(path) as file:
         images = int(file.attrs["images"])
         return {name: tuple(file[name][kind][:] / images for kind in MAPS) for name in _layers(file)}, images
 
 
-def without(path):
+def without(path: Path | str) -> dict[str, list[int]]:
     """{layer: channels} of the layers that have no relevance by the reading's rule."""
     return about(path).get("without", {})
 
 
-def by_class(path):
+def by_class(path: Path | str) -> tuple[list[str | int], dict[str, tuple[np.ndarray, np.ndarray, int]]]:
     """(names of the classes that the images show, {layer: (signed, absolute, positions)}).
 
     `signed` and `absolute` are (classes, channels): the mean over a class's images of the sums over positions of R
@@ -328,7 +338,7 @@ def by_class(path):
         return [names[label] for label in present], layers
 
 
-def kept(path):
+def kept(path: Path | str) -> dict[str, np.ndarray]:
     """{layer: (images,)}: the share of an image's relevance that is still there at a layer, 1 where it is conserved.
 
     Only of layers that every path crosses, where nothing goes past; an image that started with nothing has 1.
@@ -349,7 +359,7 @@ def _totals(rows):
     return np.concatenate([np.empty(0), *parts])
 
 
-def stability_of(path):
+def stability_of(path: Path | str) -> np.ndarray:
     """(points, 2): numbers of images, and Spearman's correlation between the rankings of two halves of so many."""
     with _finished(path) as file:
         return file["stability"][:]

@@ -11,6 +11,7 @@ A value may hold several tensors (what `chunk` gives); its relevance is then a l
 """
 
 import operator
+from typing import Any
 
 import torch
 from torch import nn
@@ -77,7 +78,7 @@ KEEPS_SIGN_CALLS = {
 }
 
 
-def without_inplace(model):
+def without_inplace(model: nn.Module) -> nn.Module:
     """The same model with activations that leave their input alone; changes the model that is given."""
     for module in model.modules():
         if getattr(module, "inplace", False):
@@ -92,7 +93,7 @@ class Graph:
     that does not depend on the images, as a bias is counted.
     """
 
-    def __init__(self, model, pool, bias=False):
+    def __init__(self, model: nn.Module, pool: str, bias: bool = False) -> None:
         self.nodes = list(tracing.traced(model).graph.nodes)
         self.modules = dict(model.named_modules())
         self.model, self.pool, self.bias = model, pool, bias
@@ -101,10 +102,10 @@ class Graph:
         self.seen = self._depending()
         self.logits = self._logits()
 
-    def module(self, node):
+    def module(self, node: torch.fx.Node) -> nn.Module | None:
         return self.modules[node.target] if node.op == "call_module" else None
 
-    def reads_images(self, node):
+    def reads_images(self, node: torch.fx.Node) -> bool:
         return all(source.op == "placeholder" for source in node.all_input_nodes)
 
     def _sizes(self):
@@ -148,7 +149,7 @@ class Graph:
             return isinstance(module, modules)
         return node.op in ("call_function", "call_method") and node.target in calls
 
-    def before(self, node):
+    def before(self, node: torch.fx.Node) -> set[torch.fx.Node]:
         """All nodes whose values a node depends on, itself among them."""
         found, left = set(), [node]
         while left:
@@ -158,7 +159,7 @@ class Graph:
                 left += one.all_input_nodes
         return found
 
-    def crossed(self):
+    def crossed(self) -> list[torch.fx.Node]:
         """The dominators of the output: nodes that every path from the images crosses, in order."""
         before = {}
         for node in self.nodes:
@@ -171,7 +172,7 @@ class Graph:
 
     # ---- forward
 
-    def value(self, node, values):
+    def value(self, node: torch.fx.Node, values: dict[torch.fx.Node, Any]) -> Any:
         """What a node computes from the values of the nodes before it."""
         if node.op == "output":
             return values[self.logits]
@@ -189,7 +190,7 @@ class Graph:
             return value
         return self.computed(node, values)
 
-    def computed(self, node, values):
+    def computed(self, node: torch.fx.Node, values: dict[torch.fx.Node, Any]) -> Any:
         """The node's function on the values of its input nodes."""
         args = torch.fx.node.map_arg(node.args, values.__getitem__)
         kwargs = {key: part for key, part in node.kwargs.items() if key != "inplace"}
@@ -203,7 +204,9 @@ class Graph:
 
     # ---- backward
 
-    def passed(self, node, values, R):
+    def passed(
+        self, node: torch.fx.Node, values: dict[torch.fx.Node, Any], R: torch.Tensor | list[torch.Tensor]
+    ) -> dict[torch.fx.Node, torch.Tensor | list[torch.Tensor]]:
         """{input node: its relevance} from the relevance of a node; Refused where it would get lost."""
         sources = self._sources(node, values)
         if self._is_copied_map(node, values):
@@ -215,7 +218,9 @@ class Graph:
             )
         return found
 
-    def joined(self, node, values, R, gates):
+    def joined(
+        self, node: torch.fx.Node, values: dict[torch.fx.Node, Any], R: torch.Tensor | list[torch.Tensor], gates: bool
+    ) -> dict[torch.fx.Node, torch.Tensor | list[torch.Tensor]]:
         """{input node: not zero where a path joins it to what `R` is not zero at}; `gates` are paths too, or not."""
         sources = self._sources(node, values)
         if self._is_copied_map(node, values) or not sources:
@@ -231,7 +236,7 @@ class Graph:
             return {source: _parts(values[source], ones) for source, ones in everywhere.items()}
         return _rearranged(self, node, values, sources, R)
 
-    def called(self, node):
+    def called(self, node: torch.fx.Node) -> str:
         """A node in words: its name with the type of the layer, or the function."""
         module = self.module(node)
         what = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
@@ -254,7 +259,7 @@ class Graph:
                 return None
         return None
 
-    def copies(self, node):
+    def copies(self, node: torch.fx.Node) -> int:
         """How many equal inputs of a linear layer stand for one value that it is given."""
         return self.copied.get(node, 1)
 
@@ -284,7 +289,7 @@ class Graph:
         """The inputs of a node that depend on the images, and hold tensors that relevance can go to."""
         return [source for source in node.all_input_nodes if source in self.seen and tensors(values[source])]
 
-    def is_gate(self, node):
+    def is_gate(self, node: torch.fx.Node) -> bool:
         """Whether a node only opens and closes others: a sigmoid or a softmax, or what is made of such alone."""
         if node not in self.gates:
             self.gates[node] = self._is(node, GATES, GATE_CALLS) or self._is_made_of_gates(node)
@@ -295,7 +300,7 @@ class Graph:
         weighted = isinstance(self.module(node), (nn.Conv2d, nn.Linear))
         return bool(sources) and not weighted and all(map(self.is_gate, sources))
 
-    def never_negative(self, node):
+    def never_negative(self, node: torch.fx.Node) -> bool:
         """Whether a node's value cannot be negative, whatever the image; decided from the graph alone."""
         if node not in self.signs:
             self.signs[node] = self._never_negative(node)
@@ -340,7 +345,7 @@ def _has_negative(node, module):
     return any(number < 0 for number in numbers)
 
 
-def tensors(value):
+def tensors(value: Any) -> list[torch.Tensor]:
     """The tensors of floats within a value, in order."""
     if isinstance(value, torch.Tensor):
         return [value] if value.is_floating_point() else []
@@ -349,7 +354,9 @@ def tensors(value):
     return [one for part in value for one in tensors(part)] if isinstance(value, (tuple, list)) else []
 
 
-def added(one, other):
+def added(
+    one: torch.Tensor | list[torch.Tensor], other: torch.Tensor | list[torch.Tensor]
+) -> torch.Tensor | list[torch.Tensor]:
     """The sum of two parts of a node's relevance; for a value of several tensors, part by part."""
     if isinstance(one, list):
         return [first + second for first, second in zip(one, other, strict=True)]

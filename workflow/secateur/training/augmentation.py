@@ -4,19 +4,19 @@ import torch
 from torch.nn import functional as F
 
 
-def flipped(pixels, generator):
+def flipped(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Every image is mirrored left to right with probability one half."""
     chosen = torch.rand(len(pixels), generator=generator) < 0.5
     return torch.where(chosen.view(-1, 1, 1, 1).to(pixels.device), pixels.flip(3), pixels)
 
 
-def rotated(pixels, degrees, generator):
+def rotated(pixels: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
     """Every image is turned about its middle by an angle drawn evenly from -degrees to degrees."""
     angles = (torch.rand(len(pixels), generator=generator, dtype=torch.float64) * 2 - 1) * degrees
     return turned(pixels, angles.to(pixels.device))
 
 
-def turned(pixels, angles):
+def turned(pixels: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     """Every image is turned counter-clockwise by its angle in degrees (N,), as torchvision's `rotate` turns one.
 
     A pixel takes the value of the nearest one before the turn; outside the image all is zero.

@@ -8,15 +8,18 @@ import hashlib
 import logging
 import math
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from secateur import Refused
 from secateur.artifacts import stamps
 from secateur.evaluation import measuring
-from secateur.images.store import normalise
+from secateur.images.store import Images, normalise
 from secateur.jobs import progress
 from secateur.models import freezing, tensor_files
 from secateur.study import seeds
@@ -29,7 +32,7 @@ COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation
 class Diverged(Refused):
     """A loss that is no number any more; `section` of the settings says how the network is trained."""
 
-    def __init__(self, loss, epoch, rate, section="training"):
+    def __init__(self, loss: float, epoch: int, rate: float, section: str = "training") -> None:
         super().__init__(
             f"the loss became {loss} in epoch {epoch} at learning rate {rate:.3g}; "
             f"set {section}.learning_rate lower, or {section}.batch_size higher"
@@ -37,7 +40,15 @@ class Diverged(Refused):
         self.loss, self.epoch, self.rate = loss, epoch, rate
 
 
-def train(model, train_images, validation_images, options, seed, partial=None, stamp=None):
+def train(
+    model: nn.Module,
+    train_images: Images,
+    validation_images: Images,
+    options: dict[str, Any],
+    seed: int,
+    partial: Path | str | None = None,
+    stamp: str | None = None,
+) -> list[dict[str, float]]:
     """Train a model in place, leave it with the weights of the best epoch, and give the history.
 
     The history has a dict for each epoch: epoch (from 1), learning_rate (of its last step), train_loss and

@@ -1,12 +1,14 @@
 """Optimisers, learning rates and the choice of an epoch."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 
-def is_best(history, select):
+def is_best(history: Sequence[Mapping[str, float]], select: str) -> bool:
     """Whether the last epoch is better than all before it; of equal ones, the earliest stays."""
     *before, last = [SELECTIONS[select](row) for row in history]
     return not before or last > max(before)
@@ -19,12 +21,12 @@ SELECTIONS = {
 }
 
 
-def best_of(history, select):
+def best_of(history: Sequence[dict[str, float]], select: str) -> dict[str, float]:
     """The row of the epoch that was kept; without epochs, epoch 0 stands for the first weights."""
     return max(history, key=SELECTIONS[select], default={"epoch": 0})
 
 
-def rate_at(step, steps, options):
+def rate_at(step: int, steps: int, options: Mapping[str, Any]) -> float:
     """The learning rate of a step (from 0) of so many."""
     return options["learning_rate"] * SCHEDULES[options["schedule"]](step, steps)
 
@@ -61,7 +63,7 @@ def _adam(parameters, options):
 OPTIMIZERS = {"sgd": _sgd, "adam": _adam}
 
 
-def parameters(model, weight_decay):
+def parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """What is trained, in two groups: weights of convolutions and linear layers decay, all else does not."""
     layers = [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     decayed = [layer.weight for layer in layers if layer.weight.requires_grad]

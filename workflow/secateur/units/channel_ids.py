@@ -2,9 +2,13 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
+
+from secateur.graph.shapes import Shape
 
 # The number of all that can never go: images, and results of what cannot be followed.
 FIXED = 0
@@ -19,29 +23,29 @@ class Value:
     """
 
     codes: np.ndarray
-    shape: tuple
+    shape: tuple[int, ...]
 
     @property
-    def numbers(self):
+    def numbers(self) -> np.ndarray:
         """Those of the channels, at every place of `codes`."""
         return self.codes >> 1
 
     @property
-    def varying(self):
+    def varying(self) -> list[int]:
         """The dimensions in which channels differ."""
         return [d for d, size in enumerate(self.codes.shape) if size > 1]
 
     @functools.cached_property
-    def axis(self):
+    def axis(self) -> int | None:
         """The dimension along which channels go: the longest in which they differ; None if they do not."""
         return max(self.varying, key=lambda d: (self.codes.shape[d], d), default=None)
 
-    def full(self):
+    def full(self) -> torch.Tensor:
         """The codes at every position, a tensor of the tensor's shape."""
         return torch.from_numpy(self.codes).expand(self.shape)
 
 
-def values_in(found):
+def values_in(found: Any) -> list[Value]:
     """All Values within arguments, in order."""
     if isinstance(found, Value):
         return [found]
@@ -52,17 +56,17 @@ def values_in(found):
     return []
 
 
-def first(args, kwargs):
+def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
     """The first Value within a call's arguments."""
     return values_in((args, kwargs))[0]
 
 
-def fixed(shape):
+def fixed(shape: Shape) -> Value:
     """A Value of `shapes.Shape` that can never go."""
     return Value(np.full((1,) * len(shape.sizes), 2 * FIXED), shape.sizes)
 
 
-def compact(codes, shape):
+def compact(codes: np.ndarray, shape: Iterable[int]) -> Value:
     """A Value from the codes of all positions: dimensions in which they agree shrink to 1."""
     for d, size in enumerate(codes.shape):
         if size > 1:

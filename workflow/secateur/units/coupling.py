@@ -13,6 +13,7 @@ import math
 import operator
 
 import numpy as np
+import torch
 from torch import fx, nn
 
 from secateur import cost
@@ -51,28 +52,28 @@ class Coupling:
     fitted: tuple[fx.Node, ...]  # nodes whose arguments may have to change when channels are removed
 
     @functools.cached_property
-    def protected(self):
+    def protected(self) -> np.ndarray:
         found = np.zeros(len(self.sizes), bool)
         found[list(self.reasons)] = True
         return found
 
     @functools.cached_property
-    def listed(self):
+    def listed(self) -> tuple[str, ...]:
         """The layers that a list of channels can name: convolutions, and linear layers with features of their own."""
         return tuple(layer for layer in self.outputs if self.own(layer).any())
 
-    def own(self, layer):
+    def own(self, layer: str) -> np.ndarray:
         """Which of a layer's channels a list can name, (channels,) bool; a gate's rows go with what they multiply."""
         hidden = self.hidden[self.outputs[layer]]
         return np.ones_like(hidden) if layer in self.convolutions else hidden
 
     @functools.cached_property
-    def counter(self):
+    def counter(self) -> cost.Counter:
         """The `cost.Counter` of the model."""
         return cost.Counter(self)
 
 
-def followed(model, example=None):
+def followed(model: nn.Module, example: torch.Tensor | None = None) -> Coupling:
     """The Coupling of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which the shape counts.
 
     A forward that asks how large its images are is followed for images of that size. Without an example, the model is

@@ -1,9 +1,11 @@
 """What can be removed from a model as a whole, and what that saves."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas
+import torch
 from torch import nn
 
 from secateur import Refused, cost
@@ -22,7 +24,7 @@ class Unit:
     has no relevance or filter of its own to be ranked by, but counts in what is saved.
     """
 
-    channels: tuple
+    channels: tuple[tuple[str, int], ...]
     parameters: int
     macs: int
 
@@ -34,12 +36,12 @@ class Units:
     `coupled` is where their channels lead; whatever removes them again and again should be given it.
     """
 
-    units: tuple
-    protected: dict
+    units: tuple[Unit, ...]
+    protected: dict[str, str]
     coupled: coupling.Coupling = dataclasses.field(repr=False, compare=False)
 
 
-def find(model, example, residual="units", linear="protected"):
+def find(model: nn.Module, example: torch.Tensor, residual: str = "units", linear: str = "protected") -> Units:
     """The units of a torch.fx-traceable model; `example` is a batch (N, C, H, W), of which only the shape counts.
 
     Channels joined by additions prune as `residual="units"`; with "inner" they are protected, and only channels
@@ -67,13 +69,13 @@ def find(model, example, residual="units", linear="protected"):
     return Units(units, protected, coupled)
 
 
-def only_of(units, channels):
+def only_of(units: Units, channels: Mapping[str, Iterable[int]]) -> list[int]:
     """Ids of the units that consist of `channels` alone, {layer: [index, ...]}."""
     listed = {(layer, index) for layer, indices in channels.items() for index in indices}
     return [place for place, unit in enumerate(units.units) if listed.issuperset(unit.channels)]
 
 
-def by_reason(protected):
+def by_reason(protected: Mapping[str, str]) -> dict[str, list[str]]:
     """{reason: [layer, ...]} of {layer: reason}."""
     found = {}
     for layer, reason in protected.items():
@@ -137,7 +139,7 @@ def _units(coupled, layers, indices, bundles):
     )
 
 
-def saved_by_bundle(coupled):
+def saved_by_bundle(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]:
     """(parameters, multiply-adds) that the removal of each bundle alone saves, (bundles,) each."""
     count = len(coupled.sizes)
     parameters, macs = np.zeros(count, int), np.zeros(count, int)
@@ -163,13 +165,13 @@ def saved_by_bundle(coupled):
     return parameters, macs
 
 
-def linear_layers(model, table):
+def linear_layers(model: nn.Module, table: pandas.DataFrame) -> list[str]:
     """Names of the linear layers in a table of units, in its order: what is read beside convolutions."""
     layers = dict.fromkeys(table["layer"])
     return [layer for layer in layers if isinstance(model.get_submodule(layer), nn.Linear)]
 
 
-def table(units):
+def table(units: Units) -> pandas.DataFrame:
     """One row for each channel: unit, layer, channel, and the parameters and macs that its unit saves."""
     rows = [
         (number, layer, index, unit.parameters, unit.macs)

@@ -9,9 +9,13 @@ Every function takes the walk of `coupling.py`, which keeps the books, the node,
 tensors.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +25,9 @@ from torch.nn import functional as F
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import shapes
 from secateur.units.channel_ids import Value, compact, first, values_in
+
+if TYPE_CHECKING:
+    from secateur.units.coupling import _Walk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Grouped:
 # ---- what keeps the channels ---------------------------------------------------------------------------------
 
 
-def elementwise(walk, node, args, kwargs):
+def elementwise(walk: _Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
     (value, *others) = values_in((args, kwargs))
     if others:
         return walk.unknown(node, args, kwargs)
@@ -56,7 +63,7 @@ def _keeps_zero(walk, node):
     return bool((found == 0).all())
 
 
-def computed(node, args, kwargs):
+def computed(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function or method of the graph, on given arguments."""
     if node.op == "call_method":
         return getattr(args[0], node.target)(*args[1:], **kwargs)
@@ -194,7 +201,13 @@ def _full(one):
     return one.full() if isinstance(one, Value) else one
 
 
-def rearrange(node, module, args, kwargs, target=None):
+def rearrange(
+    node: fx.Node,
+    module: nn.Module | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    target: Callable[..., Any] | str | None = None,
+) -> torch.Tensor | Sequence[torch.Tensor]:
     """What a node (or another `target` in its place) makes of codes at every position in place of tensors."""
     target = node.target if target is None else target
     args, kwargs = (fx.node.map_aggregate(part, _full) for part in (args, kwargs))
