@@ -94,6 +94,7 @@ def digests(folder):
         ("images", "'''Blobs.'''", "'''Round things.'''  # as in life", set()),
         ("images", "'''Images.'''", "'''All images.'''", set()),
         ("images", "def blobs(n):", "def blobs(n: numpy.int64) -> numpy.ndarray:", set()),
+        ("images", "SIZE = 8", "SIZE: int = 8", {"prepare", "rank"}),
         ("images", "SIZE = 8", "if TYPE_CHECKING:\n    import torch\nSIZE = 8", set()),
         ("ranking", "return blobs(n)", "return blobs(n + 1)", {"rank"}),
         ("ranking", "RULES[name](n)", "RULES[name](n) + [0]", {"rank"}),

@@ -1,8 +1,7 @@
 """A digest of the code that a script can reach, so that only a change of what it runs makes it run again.
 
 Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the script, and
-every definition of this package that it can reach, name by name; docstrings, comments and types of functions are left
-out. It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
+every definition of this package that it can reach, name by name; docstrings, comments and types are left out. It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
 The forms of import that it follows are `from secateur.room import module` and `from secateur.room.module import name`,
 with or without `as`, and names that a package's `__init__.py` imports in turn. Any other form would give a digest that
 stays the same when the code changes, so it is refused by file and line.
@@ -224,11 +223,13 @@ def _unseen(path, node, form):
 
 @functools.cache
 def _parsed(path):
-    """A file's syntax tree, without the types of arguments and results, which compute nothing."""
+    """A file's syntax tree, without the types of arguments, results and fields, which compute nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
     return tree
