@@ -1,7 +1,8 @@
 """A digest of the code that a script can reach, so that only a change of what it runs makes it run again.
 
 Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the script, and
-every definition of this package that it can reach, name by name; docstrings, comments and types are left out. It reads source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
+every definition of this package that it can reach, name by name; docstrings, comments and types are left out. It reads
+source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
 The forms of import that it follows are `from secateur.room import module` and `from secateur.room.module import name`,
 with or without `as`, and names that a package's `__init__.py` imports in turn. Any other form would give a digest that
 stays the same when the code changes, so it is refused by file and line.
