@@ -3,12 +3,14 @@
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from secateur import Refused
 from secateur.study import settings, study_file
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one line, where something is wrong with the study.
 
     Errors that are no fault of the study or of its files keep their traceback.
@@ -27,7 +29,7 @@ def main(arguments=None):
     return 0
 
 
-def checked(path):
+def checked(path: Path | str) -> str:
     """What `secateur check` says of a study file."""
     config = settings.checked(study_file.read(path))
     # torch takes seconds to import, which a mistake in the settings need not wait for.

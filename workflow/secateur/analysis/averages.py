@@ -1,5 +1,7 @@
 """Average the evaluations of a study: over draws within a seed first, then over seeds, with intervals."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas
 
@@ -12,18 +14,25 @@ NEEDED = ("criterion", "budget", "keep_at_least", "level", "images", "accuracy",
 KEYS = ["keep_at_least", "criterion", "level"]
 
 
-def evaluations(parts):
+def evaluations(parts: Iterable[tuple[int, str, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table from [(seed, split, table), ...]."""
     return pandas.concat([table.assign(seed=seed, split=split) for seed, split, table in parts], ignore_index=True)
 
 
-def on_test(evaluations):
+def on_test(evaluations: pandas.DataFrame) -> pandas.DataFrame:
     """The rows that are reported, of the first floor: what every figure shows unless it says otherwise."""
     rows = evaluations[evaluations["split"] == "test"] if "split" in evaluations else evaluations
     return tables.first_floor(rows).reset_index(drop=True)
 
 
-def curves(evaluations, right, losses, confidence, resamples, seed):
+def curves(
+    evaluations: pandas.DataFrame,
+    right: Sequence[np.ndarray],
+    losses: Sequence[np.ndarray],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> pandas.DataFrame:
     """One row for each floor, criterion and level: means over seeds, and intervals of the change against dense.
 
     Draws of a control become one criterion. With several seeds the intervals are Student's on differences paired by

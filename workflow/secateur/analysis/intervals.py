@@ -11,15 +11,19 @@ One network, a control that is drawn
     Student's over the paired differences of the draws, widened by what the images add: `errors` says how.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Of differences of accuracies, of shares and of deltas.
 LARGEST = 1.0
 
 
-def student(values, confidence=0.95):
+def student(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
     """(mean, half width) of Student's interval for the mean of `values`, one for each seed; no width for one seed."""
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
@@ -38,7 +42,7 @@ def _error(values):
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
-def errors(differences):
+def errors(differences: ArrayLike) -> list[tuple[float, int]]:
     """[(standard error, degrees of freedom), ...] of a mean of differences, (images,) or of a control (draws, images).
 
     A difference d[k, i] of draw k and image i is taken as mean + D[k] + I[i] + e[k, i], with D, I and e independent:
@@ -65,22 +69,29 @@ class Student:
     Sankhya A 23, 1961). Where one error outweighs the others, it is that one's own interval.
     """
 
-    def __init__(self, estimate, errors, margin=0.0, n=0, largest=LARGEST):
+    def __init__(
+        self,
+        estimate: float,
+        errors: Iterable[tuple[float, int]],
+        margin: float = 0.0,
+        n: int = 0,
+        largest: float = LARGEST,
+    ) -> None:
         self.estimate, self.margin, self.n, self.largest = float(estimate), margin, n, largest
         # What rounding alone leaves is none; one that is no number stays.
         self.errors = [(error, freedom) for error, freedom in errors if not error <= 1e-12]
 
-    def interval(self, alpha):
+    def interval(self, alpha: float) -> tuple[float, float]:
         """The interval that leaves alpha / 2 beyond each end; of differences of accuracies, within -1 and 1."""
         half = self._half(alpha)
         return within(self.estimate - half, self.estimate + half, -self.largest, self.largest)
 
-    def below(self, bound):
+    def below(self, bound: float) -> float:
         """How probable a mean at or below a bound would be."""
         distance = self.estimate - bound
         return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
 
-    def above(self, bound):
+    def above(self, bound: float) -> float:
         """How probable a mean at or above a bound would be."""
         distance = bound - self.estimate
         return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
@@ -107,7 +118,7 @@ class Student:
 class OverSeeds(Student):
     """What Student's distribution says of the mean of differences, one for each training seed."""
 
-    def __init__(self, values, margin=0.0):
+    def __init__(self, values: ArrayLike, margin: float = 0.0) -> None:
         values = np.asarray(values, dtype=np.float64)
         # Seeds that differ by the very same amount (a chosen delta may) say nothing of how much seeds differ.
         error = _error(values)
@@ -121,7 +132,7 @@ class OverDraws(Student):
     (`errors`). Of one draw there is no interval: nothing tells how far another would lie from it.
     """
 
-    def __init__(self, differences, margin=0.0, largest=LARGEST):
+    def __init__(self, differences: np.ndarray, margin: float = 0.0, largest: float = LARGEST) -> None:
         draws, images = np.shape(differences)
         found = errors(differences) if draws > 1 else [(math.nan, 0)]
         super().__init__(np.mean(differences, dtype=np.float64), found, margin, images, largest)
@@ -130,26 +141,28 @@ class OverDraws(Student):
 class OverImages:
     """What images drawn with replacement say of one network's mean difference."""
 
-    def __init__(self, estimate, draws, margin, n):
+    def __init__(self, estimate: float, draws: np.ndarray, margin: float, n: int) -> None:
         self.estimate, self.margin, self.n = float(estimate), margin, n
         # Without rounding, equal counts of right and wrong would be 1e-18 on one side of zero.
         self._draws = np.sort(np.round(draws, 12))
 
-    def below(self, bound):
+    def below(self, bound: float) -> float:
         """The share of draws at or below a bound."""
         return np.searchsorted(self._draws, bound, side="right") / len(self._draws)
 
-    def above(self, bound):
+    def above(self, bound: float) -> float:
         """The share of draws at or above a bound."""
         return 1 - np.searchsorted(self._draws, bound, side="left") / len(self._draws)
 
-    def interval(self, alpha):
+    def interval(self, alpha: float) -> tuple[float, float]:
         """The percentile interval that leaves alpha / 2 of the draws beyond each end."""
         beyond = math.floor(len(self._draws) * alpha / 2 + 1e-9)
         return float(self._draws[beyond]), float(self._draws[-1 - beyond])
 
 
-def of_network(differences, resamples, generator, margin=0.0):
+def of_network(
+    differences: np.ndarray, resamples: int, generator: np.random.Generator, margin: float = 0.0
+) -> OverDraws | OverImages:
     """What is known of one network's mean difference: right or wrong, (images,), or of a control (draws, images)."""
     if np.ndim(differences) == 2:
         return OverDraws(differences, margin)
@@ -157,14 +170,16 @@ def of_network(differences, resamples, generator, margin=0.0):
     return OverImages(np.mean(differences), means, margin, len(differences))
 
 
-def of_losses(differences):
+def of_losses(differences: np.ndarray) -> Student:
     """The same for the loss, which has no largest difference: Student's over images, or over draws and images."""
     if np.ndim(differences) == 2:
         return OverDraws(differences, largest=math.inf)
     return Student(np.mean(differences), errors(differences), n=len(differences), largest=math.inf)
 
 
-def paired_bootstrap(right, reference, confidence, resamples, generator):
+def paired_bootstrap(
+    right: ArrayLike, reference: ArrayLike, confidence: float, resamples: int, generator: np.random.Generator
+) -> tuple[float, float]:
     """(low, high) of accuracy minus reference accuracy of one network, over test images drawn with replacement.
 
     `right` and `reference` are bools (images,). Percentile interval.
@@ -173,7 +188,7 @@ def paired_bootstrap(right, reference, confidence, resamples, generator):
     return of_network(differences, resamples, generator).interval(1 - confidence)
 
 
-def bootstrap_means(values, draws, generator):
+def bootstrap_means(values: ArrayLike, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Means of images drawn with replacement.
 
     The mean of a resample depends only on how often each distinct value is drawn, so these counts are drawn instead.
@@ -183,18 +198,20 @@ def bootstrap_means(values, draws, generator):
     return np.concatenate(means) / counts.sum()
 
 
-def multinomial(counts, draws, generator, at_once=4000):
+def multinomial(
+    counts: np.ndarray, draws: int, generator: np.random.Generator, at_once: int = 4000
+) -> Iterator[np.ndarray]:
     """How often each of several things, of which there are `counts`, is among as many drawn with replacement."""
     for start in range(0, draws, at_once):
         yield generator.multinomial(counts.sum(), counts / counts.sum(), size=min(at_once, draws - start))
 
 
-def within(low, high, least=0.0, most=1.0):
+def within(low: float, high: float, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:
     """(low, high) cut where no value can be: an accuracy lies within 0 and 1."""
     return tuple(float(np.clip(end, least, most)) for end in (low, high))
 
 
-def wilson(right, images, confidence=0.95):
+def wilson(right: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
     """(low, high) of an accuracy, for what chance in the test images adds; Wilson's, which keeps a width at 0 and 1."""
     from scipy import stats
 
@@ -208,7 +225,7 @@ def wilson(right, images, confidence=0.95):
 ALIKE = 1e-4
 
 
-def shown(accuracy, low, high):
+def shown(accuracy: float, low: float, high: float) -> str:
     """An accuracy in percent with its interval: ± half of it, or both ends where the halves differ or one was cut."""
     if low != low:
         return f"{100 * accuracy:.1f}"
@@ -217,7 +234,7 @@ def shown(accuracy, low, high):
     return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
 
 
-def in_words(networks, draws, confidence):
+def in_words(networks: int, draws: int, confidence: float) -> str:
     """How the intervals of a study with so many networks, and so many draws of every control, are made."""
     level = f"{100 * confidence:g} %"
     if networks > 1:
@@ -239,7 +256,7 @@ def in_words(networks, draws, confidence):
     )
 
 
-def of_retraining(networks, draws, others):
+def of_retraining(networks: int, draws: int, others: int) -> str:
     """A sentence on the draws of chance that were retrained, or nothing where they are as many as all `others`."""
     if draws == others:
         return ""

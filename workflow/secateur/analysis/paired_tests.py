@@ -1,15 +1,22 @@
 """Paired comparisons of two criteria: what is different, how sure that is, and how sure among many."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from secateur.analysis import intervals
-from secateur.analysis.intervals import OverImages, OverSeeds
+from secateur.analysis.intervals import OverImages, OverSeeds, Student
 from secateur.artifacts.tables import first_floor
 from secateur.study import seeds
+
+if TYPE_CHECKING:
+    import pandas
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
 # An accuracy within so much of chance is chance: what is left of such a network says nothing of its ranking.
@@ -32,9 +39,9 @@ class Side:
     """
 
     label: str
-    chosen: tuple = ()
+    chosen: tuple[tuple[tuple[float, int], str], ...] = ()
 
-    def criterion(self, level, seed):
+    def criterion(self, level: float, seed: int) -> str:
         """The criterion at a level of the network with this training seed."""
         return dict(self.chosen)[level, seed] if self.chosen else self.label
 
@@ -48,7 +55,7 @@ class Comparison:
 
     first: Side
     second: Side
-    levels: tuple
+    levels: tuple[float, ...]
     margin: float = 0.0
 
 
@@ -57,8 +64,8 @@ class Shift:
     """How much higher the best of `deltas` is at the first of two levels than at the second, on the choosing split."""
 
     reading: str
-    deltas: tuple
-    levels: tuple
+    deltas: tuple[str, ...]
+    levels: tuple[float, ...]
     split: str
     margin: float = 0.0
 
@@ -69,7 +76,7 @@ class Results:
     Only the setting of `keep_at_least` that the table names first counts. Levels are rounded to nine digits.
     """
 
-    def __init__(self, evaluations, bits):
+    def __init__(self, evaluations: pandas.DataFrame, bits: Mapping[tuple[str, str], np.ndarray]) -> None:
         table = evaluations.assign(level=evaluations["level"].round(_DIGITS), empty=evaluations["empty"].fillna(""))
         table = table if "split" in table else table.assign(split="test")
         table = first_floor(table) if "keep_at_least" in table else table
@@ -85,7 +92,7 @@ class Results:
         self._names = {split: list(part["criterion"].unique()) for split, part in table.groupby("split")}
         self._levels = {key: sorted(part["level"].unique()) for key, part in table.groupby(["split", "criterion"])}
 
-    def names(self, criterion, split="test"):
+    def names(self, criterion: str, split: str = "test") -> list[str]:
         """A criterion itself, or its draws."""
         known = self._names.get(split, [])
         draws = re.compile(re.escape(criterion) + r"\.\d+")
@@ -94,39 +101,39 @@ class Results:
             raise MissingError(f"the study has no `{criterion}` on the split {split}")
         return found
 
-    def levels(self, criterion, split="test"):
+    def levels(self, criterion: str, split: str = "test") -> list[float]:
         """The levels at which a criterion was evaluated, sorted."""
         return self._levels[split, self.names(criterion, split)[0]]
 
-    def column(self, criterion, level, column, split="test"):
+    def column(self, criterion: str, level: float, column: str, split: str = "test") -> dict[int, float]:
         """{seed: value} of one column, draws averaged within a seed."""
         parts = [self._cell(name, level, split)[column] for name in self.names(criterion, split)]
         return (sum(parts) / len(parts)).to_dict()
 
-    def accuracy(self, side, level, split="test"):
+    def accuracy(self, side: Side, level: float, split: str = "test") -> float:
         """Mean accuracy over seeds, draws averaged first."""
         values = [self.column(side.criterion(level, s), level, "accuracy", split)[s] for s in self.seeds]
         return float(np.mean(values))
 
-    def dense(self):
+    def dense(self) -> float:
         """Mean test accuracy over seeds before anything is removed; level 0 of every criterion is the same network."""
         rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)]
         return float(rows.drop_duplicates("seed")["accuracy"].mean())
 
-    def is_control(self, criterion, split="test"):
+    def is_control(self, criterion: str, split: str = "test") -> bool:
         """Whether a name stands for draws."""
         return self.names(criterion, split) != [criterion]
 
-    def dense_range(self):
+    def dense_range(self) -> tuple[float, float]:
         """The lowest and the highest test accuracy of the networks before anything is removed."""
         rows = self.table[(self.table["split"] == "test") & (self.table["level"] == 0)].drop_duplicates("seed")
         return float(rows["accuracy"].min()), float(rows["accuracy"].max())
 
-    def right(self, criterion, level, split="test"):
+    def right(self, criterion: str, level: float, split: str = "test") -> np.ndarray:
         """(images,): right or wrong for the one network, averaged over draws."""
         return self.by_draw(criterion, level, split).mean(0)
 
-    def by_draw(self, criterion, level, split="test"):
+    def by_draw(self, criterion: str, level: float, split: str = "test") -> np.ndarray:
         """(draws, images): right or wrong for the one network, as 1 and 0; what is not drawn has one row."""
         names = self.names(criterion, split)
         self._cell(names[0], level, split)
@@ -136,7 +143,7 @@ class Results:
         except KeyError:
             raise MissingError(f"no right or wrong images are stored of `{criterion}` on the split {split}") from None
 
-    def empty(self, side, level, split="test"):
+    def empty(self, side: Side, level: float, split: str = "test") -> list[str]:
         """The layers that are empty in any of the networks, in the order of the table."""
         found = {}
         for seed in self.seeds:
@@ -144,7 +151,7 @@ class Results:
                 found |= dict.fromkeys(self._cell(name, level, split)["empty"][seed].split())
         return list(found)
 
-    def images(self, split="test"):
+    def images(self, split: str = "test") -> int:
         """How many images a split has, or 0 where the table does not say."""
         rows = self.table[self.table["split"] == split]
         return int(rows["images"].iloc[0]) if "images" in rows and len(rows) else 0
@@ -156,7 +163,7 @@ class Results:
             raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}") from None
 
 
-def p_value(test):
+def p_value(test: Student | OverImages) -> float:
     """The smallest alpha at which the interval settles the question either way.
 
     Without a margin: it leaves out zero. With one: it lies within the margin on both sides, or beyond it.
@@ -170,7 +177,7 @@ def p_value(test):
     return 1.0 if math.isnan(found) else min(1.0, found)
 
 
-def verdict(test, alpha):
+def verdict(test: Student | OverImages, alpha: float) -> str:
     """Whether the interval at `alpha` settles the question, and how."""
     low, high = test.interval(alpha)
     m = test.margin
@@ -179,7 +186,7 @@ def verdict(test, alpha):
     return FAILS if high < -m or (m and low > m) else UNKNOWN
 
 
-def holm(p_values, alpha):
+def holm(p_values: Sequence[float], alpha: float) -> np.ndarray:
     """The level at which Holm's procedure tests each of these: alpha / m for the smallest, then alpha / (m - 1), ...
 
     From the first that is not rejected on, all others are looked at on its level, and are not rejected either.
@@ -193,12 +200,12 @@ def holm(p_values, alpha):
     return levels
 
 
-def draws_needed(comparisons, alpha, at_least):
+def draws_needed(comparisons: int, alpha: float, at_least: int) -> int:
     """How many draws leave enough beyond the ends of the widest interval among so many comparisons."""
     return max(at_least, math.ceil(2 * TAIL * comparisons / alpha))
 
 
-def test(results, comparison, draws, seed):
+def test(results: Results, comparison: Comparison | Shift, draws: int, seed: int) -> Student | OverImages:
     """Estimate a Comparison or a Shift: over training seeds, or for one network over images and draws of a control.
 
     `draws` are those of the bootstrap over images.
@@ -216,7 +223,7 @@ def test(results, comparison, draws, seed):
 test.__test__ = False  # pytest collects what is called so
 
 
-def seed_differences(results, comparison):
+def seed_differences(results: Results, comparison: Comparison) -> list[float]:
     """One difference for each training seed, averaged over levels."""
     return [
         np.mean(
@@ -230,7 +237,7 @@ def seed_differences(results, comparison):
     ]
 
 
-def image_differences(results, comparison):
+def image_differences(results: Results, comparison: Comparison) -> np.ndarray:
     """(images,): right or wrong by the first minus by the second, averaged over levels.
 
     With a control on either side it is (draws, images). Two controls are paired by draw: the draws of some are the same
@@ -246,7 +253,7 @@ def image_differences(results, comparison):
     return differences if drawn(results, comparison) else differences[0]
 
 
-def drawn(results, comparison):
+def drawn(results: Results, comparison: Comparison | Shift) -> int:
     """How many draws a control has on either side of a Comparison; 0 where neither side is one."""
     if isinstance(comparison, Shift):
         return 0
@@ -254,26 +261,26 @@ def drawn(results, comparison):
     return max((len(results.names(label)) for label in labels if results.is_control(label)), default=0)
 
 
-def best(results, names, level, split):
+def best(results: Results, names: Sequence[str], level: float, split: str) -> dict[int, str]:
     """{seed: the name with the highest accuracy on a split}; on ties the lowest loss, then the first, decides."""
     accuracy = {name: results.column(name, level, "accuracy", split) for name in names}
     loss = {name: results.column(name, level, "loss", split) for name in names}
     return {s: max(names, key=lambda name: (round(accuracy[name][s], 12), -loss[name][s])) for s in results.seeds}
 
 
-def chosen(results, label, names, levels, split):
+def chosen(results: Results, label: str, names: Sequence[str], levels: Iterable[float], split: str) -> Side:
     """A side that is, at each level and for each seed, the best of `names` on a split."""
     found = {level: best(results, names, level, split) for level in levels}
     return Side(label, tuple(((level, s), name) for level, by_seed in found.items() for s, name in by_seed.items()))
 
 
-def shifts(results, shift):
+def shifts(results: Results, shift: Shift) -> list[float]:
     """For each seed, the chosen delta at the first level minus that at the second."""
     first, second = (best(results, _mixed(shift), level, shift.split) for level in shift.levels)
     return [_delta(first[s]) - _delta(second[s]) for s in results.seeds]
 
 
-def shift_draws(results, shift, draws, generator):
+def shift_draws(results: Results, shift: Shift, draws: int, generator: np.random.Generator) -> np.ndarray:
     """The same for images of the choosing split drawn with replacement, of one network.
 
     Ties are broken by the loss over all images.
@@ -302,7 +309,7 @@ def _delta(name):
     return float(name.split(".", 2)[2])
 
 
-def check(results, comparison):
+def check(results: Results, comparison: Comparison | Shift) -> None:
     """Raise MissingError where the study lacks what a comparison needs."""
     if len(results.seeds) > 1:
         (shifts if isinstance(comparison, Shift) else seed_differences)(results, comparison)
@@ -312,7 +319,7 @@ def check(results, comparison):
         image_differences(results, comparison)
 
 
-def sides(results, comparison):
+def sides(results: Results, comparison: Comparison | Shift) -> tuple[float, float]:
     """The two accuracies that are compared, averaged over levels; of a shift, the two chosen deltas."""
     if isinstance(comparison, Shift):
         found = (best(results, _mixed(comparison), level, comparison.split) for level in comparison.levels)
@@ -323,7 +330,7 @@ def sides(results, comparison):
     )
 
 
-def at_chance(results, comparison):
+def at_chance(results: Results, comparison: Comparison | Shift) -> bool:
     """Whether both sides are near chance at every level; of a shift, whether the best is at any of its two."""
     bound = results.chance + NEAR_CHANCE
     if isinstance(comparison, Shift):

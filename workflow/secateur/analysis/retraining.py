@@ -1,5 +1,8 @@
 """Tables of what retraining gives back: every network beside itself without retraining, from scratch, and at random."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas
 
@@ -21,7 +24,7 @@ REFERENCES = {
 }
 
 
-def untouched(table, criteria, wanted):
+def untouched(table: pandas.DataFrame, criteria: Sequence[str], wanted: Iterable[float]) -> pandas.DataFrame:
     """The rows of an evaluation's table that show its criteria at these levels and dense, of its first floor.
 
     The index is that of the table, and so that of the bits beside it.
@@ -30,13 +33,15 @@ def untouched(table, criteria, wanted):
     return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind=NONE.name)
 
 
-def gathered(parts):
+def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table with COLUMNS from [(seed, table), ...], criteria in the order in which they come."""
     found = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
     return found[COLUMNS].assign(empty=found["empty"].fillna(""))
 
 
-def means(rows, bits, confidence, resamples, seed):
+def means(
+    rows: pandas.DataFrame, bits: np.ndarray | None, confidence: float, resamples: int, seed: int
+) -> pandas.DataFrame:
     """A row for each cell of a gathered table: means over seeds, and differences with paired intervals.
 
     Draws of the random control are averaged within a seed first. Differences of the accuracy are to each of
@@ -101,7 +106,7 @@ def _over_images(bits, confidence, resamples, seed):
     return compared
 
 
-def schedules(options):
+def schedules(options: Mapping[str, Any]) -> dict[str, str]:
     """{kind in words: how it was trained, as one sentence}, from {"schedules": {kind: options}, "steps"}."""
     return {_title(KINDS[name]): in_words(name, told, options["steps"]) for name, told in options["schedules"].items()}
 
@@ -110,7 +115,7 @@ def _title(kind):
     return kind.label[0].upper() + kind.label[1:]
 
 
-def in_words(name, options, steps):
+def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
     """How a kind was trained, as one sentence without its end."""
     kind = KINDS[name]
     if kind.trains == "statistics":

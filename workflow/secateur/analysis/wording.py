@@ -1,19 +1,21 @@
 """Numbers as words: an interval, a percentage, a list."""
 
+from collections.abc import Iterable
 
-def interval(difference, low, high):
+
+def interval(difference: float, low: float, high: float) -> str:
     """A difference and its interval in points."""
     if low != low:
         return f"{100 * difference:+.1f} (no interval)"
     return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def percent(level):
+def percent(level: float) -> str:
     """A level in percent, as text."""
     return f"{100 * level:g} %"
 
 
-def joined(parts):
+def joined(parts: Iterable[str]) -> str:
     """Words with commas and a last *and*."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last

@@ -4,6 +4,8 @@ Every number and name comes from the facts; what was not tested is said from wha
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas
 
@@ -21,7 +23,7 @@ CHOSE = (
 )
 
 
-def blocks(facts):
+def blocks(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The card as a list of (kind, content), for `documents`."""
     return [
         (
@@ -45,12 +47,12 @@ def blocks(facts):
     ]
 
 
-def percent(share):
+def percent(share: float) -> str:
     """A share as text: 0.305 is 30.5 %."""
     return "no image" if math.isnan(share) else f"{100 * share:.4g} %"
 
 
-def untested(facts):
+def untested(facts: Mapping[str, Any]) -> list[str]:
     """What nobody has tried, a sentence each."""
     tested, timed, versions = facts["data"], facts["latency"], facts["versions"]
     sizes = " and ".join(str(row["batch"]) for row in timed)
@@ -77,7 +79,7 @@ def _opening(facts):
     )
 
 
-def points(share):
+def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     return f"{100 * share:+.2f}"
 

@@ -7,13 +7,16 @@ import contextlib
 import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from secateur import Refused, __version__
 from secateur.artifacts import files
+from secateur.models.description import NetworkDescription
 from secateur.pruning import bundling, removal, stored
 from secateur.units import coupling
 
@@ -23,7 +26,15 @@ INPUT, OUTPUT = "images", "logits"
 TOLERANCE = 1e-4
 
 
-def write(model, channels, example, folder, described, facts, state=None):
+def write(
+    model: nn.Module,
+    channels: dict[str, list[int]],
+    example: torch.Tensor,
+    folder: Path | str,
+    described: NetworkDescription,
+    facts: dict[str, Any],
+    state: dict[str, torch.Tensor] | None = None,
+) -> dict[str, float]:
     """Export a model without `channels`, {layer: [index, ...]}, into a folder: all FILES, or none.
 
     `example` is a batch of real images (N, C, H, W), normalised as the model expects; `described` and `facts` are what
@@ -60,7 +71,7 @@ def write(model, channels, example, folder, described, facts, state=None):
     return differences
 
 
-def runner(path):
+def runner(path: Path | str) -> Callable[[torch.Tensor], torch.Tensor]:
     """A function from images (N, C, H, W) to logits (N, classes) that runs an ONNX file in onnxruntime on a CPU."""
     onnxruntime = stored.needed("onnxruntime")
     options = onnxruntime.SessionOptions()

@@ -3,16 +3,24 @@
 import contextlib
 import math
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 import pandas
 import torch
+from torch import nn
 
 # One measurement lasts at least so many seconds, of as many runs as that takes: clocks are coarse.
 LEAST = 0.02
 PAIRS = 15
 
 
-def measured(dense, smaller, batches, pairs=PAIRS, clock=None):
+def measured(
+    dense: nn.Module,
+    smaller: nn.Module,
+    batches: Iterable[torch.Tensor],
+    pairs: int = PAIRS,
+    clock: Callable[[], float] | None = None,
+) -> pandas.DataFrame:
     """A table with a row for each pair: batch, pair, and the milliseconds that each model took for the batch.
 
     `batches` are tensors (N, C, H, W), one of each size. With one torch thread the time is the processor's, which
@@ -27,7 +35,7 @@ def measured(dense, smaller, batches, pairs=PAIRS, clock=None):
     return pandas.DataFrame(rows, columns=["batch", "pair", "dense_ms", "smaller_ms"])
 
 
-def summary(table):
+def summary(table: pandas.DataFrame) -> pandas.DataFrame:
     """A row for each batch: medians of the milliseconds, and median and quartiles of the ratio dense to smaller."""
     ratios = table.assign(ratio=table["dense_ms"] / table["smaller_ms"]).groupby("batch", sort=False)
     rows = [
@@ -46,7 +54,7 @@ def summary(table):
 
 
 @contextlib.contextmanager
-def denormals_flushed():
+def denormals_flushed() -> Iterator[None]:
     """Numbers too small for float32's usual form count as zero for the length of the block: they are many times slower.
 
     A processor that cannot do so computes with them as ever.

@@ -1,5 +1,8 @@
 """From the study's tables to one figure and the page with its numbers: what all plot scripts share."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from secateur.analysis import averages, intervals
 from secateur.artifacts import files, tables
 from secateur.figures import appearance, html_tables
@@ -16,7 +19,7 @@ SINGLE = (
 )  # fmt: skip
 
 
-def curves(inputs, outputs, lines, title, floors=False):
+def curves(inputs: Any, outputs: Any, lines: Mapping[str, tuple[str, str]], title: str, floors: bool = False) -> None:
     """Draw {criterion: (label, colour)} and the random control; `inputs` and `outputs` have Snakemake's names.
 
     `floors` draws every floor, the first as usual and the others dashed; without it only the first is shown.
@@ -41,7 +44,7 @@ def curves(inputs, outputs, lines, title, floors=False):
     files.write_text(outputs.page, html_tables.page(title, *parts))
 
 
-def named(source, options):
+def named(source: str, options: Mapping[str, Any]) -> str:
     """What a figure shows, for its title: a reading, or the weights."""
     return f"reading {source}" if options["reading"] else source
 

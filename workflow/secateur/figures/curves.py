@@ -1,11 +1,20 @@
 """A figure of accuracy and loss by level and by cost, a curve for each criterion."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import seaborn
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from secateur.figures import appearance
 from secateur.study import levels, vocabulary
+
+if TYPE_CHECKING:
+    import pandas
 
 # With more lines than this, single seeds would hide what they belong to.
 MOST_SINGLE = 6
@@ -14,7 +23,9 @@ MOST_SINGLE = 6
 BANDS, BAND = 0.8, 0.13
 
 
-def curves(curves, evaluations, lines, title):
+def curves(
+    curves: pandas.DataFrame, evaluations: pandas.DataFrame, lines: Mapping[str, tuple[str, str]], title: str
+) -> Figure:
     """Accuracy and loss against the level and against the multiply-adds that are left: four panels.
 
     Where levels are shares of multiply-adds, the parameters that are left stand beside them.
@@ -71,7 +82,7 @@ def _thin_line(axes, one, measure, colour):
     axes.plot(one["x"], one[measure], color=colour, linewidth=0.6, alpha=0.6, zorder=2)
 
 
-def beside(budget):
+def beside(budget: str) -> str:
     """What a level does not say: the multiply-adds that are left, or the parameters where levels count these."""
     return "parameters" if budget == "macs" else "macs"
 

@@ -6,11 +6,13 @@ Kinds are title, heading, text, list (of texts), table (a data frame) and code. 
 
 import html
 import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from secateur.figures import html_tables
 
 
-def as_markdown(parts):
+def as_markdown(parts: Iterable[tuple[str, Any]]) -> str:
     """Blocks as a Markdown page."""
     write = {
         "title": lambda text: f"# {text}",
@@ -23,7 +25,7 @@ def as_markdown(parts):
     return "\n\n".join(write[kind](content) for kind, content in parts) + "\n"
 
 
-def as_html(parts):
+def as_html(parts: Sequence[tuple[str, Any]]) -> str:
     """The same blocks as a page of the report."""
     write = {
         "title": lambda text: "",

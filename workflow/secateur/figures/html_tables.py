@@ -1,8 +1,14 @@
 """Tables as small HTML pages that stand alone: no script, no font and no picture from elsewhere."""
 
+from __future__ import annotations
+
 import html
+from typing import TYPE_CHECKING, Any
 
 from secateur import Refused
+
+if TYPE_CHECKING:
+    import pandas
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 1.2rem; color: #222; background: #fff; }
@@ -17,7 +23,7 @@ small { color: #666; }
 MOST_BYTES = 1_200_000
 
 
-def page(title, *parts):
+def page(title: str, *parts: str) -> str:
     """A page from a title and parts of HTML."""
     body = "\n".join(parts)
     text = (
@@ -29,14 +35,14 @@ def page(title, *parts):
     return text
 
 
-def table(frame, digits=6):
+def table(frame: pandas.DataFrame, digits: int = 6) -> str:
     """A data frame as an HTML table, numbers with so many significant digits."""
     head = "".join(f"<th>{html.escape(str(column))}</th>" for column in frame.columns)
     rows = ("".join(f"<td>{_cell(value, digits)}</td>" for value in row) for row in frame.itertuples(index=False))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 
 
-def facts(pairs):
+def facts(pairs: dict[str, Any]) -> str:
     """A table of two columns from {name: value}; values may be nested plain data."""
     rows = (
         f'<tr><td>{html.escape(str(name))}</td><td class="text">{html.escape(str(value))}</td></tr>'
@@ -45,7 +51,7 @@ def facts(pairs):
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
 
-def flat(value, name=""):
+def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Nested dicts as one dict with dotted names."""
     if not isinstance(value, dict):
         return {name: value}

@@ -1,13 +1,22 @@
 """A figure of the share that each layer loses."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import seaborn
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from secateur.study import vocabulary
 
+if TYPE_CHECKING:
+    import pandas
 
-def layers(evaluations, criteria, title):
+
+def layers(evaluations: pandas.DataFrame, criteria: Mapping[str, str], title: str) -> Figure:
     """The share of each layer's channels that is removed, by level: one map for each of {criterion: label}."""
     seaborn.set_theme(style="white", context="notebook", font_scale=0.75)
     figure, axes = pyplot.subplots(
@@ -39,7 +48,7 @@ def layers(evaluations, criteria, title):
     return figure
 
 
-def removed_shares(evaluations):
+def removed_shares(evaluations: pandas.DataFrame) -> pandas.DataFrame:
     """A long table criterion, seed, level, layer, share from the columns `removed.*`; draws are one criterion."""
     columns = [column for column in evaluations if column.startswith("removed.")]
     own = evaluations["criterion"].map(vocabulary.without_draw)

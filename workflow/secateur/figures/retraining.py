@@ -1,14 +1,30 @@
 """A figure of what retraining gives back."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import seaborn
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from secateur.study import vocabulary
 from secateur.study.kinds import KINDS
 
+if TYPE_CHECKING:
+    import pandas
 
-def recovery(means, rows, criteria, kinds, title, budget="units"):
+
+def recovery(
+    means: pandas.DataFrame,
+    rows: pandas.DataFrame,
+    criteria: Iterable[str],
+    kinds: Sequence[str],
+    title: str,
+    budget: str = "units",
+) -> Figure:
     """Accuracy of every pruned network by what was done to it: a row for each criterion, a panel for each level.
 
     `means` and `rows` are the tables of `analysis/retraining.py`; the random control is the last row always. `budget`

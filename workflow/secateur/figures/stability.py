@@ -1,11 +1,20 @@
 """A figure of how many images a ranking needs."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import seaborn
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+if TYPE_CHECKING:
+    import pandas
 
-def stability(curves, until, title):
+
+def stability(curves: pandas.DataFrame, until: Mapping[str, float], title: str) -> Figure:
     """How alike two halves of the images rank the channels, by number of images: a line for each reading.
 
     `curves` is a long table reading, seed, images, spearman; `until` is {reading: the agreement that ends it}.

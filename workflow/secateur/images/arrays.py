@@ -1,6 +1,13 @@
 """Labels and pixels of a source, made when asked for, and arrays of any kind as uint8 pixels."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MODES = {"rgb": "RGB", "gray": "L"}
@@ -13,20 +20,22 @@ class Part(NamedTuple):
     `files` names every image, or is None.
     """
 
-    labels: object
-    pixels: object
-    files: list | None = None
+    labels: np.ndarray
+    pixels: Callable[[int, int], np.ndarray]
+    files: list[str] | None = None
 
 
 class Source(NamedTuple):
     """A source of images; `test` is None where it has no test images of its own."""
 
-    classes: tuple
+    classes: tuple[str, ...]
     train: Part
     test: Part | None
 
 
-def from_array(images, order, data):
+def from_array(
+    images: np.ndarray, order: np.ndarray | slice, data: Mapping[str, Any]
+) -> Callable[[int, int], np.ndarray]:
     """The `pixels` function over images that are in memory, (N, height, width) or (N, height, width, 3)."""
     import numpy as np
 
@@ -42,7 +51,7 @@ def from_array(images, order, data):
     return as_they_are if fits else pixels
 
 
-def stacked(images, total, data):
+def stacked(images: Iterable[np.ndarray | Image.Image], total: int, data: Mapping[str, Any]) -> np.ndarray:
     """Images (arrays, or of Pillow) in the configured color and size: (total, C, size, size) uint8.
 
     The shape of an image is not kept, each fills the square; transparency is dropped, not painted over.

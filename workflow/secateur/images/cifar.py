@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.images import arrays
@@ -12,14 +14,14 @@ from secateur.images import arrays
 STRIP = 100
 
 
-def cifar10(data, verified):
+def cifar10(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
     """CIFAR-10 in its official order, which every form keeps."""
     classes, parts = _cifar(verified)
     train, test = (arrays.Part(labels, arrays.from_array(images, slice(None), data)) for images, labels in parts)
     return arrays.Source(classes, train, test)
 
 
-def cifar100(data, verified):
+def cifar100(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
     """CIFAR-100 in the order of its pixels' hashes: its forms differ in order, and must give one study."""
     classes, parts = _cifar(verified)
     ordered = ((images, labels, _order(images, labels)) for images, labels in parts)

@@ -14,7 +14,9 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,7 +34,7 @@ BLOCK = 1 << 20
 BROKEN = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
 
 
-def catalogue(path=CATALOGUE):
+def catalogue(path: Path | str = CATALOGUE) -> dict[str, dict[str, Any]]:
     """What data/sources.yaml says about every source, with its name under the key `source`."""
     if not Path(path).is_file():
         raise Refused(
@@ -43,7 +45,9 @@ def catalogue(path=CATALOGUE):
     return {name: {"source": name, **entry} for name, entry in entries.items()}
 
 
-def fetched(entry, folder, shared=None, mirror=None):
+def fetched(
+    entry: Mapping[str, Any], folder: Path | str, shared: Path | str | None = None, mirror: Path | str | None = None
+) -> dict[str, Any]:
     """Put one form of a source into `folder` and return what is there, as the plain data of a manifest.
 
     Looked for in `folder` itself, then in the folder `shared`, then at `mirror` (a folder, or a URL with
@@ -171,7 +175,7 @@ def _verify_all(folder, layout, of=None):
         verify(folder / name, checksum, of=f"{of}/{name}" if of else None)
 
 
-def verify(path, checksum, of=None):
+def verify(path: Path | str, checksum: str, of: Path | str | None = None) -> None:
     """Raise Refused unless a file has the checksum, written as `md5:...` or `sha256:...`.
 
     `of` is the name that the message gives, where the file itself is a temporary one.
@@ -234,7 +238,7 @@ def _by_hand(entry, folder, failures):
     )
 
 
-def download(url, path, checksum):
+def download(url: str, path: Path, checksum: str) -> None:
     """Download a file, verify it, and only then give it its name.
 
     Until then it is `.{name}.partial` beside it, from which a later call goes on. Raises Refused for

@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.images import arrays
@@ -12,7 +14,7 @@ from secateur.images import arrays
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def image_folder(data, verified):
+def image_folder(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
     """The user's own images: train/ and test/, each with a folder for every class."""
     folder = Path(data["folder"])
     _refuse_missing(folder)
@@ -92,12 +94,12 @@ def _refuse_empty(folder, found, ignored):
         )
 
 
-def is_image(name):
+def is_image(name: str) -> bool:
     """Whether a file's name ends like one of the formats that are read: PNG, JPEG, WebP."""
     return name.lower().endswith(SUFFIXES)
 
 
-def listing_digest(folder):
+def listing_digest(folder: Path | str) -> str:
     """Sixteen hexadecimal digits that change when an image of an image folder is added, removed or rewritten.
 
     It looks at names, sizes and times of change, not into the files. Raises Refused if the folder, or

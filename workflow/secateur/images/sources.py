@@ -3,10 +3,14 @@
 Importing this module is cheap, because the workflow takes `listing_digest` from it before any job runs.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from secateur.images import arrays, cifar, image_folder
 
 
-def opened(data, verified=None):
+def opened(data: Mapping[str, Any], verified: Path | str | None = None) -> arrays.Source:
     """The Source that the settings `data` name; `verified` is the manifest of what was fetched, for CIFAR.
 
     Raises Refused for anything that is not as it should be, naming the file or the folder.

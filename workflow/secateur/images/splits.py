@@ -2,12 +2,14 @@
 
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from secateur import Refused
+from secateur.images.arrays import Source
 from secateur.study import seeds
 from secateur.study.vocabulary import SPLITS
 
@@ -19,7 +21,7 @@ class Rows(NamedTuple):
     index: np.ndarray
 
 
-def divided(source, split):
+def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
     """The Rows of every split of a source, by class, for the settings `split`.
 
     A number below 1 is a share, rounded to the nearest integer, of the source's training images (for rank
@@ -79,7 +81,7 @@ def _count(name, number, total):
     return int(exact)
 
 
-def apportioned(wanted, sizes):
+def apportioned(wanted: int, sizes: Sequence[int]) -> list[int]:
     """Counts that add to `wanted` in proportion to `sizes`, by largest remainder; the first wins a tie."""
     total = sum(sizes)
     counts = [wanted * size // total for size in sizes]

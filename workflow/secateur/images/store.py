@@ -1,18 +1,25 @@
 """The images of a split, read as normalised float batches from the HDF5 file that `writing.py` made."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import itertools
 import json
 import mmap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
 from secateur import Refused
 from secateur.study.vocabulary import nearest
+
+if TYPE_CHECKING:
+    import torch
 
 DELETE = "delete it and run again"
 
@@ -29,9 +36,9 @@ class Images:
 
     pixels: np.ndarray
     labels: np.ndarray
-    classes: tuple
-    mean: tuple
-    std: tuple
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     name: str
     split: str
     identity: str
@@ -39,7 +46,7 @@ class Images:
     def __len__(self):
         return len(self.labels)
 
-    def normalised(self, rows):
+    def normalised(self, rows: slice | np.ndarray) -> torch.Tensor:
         """The images of a slice or an array of rows as float32 (n, C, H, W), mean and std applied."""
         import torch
 
@@ -48,7 +55,7 @@ class Images:
 
 
 @contextlib.contextmanager
-def opened(path):
+def opened(path: Path | str) -> Iterator[Images]:
     """The Images of one HDF5 file; Refused says what is wrong with one that is cut short or foreign."""
     path = Path(path)
     if not path.exists():
@@ -99,7 +106,7 @@ def _refuse_mismatch(facts, shape):
         )
 
 
-def chosen(images, classes=None, most=None):
+def chosen(images: Images, classes: Sequence[str | int] | None = None, most: int | None = None) -> np.ndarray:
     """The rows of a split that are of these classes (names, or numbers from 0), the first `most` of them.
 
     Raises Refused for a class that the images do not have, or that none of them shows.
@@ -111,7 +118,7 @@ def chosen(images, classes=None, most=None):
     return rows
 
 
-def class_number(images, name, others=()):
+def class_number(images: Images, name: str | int, others: Iterable[str] = ()) -> int:
     """The number of a class from its name or number; Refused has the nearest of the classes and of `others`."""
     if isinstance(name, int) and name < len(images.classes):
         return name
@@ -122,7 +129,7 @@ def class_number(images, name, others=()):
     return images.classes.index(str(name))
 
 
-def shard(count, number, total, size):
+def shard(count: int, number: int, total: int, size: int) -> tuple[int, int]:
     """(first, last) of part `number` (from 0) of `total` of so many images, cut between batches of `size`.
 
     An image in a batch of other images may be rounded otherwise, so the batches stay those of an undivided run; with
@@ -133,7 +140,9 @@ def shard(count, number, total, size):
     return first, last
 
 
-def batches(images, size, rows=None, start=0, ends=()):
+def batches(
+    images: Images, size: int, rows: np.ndarray | None = None, start: int = 0, ends: Iterable[int] = ()
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """(place of the first, pixels (n, C, H, W) float32, labels (n,) int64) of up to `size` images at a time.
 
     `rows` are those of the split, in this order; without them all are meant. The first batch begins at place
@@ -157,7 +166,7 @@ def _give_back(pixels):
         pixels.base.madvise(mmap.MADV_DONTNEED)
 
 
-def normalise(pixels, mean, std):
+def normalise(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """(pixels / 255 - mean) / std, channel by channel, as float32; pixels are a tensor (..., C, H, W)."""
     # Torch is imported where it is used: preparing images does without it.
     import torch

@@ -1,5 +1,7 @@
 """Images of a source written once as uint8, split by split, into HDF5."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import itertools
@@ -8,7 +10,9 @@ import logging
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -17,11 +21,21 @@ from secateur.artifacts import files
 from secateur.jobs import progress
 from secateur.study.vocabulary import CHANNELS, SPLITS
 
+if TYPE_CHECKING:
+    from secateur.images.arrays import Source
+    from secateur.images.splits import Rows
+
 # Decoded at once, in bytes: what bounds the memory, however many images there are.
 CHUNK = 1 << 24
 
 
-def write(source, rows, paths, data, provenance):
+def write(
+    source: Source,
+    rows: Mapping[str, Rows],
+    paths: Mapping[str, Path | str],
+    data: Mapping[str, Any],
+    provenance: dict[str, Any],
+) -> None:
     """Write one HDF5 file for each split, at `paths[split]`: all four when all are complete, or none.
 
     Memory does not grow with the number of images. Images that stand in two splits are counted in the log.
@@ -52,7 +66,7 @@ def _refuse_full_disk(rows, paths, data):
         )
 
 
-def channels(data):
+def channels(data: Mapping[str, Any]) -> int:
     """Channels of an image, 1 or 3."""
     return CHANNELS[data["color"]]
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
 from secateur.study import criteria_names
@@ -27,7 +30,14 @@ class Stage:
 # ---- what it costs -------------------------------------------------------------------------------------------
 
 
-def estimated(config, planned, sizes, timed, whole, channels):
+def estimated(
+    config: Mapping[str, Any],
+    planned: Mapping[str, Sequence[str]],
+    sizes: Mapping[str, int],
+    timed: timing.Timed,
+    whole: Cost,
+    channels: int,
+) -> list[Stage]:
     """The Stages of a study: measured seconds times numbers of images, and bytes from shapes."""
     seeds, weights = len(config["training"]["seeds"]), 4 * whole.parameters
     criteria = sum(map(len, planned.values()))
@@ -78,7 +88,7 @@ def _scores(config, sizes, timed, seeds):
     return Stage("scores", f"{read:,} images", seeds * len(kinds), seeds * read * TRAINED * timed.forward, 0)
 
 
-def pruned_networks(config, planned):
+def pruned_networks(config: Mapping[str, Any], planned: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """How many pruned networks a family of criteria asks for: {family: networks}, the dense one not counted."""
     each = len(config["evaluation"]["keep_at_least"]) * (len(config["levels"]) - 1)
     return {family: each * len(criteria) for family, criteria in planned.items()}

@@ -1,18 +1,27 @@
 """What a study needs, looked at before any job: the network, its images, the folders that it writes to."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from secateur import Refused
 from secateur.artifacts import files
 from secateur.criteria import from_images, from_weights
 from secateur.images import arrays, downloads, sources, store, writing
+from secateur.images.splits import Rows
 from secateur.models import description, first_weights, freezing
 from secateur.study import classes, own_ranking
 from secateur.study.vocabulary import IMAGE_SCORES
+
+if TYPE_CHECKING:
+    import pandas
 
 # CIFAR is the same everywhere: (classes, training images, test images), as many of each class.
 KNOWN = {"cifar10": (10, 50000, 10000), "cifar100": (100, 50000, 10000)}
@@ -21,7 +30,7 @@ KNOWN = {"cifar10": (10, 50000, 10000), "cifar100": (100, 50000, 10000)}
 # ---- what is looked at ---------------------------------------------------------------------------------------
 
 
-def images_of(data):
+def images_of(data: Mapping[str, Any]) -> tuple[arrays.Source, str]:
     """(a Source with the labels of all images, where they are); of CIFAR the numbers are known before it is there."""
     if data["source"] not in KNOWN:
         where = data["folder"] or "inside scikit-learn"
@@ -33,7 +42,7 @@ def images_of(data):
     return arrays.Source(classes.KNOWN[data["source"]], *parts), where
 
 
-def refuse_unseen(config, source, divided):
+def refuse_unseen(config: Mapping[str, Any], source: arrays.Source, divided: Mapping[str, Rows]) -> None:
     """Refused for a reading of classes of which its split has no image."""
     for name, reading in config["readings"].items():
         rows = divided[reading["split"]]
@@ -55,7 +64,7 @@ def _at_hand(data):
     return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
 
 
-def refuse_unwritable(results):
+def refuse_unwritable(results: Path | str) -> Path:
     """The folder in which the results come to lie, as far as it exists; Refused if nothing can be written there."""
     whole = Path(results).absolute()
     folder = next(path for path in (whole, *whole.parents) if path.exists())
@@ -64,7 +73,7 @@ def refuse_unwritable(results):
     return folder
 
 
-def network(config, classes):
+def network(config: Mapping[str, Any], classes: int) -> tuple[nn.Module, description.NetworkDescription]:
     """(the network that the study starts from, its NetworkDescription); one batch of images has gone through it."""
     model, data = config["model"], config["data"]
     channels = writing.channels(data)
@@ -81,7 +90,9 @@ def network(config, classes):
     return made.eval(), described
 
 
-def refuse_unscorable(config, model, example, table):
+def refuse_unscorable(
+    config: Mapping[str, Any], model: nn.Module, example: torch.Tensor, table: pandas.DataFrame
+) -> None:
     """Refused for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
     layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
     for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
@@ -95,7 +106,7 @@ def refuse_unscorable(config, model, example, table):
             raise Refused(f"criteria.scores: {error}") from error
 
 
-def own_files(config, table):
+def own_files(config: Mapping[str, Any], table: pandas.DataFrame) -> list[str]:
     """A line for each file of scores or order of the user's own; Refused for one that does not fit the units."""
     lines = []
     for name, path in config["criteria"]["files"].items():

@@ -10,6 +10,8 @@ import math
 import platform
 import shutil
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -25,7 +27,7 @@ from secateur.units import finding
 WIDTH = 120
 
 
-def text(config):
+def text(config: Mapping[str, Any]) -> str:
     """The whole page on a study with every default filled in.
 
     Raises Refused or OSError with one line that names the thing and the remedy.
@@ -65,7 +67,7 @@ def text(config):
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def without_relevance(config, found, timed):
+def without_relevance(config: Mapping[str, Any], found: finding.Units, timed: timing.Timed) -> list[str]:
     """A line for each reading by which some layers have no relevance; Refused if a level needs their units."""
     lines = []
     terms = level_checks.terms(config["evaluation"])

@@ -2,8 +2,11 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from torch import nn
 
 from secateur import Refused
 from secateur.evaluation import fast_layers, measuring
@@ -26,18 +29,24 @@ class Timed:
 
     forward: float
     evaluated: float
-    readings: dict
-    shapes: dict
-    without: dict
-    slower: dict
+    readings: dict[str, float]
+    shapes: dict[str, list[tuple[int, ...]]]
+    without: dict[str, dict[str, list[int]]]
+    slower: dict[str, float]
 
 
-def extracted(readings):
+def extracted(readings: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Those of the readings whose relevance is read; others share their files."""
     return {name: readings[name] for name in dict.fromkeys(criteria_names.relevance_of(readings).values())}
 
 
-def measured(config, model, example, sizes, linear=()):
+def measured(
+    config: Mapping[str, Any],
+    model: nn.Module,
+    example: torch.Tensor,
+    sizes: Mapping[str, int],
+    linear: Sequence[str] = (),
+) -> Timed:
     """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own."""
     device = devices.chosen(config["device"])
     model, example = model.to(device), example.to(device)

@@ -1,12 +1,14 @@
 """Channels by layer and index: what is removed together, and what is left."""
 
 import numpy as np
+from torch import nn
 
 from secateur import Refused
 from secateur.pruning import rewriting
+from secateur.units.coupling import Coupling
 
 
-def bundles(coupled, channels):
+def bundles(coupled: Coupling, channels: dict[str, list[int]]) -> np.ndarray:
     """Which bundles of a Coupling {layer: [index, ...]} removes, a bool for each.
 
     Raises Refused for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
@@ -58,7 +60,7 @@ def _missing(coupled, channels, bundle):
     return ", ".join(lacking[:3]) + more
 
 
-def collapsed(model, channels):
+def collapsed(model: nn.Module, channels: dict[str, list[int]]) -> list[str]:
     """Names of the layers that lose every channel, in network order."""
     return [
         name
@@ -67,12 +69,12 @@ def collapsed(model, channels):
     ]
 
 
-def is_constant(coupled, channels):
+def is_constant(coupled: Coupling, channels: dict[str, list[int]]) -> bool:
     """Whether the network without `channels` answers every image alike: no path leads from images to output."""
     return rewriting.After(coupled, bundles(coupled, channels)).constant
 
 
-def widths(coupled, channels):
+def widths(coupled: Coupling, channels: dict[str, list[int]]) -> dict[str, int]:
     """{layer: how many channels are left} of every layer that a list can name."""
     gone = bundles(coupled, channels)
     return {layer: int((~gone[coupled.outputs[layer]]).sum()) for layer in coupled.listed}

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from secateur.units.coupling import Coupling
 
-def with_smaller_layers(model, coupled, gone):
+
+def with_smaller_layers(model: nn.Module, coupled: Coupling, gone: np.ndarray) -> nn.Module:
     """A copy of a model whose layers have fewer channels."""
     new = {}
     for layer in coupled.outputs:

@@ -1,16 +1,20 @@
 """Channels masked for a while: the network answers as if they were removed."""
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import nn
 
 from secateur.pruning import bundling
 from secateur.units import coupling
 
 
 @contextlib.contextmanager
-def masked(model, channels, coupled=None):
+def masked(
+    model: nn.Module, channels: dict[str, list[int]], coupled: coupling.Coupling | None = None
+) -> Iterator[nn.Module]:
     """Silence whole units, {layer: [index, ...]}, for the length of the block: whoever reads their channels reads zero.
 
     Filters and biases are zero, of BatchNorm (each, where a concatenation is normalised again and again) the weights

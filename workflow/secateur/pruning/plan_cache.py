@@ -10,6 +10,7 @@ import logging
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,9 @@ class Store:
     also takes what machines of another measured. `rows` counts what was given and kept, {precision: rows}.
     """
 
-    def __init__(self, folder, context, labels, classes, precision="float32"):
+    def __init__(
+        self, folder: Path | str, context: dict[str, Any], labels: np.ndarray, classes: int, precision: str = "float32"
+    ) -> None:
         self.folder = Path(folder) / stamps.digest(context)
         self.labels, self.classes = labels, classes
         self.precision, self.rows = precision, collections.Counter()
@@ -33,12 +36,12 @@ class Store:
             if other != self.folder:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def path(self, channels):
+    def path(self, channels: dict[str, list[int]]) -> Path:
         """Where the result of a plan, {layer: [index, ...]}, lies."""
         plain = {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)}
         return self.folder / f"{stamps.digest(plain)}.npz"
 
-    def get(self, channels):
+    def get(self, channels: dict[str, list[int]]) -> tuple[measuring.ByImage, float | None] | None:
         """(Measured, deviation) of a plan, or None if it has not been evaluated."""
         path = self.path(channels)
         if not path.exists():
@@ -56,7 +59,7 @@ class Store:
         measured = measuring.by_image(measuring.of_bits(right, loss, self.labels, self.classes), losses)
         return measured, None if np.isnan(deviation) else deviation
 
-    def put(self, channels, measured, deviation):
+    def put(self, channels: dict[str, list[int]], measured: measuring.ByImage, deviation: float | None) -> None:
         """Keep what a plan measured, and in which precision."""
         self.rows[self.precision] += 1
         with files.replacing(self.path(channels)) as temporary, temporary.open("wb") as file:

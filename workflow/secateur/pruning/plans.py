@@ -1,8 +1,13 @@
 """Which channels are removed at a level of a ranking, under a budget and a floor."""
 
+from __future__ import annotations
+
 import bisect
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +16,18 @@ from secateur import ranking as rankings
 from secateur.pruning import bundling
 from secateur.study import levels, vocabulary
 from secateur.units import finding
+from secateur.units.coupling import Coupling
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def plan(ranking, level, terms=levels.PLAIN, coupled=None):
+def plan(
+    ranking: pandas.DataFrame,
+    level: float | Fraction,
+    terms: levels.Terms = levels.PLAIN,
+    coupled: Coupling | None = None,
+) -> dict[str, list[int]]:
     """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
 
     A level is a share of what the budget of the `levels.Terms` says: of the units, rounded to whole ones, or of the
@@ -78,7 +92,9 @@ def _too_little(level, wanted, saved, whole, terms):
     )
 
 
-def refuse_level(found, level, terms, stay=()):
+def refuse_level(
+    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], stay: Iterable[int] = ()
+) -> None:
     """Refused if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
 
     `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: a
@@ -94,7 +110,9 @@ def refuse_level(found, level, terms, stay=()):
             )
 
 
-def refuse_unexplained(found, level, terms, reading, channels):
+def refuse_unexplained(
+    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], reading: str, channels: dict[str, list[int]]
+) -> list[int]:
     """Ids of the units that consist of `channels` without relevance alone; Refused if a level needs any of them."""
     stay = finding.only_of(found, channels)
     try:
@@ -104,7 +122,9 @@ def refuse_unexplained(found, level, terms, reading, channels):
     return stay
 
 
-def realised(ranking, channels, budget="units", coupled=None):
+def realised(
+    ranking: pandas.DataFrame, channels: dict[str, list[int]], budget: str = "units", coupled: Coupling | None = None
+) -> float:
     """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
@@ -112,7 +132,7 @@ def realised(ranking, channels, budget="units", coupled=None):
     return 1 - left / whole
 
 
-def units_of(ranking, channels):
+def units_of(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> int:
     """How many units of a ranking table {layer: [index, ...]} removes."""
     gone = {layer: {*indices} for layer, indices in channels.items()}
     rows = zip(ranking["unit"], ranking["layer"], ranking["channel"], strict=True)

@@ -1,13 +1,16 @@
 """Remove channels for good: a new, smaller model."""
 
 import torch
+from torch import nn
 
 from secateur import Refused
 from secateur.pruning import bundling, layers, rewriting
 from secateur.units import coupling
 
 
-def removed(model, channels, example, coupled=None):
+def removed(
+    model: nn.Module, channels: dict[str, list[int]], example: torch.Tensor, coupled: coupling.Coupling | None = None
+) -> nn.Module:
     """A new, smaller model without `channels`, {layer: [index, ...]}; the given one is untouched.
 
     `example` is a batch (N, C, H, W), on which the new model is run once. It is of the same class; where the forward
@@ -27,7 +30,7 @@ def removed(model, channels, example, coupled=None):
     return smaller
 
 
-def narrowed(model, channels, coupled=None):
+def narrowed(model: nn.Module, channels: dict[str, list[int]], coupled: coupling.Coupling | None = None) -> nn.Module:
     """The smaller model of `removed`, not run; where it would answer every image alike, only good for counting."""
     coupled = coupled or coupling.followed(model)
     gone = bundling.bundles(coupled, channels)

@@ -7,6 +7,8 @@ what it should make of them. Where they differ, its arguments are changed, or it
 import copy
 import functools
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from secateur import Refused
 from secateur.graph import operation_kinds as kinds
 from secateur.units import operations
 from secateur.units.channel_ids import Value, values_in
+from secateur.units.coupling import Coupling
 
 SPLIT = {torch.chunk, torch.split, "chunk", "split"}
 
@@ -27,12 +30,12 @@ class Constant(nn.Module):
     `shape` is (C,) or (C, H, W) for images of `size` (H, W); of other images it has the same share.
     """
 
-    def __init__(self, layer, shape, size):
+    def __init__(self, layer: nn.Conv2d | nn.Linear, shape: Sequence[int], size: Sequence[int]) -> None:
         super().__init__()
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone(), layer.bias.requires_grad)
         self.shape, self.size = tuple(shape), tuple(size)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         # Only what torch.fx traces: a smaller network is folded, retrained and pruned like any other.
         places = zip((2, 3), self.shape[1:], self.size, strict=False)
         sides = [-(-images.shape[d] * side // whole) for d, side, whole in places]
@@ -44,11 +47,11 @@ class Constant(nn.Module):
 class After:
     """A Coupling after the bundles `gone`, a bool for each, have been removed."""
 
-    def __init__(self, coupled, gone):
+    def __init__(self, coupled: Coupling, gone: np.ndarray) -> None:
         self.coupled, self.gone = coupled, gone
         self.left, self.plain = {}, {}
 
-    def value(self, node):
+    def value(self, node: fx.Node) -> Value | tuple[Value, ...]:
         """The node's Value (or a tuple of them) with the channels that are left."""
         if node not in self.left:
             self.left[node] = fx.node.map_aggregate(self.coupled.values[node], self._left)
@@ -68,19 +71,19 @@ class After:
         shape = (*value.shape[:axis], int(kept.sum()), *value.shape[axis + 1 :])
         return Value(value.codes.compress(kept, axis), shape)
 
-    def loses(self, node):
+    def loses(self, node: fx.Node) -> bool:
         return any(self.gone[value.numbers].any() for value in values_in(self.coupled.values[node]))
 
-    def differs(self, node):
+    def differs(self, node: fx.Node) -> bool:
         """Whether a tensor loses channels, or a size is another."""
         return self.number(node) != self.coupled.plain[node] if node in self.coupled.plain else self.loses(node)
 
-    def empty(self, node):
+    def empty(self, node: fx.Node) -> bool:
         """Whether a tensor has no channel left."""
         values = values_in(self.value(node))
         return bool(values) and all(0 in value.shape for value in values)
 
-    def number(self, node):
+    def number(self, node: fx.Node) -> Any:
         """A size, or whatever else is no tensor, as the smaller model computes it."""
         if node not in self.plain:
             self.plain[node] = self._number(node)
@@ -99,18 +102,18 @@ class After:
             return self.number(node)
         return fx.node.map_aggregate(self.value(node), lambda one: torch.empty(one.shape, device="meta"))
 
-    def resolved(self, part):
+    def resolved(self, part: Any) -> Any:
         """Arguments with Values for tensors and numbers for sizes."""
         return fx.node.map_arg(part, lambda one: self.number(one) if one in self.coupled.plain else self.value(one))
 
     @functools.cached_property
-    def hollow(self):
+    def hollow(self) -> list[str]:
         """The layers that have nothing left, or nothing to read."""
         parts = (self.coupled.outputs, self.coupled.inputs)
         return [layer for layer in self.coupled.outputs if any(self.gone[part[layer]].all() for part in parts)]
 
     @functools.cached_property
-    def constant(self):
+    def constant(self) -> bool:
         """Whether no path leads from the images to the output any more: every image is answered alike."""
         if not self.hollow:
             return False
@@ -122,7 +125,7 @@ class After:
         return not reached[node]
 
 
-def fitted(after, model):
+def fitted(after: After, model: nn.Module) -> nn.Module:
     """`model`, already with the layers of `after`, with a forward that fits them; its own where that does.
 
     Where code has to be changed, the model becomes a torch.fx.GraphModule, whose functional dropout is off. Layers

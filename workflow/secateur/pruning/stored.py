@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
 from torch import nn
 
@@ -108,7 +109,7 @@ def _bytes(path):
         ) from error
 
 
-def needed(name):
+def needed(name: str) -> ModuleType:
     """A module of the extra `export`, which not everyone has."""
     try:
         return importlib.import_module(name)

@@ -1,10 +1,15 @@
 """A network at the levels of a ranking, each evaluated as the smaller network it is."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision, measuring
@@ -12,6 +17,11 @@ from secateur.graph import folding
 from secateur.pruning import bundling, masking, plans, removal
 from secateur.study import levels
 from secateur.units import coupling
+
+if TYPE_CHECKING:
+    import pandas
+
+    from secateur.pruning.plan_cache import Store
 
 # Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
 # float32 differs by more, float64 tells rounding from a fault.
@@ -32,8 +42,8 @@ class Point:
     level: float
     units: int
     realised: float
-    removed: dict
-    empty: list
+    removed: dict[str, float]
+    empty: list[str]
     cost: cost.Cost
     measured: measuring.Measured
     deviation: float | None
@@ -48,7 +58,15 @@ class Network:
     results, if given.
     """
 
-    def __init__(self, model, batches, labels, check, precision="float32", store=None):
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]],
+        labels: np.ndarray,
+        check: torch.Tensor,
+        precision: str = "float32",
+        store: Store | None = None,
+    ) -> None:
         self.coupled = coupling.followed(model, check)
         self.model, self.check = model, check
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
@@ -57,7 +75,9 @@ class Network:
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
         self.facts = fast_layers.facts(self.folded, check)
 
-    def points(self, ranking, wanted, terms=levels.PLAIN):
+    def points(
+        self, ranking: pandas.DataFrame, wanted: Iterable[float], terms: levels.Terms = levels.PLAIN
+    ) -> Iterator[Point]:
         """A Point for each wanted level of a ranking table, by the `levels.Terms` of `pruning.plan`.
 
         Raises Refused if the ranking is not of this network's channels, or if a level cannot be met.
@@ -79,7 +99,7 @@ class Network:
                 deviation=deviation,
             )
 
-    def evaluated(self, channels):
+    def evaluated(self, channels: dict[str, list[int]]) -> tuple[measuring.ByImage, list[str], float | None]:
         """(Measured, empty layers, deviation) with `channels`, {layer: [index, ...]}, removed."""
         empty = bundling.collapsed(self.folded, channels)
         known = self.store.get(channels) if self.store else None

@@ -1,11 +1,14 @@
 """BatchNorm statistics of a pruned network, estimated anew from training images."""
 
+from collections.abc import Iterable
+
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @torch.no_grad()
-def reestimate(model, batches):
+def reestimate(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Replace the running statistics of every BatchNorm by the mean of those of batches (N, C, H, W), in place.
 
     As in training each layer sees its inputs normalised by the batch itself; nothing else is in training mode, and

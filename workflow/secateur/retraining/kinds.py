@@ -6,11 +6,15 @@ in pairs. Channels are ranked once, in the dense network, also where they go in 
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from secateur.images import store
+from secateur.models.description import NetworkDescription
 from secateur.retraining import batchnorm_statistics, reinitialisation, steps
 from secateur.study import seeds
 from secateur.training import loop
@@ -23,13 +27,15 @@ class Material:
 
     train: store.Images
     validation: store.Images
-    options: dict
+    options: dict[str, Any]
     seed: int
     partial: Path | None = None
     stamp: str | None = None
 
 
-def batchnorm(model, described, gone, material):
+def batchnorm(
+    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """(smaller model, []): nothing is trained, but every BatchNorm measures its inputs anew.
 
     `options` are batchnorm_images, how many training images are drawn for it, and batch_size.
@@ -46,7 +52,9 @@ def batchnorm(model, described, gone, material):
     return smaller, []
 
 
-def retrained(model, described, gone, material):
+def retrained(
+    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """(smaller model, history): what goes in a step goes at once, then the whole schedule trains what is left.
 
     `gone` are the plans of `plans`. Of every step the epoch is kept that validation chooses; the history has its
@@ -69,7 +77,9 @@ def retrained(model, described, gone, material):
     return smaller, history
 
 
-def scratch(model, described, gone, material):
+def scratch(
+    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """(smaller model, history): the same widths with fresh weights, all of them trained."""
     device = next(model.parameters()).device
     smaller = reinitialisation.fresh(described, gone[-1], material.seed).to(device)

@@ -1,13 +1,25 @@
 """Pruned and retrained networks on disk: their widths, their weights, what was measured of them."""
 
+from __future__ import annotations
+
 import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from secateur import cost
 from secateur.evaluation import fast_layers, low_precision
+from secateur.evaluation.measuring import ByImage
 from secateur.graph import folding
 from secateur.images import store
 from secateur.models import checkpoints, tensor_files
+from secateur.models.description import NetworkDescription
 from secateur.pruning import bundling, plans
+from secateur.units.coupling import Coupling
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +33,11 @@ class Widths:
     units: int
     realised: float
     cost: cost.Cost
-    empty: list
+    empty: list[str]
     constant: bool
 
 
-def widths(coupled, ranking, plan, budget="units"):
+def widths(coupled: Coupling, ranking: pandas.DataFrame, plan: dict[str, list[int]], budget: str = "units") -> Widths:
     """The Widths of a plan of a followed network; `budget` is that of `pruning.plan`."""
     empty = bundling.collapsed(coupled.model, plan)
     return Widths(
@@ -37,7 +49,7 @@ def widths(coupled, ranking, plan, budget="units"):
     )
 
 
-def measured(model, shown, precision, images_per_batch):
+def measured(model: nn.Module, shown: store.Images, precision: str, images_per_batch: int) -> ByImage:
     """The `measuring.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
     folded = folding.folded(model, strict=False)
@@ -47,12 +59,16 @@ def measured(model, shown, precision, images_per_batch):
     return low_precision.in_precision(folded, precision, facts, shown_batches)
 
 
-def save(path, model, described, facts, plan):
+def save(
+    path: Path | str, model: nn.Module, described: NetworkDescription, facts: dict[str, Any], plan: dict[str, list[int]]
+) -> None:
     """Write a smaller network, with the description of the dense one and what else is worth keeping."""
     checkpoints.save(path, model, described, facts | {"removed": _removed(plan)})
 
 
-def save_nothing(path, described, facts, plan, empty):
+def save_nothing(
+    path: Path | str, described: NetworkDescription, facts: dict[str, Any], plan: dict[str, list[int]], empty: list[str]
+) -> None:
     """Write what stands for a network that was not retrained because nothing is left of these layers."""
     about = described.as_dict() | facts | {"removed": _removed(plan), "constant": True, "empty": empty}
     tensor_files.write(path, {"state_dict": {}, "about": about})

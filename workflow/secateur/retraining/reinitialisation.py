@@ -10,7 +10,7 @@ from secateur.retraining import steps
 from secateur.study import seeds
 
 
-def fresh(described, plan, seed):
+def fresh(described: description.NetworkDescription, plan: dict[str, list[int]], seed: int) -> nn.Module:
     """A network of the widths that a plan leaves, with random weights; equal seeds start from equal dense networks.
 
     The weights are drawn as for the dense network and then lose the plan's channels. Each layer's are scaled by the

@@ -1,7 +1,8 @@
 """What a study may say of each network: settings are checked by these facts, before torch is imported."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from secateur import Refused
 from secateur.study.vocabulary import nearest
@@ -20,15 +21,15 @@ class Architecture:
     the network can be trained alone.
     """
 
-    arguments: dict = dataclasses.field(default_factory=dict)
-    widths: Callable | None = None
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    widths: Callable[[Mapping[str, Any]], tuple[int, ...]] | None = None
     smallest: int = 1
-    colors: tuple = COLORS
-    trainable: tuple = ("classifier", "all")
+    colors: tuple[str, ...] = COLORS
+    trainable: tuple[str, ...] = ("classifier", "all")
     imagenet: bool = False
 
 
-def of(model):
+def of(model: Mapping[str, Any]) -> Architecture:
     """The Architecture of a study's `model`; Refused with the nearest name for one that nobody knows."""
     if model["factory"]:
         return Architecture(trainable=("all",))

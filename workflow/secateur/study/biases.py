@@ -5,6 +5,9 @@ it, a unit that is active can have a sum next to zero, which relevance is then d
 of one sign, which cannot cancel.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 # Named composites: (rule of the first layer, rule of the other convolutions, rule of linear layers).
 COMPOSITES = {
     "epsilon_plus_flat": ("flat", "zplus", "epsilon"),
@@ -15,7 +18,7 @@ COMPOSITES = {
 NEEDING = ("epsilon", "gamma")
 
 
-def rules_of(rule):
+def rules_of(rule: str | Sequence[Mapping[str, Any]] | Mapping[float, str]) -> tuple[str, ...]:
     """The names of all rules in one: a name, a composite, bands as settings have them, or bands {share: rule}."""
     if isinstance(rule, str):
         return COMPOSITES.get(rule, (rule,))
@@ -23,17 +26,19 @@ def rules_of(rule):
     return tuple(name for band in bands for name in rules_of(band))
 
 
-def bias_of(rule):
+def bias_of(rule: str | Sequence[Mapping[str, Any]] | Mapping[float, str]) -> bool:
     """Whether biases are counted where nobody says: true if any layer has a rule that needs them, and then in all."""
     return any(name.partition("=")[0] in NEEDING for name in rules_of(rule))
 
 
-def explodes(rule, bias):
+def explodes(rule: str | Sequence[Mapping[str, Any]] | Mapping[float, str], bias: bool | None) -> bool:
     """Whether relevance by this rule is known to explode: `bias` is False although the rule needs it."""
     return bias is False and bias_of(rule)
 
 
-def absorbed_by(rule, bias, pool="proportional"):
+def absorbed_by(
+    rule: str | Sequence[Mapping[str, Any]] | Mapping[float, str], bias: bool, pool: str = "proportional"
+) -> str | None:
     """Why relevance by a rule is not meant to be conserved, in words; None if it is."""
     names = rules_of(rule)
     if {*names} & {"gradient", "gradient_x_input"}:
@@ -46,7 +51,7 @@ def absorbed_by(rule, bias, pool="proportional"):
     return "plain gradients of pools and activations keep no sum" if pool == "gradient" else None
 
 
-def warning(name, reading):
+def warning(name: str, reading: Mapping[str, Any]) -> str | None:
     """A sentence on a reading whose relevance is known to explode, or None."""
     if not explodes(reading["rule"], reading["bias"]):
         return None

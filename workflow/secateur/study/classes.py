@@ -1,7 +1,9 @@
 """The classes of a study's images, before any image is read: what settings may name, and what cannot be studied."""
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.study.vocabulary import nearest
@@ -23,7 +25,7 @@ CIFAR100 = (
 KNOWN = {"digits": tuple("0123456789"), "cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
-def of(data):
+def of(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the classes of the settings `data`, in the order of their numbers.
 
     Raises Refused for a folder of images that no study can be made of: without a class to tell from another, or
@@ -39,14 +41,14 @@ def of(data):
     return found
 
 
-def refuse_single(classes, place):
+def refuse_single(classes: Sequence[str], place: str) -> None:
     """Refused for images of fewer than two classes: there is nothing to tell apart, and every answer is right."""
     if len(classes) < 2:
         only = f"only the class {classes[0]}" if classes else "no folder of a class"
         raise Refused(f"{place} has {only}; a network tells classes apart, so give two or more")
 
 
-def refuse_unknown(wanted, known, key, others=()):
+def refuse_unknown(wanted: Iterable[str | int], known: Sequence[str], key: str, others: Iterable[str] = ()) -> None:
     """Refused for a class, by name or number from 0, that is none of the known; the key takes `others` too."""
     for one in wanted:
         if one in range(len(known)) if isinstance(one, int) else one in known:

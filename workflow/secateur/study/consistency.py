@@ -1,6 +1,8 @@
 """What one key of a study asks of another, which a schema cannot say: settled in place, or refused in one line."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
@@ -26,7 +28,7 @@ DEFAULT_COLOR = {"digits": "gray"}
 NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
 
 
-def settle(config):
+def settle(config: dict[str, Any]) -> None:
     """Fill in what follows from other keys; Refused in one line for what contradicts them."""
     config["results"] = vocabulary.without_slashes(config["results"])
     _settle_data(config["data"])
@@ -66,7 +68,7 @@ def _check_digits(key, numbers):
             )
 
 
-def check_named(config, criteria):
+def check_named(config: Mapping[str, Any], criteria: Collection[str]) -> None:
     """Raise Refused for an exported or retrained criterion that is none of `criteria`, which are all there are."""
     named = [("export", entry["criterion"]) for entry in config["export"]]
     named += [("retraining.criteria", name) for name in (config["retraining"] or {"criteria": []})["criteria"]]

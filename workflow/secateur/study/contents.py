@@ -9,7 +9,9 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
@@ -19,7 +21,7 @@ REMEMBERED = Path(".snakemake") / "secateur" / "digests.json"
 SECONDS_UNTIL_SETTLED = 2
 
 
-def of(path):
+def of(path: Path | str) -> str:
     """Sixteen hexadecimal digits of a file's content."""
     state = Path(path).stat()
     key = f"{Path(path).absolute()} {state.st_size} {state.st_ino} {state.st_mtime_ns} {state.st_ctime_ns}"
@@ -31,13 +33,13 @@ def of(path):
     return known[key]
 
 
-def weights(model):
+def weights(model: Mapping[str, Any]) -> str | None:
     """What stands for a network's given weights in all that depends on them: the content of a file, else the word."""
     given = model["weights"]
     return given if given in (None, "imagenet") else of(files.found(given))
 
 
-def own_files(config):
+def own_files(config: Mapping[str, Any]) -> dict[str, str]:
     """{path as the settings name it: content} of the weights, rankings and scores that a study is given."""
     weights, seeds = config["model"]["weights"], config["training"]["seeds"]
     named = {own_file(config, name, seed) for name in config["criteria"]["files"] for seed in seeds}
@@ -45,19 +47,19 @@ def own_files(config):
     return {name: of(files.found(name)) for name in sorted(named)}
 
 
-def own_file(config, name, seed):
+def own_file(config: Mapping[str, Any], name: str, seed: int | str) -> str:
     """The user's own ranking or scores of a training seed, as the settings name it."""
     return config["criteria"]["files"][name].replace("{seed}", str(seed))
 
 
-def copy(path, content, target):
+def copy(path: Path | str, content: str, target: Path | str) -> None:
     """Copy a file of this content; Refused if it has another one by now."""
     with files.replacing(target) as temporary:
         shutil.copyfile(path, temporary)
         refuse_changed(temporary, content, path)
 
 
-def refuse_changed(path, content, named=None):
+def refuse_changed(path: Path | str, content: str, named: Path | str | None = None) -> None:
     """Refused, of the file as it is `named`, if a file has not this content."""
     if files.digest(path) != content:
         raise Refused(f"{named or path} has changed since the study was planned; run again")

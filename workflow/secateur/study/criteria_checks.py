@@ -1,6 +1,8 @@
 """What the criteria of a study ask of its other settings: settled in place, or refused in one line."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
@@ -14,7 +16,7 @@ RESERVED = (
 )
 
 
-def check_criteria(criteria, readings):
+def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> None:
     criteria["mixed"] = list(readings) if criteria["mixed"] is None else criteria["mixed"]
     for name in criteria["mixed"]:
         if name not in readings:
@@ -55,7 +57,7 @@ def _check_compared(criteria, readings):
             )
 
 
-def settle_scores(criteria):
+def settle_scores(criteria: dict[str, Any]) -> None:
     """Every score as a whole: its name, what ranks, and how scores are made comparable between layers."""
     given = [{"name": one, "score": one} if isinstance(one, str) else one for one in criteria["scores"]]
     criteria["scores"] = [
@@ -63,7 +65,7 @@ def settle_scores(criteria):
     ]
 
 
-def check_scores(scores, model):
+def check_scores(scores: Iterable[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
     """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
     lacking = not model["factory"] and model["name"] in architectures.WITHOUT_BATCHNORM
     if lacking and any(one["score"] == "bn_scale" for one in scores):
@@ -73,7 +75,7 @@ def check_scores(scores, model):
         )
 
 
-def check_own(criteria, readings):
+def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
     """The names of scores, files and mixtures are names of files beside those of readings: each is taken once."""
     taken = [*readings, *RESERVED]
     for kind in ("scores", "files", "mixtures"):
@@ -84,7 +86,7 @@ def check_own(criteria, readings):
             taken.append(name)
 
 
-def check_mixtures(criteria, readings):
+def check_mixtures(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
     """Both sides of a mixture are criteria of the study that are no mixtures themselves."""
     known = [f"{source}.{one}" for source in [*readings, *criteria["weights"]] for one in criteria["statistics"]]
     known += [*(one["name"] for one in criteria["scores"]), *criteria["files"]]
@@ -101,7 +103,7 @@ def check_mixtures(criteria, readings):
             raise Refused(f"criteria.mixtures: {mixture['name']} names one delta twice")
 
 
-def check_files(paths, seeds):
+def check_files(paths: Mapping[str, str], seeds: Iterable[int]) -> None:
     """The user's own files are read before any job; whether their channels are the network's shows when it is there."""
     for name, path in paths.items():
         for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds):
@@ -117,7 +119,7 @@ def check_files(paths, seeds):
             own_ranking.read(found)
 
 
-def check_rule(name, rule):
+def check_rule(name: str, rule: str | Sequence[Mapping[str, Any]]) -> None:
     """What a pattern cannot say: numbers that a rule can have, and bands of depth up to the last layer, in order."""
     bands = [{"to": 1, "rule": rule}] if isinstance(rule, str) else rule
     ends = [band["to"] for band in bands]
@@ -130,7 +132,7 @@ def check_rule(name, rule):
             raise Refused(f"readings.{name}.rule is {band['rule']}, {wrong}")
 
 
-def check_until(name, reading):
+def check_until(name: str, reading: Mapping[str, Any]) -> None:
     """What ends a reading early has to see all images one after the other, and the statistic that it watches."""
     if reading["until"] is None:
         return

@@ -4,6 +4,9 @@ Plain data from the checked settings: the rules and `secateur check` both plan b
 needed.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 # What a reading's target is but the name or number of a class, and what the propagator is told where that is the same
 # for every image.
 TARGETS = {"predicted": None, "label": None, "all": "each"}
@@ -17,7 +20,7 @@ MORE = {
 }
 
 
-def of(config):
+def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
     criteria, draws, controls = config["criteria"], range(config["criteria"]["random"]), controlled(config["criteria"])
     families = {
@@ -44,25 +47,25 @@ def _parts(lists):
     return [lists[len(lists) * part // count : len(lists) * (part + 1) // count] for part in range(count)]
 
 
-def statistics(criteria, source):
+def statistics(criteria: Mapping[str, Any], source: str) -> list[str]:
     """The statistics of a reading or of weights that are evaluated: all where they are compared, else what is mixed."""
     compared = criteria["compared"] is None or source in criteria["compared"]
     return criteria["statistics"] if compared else [criteria["mixes"]]
 
 
-def mixed(criteria):
+def mixed(criteria: Mapping[str, Any]) -> list[str]:
     """The lists that mix a reading with the weights, {reading} standing for it."""
     in_turns = ["combined.{reading}"] if criteria["combined"] else []
     return in_turns + [f"mixed.{{reading}}.{delta}" for delta in criteria["deltas"]]
 
 
-def controlled(criteria):
+def controlled(criteria: Mapping[str, Any]) -> list[str]:
     """What has controls: the readings that are mixed, and the weights that they are mixed with."""
     sources = [*criteria["mixed"], criteria["weights"][0]] if criteria["controls"] else []
     return [f"{source}.{criteria['mixes']}" for source in sources]
 
 
-def choosing(config, families):
+def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:
     """The families that are measured a second time, on the images that choose, where the study has such images."""
     if not config["evaluation"]["choose_on"]:
         return []
@@ -70,17 +73,17 @@ def choosing(config, families):
     return [family for family in families if family in own or family.startswith("mixed.")]
 
 
-def extraction(reading):
+def extraction(reading: Mapping[str, Any]) -> dict[str, Any]:
     """What the relevance of a reading depends on: all but its shards and what its statistics do with it."""
     return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
 
 
-def explained_class(reading):
+def explained_class(reading: Mapping[str, Any]) -> str | int | None:
     """The class, by name or number, that a reading explains for every image; None where it is not one class."""
     return None if reading["target"] in TARGETS else reading["target"]
 
 
-def relevance_of(readings):
+def relevance_of(readings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """{reading: the first by name that reads the same}: readings that differ only in statistics share one file."""
     return {
         name: next(first for first, other in readings.items() if extraction(other) == extraction(reading))

@@ -3,7 +3,9 @@
 Everything that differs by kind and is no computation stands here; `retraining/kinds.py` has the functions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ SCRATCH = Kind(
 KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH)}
 
 
-def asked_for(retraining: dict) -> list[str]:
+def asked_for(retraining: Mapping[str, Any]) -> list[str]:
     """The names of what a study does to pruned networks, from its `retraining`, in the order of the table."""
     done = [kind for kind in KINDS.values() if kind.trains != "nothing"]
     return [kind.name for kind in done if kind.setting is None or retraining.get(kind.setting, False)]

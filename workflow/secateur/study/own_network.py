@@ -24,12 +24,12 @@ INSTALLED = ("site-packages", "dist-packages")
 CLASSES = ("classes", "num_classes")
 
 
-def name_of(factory):
+def name_of(factory: str) -> str:
     """A name for paths: "nets.small:make" is nets.small.make."""
     return factory.replace(":", ".")
 
 
-def check(factory):
+def check(factory: str) -> None:
     """Refuse, without running anything, a factory that is not there; Refused says where it was looked for."""
     module, function = factory.split(":")
     path = source(factory)
@@ -43,13 +43,13 @@ def check(factory):
     digest_of(factory)
 
 
-def digest_of(factory):
+def digest_of(factory: str) -> str:
     """Sixteen hexadecimal digits for the factory's module and all of the user's own that it imports."""
     reached = modules_reached(factory)
     return code_digest.of_trees(reached[module][1] for module in sorted(reached))
 
 
-def source(factory):
+def source(factory: str) -> Path:
     """The file of a factory's module; Refused if there is none, or if it is not the user's own."""
     module = factory.split(":")[0]
     specs = _specs(module)
@@ -63,7 +63,7 @@ def source(factory):
     return Path(specs[-1].origin)
 
 
-def place(error):
+def place(error: BaseException) -> str:
     """The line of the user's own code at which an error arose, as "file:line (text): "; empty if there is none."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno} ({(error.text or '').strip()}): "
@@ -71,7 +71,7 @@ def place(error):
     return f"{frames[-1].filename}:{frames[-1].lineno} ({frames[-1].line}): " if frames else ""
 
 
-def modules_reached(factory):
+def modules_reached(factory: str) -> dict[str, tuple[Path, ast.Module]]:
     """{module: (file, parsed code)} of the factory's module and of all that it imports of the user's own."""
     found, waiting = {}, [(factory.split(":")[0], source(factory))]
     while waiting:
@@ -154,7 +154,7 @@ def _tree(path, factory):
         raise failed(factory, error) from error
 
 
-def refuse_foreign(factory, file):
+def refuse_foreign(factory: str, file: Path | str) -> None:
     if not _is_own(file):
         raise Refused(
             f"model.factory is {factory}, which is code of an installed package ({file}); write a function of your "
@@ -189,7 +189,7 @@ def _places():
     return list(dict.fromkeys(map(str, [Path.cwd(), *own])))
 
 
-def failed(factory, error):
+def failed(factory: str, error: BaseException) -> Refused:
     """One line for what went wrong in the user's code: file, line, text and message."""
     reason = (error.msg if isinstance(error, SyntaxError) else str(error)).split("\n")[0]
     return Refused(f"model.factory {factory} failed: {place(error)}{type(error).__name__}: {reason}")

@@ -1,13 +1,21 @@
 """The user's own ranking or scores: a CSV with the columns layer, channel and score, or layer and channel in order."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from secateur import Refused
 from secateur.artifacts import tables
 from secateur.study.vocabulary import nearest
 
+if TYPE_CHECKING:
+    import pandas
 
-def read(path):
+
+def read(path: Path | str) -> pandas.DataFrame:
     """The table layer, channel, score of a file; without the column `score`, a channel's score is its place.
 
     A smaller score is removed earlier, as is an earlier row. Raises Refused that names a channel with two rows,
@@ -27,12 +35,12 @@ def read(path):
     return table[["layer", "channel", "score"]].astype({"score": float})
 
 
-def is_order(path):
+def is_order(path: Path | str) -> bool:
     """Whether a file gives an order of removal, and no scores."""
     return "score" not in tables.read(path)
 
 
-def refuse_foreign(table, units, path):
+def refuse_foreign(table: pandas.DataFrame, units: pandas.DataFrame, path: Path | str) -> None:
     """Refused unless the channels of a table are those that can be removed; it names the first that is not."""
     given, wanted = (set(zip(t["layer"], t["channel"], strict=True)) for t in (table, units))
     foreign, missing = sorted(given - wanted, key=str), sorted(wanted - given, key=str)

@@ -5,7 +5,9 @@ Neither torch nor Snakemake is needed; the paths are those of the rules, and a t
 
 import itertools
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from secateur import Refused
 from secateur.study import criteria_names, kinds, retraining_checks
@@ -21,7 +23,7 @@ EXPORT = (
 LONGEST = 255
 
 
-def check(config):
+def check(config: Mapping[str, Any]) -> None:
     """Refused in one line for a path or a name of a study with every default that its files cannot have."""
     weights, own = config["model"]["weights"], config["criteria"]["files"]
     given = {"results": config["results"], "verdict.page": (config["verdict"] or {}).get("page")}
@@ -39,7 +41,7 @@ def check(config):
     refuse_meeting(config)
 
 
-def refuse_unfit(key, path):
+def refuse_unfit(key: str, path: str) -> None:
     """Refused in one line for a path that cannot be one of a workflow: `key` names the setting."""
     for reason, remedy in _unfit(path):
         raise Refused(f"{key} is {path!r}, {reason}; {remedy}")
@@ -67,7 +69,7 @@ def _unfit(path):
         yield "which is the whole file system", "name a folder in it"
 
 
-def refuse_occupied(results):
+def refuse_occupied(results: Path | str) -> None:
     """Refused where the folder of results, or one that it lies in, is a file."""
     whole = Path(results).absolute()
     found = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
@@ -75,7 +77,7 @@ def refuse_occupied(results):
         raise Refused(f"results is {results}, but {found} is no folder that can be written to; name another")
 
 
-def refuse_lost(page):
+def refuse_lost(page: Path | str) -> None:
     """Refused where the verdict's page would be written over a file that is something else."""
     if Path(page).is_dir():
         raise Refused(f"verdict.page is {page}, which is a folder; name a file")
@@ -86,7 +88,7 @@ def refuse_lost(page):
         )
 
 
-def refuse_meeting(config):
+def refuse_meeting(config: Mapping[str, Any]) -> None:
     """Refused where two of a study's files would be one, or one would lie where another needs a folder."""
     found = {}
     for path, keys in written(config):
@@ -115,7 +117,7 @@ def _apart(first, second):
     return ", ".join(of_first or first), ", ".join(of_second or second)
 
 
-def written(config):
+def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """(path, the keys of the settings that name it) of every file that a study with every default may write."""
     root, seeds = config["results"], config["training"]["seeds"]
     data, model = f"data.name {config['data']['name']}", f"model.name {config['model']['name']}"

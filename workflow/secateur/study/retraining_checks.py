@@ -1,5 +1,8 @@
 """Retraining and export against levels and criteria: settled in place, or refused in one line."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 from secateur import Refused
 from secateur.study import kinds
 from secateur.study.levels import fraction
@@ -15,7 +18,9 @@ def _of_levels(level, levels, what, remedy):
     return known[fraction(level)]
 
 
-def settle_export(exports, levels, retraining):
+def settle_export(
+    exports: Iterable[dict[str, Any]], levels: Sequence[float], retraining: Mapping[str, Any] | None
+) -> None:
     """What is exported has been evaluated, and is named once."""
     named = set()
     for entry in exports:
@@ -36,13 +41,13 @@ def settle_export(exports, levels, retraining):
             raise Refused(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
 
 
-def exported(entry):
+def exported(entry: Mapping[str, Any]) -> str:
     """The name of an exported network, criterion/level; a retrained one's also says how it was retrained."""
     kind = "" if entry["kind"] == kinds.NONE.name else f".{entry['kind']}"
     return f"{entry['criterion']}/{entry['level']}{kind}"
 
 
-def settle_retraining(retraining, training, levels):
+def settle_retraining(retraining: dict[str, Any] | None, training: Mapping[str, Any], levels: Sequence[float]) -> None:
     """The whole schedule, and the control that no comparison goes without."""
     if retraining is None:
         return

@@ -20,7 +20,7 @@ POSSIBLE = {
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
-def complaint(rule):
+def complaint(rule: str) -> str | None:
     """What is wrong with the numbers in a rule's name, as "..., but epsilon must be above 0", or None.
 
     A name that is no rule has no numbers that could be wrong.
@@ -38,7 +38,7 @@ def complaint(rule):
         return f"but {wanted}"
 
 
-def parsed(rule):
+def parsed(rule: str) -> tuple[str, list[str]]:
     """(the rule, the texts of its numbers): ("epsilon", ["0.1"]), ("alpha, beta", ["2", "1"]), ("zplus", [])."""
     pair = re.fullmatch(r"alpha(.+)beta(.+)", rule)
     if pair:

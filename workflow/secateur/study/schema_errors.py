@@ -1,9 +1,15 @@
 """One line for what is wrong with a setting: where, what was given, what is allowed, and the nearest valid one."""
 
+from __future__ import annotations
+
 import json
 import math
+from typing import TYPE_CHECKING
 
 from secateur.study.vocabulary import IMAGE_SCORES, WEIGHT_SCORES, nearest
+
+if TYPE_CHECKING:
+    import jsonschema
 
 HINTS = {
     "levels": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
@@ -19,12 +25,12 @@ RULES = (
 )
 
 
-def shown(text):
+def shown(text: str) -> str:
     """A text of the user's in one line, for a message: what would break the line is escaped."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
 
 
-def line(error):
+def line(error: jsonschema.ValidationError) -> str:
     """One line for one error of the schema."""
     where = ".".join(str(part) for part in error.path if not isinstance(part, int))
     given = json.dumps(error.instance, default=str)

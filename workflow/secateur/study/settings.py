@@ -7,6 +7,8 @@ what would be right.
 import copy
 import math
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 import jsonschema
 import yaml
@@ -29,12 +31,12 @@ STRICT = jsonschema.validators.extend(
 UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
 
-def schema():
+def schema() -> dict[str, Any]:
     """The schema of a study, as plain data."""
     return yaml.safe_load(shipped.file("schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
-def checked(config):
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     """The whole study: the given settings, checked, with every default filled in.
 
     Raises Refused with one line for the first thing that is wrong.

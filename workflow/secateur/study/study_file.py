@@ -1,6 +1,7 @@
 """A study's file as it is written: what YAML reads without a word, and should not."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -8,7 +9,7 @@ from secateur import Refused
 from secateur.study.schema_errors import shown
 
 
-def read(path):
+def read(path: Path | str) -> dict[str, Any]:
     """The settings in a file, as plain data; Refused in one line for what is no study."""
     if not Path(path).is_file():
         raise Refused("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
@@ -23,7 +24,7 @@ def read(path):
     return config
 
 
-def refuse_twice(path):
+def refuse_twice(path: Path | str) -> None:
     """Refused if a key stands twice in one place of a file, of which YAML and JSON would take the last.
 
     What is no YAML is left to whoever reads the file.

@@ -1,6 +1,8 @@
 """The verdict against readings, and against the studies beside it: settled in place, or refused in one line."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -9,7 +11,7 @@ from secateur.study import vocabulary
 from secateur.study.vocabulary import nearest
 
 
-def check_verdict(config):
+def check_verdict(config: dict[str, Any]) -> None:
     """The parts of a verdict are played by readings, and what is chosen is chosen on images that are not reported."""
     verdict = config["verdict"]
     if verdict is None:
@@ -61,7 +63,7 @@ def _settle_beside(verdict, results):
         found[place] = folder
 
 
-def check_beside(verdict, study, results):
+def check_beside(verdict: Mapping[str, Any] | None, study: str, results: Path | str) -> None:
     """Raise Refused where a study that is to stand beside this one has judged nothing yet, or has its name."""
     found = {study: results}
     for folder in verdict["beside"] if verdict else []:

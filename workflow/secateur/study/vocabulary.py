@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from secateur import Refused
 
@@ -31,7 +32,7 @@ def without_draw(criterion: str) -> str:
     return criterion.rpartition(".")[0] if drawn else criterion
 
 
-def one_of(known, name, what):
+def one_of(known: Mapping[str, Any], name: str, what: str) -> Any:
     """The entry of a dict, or Refused with the nearest name and all others."""
     if name not in known:
         raise Refused(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")

@@ -3,9 +3,13 @@
 What `docs/write_resnets.py` makes a page of. Everything is read from a study's own tables; nothing is computed again.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -34,18 +38,18 @@ VERSUS_RANDOM = ("versus_random", "versus_random_low", "versus_random_high")
 class Study:
     """A finished study: settings, evaluations, curves by (criterion, level), and the table of retraining or None."""
 
-    settings: dict
+    settings: dict[str, Any]
     results: paired_tests.Results
     curves: pandas.DataFrame
     retrained: pandas.DataFrame | None
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The network's name as the literature writes it."""
         return re.sub(r"^resnet(\d+)$", r"ResNet-\1", self.settings["model"]["name"])
 
     @property
-    def criteria(self):
+    def criteria(self) -> list[str]:
         """The criteria in the order of the study, draws as one; without controls, and none twice."""
         known = dict.fromkeys(name for name, _ in self.curves.index)
         return [name for name in known if not is_control(name) and name not in self._repeated()]
@@ -57,15 +61,15 @@ class Study:
         return {f"{name}.{one}" for name in others for one in statistics.STATISTICS if one not in statistics.REDUCED}
 
     @property
-    def confidence(self):
+    def confidence(self) -> float:
         """How sure every interval is."""
         return self.settings["figures"]["confidence"]
 
-    def cell(self, criterion, level):
+    def cell(self, criterion: str, level: float) -> pandas.Series:
         """The row of tables/curves.csv."""
         return self.curves.loc[criterion, round(level, 9)]
 
-    def macs(self, criterion, level):
+    def macs(self, criterion: str, level: float) -> float:
         """The share of the dense network's multiply-adds that is left."""
         return self.cell(criterion, level)["macs"] / self.cell(criterion, 0)["macs"]
 
@@ -79,19 +83,19 @@ class Difference:
     high: float
 
     @property
-    def turned(self):
+    def turned(self) -> Difference:
         """The second less the first."""
         return Difference(-self.estimate, -self.high, -self.low)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """Whether the interval leaves out zero, and on which side; without an interval nothing is asked of it."""
         if self.low != self.low:
             return WITHOUT
         return AHEAD if self.low > 0 else BEHIND if self.high < 0 else UNTOLD
 
 
-def read(folder):
+def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one that this page cannot show."""
     folder = Path(folder)
     if not (folder / "settings.yaml").is_file():
@@ -119,7 +123,7 @@ def _right(folder, settings):
     return found
 
 
-def is_control(criterion):
+def is_control(criterion: str) -> bool:
     """Whether a criterion tells which channels from how many of each layer; chance itself stands among all others."""
     return criterion.startswith(("uniform.", "shuffled."))
 
@@ -127,7 +131,7 @@ def is_control(criterion):
 # ---- differences ---------------------------------------------------------------------------------------------
 
 
-def difference(study, first, second, level):
+def difference(study: Study, first: str, second: str, level: float) -> Difference:
     """Test accuracy of one criterion less another's at a level, over the same images.
 
     To the dense network and to chance as tables/curves.csv has it; else as the verdicts of the thesis are made.
@@ -150,18 +154,18 @@ def _compared(study, first, second, level):
     return Difference(test.estimate, *test.interval(1 - study.confidence))
 
 
-def has(study, *criteria):
+def has(study: Study, *criteria: str) -> bool:
     """Whether a study has all of these criteria."""
     known = {name for name, _ in study.curves.index}
     return all(criterion in known for criterion in criteria)
 
 
-def shared(studies, pairs):
+def shared(studies: Sequence[Study], pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those pairs of criteria that every study has."""
     return [pair for pair in pairs if all(has(study, *pair) for study in studies)]
 
 
-def cells(studies, first, second):
+def cells(studies: Iterable[Study], first: str, second: str) -> list[tuple[Study, float, Difference]]:
     """[(study, level, Difference), ...] over all studies and LEVELS."""
     return [(study, level, difference(study, first, second, level)) for study in studies for level in LEVELS]
 
@@ -177,7 +181,7 @@ DIVIDED = {
 }
 
 
-def families_of(study):
+def families_of(study: Study) -> dict[str, list[str]]:
     """{family in words: its criteria}, so that a family reads one thing and divides it in one way."""
     settings, found = study.settings, {}
     for name, reading in settings["readings"].items():
@@ -199,13 +203,13 @@ def _family_of_score(score):
     return f"scores of {source}, {how}{scope}"
 
 
-def chosen(study, criteria, level):
+def chosen(study: Study, criteria: Sequence[str], level: float) -> str:
     """The criterion that the images which choose have highest at a level; on ties the lower loss, then the first."""
     (best,) = paired_tests.best(study.results, criteria, level, study.settings["evaluation"]["choose_on"]).values()
     return best
 
 
-def choosable(study):
+def choosable(study: Study) -> list[str]:
     """The criteria that were measured on the images that choose."""
     split = study.settings["evaluation"]["choose_on"]
     table = study.results.table
@@ -216,12 +220,12 @@ def choosable(study):
 # ---- pairs that differ in one thing --------------------------------------------------------------------------
 
 
-def statistics_of_weights(study):
+def statistics_of_weights(study: Study) -> list[str]:
     """The criteria that are a statistic of the weights as they are."""
     return [name for name in study.criteria if name.startswith("weight.")]
 
 
-def alike(study):
+def alike(study: Study) -> dict[str, tuple[str, str]]:
     """{how both are divided: (criterion of relevance, criterion of weights)}, both of absolute values.
 
     The L1 norm is the sum of what `weight.mean_abs` is the mean of, so its share of the layer is that of either.
@@ -242,7 +246,7 @@ def _same_relevance(study):
     return {name: readings[name] for name in readings if first[name] == first[RELEVANCE.partition(".")[0]]}
 
 
-def divided(study):
+def divided(study: Study) -> list[tuple[str, str]]:
     """[(score as a share of its layer, the same as it is), ...]."""
     found = {}
     for score in study.settings["criteria"]["scores"]:
@@ -255,7 +259,7 @@ def divided(study):
 # ---- equal cost ----------------------------------------------------------------------------------------------
 
 
-def between(study, criterion, share):
+def between(study: Study, criterion: str, share: float) -> np.ndarray | None:
     """((images,) right or wrong, as fractions) where a share of the multiply-adds is left, or None beyond all levels.
 
     On the straight line between the two neighbouring levels, in accuracy over multiply-adds; draws are averaged first.
@@ -272,7 +276,7 @@ def between(study, criterion, share):
     return (1 - weight) * study.results.right(criterion, levels[below - 1]) + weight * after
 
 
-def at_equal_cost(study, first, second, share):
+def at_equal_cost(study: Study, first: str, second: str, share: float) -> Difference | None:
     """The Difference of two criteria where this share of the multiply-adds is left, or None.
 
     None against chance too: its draws differ, and images alone would make the interval too narrow.

@@ -4,6 +4,10 @@ An accuracy is called ahead of another where the interval of their difference le
 criterion that the rule does not also ask of all others of its kind.
 """
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 import pandas
 
 from secateur.analysis import intervals
@@ -26,7 +30,7 @@ ONES = (
 TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
-def blocks(studies, folders):
+def blocks(studies: Sequence[across.Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
     """The page as a list of (kind, content), from finished studies and the folders of their results."""
     labels = [study.label for study in studies]
     return [
@@ -46,13 +50,13 @@ def blocks(studies, folders):
 # ---- words ---------------------------------------------------------------------------------------------------
 
 
-def joined(parts):
+def joined(parts: Iterable[str]) -> str:
     """Parts as words: a, b and c."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def in_words(count):
+def in_words(count: int) -> str:
     """A count in words, so that every digit of the text is a number of a table."""
     if count < len(ONES):
         return ONES[count]
@@ -60,23 +64,23 @@ def in_words(count):
     return f"{TENS[tens]}-{ONES[ones]}" if ones else TENS[tens]
 
 
-def points(found):
+def points(found: across.Difference | None) -> str:
     """A Difference in points with its interval, or a dash."""
     return "-" if found is None else interval(found.estimate, found.low, found.high)
 
 
-def accuracy(value):
+def accuracy(value: float | None) -> str:
     """An accuracy in percent."""
     return "-" if value is None or value != value else f"{100 * value:.1f}"
 
 
-def tally(found):
+def tally(found: Iterable[across.Difference]) -> dict[str, int]:
     """How often the Differences are ahead, behind, not told apart, and without an interval: {verdict: number}."""
     verdicts = [one.verdict for one in found]
     return {verdict: verdicts.count(verdict) for verdict in (AHEAD, BEHIND, UNTOLD, WITHOUT)}
 
 
-def of_all(found):
+def of_all(found: Sequence[across.Difference]) -> str:
     """The tally in words: ahead in four of six comparisons, behind in two."""
     counts = tally(found)
     shown = [f"{verdict} in {in_words(counts[verdict])}" for verdict in counts if counts[verdict]]
@@ -90,7 +94,7 @@ def _named(found, verdict):
     ]
 
 
-def against(studies, first, second):
+def against(studies: Sequence[across.Study], first: str, second: str) -> str:
     """A sentence on two criteria over all networks and levels, with every cell where the first is behind."""
     found = across.cells(studies, first, second)
     text = f"`{first}` against `{second}`: {of_all([one for *_, one in found])}"
@@ -209,7 +213,7 @@ def _statistics(studies):
     yield "list", [headline(studies, pairs), *(against(studies, *pair) for pair in pairs)]
 
 
-def headline(studies, pairs):
+def headline(studies: Sequence[across.Study], pairs: Sequence[tuple[str, str]]) -> str:
     """Whether relevance is ahead of all statistics of the weights, over every network and level."""
     found, opponents = _all(studies, pairs), f"{in_words(len(pairs))} statistics of the weights"
     reach = f"differences go from {_range(found)}"

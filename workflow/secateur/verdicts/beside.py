@@ -1,11 +1,16 @@
 """What several studies found, side by side: which networks each is about, and where their verdicts differ."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
 import pandas
 
 from secateur.analysis import wording
 from secateur.analysis.paired_tests import FAILS, HOLDS
 from secateur.verdicts import findings, phrases
+from secateur.verdicts.evidence import Study
 from secateur.verdicts.findings import Judged
+from secateur.verdicts.judging import Finding
 
 # What is said of each study in the table of networks: {property: how it reads, from what a study says of itself}.
 SAID = {
@@ -31,7 +36,7 @@ OWN = ("network", "trainings", "epochs", "accuracy before pruning", "intervals",
 FROM = {"train": "training", "test": "test"}
 
 
-def about(study, facts):
+def about(study: Study, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a study says of itself to the page of another, as plain data."""
     results = study.results
     chosen = {
@@ -51,12 +56,12 @@ def about(study, facts):
     }
 
 
-def own(study, found, facts):
+def own(study: Study, found: Iterable[Finding], facts: Mapping[str, Any]) -> Judged:
     """This study as the others are read."""
     return Judged(about(study, facts), findings.by_part(found, study))
 
 
-def networks(studies):
+def networks(studies: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
     """The blocks that say which study is about which networks, and what else is not the same."""
     columns = {f"`{one['study']}`: {kind(one)}": [say(one) for say in SAID.values()] for one in studies}
     yield "table", pandas.DataFrame({"": list(SAID), **columns})
@@ -68,7 +73,7 @@ def networks(studies):
         )
 
 
-def kind(about):
+def kind(about: Mapping[str, Any]) -> str:
     """A network or several, and whose, in a few words."""
     count = len(about["seeds"])
     if not about["epochs"]:
@@ -76,7 +81,7 @@ def kind(about):
     return f"{count} own {phrases.agree(count, 'trainings', 'training')}"
 
 
-def summary(first, others):
+def summary(first: Judged, others: Iterable[Judged]) -> Iterator[tuple[str, Any]]:
     """The blocks of all verdicts: how many, where they differ, and each with what was measured."""
     studies = [first, *others]
     counts = (f"`{one.about['study']}` ({kind(one.about)}): of {phrases.counted(_tested(one))}" for one in studies)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas
 
@@ -28,33 +29,33 @@ class Study:
     ours: str
     faithful: str = ""
     clean: str = ""
-    reductions: tuple = ()
+    reductions: tuple[str, ...] = ()
     choose_on: str = "rank"
     mixes: str = "mean_abs"
-    weights: tuple = ("weight",)
-    deltas: tuple = ()
-    statistics: tuple = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
+    weights: tuple[str, ...] = ("weight",)
+    deltas: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 
     @property
-    def proper(self):
+    def proper(self) -> tuple[str, ...]:
         """The deltas that blend two lists: 0 is the weight list alone, and 1 the relevance list."""
         return tuple(delta for delta in self.deltas if 0 < float(delta) < 1)
 
     @property
-    def readings(self):
+    def readings(self) -> list[str]:
         """The readings for which the thesis's claims are judged."""
         return [name for name in dict.fromkeys((self.ours, self.faithful)) if name]
 
-    def relevance(self, reading):
+    def relevance(self, reading: str) -> Side:
         """The criterion of a reading alone."""
         return Side(f"{reading}.{self.mixes}")
 
     @property
-    def weight(self):
+    def weight(self) -> Side:
         """The weights' own criterion."""
         return Side(f"{self.weights[0]}.{self.mixes}")
 
-    def percent(self, criterion, level):
+    def percent(self, criterion: str, level: float) -> str:
         """A printed accuracy in percent, as text."""
         return f"{100 * thesis_numbers.accuracy(self.printed, criterion, level):.2f} %"
 
@@ -63,9 +64,9 @@ class Study:
 class Evidence:
     """What a claim is judged by: comparisons, what the thesis printed in words, and tables to show beside."""
 
-    comparisons: tuple
+    comparisons: tuple[Comparison | Shift, ...]
     printed: str
-    extra: tuple = ()
+    extra: tuple[tuple[Any, ...], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +78,12 @@ class Claim:
 
     sentence: str
     source: str
-    evidence: Callable
+    evidence: Callable[..., Evidence]
     by_reading: bool = True
-    rule: Callable = None
+    rule: Callable[[Sequence[str]], str] | None = None
 
 
-def combined_at_40(study, reading):
+def combined_at_40(study: Study, reading: str) -> Evidence:
     """Combined against both of its halves, at the one level that the thesis's summary quotes."""
     both = Side(f"combined.{reading}")
     printed = (
@@ -94,7 +95,7 @@ def combined_at_40(study, reading):
     )
 
 
-def weight_at_40(study, reading):
+def weight_at_40(study: Study, reading: str) -> Evidence:
     """Weight against relevance at the level of the claim above."""
     printed = (
         f"weight {study.percent('weight.mean_abs', 0.4)}, relevance {study.percent('relevance.mean_abs', 0.4)} at 40 %"
@@ -102,20 +103,20 @@ def weight_at_40(study, reading):
     return Evidence((Comparison(study.weight, study.relevance(reading), (0.4,)),), printed)
 
 
-def weight_early(study, reading):
+def weight_early(study: Study, reading: str) -> Evidence:
     """Weight against relevance where the text says that weights are ahead, and the tables do not."""
     levels = (0.1, 0.2, 0.3)
     compared = tuple(Comparison(study.weight, study.relevance(reading), (level,)) for level in levels)
     return Evidence(compared, f"weight against relevance: {_printed_pairs(study, levels)}")
 
 
-def no_winner(study, reading):
+def no_winner(study: Study, reading: str) -> Evidence:
     """The same at each level up to 40 %, read for a change of sign."""
     compared = tuple(Comparison(study.weight, study.relevance(reading), (level,)) for level in LOW)
     return Evidence(compared, f"weight against relevance: {_printed_pairs(study, LOW)}")
 
 
-def gradual(study, reading):
+def gradual(study: Study, reading: str) -> Evidence:
     """Combined against both of its halves over all levels, and where each falls below the thesis's mark."""
     both, alone = Side(f"combined.{reading}"), (study.weight, study.relevance(reading))
     printed = "; ".join(
@@ -129,21 +130,21 @@ def gradual(study, reading):
     return Evidence(tuple(Comparison(both, side, ALL) for side in alone), printed, (_last_above(study, reading),))
 
 
-def neither_extreme(study, reading):
+def neither_extreme(study: Study, reading: str) -> Evidence:
     """The blend chosen on other images, against the two lists alone."""
     best = _chosen_blend(study, reading)
     ends = tuple(Comparison(best, Side(f"mixed.{reading}.{delta}"), BLENDS) for delta in _ends(study))
     return Evidence(ends, _printed_deltas(study, BLENDS), (("table", _blend_rows, reading),))
 
 
-def blend_over_turns(study, reading):
+def blend_over_turns(study: Study, reading: str) -> Evidence:
     """The blend chosen on other images, against taking turns."""
     best = _chosen_blend(study, reading)
     compared = Comparison(best, Side(f"combined.{reading}"), BLENDS)
     return Evidence((compared,), _printed_deltas(study, BLENDS), (("text", _picked(best)),))
 
 
-def delta_moves(study, reading):
+def delta_moves(study: Study, reading: str) -> Evidence:
     """How far the best blend's delta moves between 10 and 60 %."""
     levels = (0.1, 0.6)
     best = _chosen_blend(study, reading, levels)
@@ -156,7 +157,7 @@ def delta_moves(study, reading):
     return Evidence((Shift(reading, study.proper, levels, study.choose_on),), printed, (("text", _picked(best)),))
 
 
-def mean_abs_best(study, reading):
+def mean_abs_best(study: Study, reading: str) -> Evidence:
     """mean_abs against the best of the other statistics, chosen on other images at each level."""
     ours = Side(f"{reading}.mean_abs")
     others = [f"{reading}.{name}" for name in study.statistics if name != "mean_abs"]
@@ -169,7 +170,7 @@ def mean_abs_best(study, reading):
     return Evidence(tuple(compared), _printed_statistics(study))
 
 
-def turns_like_half(study, reading):
+def turns_like_half(study: Study, reading: str) -> Evidence:
     """Combined starts each turn with relevance, delta 0.5 with the weights; the lists are otherwise the same."""
     half = Side(f"mixed.{reading}.0.5")
     compared = tuple(Comparison(Side(f"combined.{reading}"), half, (level,), SAME) for level in LOW)
@@ -183,7 +184,7 @@ def turns_like_half(study, reading):
     )
 
 
-def last_deltas_alike(study, reading):
+def last_deltas_alike(study: Study, reading: str) -> Evidence:
     """Delta 0.8 and 0.9 against 1.0 at the level at which the thesis contradicts itself, and the lists' accuracies."""
     ends = tuple(
         Comparison(Side(f"mixed.{reading}.{delta}"), Side(f"mixed.{reading}.1.0"), (0.3,), SAME)
@@ -198,14 +199,14 @@ def last_deltas_alike(study, reading):
     return Evidence(ends, printed, (("table", _last_rows, reading),))
 
 
-def better_than_random(study, reading):
+def better_than_random(study: Study, reading: str) -> Evidence:
     """The control that the thesis draws in figure 5.1 and prints in no table."""
     return Evidence(
         (Comparison(study.relevance(reading), Side("random"), LOW),), "drawn in figure 5.1, no numbers printed"
     )
 
 
-def clean_split(study):
+def clean_split(study: Study) -> Evidence:
     """The faithful reading against the same one on images that are not reported."""
     _needs(study, "faithful", "clean")
     pairs = [(study.relevance(study.faithful), study.relevance(study.clean))]
@@ -213,7 +214,7 @@ def clean_split(study):
     return Evidence(tuple(Comparison(*pair, LOW) for pair in pairs), "ranks on the test images that it reports")
 
 
-def reductions(study):
+def reductions(study: Study) -> Evidence:
     """Our reading against the same one with other reductions over positions."""
     others = [name for name in study.reductions if name != study.ours]
     if not others:
@@ -222,7 +223,7 @@ def reductions(study):
     return Evidence(compared, "reduces by the mean, and compares with nothing else")
 
 
-def raw_weights(study):
+def raw_weights(study: Study) -> Evidence:
     """Filters as they are against filters after folding BatchNorm."""
     if len(study.weights) < 2:
         raise paired_tests.MissingError("the study reads the weights in one way only")
@@ -230,22 +231,24 @@ def raw_weights(study):
     return Evidence(tuple(Comparison(study.weight, other, LOW) for other in others), "has no BatchNorm to fold")
 
 
-def which_channels(study):
+def which_channels(study: Study) -> Evidence:
     """Each criterion against chance within its own widths."""
     return _controlled(study, "shuffled", lambda name: (Side(name), Side(f"shuffled.{name}")))
 
 
-def how_many(study):
+def how_many(study: Study) -> Evidence:
     """Each criterion against its own order at uniform widths."""
     return _controlled(study, "uniform", lambda name: (Side(name), Side(f"uniform.{name}")))
 
 
-def order_within(study):
+def order_within(study: Study) -> Evidence:
     """Each criterion's order within layers against chance, both at uniform widths."""
     return _controlled(study, "uniform", lambda name: (Side(f"uniform.{name}"), Side("uniform.random")))
 
 
-def pointwise(results, first, second, level, alpha, resamples, seed):
+def pointwise(
+    results: paired_tests.Results, first: Side, second: Side, level: float, alpha: float, resamples: int, seed: int
+) -> dict[str, Any]:
     """One level of two sides: accuracies, difference, and an interval that takes no account of other comparisons."""
     one = Comparison(first, second, (level,))
     test = paired_tests.test(results, one, resamples, seed)
@@ -277,7 +280,7 @@ def _chosen_blend(study, reading, levels=BLENDS):
     return paired_tests.chosen(study.results, f"mixed.{reading}, chosen blend", names, levels, study.choose_on)
 
 
-def picks(side, level):
+def picks(side: Side, level: float) -> dict[str, str]:
     """What was chosen at a level, with the seeds of each choice where they differ."""
     by_name = {}
     for (at, seed), name in side.chosen:

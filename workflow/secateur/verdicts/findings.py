@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -10,6 +12,7 @@ from secateur import Refused
 from secateur.analysis.paired_tests import Comparison, Shift, Side
 from secateur.artifacts import provenance, tables
 from secateur.verdicts import judging, thesis_claims
+from secateur.verdicts.evidence import Study
 
 # Of a claim, of its part (ours, faithful, or none), and of each of its comparisons.
 CLAIM = ("claim", "part", "reading", "claim_verdict", "missing")
@@ -26,17 +29,17 @@ ABOUT = (
 class Judged:
     """What a study is, and what it found: {(claim, part): Finding}."""
 
-    about: dict
-    findings: dict
+    about: dict[str, Any]
+    findings: dict[tuple[str, str], judging.Finding]
 
 
-def by_part(found, study):
+def by_part(found: Iterable[judging.Finding], study: Study) -> dict[tuple[str, str], judging.Finding]:
     """{(claim, part): Finding}; readings may have other names in another study, but play the same parts."""
     parts = {study.ours: "ours", study.faithful: "faithful", "": ""}
     return {(one.name, parts[one.reading]): one for one in found}
 
 
-def table(by_part):
+def table(by_part: Mapping[tuple[str, str], judging.Finding]) -> pandas.DataFrame:
     """Findings as a data frame; a claim that was not tested has one row without a comparison."""
     rows = []
     for (name, part), finding in by_part.items():
@@ -61,7 +64,7 @@ def _row(item):
     return {**compared, **dict(zip(NUMBERS, numbers, strict=True)), "verdict": item.verdict, "note": item.note}
 
 
-def read(folder):
+def read(folder: Path | str) -> Judged:
     """What the study with this results folder found, as Judged; Refused where its files are of another version."""
     path, manifest = (Path(folder) / "tables" / name for name in ("verdict.csv", "verdict.json"))
     about = _about(manifest)

@@ -1,6 +1,8 @@
 """From claims and tables to findings: every claim is asked of every comparison, and corrected for their number."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import pandas
 
@@ -35,14 +37,14 @@ class Finding:
     reading: str
     verdict: str = ""
     printed: str = ""
-    items: tuple = ()
+    items: tuple[Item, ...] = ()
     by_level: pandas.DataFrame | None = None
-    empty: tuple = ()
-    extra: tuple = ()
+    empty: tuple[tuple[str, float, list[str]], ...] = ()
+    extra: tuple[tuple[str, Any], ...] = ()
     missing: str = ""
 
 
-def judge(study, alpha, resamples, seed):
+def judge(study: evidence.Study, alpha: float, resamples: int, seed: int) -> list[Finding]:
     """Every claim for every reading, judged with Holm's procedure over all comparisons at once.
 
     A comparison that serves several claims is tested and counted once.
@@ -63,7 +65,7 @@ def judge(study, alpha, resamples, seed):
     ]
 
 
-def family_size(findings):
+def family_size(findings: Iterable[Finding]) -> int:
     """How many comparisons Holm's procedure ran over."""
     return len({item.comparison for finding in findings for item in finding.items})
 

@@ -1,17 +1,23 @@
 """The verdict page: findings in, the blocks of a page out."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas
 
 from secateur.analysis import paired_tests, wording
 from secateur.analysis.paired_tests import NEAR_CHANCE, Shift
 from secateur.study.vocabulary import WRITTEN
 from secateur.verdicts import beside, evidence, judging, phrases, thesis_claims, thesis_numbers
+from secateur.verdicts.findings import Judged
 
 FEW = 3
 USE = {"test": "the test images that are reported", "rank": "the rank images, which are not reported"}
 
 
-def blocks(study, findings, facts, others=()):
+def blocks(
+    study: evidence.Study, findings: Sequence[judging.Finding], facts: Mapping[str, Any], others: Sequence[Judged] = ()
+) -> list[tuple[str, Any]]:
     """The page as a list of (kind, content): title, heading, text, table, code.
 
     `others` are what other studies found (findings.Judged), to stand beside.

@@ -1,10 +1,18 @@
 """How networks, comparisons and counts of verdicts read on a page."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 from secateur.analysis import wording
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN, Shift
 
+if TYPE_CHECKING:
+    from secateur.verdicts.judging import Finding, Item
 
-def counted(tested):
+
+def counted(tested: Sequence[Finding]) -> str:
     """A clause: how many of the judgements hold, do not, or cannot be told."""
     count = {verdict: sum(one.verdict == verdict for one in tested) for verdict in (HOLDS, FAILS, UNKNOWN)}
     return (
@@ -13,12 +21,12 @@ def counted(tested):
     )
 
 
-def agree(number, many, one=None):
+def agree(number: int, many: str, one: str | None = None) -> str:
     """The form of a word that goes with a number."""
     return (one or f"{many}s") if number == 1 else many
 
 
-def origin(facts):
+def origin(facts: Mapping[str, Any]) -> str:
     """Where the weights of a network come from."""
     given, epochs = facts["model"]["weights"], facts["epochs"]
     known = {None: "trained from scratch", "imagenet": "started from ImageNet weights"}
@@ -27,14 +35,14 @@ def origin(facts):
     return f"{'started ' if epochs else ''}with weights from `{given}`"
 
 
-def measured(items):
+def measured(items: Sequence[Item]) -> str:
     """All comparisons of a claim in one cell; sides that all share are named once."""
     pairs = {pair(item) for item in items}
     shared = f"{pairs.pop()}: " if len(pairs) == 1 else ""
     return shared + "; ".join(_short(item, not shared) for item in items)
 
 
-def pair(item):
+def pair(item: Item) -> str:
     """What is compared with what."""
     if isinstance(item.comparison, Shift):
         return f"best blend of `mixed.{item.comparison.reading}`"
@@ -52,23 +60,23 @@ def _short(item, named):
     return f"{both}{values} at {levels(item.comparison.levels)}, {between}{note}"
 
 
-def shift(item):
+def shift(item: Item) -> str:
     """How far a delta moved, with its interval."""
     if item.low != item.low:
         return f"{item.difference:+.2g} (no interval)"
     return f"{item.difference:+.2g} [{item.low:+.2g}, {item.high:+.2g}]"
 
 
-def levels(asked):
+def levels(asked: Sequence[float]) -> str:
     """The levels of a comparison: one, or from the first to the last."""
     return wording.percent(asked[0]) if len(asked) == 1 else f"{100 * asked[0]:g} to {wording.percent(asked[-1])}"
 
 
-def code(label):
+def code(label: str) -> str:
     """A name as code, unless it is words."""
     return label if " " in label else f"`{label}`"
 
 
-def count(number):
+def count(number: int) -> str:
     """A number with commas."""
     return f"{number:,}"

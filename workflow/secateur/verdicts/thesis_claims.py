@@ -1,15 +1,23 @@
 """The claims of the thesis, each with the function that finds its evidence."""
 
-from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN, Results
 from secateur.verdicts import evidence
 
+if TYPE_CHECKING:
+    import pandas
 
-def all_hold(verdicts):
+
+def all_hold(verdicts: Sequence[str]) -> str:
     """A conjunction: one that fails is enough to fail, and all have to hold."""
     return FAILS if FAILS in verdicts else HOLDS if all(one == HOLDS for one in verdicts) else UNKNOWN
 
 
-def both_ways(verdicts):
+def both_ways(verdicts: Sequence[str]) -> str:
     """No winner: one level settles it for the one and one for the other."""
     if HOLDS in verdicts and FAILS in verdicts:
         return HOLDS
@@ -119,7 +127,9 @@ CLAIMS = {
 }
 
 
-def of_settings(results, printed, verdict, choose_on, criteria):
+def of_settings(
+    results: Results, printed: pandas.DataFrame, verdict: Mapping[str, Any], choose_on: str, criteria: Mapping[str, Any]
+) -> evidence.Study:
     """The Study of settings: the parts that the verdict names, and what `criteria` say of its lists."""
     lists = {key: tuple(criteria[key]) for key in ("weights", "deltas", "statistics")}
     return evidence.Study(

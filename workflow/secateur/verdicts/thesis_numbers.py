@@ -1,6 +1,8 @@
 """The numbers that the thesis prints, beside ours."""
 
 import html
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas
 
@@ -11,25 +13,25 @@ COLUMNS = ("table", "criterion", "level", "class", "accuracy", "loss", "distrust
 PRUNING = ("B.1", "B.2", "B.3", "B.5")
 
 
-def read(path):
+def read(path: Path | str) -> pandas.DataFrame:
     """The typed numbers, one row for each printed one; `distrust` says why a row cannot be data, or is empty."""
     printed = tables.read(path, *COLUMNS).assign(level=lambda table: table["level"].round(9))
     return printed.assign(distrust=printed["distrust"].fillna(""), **{"class": printed["class"].fillna("")})
 
 
-def accuracy(printed, criterion, level):
+def accuracy(printed: pandas.DataFrame, criterion: str, level: float) -> float:
     """The printed accuracy as a fraction, or NaN where none is printed or the row is distrusted."""
     rows = _trusted(printed, criterion)
     return float(rows.loc[rows["level"] == round(level, 9), "accuracy"].mean())
 
 
-def dense(printed):
+def dense(printed: pandas.DataFrame) -> tuple[float, float]:
     """(accuracy, loss) of the thesis's network before pruning."""
     row = printed[printed["table"] == "B"].iloc[0]
     return float(row["accuracy"]), float(row["loss"])
 
 
-def best_blend(printed, level):
+def best_blend(printed: pandas.DataFrame, level: float) -> str:
     """The printed delta between 0 and 1 with the highest accuracy at a level, as text; rows that can be no data left
     out."""
     rows = printed[(printed["table"] == "B.5") & (printed["distrust"] == "") & (printed["level"] == round(level, 9))]
@@ -37,7 +39,7 @@ def best_blend(printed, level):
     return rows.loc[rows["accuracy"].idxmax(), "criterion"].removeprefix("mixed.relevance.") if len(rows) else ""
 
 
-def ours(criterion, reading, weight="weight"):
+def ours(criterion: str, reading: str, weight: str = "weight") -> str:
     """Our name of a printed criterion: `reading` stands for relevance and `weight` for the parameters."""
     family, _, rest = criterion.partition(".")
     if family == "weight":
@@ -47,7 +49,13 @@ def ours(criterion, reading, weight="weight"):
     return ".".join([family, reading, *rest.split(".", 1)[1:]])
 
 
-def beside(printed, curves, table, readings, weights=("weight",)):
+def beside(
+    printed: pandas.DataFrame,
+    curves: pandas.DataFrame,
+    table: str,
+    readings: Sequence[str],
+    weights: Sequence[str] = ("weight",),
+) -> pandas.DataFrame:
     """A printed table with our curves beside it: one row for each criterion and source, one column for each level.
 
     A long table criterion, source, level, accuracy, low, high, collapsed, distrust. The source `printed` is the
@@ -64,7 +72,7 @@ def beside(printed, curves, table, readings, weights=("weight",)):
     return pandas.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
-def by_class(printed, evaluations):
+def by_class(printed: pandas.DataFrame, evaluations: pandas.DataFrame) -> pandas.DataFrame:
     """Accuracy of the dense network for each class, printed and ours (the mean over seeds)."""
     rows = printed[printed["class"] != ""]
     # Level 0 of every criterion is the same network.
@@ -74,7 +82,7 @@ def by_class(printed, evaluations):
     return pandas.DataFrame({"class": rows["class"], "printed": rows["accuracy"], "measured": measured})
 
 
-def grid(table):
+def grid(table: pandas.DataFrame) -> str:
     """The rows of `beside` as an HTML table; distrusted rows are grey, with their reason below."""
     levels = sorted(table["level"].unique())
     head = "".join(f"<th>{name}</th>" for name in ["criterion", "", *(f"{100 * level:g} %" for level in levels)])
