@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support import house
+from support import house, signatures
 from support.studies import ROOT
 
 FACES = {
@@ -97,3 +97,9 @@ def test_no_test_module_imports_another():
 def test_tests_lie_in_the_rooms_that_they_test():
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
     assert folders <= {*house.rooms(), "workflow"}
+
+
+def test_public_functions_have_types():
+    found = list(signatures.public())
+    assert len(found) > 500
+    assert [place for place, typed in found if not typed] == []

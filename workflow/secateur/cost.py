@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ class Counter:
     Nothing is copied or run, and layers may be empty: fractions of a millisecond for each set of channels.
     """
 
-    def __init__(self, coupled):
+    def __init__(self, coupled: Any) -> None:
         self.coupled = coupled
         self.layers = {layer: coupled.model.get_submodule(layer) for layer in coupled.outputs}
         self.norms = {
@@ -77,7 +78,7 @@ class Counter:
         counted = self._parameters(np.zeros(len(coupled.sizes), bool))
         self.untouched = sum(p.numel() for p in parameters.values()) - counted
 
-    def left(self, gone):
+    def left(self, gone: np.ndarray) -> Cost:
         """The Cost without bundles; `gone` is a bool for each bundle of the Coupling."""
         return Cost(
             parameters=self.untouched + self._parameters(gone),

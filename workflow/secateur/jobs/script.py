@@ -14,7 +14,7 @@ from secateur.artifacts import provenance, stamps
 class Job:
     """One running script: what Snakemake told it, as plain values."""
 
-    def __init__(self, snakemake):
+    def __init__(self, snakemake: Any) -> None:
         self.options = dict(snakemake.params.get("options", {}))
         self.wildcards = dict(snakemake.wildcards.items())
         self.provenance = provenance.record(

@@ -48,7 +48,7 @@ def text(config: Mapping[str, Any]) -> str:
         table = finding.table(found)
         own = inspection.own_files(config, table)
         inspection.refuse_unscorable(config, model, example, table)
-        timed = timing.measured(config, model, example, sizes, finding.linear_layers(model, table))
+        timed = timing.measured(config, model, example, finding.linear_layers(model, table))
         unscored = without_relevance(config, found, timed)
     whole = cost.of_positions(model, found.coupled.positions)
     stages = estimates.estimated(config, planned, sizes, timed, whole, len(table))

@@ -44,7 +44,6 @@ def measured(
     config: Mapping[str, Any],
     model: nn.Module,
     example: torch.Tensor,
-    sizes: Mapping[str, int],
     linear: Sequence[str] = (),
 ) -> Timed:
     """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own."""

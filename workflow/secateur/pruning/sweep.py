@@ -45,7 +45,7 @@ class Point:
     removed: dict[str, float]
     empty: list[str]
     cost: cost.Cost
-    measured: measuring.Measured
+    measured: measuring.ByImage
     deviation: float | None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas
 
 from secateur.analysis import intervals
-from secateur.analysis.wording import interval, percent
+from secateur.analysis.wording import interval, joined, percent
 from secateur.study.kinds import KINDS
 from secateur.verdicts import across
 from secateur.verdicts.across import AHEAD, BEHIND, EQUAL, LEVELS, MIDDLE, RANDOM, RELEVANCE, UNTOLD, WEIGHT, WITHOUT
@@ -48,12 +48,6 @@ def blocks(studies: Sequence[across.Study], folders: Iterable[Path | str]) -> li
 
 
 # ---- words ---------------------------------------------------------------------------------------------------
-
-
-def joined(parts: Iterable[str]) -> str:
-    """Parts as words: a, b and c."""
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def in_words(count: int) -> str:
