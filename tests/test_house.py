@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support import house, signatures
+from support import house, shape
 from support.studies import ROOT
 
 FACES = {
@@ -100,6 +100,6 @@ def test_tests_lie_in_the_rooms_that_they_test():
 
 
 def test_public_functions_have_types():
-    found = list(signatures.public())
+    found = list(shape.public())
     assert len(found) > 500
     assert [place for place, typed in found if not typed] == []
