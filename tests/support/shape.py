@@ -1,9 +1,11 @@
-"""Which public functions of the package have types; run as a script, it prints how many.
+"""The shape of the code: types of public functions, lengths, how much a statement holds; as a script, it prints them.
 
-python tests/support/signatures.py
+python tests/support/shape.py
 """
 
 import ast
+import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
