@@ -422,8 +422,8 @@ def test_all_classes_at_once_are_each_class_alone(network, pictures):
         assert all(torch.equal(together[layer][target], alone[layer]) for layer in alone)
 
 
-def test_the_logit_as_a_seed_scales_relevance(network, pictures):
-    one, scaled = (propagation.propagate(network, pictures, seed=seed) for seed in ("one", "logit"))
+def test_the_logit_as_the_start_scales_relevance(network, pictures):
+    one, scaled = (propagation.propagate(network, pictures, start=seed) for seed in ("one", "logit"))
     logits = network(pictures).max(1).values.detach()[:, None, None, None]
     for layer in one:
         torch.testing.assert_close(scaled[layer], one[layer] * logits)
