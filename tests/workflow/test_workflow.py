@@ -341,7 +341,7 @@ def test_bands_of_depth_are_a_setting(more_readings):
     model = checkpoints.load(more_readings.folder / NETWORK / "training/trained.pt").model
     with store.opened(more_readings.folder / "results/digits/images/rank.h5") as shown:
         bands = {0.5: "zplus", 1: "epsilon=0.01"}
-        maps = propagation.propagate(model, shown.normalised(slice(None)), rule=bands, seed="logit")
+        maps = propagation.propagate(model, shown.normalised(slice(None)), rule=bands, start="logit")
     found = relevance_of(more_readings, "banded")
     for layer, R in maps.items():
         np.testing.assert_allclose(found[f"{layer}/map_sum"], R.double().sum(0), rtol=1e-3, atol=1e-4)
