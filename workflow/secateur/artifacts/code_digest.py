@@ -75,22 +75,27 @@ def _part(module, name):
 
 def _mentioned(nodes, imports, own, module, path):
     """(mentions of this package, of others) in some nodes of the file `path`."""
-    found = {mention: None for node in nodes for mention in _mentions(node, imports, own, module, path)}
-    return tuple(found), {text for node in nodes for text in _outside(node, imports)}
+    ours = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
+    found, outside = {}, set()
+    for node in nodes:
+        # Walked once, because this is the start of every run.
+        inside = list(ast.walk(node))
+        _refuse_module_as_value(inside, ours, path)
+        found |= dict.fromkeys(_mentions(inside, ours, own, module, path))
+        outside.update(_outside(inside, imports))
+    return tuple(found), outside
 
 
-def _outside(node, imports):
-    """What a node mentions of other packages, as `numpy` or `torch.nn.functional`: another import is another code."""
-    for inner in ast.walk(node):
+def _outside(inside, imports):
+    """What nodes mention of other packages, as `numpy` or `torch.nn.functional`: another import is another code."""
+    for inner in inside:
         if isinstance(inner, ast.Name) and isinstance(imports.get(inner.id), str):
             yield imports[inner.id]
 
 
-def _mentions(node, imports, own, module, path):
-    """(module, name) of the package for every name and `module.name` inside a node."""
-    imports = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
-    _refuse_module_as_value(node, imports, path)
-    for inner in ast.walk(node):
+def _mentions(inside, imports, own, module, path):
+    """(module, name) of the package for every name and `module.name` among nodes."""
+    for inner in inside:
         if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in imports:
             other, name = imports[inner.value.id]
             if name is None:
@@ -121,7 +126,12 @@ def _module(name):
 
 def _file(module):
     """The file of a module or package by its dotted name, without the name of this package; None if there is none."""
-    path = PACKAGE.joinpath(*module.split("."))
+    return _located(PACKAGE, module)
+
+
+@functools.cache
+def _located(package, module):
+    path = package.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
@@ -190,15 +200,17 @@ def _refuse_by_text(node, path):
         raise _unseen(path, node, f"{function}({texts[0]!r})")
 
 
-def _refuse_module_as_value(node, imports, path):
+def _refuse_module_as_value(inside, imports, path):
     """A module that is handed on, as in `f(module)`: what is used of it shows nowhere by name."""
-    bound = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
-    bound |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
-    before_a_dot = {id(inner.value) for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
-    for inner in ast.walk(node):
-        if not isinstance(inner, ast.Name) or id(inner) in before_a_dot or inner.id in bound:
-            continue
-        if imports.get(inner.id, (None, ""))[1] is None:
+    modules = {local for local, (_, name) in imports.items() if name is None}
+    named = [inner for inner in inside if isinstance(inner, ast.Name) and inner.id in modules]
+    if not named:
+        return
+    before_a_dot = {id(inner.value) for inner in inside if isinstance(inner, ast.Attribute)}
+    bound = {inner.id for inner in named if isinstance(inner.ctx, ast.Store)}
+    bound |= {inner.arg for inner in inside if isinstance(inner, ast.arg)}
+    for inner in named:
+        if id(inner) not in before_a_dot and inner.id not in bound:
             raise _unseen(path, inner, f"the module {inner.id} as a value")
 
 
