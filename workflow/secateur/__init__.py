@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 
 class Refused(ValueError):  # noqa: N818 - it is the program that refuses, and nothing went wrong in it
-    """What a user gave cannot be used: a message that names it, says what is wrong with it, and what to do.
+    """A refusal of what a user gave: its message names it, says what is wrong with it, and what to do.
 
     `secateur check` tells these in one line; any other error is a fault of the program and keeps its traceback.
     """

@@ -1,4 +1,4 @@
-"""What all figures share: how SVG is written, the colour of chance, and saving."""
+"""Shared by all figures: how SVG is written, the colour of chance, and saving."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ NEEDED = ("name", "arguments", "classes", "shape")
 
 @dataclass(frozen=True)
 class NetworkDescription:
-    """What it takes to build a network again, and to show it images as it saw them."""
+    """Plain data from which a network is built again, and shown images as it saw them."""
 
     name: str  # of the zoo or of torchvision; of a network of the user's own, what its results are named
     arguments: dict[str, Any]  # of the zoo's function, or of the factory

@@ -1,4 +1,4 @@
-"""What becomes of a pruned network: its kinds, in the order in which tables and figures show them.
+"""Kinds of pruned networks, in the order in which tables and figures show them.
 
 Everything that differs by kind and is no computation stands here; `retraining/kinds.py` has the functions.
 """
