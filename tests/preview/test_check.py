@@ -233,6 +233,13 @@ def test_a_reading_that_is_known_to_explode_is_warned_of(said):
         ("a: &a {rule: zplus}\nreadings: {b: {<<: *a, rule: epsilon}}\n", "unknown key a"),
         (None, "there is no such file; name the file of a study"),
         ("data: [", "this is no YAML: "),
+        ("study: 2024-13-45", "this is no YAML: month must be in 1..12"),
+        ("question: 2024-02-30", "this is no YAML: day is out of range for month"),
+        (f"seed: {'9' * 5000}", "this is no YAML: Exceeds the limit"),
+        ("seed: !!int abc", "this is no YAML: "),
+        ("seed: !!bool foo", "this is no YAML: "),
+        ("seed: !!timestamp foo", "this is no YAML: "),
+        ("data: " + "[" * 3000, "this is no YAML: "),
         ("levels", "this is no study; a study is keys and values"),
     ],
 )

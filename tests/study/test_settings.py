@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from secateur import Refused
 from secateur.models import zoo
 from secateur.study import architectures, criteria_names, level_checks, settings, verdict_checks
 from secateur.units import finding
@@ -485,6 +486,20 @@ def test_studies_that_stand_beside_each_other_have_names_of_their_own(tmp_path):
         )
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             verdict_checks.check_beside({"beside": beside}, study, "results")
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"a: 2024-13-45", b"a: [1"])
+def test_settings_of_a_study_beside_that_cannot_be_read_are_named(tmp_path, text):
+    folder = judged(tmp_path / "one", "one")
+    (tmp_path / "one" / "settings.yaml").write_bytes(text)
+    message = f"verdict.beside names {folder}, whose settings.yaml cannot be read: this is no YAML: "
+    with pytest.raises(Refused, match=re.escape(message)):
+        verdict_checks.check_beside({"beside": [folder]}, "mine", "results")
+
+
+def test_a_study_beside_whose_name_is_no_text_has_none(tmp_path):
+    folder = judged(tmp_path / "one", "[1]")
+    verdict_checks.check_beside({"beside": [folder]}, "mine", "results")
 
 
 def with_verdict(results="results", **verdict):

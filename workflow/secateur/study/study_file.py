@@ -13,15 +13,20 @@ def read(path: Path | str) -> dict[str, Any]:
     """The settings in a file, as plain data; Refused in one line for what is no study."""
     if not Path(path).is_file():
         raise Refused("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        config = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"this is no YAML: {' '.join(str(error).split())}") from error
+    config = plain(path)
     if not isinstance(config, dict):
         raise Refused("this is no study; a study is keys and values, see config/README.md")
-    _refuse_twice(text)
+    refuse_twice(path)
     return config
+
+
+def plain(path: Path | str) -> Any:
+    """The content of a YAML file, as plain data; Refused in one line for what cannot be read."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    # A date of month 13, an integer of 5,000 digits, !!bool foo: YAML passes on whatever the conversion raises.
+    except (yaml.YAMLError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        raise Refused(f"this is no YAML: {' '.join(str(error).split())}") from error
 
 
 def refuse_twice(path: Path | str) -> None:

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from secateur import Refused
-from secateur.study import vocabulary
+from secateur.study import study_file, vocabulary
 from secateur.study.vocabulary import nearest
 
 
@@ -80,8 +78,14 @@ def check_beside(verdict: Mapping[str, Any] | None, study: str, results: Path | 
 def _study_of(folder):
     """The name of the study with these results, or None where it wrote no settings."""
     path = Path(folder) / "settings.yaml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return settings.get("study") if isinstance(settings, dict) else None
+    if not path.is_file():
+        return None
+    try:
+        settings = study_file.plain(path)
+    except Refused as error:
+        raise Refused(f"verdict.beside names {folder}, whose settings.yaml cannot be read: {error}") from error
+    name = settings.get("study") if isinstance(settings, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _check_judged(folder):
