@@ -170,6 +170,13 @@ DAMAGES = {
         edited("removed", {"features.0": [1]}),
         "belongs to another network: features.0.weight is 4x1x3x3 there but 5x1x3x3 here",
     ),
+    "nothing about it": ("architecture.json", edited("about", None), "describes no exported network: its about is N"),
+    "a removed that is no dict": (
+        "architecture.json",
+        edited("removed", [1]),
+        "describes no network that can be built",
+    ),
+    "classes that are a number": ("architecture.json", edited("about", ABOUT | {"classes": 3}), "its classes is 3"),
     "too little about it": (
         "architecture.json",
         edited("about", {"name": "vgg_small"}),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from secateur import Refused
 from secateur.artifacts import provenance
 from secateur.evaluation import measuring
 from secateur.graph import folding
@@ -81,6 +82,29 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(saved, tmp_path):
     with pytest.raises(Exception, match="pickle"):
         checkpoints.save(saved, small(), DESCRIBED, {"seed": lambda: None})
     assert saved.read_bytes() == before and list(tmp_path.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"classes": 10}, "its classes is 10"),
+        ({"arguments": [1]}, "its arguments is [1]"),
+        ({"factory": 5}, "its factory is 5"),
+        ({"name": "vgg_smal"}, "vgg_smal"),
+        ({"arguments": {"widht": 4}}, "vgg_small knows no argument widht"),
+        ({"removed": {}}, "is a retrained network; pruning.load reads it"),
+    ],
+)
+def test_a_file_that_describes_no_dense_network_is_named(saved, change, why):
+    content = torch.load(saved, weights_only=True)
+    torch.save(content | {"about": content["about"] | change}, saved)
+    message = refusal(Refused, checkpoints.load, saved)
+    assert message.startswith(f"{saved} ") and why in message
+
+
+def test_a_fact_is_no_part_of_the_description(tmp_path):
+    with pytest.raises(ValueError, match="^name is part of a network's description"):
+        checkpoints.save(tmp_path / "a.pt", small(), DESCRIBED, {"name": "other"})
 
 
 def test_a_missing_file_is_named(tmp_path):

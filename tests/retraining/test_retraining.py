@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import nn
 
-from secateur import ranking
+from secateur import Refused, ranking
 from secateur.analysis import retraining
 from secateur.artifacts import correctness, tables
 from secateur.images import store
@@ -290,6 +290,17 @@ def test_files_without_a_network_say_so(tmp_path):
     networks.save_nothing(tmp_path / "a.pt", DESCRIBED, {}, {"features.3": [0, 1, 2, 3]}, ["features.3"])
     with pytest.raises(ValueError, match="holds no network: nothing was left of features.3, so that nothing was ret"):
         stored.load(tmp_path / "a.pt")
+    for name, about in (("c", None), ("d", "removed"), ("e", 3)):
+        torch.save({"state_dict": {}, "about": about}, tmp_path / f"{name}.pt")
+        with pytest.raises(ValueError, match=f"{name}.pt is no retrained network of this workflow"):
+            stored.load(tmp_path / f"{name}.pt")
+    for change in ({"removed": [1]}, {"removed": None}, {"factory": 5}, {"classes": None}, {"shape": [1, 8]}):
+        networks.save(tmp_path / "f.pt", dense(), DESCRIBED, {}, {})
+        content = torch.load(tmp_path / "f.pt", weights_only=True)
+        torch.save(content | {"about": content["about"] | change}, tmp_path / "f.pt")
+        with pytest.raises(Refused, match="f.pt describes no network that can be built here") as refused:
+            stored.load(tmp_path / "f.pt")
+        assert "\n" not in str(refused.value)
     checkpoints.save(tmp_path / "b.pt", dense(), DESCRIBED, {})
     with pytest.raises(ValueError, match="b.pt is no retrained network of this workflow"):
         stored.load(tmp_path / "b.pt")

@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from secateur import Refused, __version__
 from secateur.artifacts import files
+from secateur.models import checkpoints
 from secateur.models.description import NetworkDescription
 from secateur.pruning import bundling, removal, stored
 from secateur.units import coupling
@@ -106,7 +107,7 @@ def _architecture(described, facts, channels, weights):
     content = {
         "format": stored.FORMAT,
         "secateur": __version__,
-        "about": described.as_dict() | kept,
+        "about": checkpoints.about_of(described, kept),
         "removed": {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)},
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }

@@ -3,6 +3,7 @@
 Only tensors and plain data are ever read (`weights_only=True`), so that a checkpoint cannot run code.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Checkpoint:
 def save(path: Path | str, model: nn.Module, described: NetworkDescription, facts: dict[str, Any]) -> None:
     """Write a checkpoint; equal networks with equal descriptions and facts are equal files. Facts are plain data."""
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    tensor_files.write(path, {"state_dict": state, "about": described.as_dict() | facts})
+    tensor_files.write(path, {"state_dict": state, "about": about_of(described, facts)})
 
 
 def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
@@ -44,14 +45,34 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
             "Give it as model.weights and train with epochs: 0 to make one of it"
         )
-    described = NetworkDescription.from_dict(about)
-    model = state_dicts.adopt(built(described), path, state_dicts.tensors(content, path), assign=True)
+    if "removed" in about:
+        raise Refused(f"{path} is a retrained network; pruning.load reads it")
+    described, dense = described_in(about, path)
+    model = state_dicts.adopt(dense, path, state_dicts.tensors(content, path), assign=True)
     return Checkpoint(model.to(device).eval(), described, facts_of(about, described))
+
+
+def described_in(about: dict[str, Any], path: Path | str) -> tuple[NetworkDescription, nn.Module]:
+    """The description in what a file says, and the network before its weights are put in; Refused names the file."""
+    try:
+        described = NetworkDescription.from_dict(about)
+        return described, built(described)
+    except (Refused, TypeError) as error:
+        raise Refused(f"{path} describes no network that can be built here: {error}") from error
+
+
+def about_of(described: NetworkDescription, facts: dict[str, Any]) -> dict[str, Any]:
+    """What a file says: the description, and facts beside it; ValueError for a fact by the name of a part of it."""
+    both = facts.keys() & {field.name for field in dataclasses.fields(described)}
+    if both:
+        raise ValueError(f"{', '.join(sorted(both))} is part of a network's description, and no fact beside it")
+    return described.as_dict() | facts
 
 
 def facts_of(about: dict[str, Any], described: NetworkDescription) -> dict[str, Any]:
     """What a file says beside the description."""
-    return {key: value for key, value in about.items() if key not in described.as_dict()}
+    fields = {field.name for field in dataclasses.fields(described)}
+    return {key: value for key, value in about.items() if key not in fields}
 
 
 def built(described: NetworkDescription, device: torch.device | str = "meta") -> nn.Module:

@@ -16,6 +16,16 @@ from secateur.models import own, zoo
 from secateur.study import own_network
 
 NEEDED = ("name", "arguments", "classes", "shape")
+SEQUENCES = ("classes", "shape", "mean", "std")
+FORMS = {
+    "name": str,
+    "arguments": dict,
+    "classes": (list, tuple),
+    "shape": (list, tuple),
+    "factory": (str, type(None)),
+    "mean": (list, tuple, type(None)),
+    "std": (list, tuple, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,11 @@ class NetworkDescription:
         missing = [key for key in NEEDED if key not in about]
         if missing:
             raise Refused(f"about lacks {', '.join(missing)}: a network is described by {', '.join(NEEDED)}")
+        wrong = [key for key, kinds in FORMS.items() if not isinstance(about.get(key), kinds)]
+        if wrong:
+            raise Refused(f"about describes no network: its {wrong[0]} is {about.get(wrong[0])!r}")
         known = {field.name: about[field.name] for field in dataclasses.fields(cls) if field.name in about}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
+        return cls(**{key: tuple(value) if key in SEQUENCES and value else value for key, value in known.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, without what is not known."""

@@ -9,7 +9,7 @@ from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
 from secateur.study import criteria_names
-from secateur.study.kinds import asked_for
+from secateur.study.kinds import KINDS, asked_for
 from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward, in forward passes.
@@ -106,13 +106,20 @@ def _evaluation(name, config, planned, count, timed, seeds):
     )
 
 
+def _shown(kind, retraining, sizes):
+    """As how many forward passes of an image a kind counts, before it is tested."""
+    if kind.trains == "statistics":
+        return min(retraining["batchnorm_images"], sizes["train"])
+    epochs = retraining["scratch_epochs"] if kind.start == "fresh" else retraining["epochs"]
+    times = retraining["steps"] if kind.in_steps else 1
+    return epochs * times * (TRAINED * sizes["train"] + sizes["validation"])
+
+
 def _retraining(retraining, config, sizes, timed, seeds, weights):
     criteria, left = len(retraining["criteria"]), _left(retraining["levels"])
-    epochs = retraining["epochs"] * retraining["steps"]
-    epochs += retraining["scratch_epochs"] if retraining["scratch"] else 0
-    kinds = len(asked_for(retraining))
-    shown = epochs * (TRAINED * sizes["train"] + sizes["validation"])
-    shown += retraining["batchnorm"] * min(retraining["batchnorm_images"], sizes["train"]) + kinds * sizes["test"]
+    asked = [KINDS[name] for name in asked_for(retraining)]
+    kinds = len(asked)
+    shown = sum(_shown(kind, retraining, sizes) for kind in asked) + kinds * sizes["test"]
     jobs = seeds * criteria * len(retraining["levels"]) * kinds
     return Stage(
         "retraining",

@@ -40,37 +40,35 @@ def read_files(architecture: Path, weights: Path) -> Checkpoint:
     """The Checkpoint of an export's two files."""
     facts = _facts(architecture)
     state = _state(weights, facts["weights_sha256"])
-    described = NetworkDescription.from_dict(facts["about"])
-    model = _smaller(described, facts["removed"], state, architecture, weights)
-    return Checkpoint(model, described, checkpoints.facts_of(facts["about"], described))
+    return _read(facts["about"], facts["removed"], state, architecture, weights, AGAIN)
 
 
 def _retrained(path):
     content = tensor_files.read(path)
-    about = content.get("about", {}) if isinstance(content, dict) else {}
-    if "removed" not in about:
+    about = content.get("about") if isinstance(content, dict) else None
+    if not isinstance(about, dict) or "removed" not in about:
         raise Refused(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
     if about.get("constant"):
-        empty = ", ".join(about["empty"])
+        empty = ", ".join(about.get("empty", []))
         raise Refused(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
-    described = NetworkDescription.from_dict(about)
-    model = _smaller(described, about["removed"], content["state_dict"], path, path)
-    return Checkpoint(model, described, checkpoints.facts_of(about, described))
+    return _read(about, about["removed"], state_dicts.tensors(content, path), path, path, "retrain the network again")
 
 
-def _smaller(described, removed, state, architecture, weights):
-    """The network of a description without the removed channels, with a state_dict; errors name the two files."""
+def _read(about, removed, state, architecture, weights, remedy):
+    """The Checkpoint of a network without the removed channels, with a state_dict; errors name the two files."""
     # On the meta device nothing is drawn and nothing allocated; but what no state_dict holds has no values there.
     for device in ("meta", "cpu"):
         try:
+            described = NetworkDescription.from_dict(about)
             dense = checkpoints.built(described, device)
             smaller = removal.narrowed(dense, removed, coupling.followed(dense, described.zeros(1)))
-        except (ValueError, TypeError, IndexError) as error:
-            raise Refused(f"{architecture} describes no network that can be built here ({error}); {AGAIN}") from error
+        except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
+            reason = str(error).split("\n")[0]
+            raise Refused(f"{architecture} describes no network that can be built here ({reason}); {remedy}") from error
         model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
-    return model.eval()
+    return Checkpoint(model.eval(), described, checkpoints.facts_of(about, described))
 
 
 def _facts(path):
@@ -86,6 +84,8 @@ def _facts(path):
             f"{path} is of format {facts['format']}, written by secateur {facts.get('secateur')}; this is secateur "
             f"{__version__}, which reads format {FORMAT}: install that version, or export again"
         )
+    if not isinstance(facts["about"], dict):
+        raise Refused(f"{path} describes no exported network: its about is {facts['about']!r}; {AGAIN}")
     missing = [key for key in NEEDED if key not in facts["about"]]
     if missing:
         raise Refused(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {AGAIN}")
@@ -96,7 +96,7 @@ def _state(path, sha256):
     """The tensors of a file of weights; safetensors has no checksum of its own."""
     content = _bytes(path)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise Refused(f"{path} is damaged, or of another export: its SHA-256 is not {sha256[:16]}...; {AGAIN}")
+        raise Refused(f"{path} is damaged, or of another export: its SHA-256 is not {str(sha256)[:16]}...; {AGAIN}")
     return needed("safetensors.torch").load(content)
 
 

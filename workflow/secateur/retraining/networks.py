@@ -70,7 +70,7 @@ def save_nothing(
     path: Path | str, described: NetworkDescription, facts: dict[str, Any], plan: dict[str, list[int]], empty: list[str]
 ) -> None:
     """Write what stands for a network that was not retrained because nothing is left of these layers."""
-    about = described.as_dict() | facts | {"removed": _removed(plan), "constant": True, "empty": empty}
+    about = checkpoints.about_of(described, facts | {"removed": _removed(plan), "constant": True, "empty": empty})
     tensor_files.write(path, {"state_dict": {}, "about": about})
 
 
