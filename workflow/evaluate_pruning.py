@@ -17,10 +17,10 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
     """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back facts for the manifest."""
     dense = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
-    precision = devices.precision(options.get("precision", "auto"), device)
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
     with images_store.opened(split) as shown:
         checkpoints.same_images(dense.description, shown, checkpoint)
+        precision = devices.precision(options.get("precision", "auto"), device, len(shown))
 
         def batches():
             for _, pixels, labels in images_store.batches(shown, images_per_batch):

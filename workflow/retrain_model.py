@@ -24,7 +24,6 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     Gives back the precision that tested it.
     """
     device = devices.chosen(options["device"])
-    precision = devices.precision(options.get("precision", "auto"), device)
     dense = checkpoints.load(inputs["network"], device)
     model, described = dense.model, dense.description
     freezing.trainable(model, options["model"]["trainable"])
@@ -36,6 +35,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     ):
         for shown in (train, validation, test):
             checkpoints.same_images(described, shown, inputs["network"])
+        precision = devices.precision(options.get("precision", "auto"), device, len(test))
         coupled = steps.followed(model, described)
         gone = steps.plans(ranking, cell["level"], options["steps"], Terms(**options["terms"]), coupled)
         widths = networks.widths(coupled, ranking, gone[-1], options["terms"]["budget"])

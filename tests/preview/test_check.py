@@ -250,16 +250,17 @@ def test_a_file_that_is_no_study_is_one_line(folder, capsys, content, message):
     assert refused((status, *capsys.readouterr())).startswith(message)
 
 
-@pytest.mark.parametrize("fast", [False, True])
-def test_what_auto_comes_to_here_is_said(said, monkeypatch, fast):
+@pytest.mark.parametrize(("fast", "few"), [(False, 0), (True, 0), (True, 2000)])
+def test_what_auto_comes_to_here_is_said(said, monkeypatch, fast, few):
+    monkeypatch.setattr(devices, "FEW", few)
     monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device: fast)
     status, output, _ = said(OWN | {"device": "cpu"})
     lines = output.splitlines()
     place = lines.index(f"Arithmetic: this cpu has {'fast' if fast else 'no fast'} instructions for bfloat16")
-    ran = "bfloat16" if fast else "float32"
+    ran = "bfloat16" if fast and not few else "float32"
     assert status == 0
     assert lines[place + 1 : place + 3] == [
-        f"  evaluation in {ran} (auto: bfloat16 where it is fast, with the same answers)",
+        f"  evaluation in {ran} (auto: bfloat16 where it is fast, for {few:,} images or more)",
         "",
     ]
 

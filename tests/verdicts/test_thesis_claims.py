@@ -552,7 +552,7 @@ def test_no_sentence_of_a_page_of_several_networks_speaks_of_one():
     mean = many.results.dense()
     assert (
         "**The networks are not the thesis's: 3 trainings of `vgg16_bn_half`, compact head, trained from scratch, "
-        "12 epochs, trainable: all.**"
+        "on cifar10 at 16 pixels, 12 epochs, trainable: all.**"
     ) in text
     assert f"the 3 networks here have {100 * mean:.2f} % on average ({100 * low:.2f} to {100 * high:.2f} %)." in text
     assert "the split *rank*, for each network anew, and is reported on the test images." in text

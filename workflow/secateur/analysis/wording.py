@@ -6,8 +6,8 @@ from collections.abc import Iterable
 def interval(difference: float, low: float, high: float) -> str:
     """A difference and its interval in points."""
     if low != low:
-        return f"{100 * difference:+.1f} (no interval)"
-    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+        return f"{100 * difference:+z.1f} (no interval)"
+    return f"{100 * difference:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]"
 
 
 def percent(level: float) -> str:

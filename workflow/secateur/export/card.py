@@ -81,7 +81,7 @@ def _opening(facts):
 
 def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.2f}"
+    return f"{100 * share:+z.2f}"
 
 
 def _ratio_text(facts):

@@ -48,7 +48,7 @@ def text(config: Mapping[str, Any]) -> str:
         table = finding.table(found)
         own = inspection.own_files(config, table)
         inspection.refuse_unscorable(config, model, example, table)
-        timed = timing.measured(config, model, example, finding.linear_layers(model, table))
+        timed = timing.measured(config, model, example, sizes["test"], finding.linear_layers(model, table))
         unscored = without_relevance(config, found, timed)
     whole = cost.of_positions(model, found.coupled.positions)
     stages = estimates.estimated(config, planned, sizes, timed, whole, len(table))
@@ -61,7 +61,7 @@ def text(config: Mapping[str, Any]) -> str:
         unscored,
         _warnings(config),
         _evaluated(config, planned),
-        _arithmetic(config, timed.slower),
+        _arithmetic(config, sizes["test"], timed.slower),
         _stages(config, stages, folder),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -165,12 +165,14 @@ def _evaluated(config, planned):
     ]
 
 
-def _arithmetic(config, slower):
+def _arithmetic(config, images, slower):
     """How this processor runs the precisions that the study asks for."""
     device = devices.chosen(config["device"])
     fast = "has" if devices.fast_in_bfloat16(device) else "has no"
-    precision = devices.precision(config["evaluation"]["precision"], device)
-    why = "auto: bfloat16 where it is fast, with the same answers" if precision["asked"] == "auto" else "as set"
+    precision = devices.precision(config["evaluation"]["precision"], device, images)
+    why = "as set"
+    if precision["asked"] == "auto":
+        why = f"auto: bfloat16 where it is fast, for {devices.FEW:,} images or more"
     warnings = [
         _wrapped(
             f"{part}: bfloat16 takes {ratio:.2g} times as long here as float32, on {timing.TIMED} images; set float32"

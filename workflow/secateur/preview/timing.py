@@ -44,14 +44,18 @@ def measured(
     config: Mapping[str, Any],
     model: nn.Module,
     example: torch.Tensor,
+    tested: int,
     linear: Sequence[str] = (),
 ) -> Timed:
-    """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own."""
+    """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own.
+
+    `tested` is the count of test images, which decides in which precision they are evaluated.
+    """
     device = devices.chosen(config["device"])
     model, example = model.to(device), example.to(device)
     with torch.no_grad(), modes.evaluating(model):
         forward = _seconds(lambda: model(example))
-        precision = devices.precision(config["evaluation"]["precision"], device)["ran"]
+        precision = devices.precision(config["evaluation"]["precision"], device, tested)["ran"]
         evaluated = _seconds(_as_evaluated(model, example, precision))
     readings, shapes, without = {}, {}, {}
     for name, reading in extracted(config["readings"]).items():

@@ -99,7 +99,7 @@ def against(studies: Sequence[across.Study], first: str, second: str) -> str:
 def _range(found):
     """The smallest and the largest of some differences, in points."""
     estimates = [one.estimate for one in found]
-    return f"{100 * min(estimates):+.1f} to {100 * max(estimates):+.1f} points"
+    return f"{100 * min(estimates):+z.1f} to {100 * max(estimates):+z.1f} points"
 
 
 # ---- the studies ---------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def turns_like_half(study: Study, reading: str) -> Evidence:
         for level in LOW
     ]
     return Evidence(
-        compared, "differences " + wording.joined(f"{100 * gap:+.2f}" for gap in gaps) + " points at 10 to 40 %"
+        compared, "differences " + wording.joined(f"{100 * gap:+z.2f}" for gap in gaps) + " points at 10 to 40 %"
     )
 
 

@@ -111,7 +111,8 @@ def _network(facts):
     parts = [f"`{model['name']}`", *([f"{head} head"] if head else []), phrases.origin(facts)]
     trained = f"{facts['epochs']} epochs, trainable: {model['trainable']}" if facts["epochs"] else "no training here"
     count = f"{len(facts['seeds'])} trainings of " if several else ""
-    return f"{_opening_words(like, several)} {count}{', '.join(parts)}, {trained}."
+    images = f"on {facts['data']['name']} at {facts['data']['size']} pixels"
+    return f"{_opening_words(like, several)} {count}{', '.join(parts)}, {images}, {trained}."
 
 
 def _opening_words(like, several):

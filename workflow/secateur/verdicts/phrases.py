@@ -63,8 +63,8 @@ def _short(item, named):
 def shift(item: Item) -> str:
     """How far a delta moved, with its interval."""
     if item.low != item.low:
-        return f"{item.difference:+.2g} (no interval)"
-    return f"{item.difference:+.2g} [{item.low:+.2g}, {item.high:+.2g}]"
+        return f"{item.difference:+z.2g} (no interval)"
+    return f"{item.difference:+z.2g} [{item.low:+z.2g}, {item.high:+z.2g}]"
 
 
 def levels(asked: Sequence[float]) -> str:
