@@ -21,9 +21,11 @@ report: "report/study.rst"
 pathvars:
     results=config["results"],
     logs=f"logs/{config['study']}",
+    images="<results>/{dataset}/images",
+    network=f"<results>/{OF_A_NETWORK}",
+    network_logs=f"<logs>/{OF_A_NETWORK}",
 
 
-include: ROOT / "rules/options.smk"
 include: ROOT / "rules/check.smk"
 include: ROOT / "rules/settings.smk"
 include: ROOT / "rules/images.smk"
@@ -43,19 +45,19 @@ rule all:
     default_target: True
     input:
         rules.describe_study.output,
-        expand(rules.check_levels.output, dataset=DATASET, model=MODEL) if UNFORESEEN else [],
+        expand(rules.check_levels.output, dataset=STUDY.dataset, model=STUDY.model) if STUDY.unforeseen else [],
         rules.tabulate_accuracy.output,
-        expand(rules.plot_strategies.output, reading=READINGS),
-        expand(rules.plot_statistics.output, source=COMPARED),
-        rules.plot_scores.output if any(MORE.values()) else [],
-        expand(rules.plot_deltas.output, reading=MIXED_READINGS if DELTAS else []),
-        expand("<results>/figures/controls.{criterion}.{kind}", criterion=CONTROLLED, kind=["svg", "html"]),
-        expand(rules.plot_floors.output, source=FLOORED),
-        expand(rules.plot_layers.output, source=DRAWN),
-        rules.plot_stability.output if READINGS else [],
-        rules.plot_retraining.output if RETRAINING["criteria"] else [],
-        [rules.tabulate_thesis.output, rules.judge_thesis.output] if VERDICT else [],
-        expand("<results>/{network}/export/{exported}/card.html", network=NETWORK, exported=EXPORTED),
+        expand(rules.plot_strategies.output, reading=STUDY.readings),
+        expand(rules.plot_statistics.output, source=STUDY.compared),
+        rules.plot_scores.output if STUDY.more else [],
+        expand(rules.plot_deltas.output, reading=STUDY.by_delta),
+        expand("<results>/figures/controls.{criterion}.{kind}", criterion=STUDY.controlled, kind=["svg", "html"]),
+        expand(rules.plot_floors.output, source=STUDY.floored),
+        expand(rules.plot_layers.output, source=STUDY.drawn),
+        rules.plot_stability.output if STUDY.readings else [],
+        rules.plot_retraining.output if STUDY.retraining["criteria"] else [],
+        [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
+        of_networks("export/{exported}/card.html", exported=STUDY.exported),
 
 
 include: ROOT / "rules/report.smk"

@@ -8,9 +8,8 @@ rule check_study:
         "../envs/torch.yaml"
     threads: config["threads"]
     params:
+        **made_by("check_study", "torch"),
         options={"config": config, "contents": contents.own_files(config)},
-        code=code_digest("check_study"),
-        environment=environment_digest("torch"),
     message:
         "Look at the study before any long job: what it would do, and what that would take."
     script:

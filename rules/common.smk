@@ -1,4 +1,4 @@
-# What all rules share: the checked settings, the digests that decide reruns, and the names of the study.
+# What all rules share: the checked study, the digests that decide reruns, and short forms of what rules repeat.
 import sys
 from pathlib import Path
 
@@ -21,21 +21,10 @@ if Path(secateur.__file__).resolve() != (ROOT / "workflow" / "secateur" / "__ini
 
 from secateur import Refused
 from secateur.artifacts import code_digest as code
-from secateur.artifacts import files, stamps
+from secateur.artifacts import stamps
 from secateur.images import image_folder
-from secateur.study import (
-    consistency,
-    contents,
-    criteria_names,
-    kinds,
-    level_checks,
-    own_network,
-    retraining_checks,
-    settings,
-    study_file,
-    verdict_checks,
-    vocabulary,
-)
+from secateur.study import contents, stage_files, stage_options, study_file, vocabulary
+from secateur.study.study import Study
 
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
@@ -45,80 +34,81 @@ for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_
         raise WorkflowError(f"The study's settings: {path}: {error}") from None
 
 try:
-    # In place, so that captions and the report see the defaults too.
-    CHECKED = settings.checked(config)
-    config.clear()
-    config.update(CHECKED)
+    STUDY = Study.of(config)
 except FileNotFoundError as error:
     raise lacking(error.filename) from None
 except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
+# In place, so that captions and the report see the defaults too.
+config.clear()
+config.update(STUDY.settings)
+
+# The folder of all that is made of one training, below the results and below the logs.
+OF_A_NETWORK = "{dataset}/{model}/{seed}"
 
 
-def code_digest(script):
-    """What the script and all that it reaches in the package computes, whatever its time stamp says."""
+def of_networks(path, **names):
+    """A path below the folder of a network, for every network of the study."""
+    places = {"dataset": STUDY.dataset, "model": STUDY.model, "seed": STUDY.seeds}
+    return expand(f"<results>/{OF_A_NETWORK}/{path}", **places, **names)
+
+
+def made_by(script, environment):
+    """Params: digests of all code that a script can reach, and of what its environment asks for."""
+    file = ROOT / "envs" / f"{environment}.yaml"
     try:
-        return code.of_script(ROOT / "workflow" / f"{script}.py")
+        return {
+            "code": code.of_script(ROOT / "workflow" / f"{script}.py"),
+            # Comments do not count.
+            "environment": stamps.digest(yaml.safe_load(file.read_text(encoding="utf-8"))),
+        }
     except FileNotFoundError as error:
         raise lacking(error.filename) from None
 
 
-def environment_digest(name):
-    """What an environment file asks for; its comments do not count."""
+def figure(name, caption, category, numbers="data", **labels):
+    """Outputs: a figure and the page of its numbers; captions are named by their files in report/."""
+    picture = {"caption": f"../report/{caption}.rst", "labels": {**labels, "kind": "figure"}}
+    page = {"caption": f"../report/{numbers}.rst", "labels": {**labels, "kind": "the numbers"}}
+    return {
+        "figure": report(f"<results>/figures/{name}.svg", category=category, **picture),
+        "page": report(f"<results>/figures/{name}.html", category=category, **page),
+    }
+
+
+def page(name, caption, category, label):
+    """Output: one page of the report."""
+    return report(
+        f"<results>/{name}.html", caption=f"../report/{caption}.rst", category=category, labels={"page": label}
+    )
+
+
+def gpus(wildcards):
+    """GPUs that a job asks of a cluster."""
+    return 1 if config["device"] == "cuda" else 0
+
+
+def image_options():
+    """The options of the images; a folder of the user's own counts by its listing."""
+    data = config["data"]
+    if data["source"] != "image_folder":
+        return stage_options.images(STUDY)
     try:
-        return stamps.digest(yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise lacking(error.filename) from None
+        return stage_options.images(STUDY, image_folder.listing_digest(data["folder"]))
+    except Refused as error:
+        raise WorkflowError(f"The study's settings: {error}") from None
 
 
-DATASET = config["data"]["name"]
-MODEL = config["model"]["name"]
-SEEDS = config["training"]["seeds"]
-READINGS = list(config["readings"])
-SHARDED = [name for name, reading in config["readings"].items() if reading["shards"] > 1]
-WEIGHTS = config["criteria"]["weights"]
-SOURCES = READINGS + WEIGHTS
-DELTAS = config["criteria"]["deltas"]
-MIXES = config["criteria"]["mixes"]
-DRAWS = list(range(config["criteria"]["random"]))
+def digest_of_texts(pattern):
+    """Texts in report/ that results depend on: as inputs they would count by time stamp."""
+    return stamps.digest({path.name: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob(pattern)})
 
-STATISTICS = config["criteria"]["statistics"]
-MIXED = criteria_names.mixed(config["criteria"])
-MIXED_READINGS = config["criteria"]["mixed"] if MIXED else []
-COMBINED_ONLY = config["criteria"]["combined_only"]
-# Of the others, a figure of the statistics would have one line.
-COMPARED = [source for source in SOURCES if criteria_names.statistics(config["criteria"], source) == STATISTICS]
-CONTROLLED = criteria_names.controlled(config["criteria"])
 
-# More criteria: {name: how it is made}.
-SCORES = {score["name"]: score for score in config["criteria"]["scores"]}
-FILES = config["criteria"]["files"]
-MIXTURES = {mixture["name"]: mixture for mixture in config["criteria"]["mixtures"]}
-MORE = {family: names(config["criteria"]) for family, names in criteria_names.MORE.items()}
-FAMILIES = criteria_names.of(config)
-CRITERIA = [criterion for family in FAMILIES.values() for criterion in family]
-# What is chosen by its accuracy on images that are not reported.
-CHOOSING = config["evaluation"]["choose_on"]
-CHOSEN = criteria_names.choosing(config, FAMILIES)
-VERDICT = config["verdict"] or {}
-# How a level becomes a set of units, once for each floor; the first is that of all figures.
-TERMS = level_checks.terms(config["evaluation"])
-# Whether only the network itself tells if the levels can be met.
-UNFORESEEN = level_checks.removable(config) is None
-# What is drawn one by one beside the weights; without relevance the weights alone.
-DRAWN = READINGS or WEIGHTS[:1]
-FLOORED = DRAWN if len(TERMS) > 1 else []
-NETWORK = expand("{dataset}/{model}/{seed}", dataset=DATASET, model=MODEL, seed=SEEDS)
-RETRAINING = config["retraining"] or {"criteria": [], "levels": []}
-RETRAINED_FAMILIES = [family for family, criteria in FAMILIES.items() if {*criteria} & {*RETRAINING["criteria"]}]
-RETRAINED_KINDS = kinds.asked_for(RETRAINING)
-# {the end of a path: what is exported there}.
-EXPORTED = {retraining_checks.exported(entry): entry for entry in config["export"]}
-try:
-    consistency.check_named(config, CRITERIA)
-    verdict_checks.check_beside(config["verdict"], config["study"], config["results"])
-except Refused as error:
-    raise WorkflowError(f"The study's settings: {error}") from None
+def verdict_options():
+    """The options of the verdict's page."""
+    shipped = (ROOT / "config" / "studies").glob("*.yaml")
+    paths = {path.stem: f"config/studies/{path.name}" for path in shipped}
+    return stage_options.verdict(STUDY, paths) | {"typed": digest_of_texts("thesis.*")}
 
 
 def alternatives(names):
@@ -127,18 +117,18 @@ def alternatives(names):
 
 
 wildcard_constraints:
-    dataset=alternatives([DATASET]),
-    model=alternatives([MODEL]),
+    dataset=alternatives([STUDY.dataset]),
+    model=alternatives([STUDY.model]),
     seed=r"\d+",
     split=alternatives(vocabulary.SPLITS),
-    reading=alternatives(READINGS),
-    source=alternatives(SOURCES),
-    family=alternatives(FAMILIES),
-    statistic="mean|mean_abs|max|min|max_abs|min_abs",
+    reading=alternatives(STUDY.readings),
+    source=alternatives(STUDY.sources),
+    family=alternatives(STUDY.families),
+    statistic=alternatives(vocabulary.STATISTICS),
     score=alternatives(vocabulary.WEIGHT_SCORES + vocabulary.IMAGE_SCORES),
-    scored=alternatives(SCORES),
-    given=alternatives(FILES),
-    mixture=alternatives(MIXTURES),
+    scored=alternatives(STUDY.scores),
+    given=alternatives(STUDY.files),
+    mixture=alternatives(STUDY.mixtures),
     delta=r"[01](\.\d+)?",
     shard=r"\d+",
     shards=r"\d+",

@@ -1,14 +1,14 @@
 rule evaluate_pruning:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        images="<results>/{dataset}/images/test.h5",
-        rankings=evaluated_rankings,
+        network="<network>/training/trained.pt",
+        images="<images>/test.h5",
+        rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
     output:
-        table="<results>/{dataset}/{model}/{seed}/evaluation/{family}.csv",
-        bits="<results>/{dataset}/{model}/{seed}/evaluation/{family}.h5",
-        manifest="<results>/{dataset}/{model}/{seed}/evaluation/{family}.json",
+        table="<network>/evaluation/{family}.csv",
+        bits="<network>/evaluation/{family}.h5",
+        manifest="<network>/evaluation/{family}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/evaluate_pruning/{family}.log",
+        "<network_logs>/evaluate_pruning/{family}.log",
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -18,10 +18,9 @@ rule evaluate_pruning:
         runtime=240,
         images_per_batch=125,
     params:
-        options=evaluation_options,
+        **made_by("evaluate_pruning", "torch"),
+        options=lambda wildcards: stage_options.evaluation(STUDY, wildcards.family),
         plans=lambda wildcards, output: f"{Path(output.table).parent}/plans",
-        code=code_digest("evaluate_pruning"),
-        environment=environment_digest("torch"),
     message:
         "Remove channels by {wildcards.family} and test what is left, seed {wildcards.seed}."
     script:
@@ -30,24 +29,24 @@ rule evaluate_pruning:
 
 use rule evaluate_pruning as evaluate_choosing with:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        images=f"<results>/{{dataset}}/images/{CHOOSING}.h5",
-        rankings=evaluated_rankings,
+        network="<network>/training/trained.pt",
+        images=f"<images>/{STUDY.choose_on}.h5",
+        rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
     output:
-        table="<results>/{dataset}/{model}/{seed}/evaluation/choosing/{family}.csv",
-        bits="<results>/{dataset}/{model}/{seed}/evaluation/choosing/{family}.h5",
-        manifest="<results>/{dataset}/{model}/{seed}/evaluation/choosing/{family}.json",
+        table="<network>/evaluation/choosing/{family}.csv",
+        bits="<network>/evaluation/choosing/{family}.h5",
+        manifest="<network>/evaluation/choosing/{family}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/evaluate_choosing/{family}.log",
+        "<network_logs>/evaluate_choosing/{family}.log",
     message:
         "The same on the images that choose: {wildcards.family}, seed {wildcards.seed}."
 
 
 rule collect_evaluations:
     input:
-        tables=expand("<results>/{network}/evaluation/{family}.csv", network=NETWORK, family=FAMILIES),
-        bits=expand("<results>/{network}/evaluation/{family}.h5", network=NETWORK, family=FAMILIES),
-        choosing=expand("<results>/{network}/evaluation/choosing/{family}.csv", network=NETWORK, family=CHOSEN),
+        tables=of_networks("evaluation/{family}.csv", family=STUDY.families),
+        bits=of_networks("evaluation/{family}.h5", family=STUDY.families),
+        choosing=of_networks("evaluation/choosing/{family}.csv", family=STUDY.choosing),
     output:
         evaluations="<results>/tables/evaluations.csv",
         curves="<results>/tables/curves.csv",
@@ -57,9 +56,8 @@ rule collect_evaluations:
     conda:
         "../envs/tables.yaml"
     params:
-        options=study_options(),
-        code=code_digest("collect_evaluations"),
-        environment=environment_digest("tables"),
+        **made_by("collect_evaluations", "tables"),
+        options=stage_options.tables(STUDY),
     message:
         "Gather all evaluations, and average them with intervals."
     script:

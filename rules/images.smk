@@ -7,9 +7,8 @@ rule fetch_images:
     conda:
         "../envs/fetch.yaml"
     params:
-        options=download_options,
-        code=code_digest("fetch_images"),
-        environment=environment_digest("fetch"),
+        **made_by("fetch_images", "fetch"),
+        options=lambda wildcards: stage_options.download(wildcards.download),
     message:
         "Find or download {wildcards.download}, and check it."
     script:
@@ -18,12 +17,12 @@ rule fetch_images:
 
 rule prepare_images:
     input:
-        verified=downloaded,
+        verified=stage_files.downloaded(STUDY),
     output:
-        train="<results>/{dataset}/images/train.h5",
-        rank="<results>/{dataset}/images/rank.h5",
-        validation="<results>/{dataset}/images/validation.h5",
-        test="<results>/{dataset}/images/test.h5",
+        train="<images>/train.h5",
+        rank="<images>/rank.h5",
+        validation="<images>/validation.h5",
+        test="<images>/test.h5",
     log:
         "<logs>/{dataset}/prepare_images.log",
     conda:
@@ -32,9 +31,8 @@ rule prepare_images:
         mem_mb=4000,
         runtime=60,
     params:
+        **made_by("prepare_images", "torch"),
         options=image_options(),
-        code=code_digest("prepare_images"),
-        environment=environment_digest("torch"),
     message:
         "Divide the images of {wildcards.dataset} into train, rank, validation and test."
     script:

@@ -1,20 +1,17 @@
 rule rank_by_statistic:
     input:
-        statistics="<results>/{dataset}/{model}/{seed}/statistics/{source}.csv",
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        statistics="<network>/statistics/{source}.csv",
+        units="<network>/units/units.csv",
     output:
-        tables=expand(
-            "<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{{source}}.{statistic}.csv", statistic=STATISTICS
-        ),
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/{source}.json",
+        tables=expand("<network>/ranking/{{source}}.{statistic}.csv", statistic=STUDY.statistics),
+        manifest="<network>/ranking/{source}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_by_statistic/{source}.log",
+        "<network_logs>/rank_by_statistic/{source}.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options=ranking_options,
-        code=code_digest("rank_by_statistic"),
-        environment=environment_digest("tables"),
+        **made_by("rank_by_statistic", "tables"),
+        options=lambda wildcards: stage_options.statistics_ranking(STUDY, wildcards.source),
     message:
         "Rank channels by each statistic of {wildcards.source}, seed {wildcards.seed}."
     script:
@@ -23,21 +20,20 @@ rule rank_by_statistic:
 
 rule rank_mixed:
     input:
-        unpack(mixed_lists),
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        unpack(lambda wildcards: stage_files.mixed_lists(STUDY, wildcards.reading)),
+        units="<network>/units/units.csv",
     output:
-        tables=expand("<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{mix}.csv", mix=MIXED),
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
+        tables=expand("<network>/ranking/{mix}.csv", mix=STUDY.mixed_lists),
+        manifest="<network>/ranking/mixed.{reading}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_mixed/{reading}.log",
+        "<network_logs>/rank_mixed/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(MIXED_READINGS),
+        reading=alternatives(STUDY.mixed),
     conda:
         "../envs/tables.yaml"
     params:
-        options=ranking_options,
-        code=code_digest("rank_mixed"),
-        environment=environment_digest("tables"),
+        **made_by("rank_mixed", "tables"),
+        options=lambda wildcards: stage_options.mixed_ranking(STUDY, wildcards.reading),
     message:
         "Mix the lists of weights and of {wildcards.reading}, seed {wildcards.seed}."
     script:
@@ -47,34 +43,31 @@ rule rank_mixed:
 # The files of the rule above, but for the lists of its deltas: a reading that is no longer mixed is made again.
 use rule rank_mixed as rank_combined with:
     output:
-        tables=["<results>/{dataset}/{model}/{seed}/ranking/combined.{reading}.csv"],
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/mixed.{reading}.json",
+        tables=["<network>/ranking/combined.{reading}.csv"],
+        manifest="<network>/ranking/mixed.{reading}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_combined/{reading}.log",
+        "<network_logs>/rank_combined/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(COMBINED_ONLY),
+        reading=alternatives(STUDY.mixing["alternate_only"]),
     params:
-        options=combining_options,
-        code=code_digest("rank_mixed"),
-        environment=environment_digest("tables"),
+        options=lambda wildcards: stage_options.combined_ranking(STUDY, wildcards.reading),
     message:
         "Take weights and {wildcards.reading} in turns, seed {wildcards.seed}."
 
 
 rule rank_at_random:
     input:
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        units="<network>/units/units.csv",
     output:
-        tables=expand("<results>/{{dataset}}/{{model}}/{{seed}}/ranking/{name}.csv", name=FAMILIES["random"]),
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/random.json",
+        tables=expand("<network>/ranking/{name}.csv", name=STUDY.families["random"]),
+        manifest="<network>/ranking/random.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_at_random.log",
+        "<network_logs>/rank_at_random.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options={"seed": config["seed"], "criteria": FAMILIES["random"]},
-        code=code_digest("rank_at_random"),
-        environment=environment_digest("tables"),
+        **made_by("rank_at_random", "tables"),
+        options=stage_options.random_ranking(STUDY),
     message:
         "Draw random orders, seed {wildcards.seed}."
     script:
@@ -83,21 +76,18 @@ rule rank_at_random:
 
 rule rank_controls:
     input:
-        ranking="<results>/{dataset}/{model}/{seed}/ranking/{source}.{statistic}.csv",
+        ranking="<network>/ranking/{source}.{statistic}.csv",
     output:
-        uniform="<results>/{dataset}/{model}/{seed}/ranking/uniform.{source}.{statistic}.csv",
-        shuffled=expand(
-            "<results>/{{dataset}}/{{model}}/{{seed}}/ranking/shuffled.{{source}}.{{statistic}}.{draw}.csv", draw=DRAWS
-        ),
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/controls.{source}.{statistic}.json",
+        uniform="<network>/ranking/uniform.{source}.{statistic}.csv",
+        shuffled=expand("<network>/ranking/shuffled.{{source}}.{{statistic}}.{draw}.csv", draw=range(STUDY.draws)),
+        manifest="<network>/ranking/controls.{source}.{statistic}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_controls/{source}.{statistic}.log",
+        "<network_logs>/rank_controls/{source}.{statistic}.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options={"seed": config["seed"]},
-        code=code_digest("rank_controls"),
-        environment=environment_digest("tables"),
+        **made_by("rank_controls", "tables"),
+        options={"seed": STUDY.seed},
     message:
         "Separate how many from which: {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
     script:
@@ -106,20 +96,19 @@ rule rank_controls:
 
 rule rank_by_score:
     input:
-        scores=scores_file,
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
-        stages=stages_file,
+        scores=lambda wildcards: stage_files.scores(STUDY, wildcards.scored),
+        units="<network>/units/units.csv",
+        stages=lambda wildcards: stage_files.stages(STUDY.scores[wildcards.scored]["scope"]),
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/{scored}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/{scored}.json",
+        table="<network>/ranking/{scored}.csv",
+        manifest="<network>/ranking/{scored}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_by_score/{scored}.log",
+        "<network_logs>/rank_by_score/{scored}.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options=scored_options,
-        code=code_digest("rank_by_score"),
-        environment=environment_digest("tables"),
+        **made_by("rank_by_score", "tables"),
+        options=lambda wildcards: stage_options.score_ranking(STUDY, wildcards.scored),
     message:
         "Rank channels by {wildcards.scored}, seed {wildcards.seed}."
     script:
@@ -128,19 +117,18 @@ rule rank_by_score:
 
 rule rank_by_file:
     input:
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
-        stages=stages_file,
+        units="<network>/units/units.csv",
+        stages=stage_files.stages(config["criteria"]["scope"]),
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/{given}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/{given}.json",
+        table="<network>/ranking/{given}.csv",
+        manifest="<network>/ranking/{given}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_by_file/{given}.log",
+        "<network_logs>/rank_by_file/{given}.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options=given_options,
-        code=code_digest("rank_by_file"),
-        environment=environment_digest("tables"),
+        **made_by("rank_by_file", "tables"),
+        options=lambda wildcards: stage_options.file_ranking(STUDY, wildcards.given, wildcards.seed),
     message:
         "Rank channels by the user's own file, seed {wildcards.seed}: {wildcards.given}."
     script:
@@ -149,19 +137,18 @@ rule rank_by_file:
 
 rule rank_mixture:
     input:
-        unpack(mixture_lists),
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        unpack(lambda wildcards: stage_files.mixture_lists(STUDY, wildcards.mixture)),
+        units="<network>/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/ranking/{mixture}.{delta}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/ranking/{mixture}.{delta}.json",
+        table="<network>/ranking/{mixture}.{delta}.csv",
+        manifest="<network>/ranking/{mixture}.{delta}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/rank_mixture/{mixture}.{delta}.log",
+        "<network_logs>/rank_mixture/{mixture}.{delta}.log",
     conda:
         "../envs/tables.yaml"
     params:
-        options=mixture_options,
-        code=code_digest("rank_mixture"),
-        environment=environment_digest("tables"),
+        **made_by("rank_mixture", "tables"),
+        options=lambda wildcards: stage_options.mixture_ranking(STUDY, wildcards.mixture),
     message:
         "Mix two rankings, seed {wildcards.seed}: {wildcards.mixture}.{wildcards.delta}."
     script:

@@ -1,14 +1,14 @@
 rule extract_relevance:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        images=shown_images,
-        units=linear_units,
+        network="<network>/training/trained.pt",
+        images=lambda wildcards: stage_files.explained_images(STUDY, wildcards.reading),
+        units=stage_files.linear_units(STUDY),
     output:
-        relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
+        relevance="<network>/relevance/{reading}.h5",
     log:
-        "<logs>/{dataset}/{model}/{seed}/extract_relevance/{reading}.log",
+        "<network_logs>/extract_relevance/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(name for name in EXTRACTED if name not in SHARDED),
+        reading=alternatives(STUDY.in_one_piece),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -18,9 +18,8 @@ rule extract_relevance:
         runtime=240,
         images_per_batch=100,
     params:
-        options=reading_options,
-        code=code_digest("extract_relevance"),
-        environment=environment_digest("torch"),
+        **made_by("extract_relevance", "torch"),
+        options=lambda wildcards: stage_options.extraction(STUDY, wildcards.reading),
     message:
         "Read the relevance of every channel of {wildcards.model}, seed {wildcards.seed}: {wildcards.reading}."
     script:
@@ -29,30 +28,29 @@ rule extract_relevance:
 
 use rule extract_relevance as extract_relevance_shard with:
     output:
-        relevance=temp("<results>/{dataset}/{model}/{seed}/relevance/{reading}.shard-{shard}-of-{shards}.h5"),
+        relevance=temp("<network>/relevance/{reading}.shard-{shard}-of-{shards}.h5"),
     log:
-        "<logs>/{dataset}/{model}/{seed}/extract_relevance_shard/{reading}.{shard}-of-{shards}.log",
+        "<network_logs>/extract_relevance_shard/{reading}.{shard}-of-{shards}.log",
     wildcard_constraints:
-        reading=alternatives(name for name in EXTRACTED if name in SHARDED),
+        reading=alternatives(STUDY.in_shards),
     message:
         "Read the relevance of shard {wildcards.shard} of {wildcards.shards}, seed {wildcards.seed}: {wildcards.reading}."
 
 
 rule merge_relevance:
     input:
-        shards=shard_files,
+        shards=lambda wildcards: stage_files.shards(STUDY, wildcards.reading),
     output:
-        relevance="<results>/{dataset}/{model}/{seed}/relevance/{reading}.h5",
+        relevance="<network>/relevance/{reading}.h5",
     log:
-        "<logs>/{dataset}/{model}/{seed}/merge_relevance/{reading}.log",
+        "<network_logs>/merge_relevance/{reading}.log",
     wildcard_constraints:
-        reading=alternatives(name for name in EXTRACTED if name in SHARDED),
+        reading=alternatives(STUDY.in_shards),
     conda:
         "../envs/torch.yaml"
     params:
-        options=reading_options,
-        code=code_digest("merge_relevance"),
-        environment=environment_digest("torch"),
+        **made_by("merge_relevance", "torch"),
+        options=lambda wildcards: stage_options.extraction(STUDY, wildcards.reading),
     message:
         "Put the shards of {wildcards.reading} together, seed {wildcards.seed}."
     script:

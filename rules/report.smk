@@ -11,7 +11,7 @@ rule report:
         # The reporter is the running Snakemake's own; this environment is there already and is not used.
         "../envs/figures.yaml"
     params:
-        captions=captions_digest(),
+        captions=digest_of_texts("*.rst"),
         python=sys.executable,
         snakefile=workflow.main_snakefile,
     message:

@@ -1,22 +1,22 @@
 rule retrain_model:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        train="<results>/{dataset}/images/train.h5",
-        validation="<results>/{dataset}/images/validation.h5",
-        test="<results>/{dataset}/images/test.h5",
-        ranking="<results>/{dataset}/{model}/{seed}/ranking/{criterion}.csv",
+        network="<network>/training/trained.pt",
+        train="<images>/train.h5",
+        validation="<images>/validation.h5",
+        test="<images>/test.h5",
+        ranking="<network>/ranking/{criterion}.csv",
     output:
-        network="<results>/{dataset}/{model}/{seed}/retraining/{criterion}/{level}/{kind}.pt",
-        history="<results>/{dataset}/{model}/{seed}/retraining/{criterion}/{level}/{kind}.history.csv",
-        table="<results>/{dataset}/{model}/{seed}/retraining/{criterion}/{level}/{kind}.csv",
-        bits="<results>/{dataset}/{model}/{seed}/retraining/{criterion}/{level}/{kind}.h5",
-        manifest="<results>/{dataset}/{model}/{seed}/retraining/{criterion}/{level}/{kind}.json",
+        network="<network>/retraining/{criterion}/{level}/{kind}.pt",
+        history="<network>/retraining/{criterion}/{level}/{kind}.history.csv",
+        table="<network>/retraining/{criterion}/{level}/{kind}.csv",
+        bits="<network>/retraining/{criterion}/{level}/{kind}.h5",
+        manifest="<network>/retraining/{criterion}/{level}/{kind}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/retrain_model/{criterion}/{level}/{kind}.log",
+        "<network_logs>/retrain_model/{criterion}/{level}/{kind}.log",
     wildcard_constraints:
-        criterion=alternatives(RETRAINING["criteria"]),
-        level=alternatives(RETRAINING["levels"]),
-        kind=alternatives(RETRAINED_KINDS),
+        criterion=alternatives(STUDY.retraining["criteria"]),
+        level=alternatives(STUDY.retraining["levels"]),
+        kind=alternatives(STUDY.retrained_kinds),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -26,9 +26,8 @@ rule retrain_model:
         runtime=720,
         images_per_batch=125,
     params:
-        options=retraining_options,
-        code=code_digest("retrain_model"),
-        environment=environment_digest("torch"),
+        **made_by("retrain_model", "torch"),
+        options=lambda wildcards: stage_options.retraining(STUDY, wildcards.kind, wildcards.level),
     message:
         "Without {wildcards.level} of the channels by {wildcards.criterion}, seed {wildcards.seed}: {wildcards.kind}."
     script:
@@ -37,22 +36,10 @@ rule retrain_model:
 
 rule collect_retraining:
     input:
-        evaluated=expand("<results>/{network}/evaluation/{family}.csv", network=NETWORK, family=RETRAINED_FAMILIES),
-        evaluated_bits=expand("<results>/{network}/evaluation/{family}.h5", network=NETWORK, family=RETRAINED_FAMILIES),
-        retrained=expand(
-            "<results>/{network}/retraining/{criterion}/{level}/{kind}.csv",
-            network=NETWORK,
-            criterion=RETRAINING["criteria"],
-            level=RETRAINING["levels"],
-            kind=RETRAINED_KINDS,
-        ),
-        retrained_bits=expand(
-            "<results>/{network}/retraining/{criterion}/{level}/{kind}.h5",
-            network=NETWORK,
-            criterion=RETRAINING["criteria"],
-            level=RETRAINING["levels"],
-            kind=RETRAINED_KINDS,
-        ),
+        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.retrained_families),
+        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.retrained_families),
+        retrained=of_networks("retraining/{cell}.csv", cell=STUDY.cells),
+        retrained_bits=of_networks("retraining/{cell}.h5", cell=STUDY.cells),
     output:
         table="<results>/tables/retraining.csv",
         means="<results>/tables/retraining.means.csv",
@@ -62,9 +49,8 @@ rule collect_retraining:
     conda:
         "../envs/tables.yaml"
     params:
-        options=recovery_options(),
-        code=code_digest("collect_retraining"),
-        environment=environment_digest("tables"),
+        **made_by("collect_retraining", "tables"),
+        options=stage_options.retraining_tables(STUDY),
     message:
         "Gather what retraining gave back, with paired intervals."
     script:
@@ -76,26 +62,14 @@ rule plot_retraining:
         table=rules.collect_retraining.output.table,
         means=rules.collect_retraining.output.means,
     output:
-        figure=report(
-            "<results>/figures/retraining.svg",
-            caption="../report/plot_retraining.rst",
-            category="Retraining",
-            labels={"kind": "figure"},
-        ),
-        page=report(
-            "<results>/figures/retraining.html",
-            caption="../report/plot_retraining.rst",
-            category="Retraining",
-            labels={"kind": "the numbers"},
-        ),
+        **figure("retraining", "plot_retraining", "Retraining", numbers="plot_retraining"),
     log:
         "<logs>/plot_retraining.log",
     conda:
         "../envs/figures.yaml"
     params:
-        options=recovery_options(),
-        code=code_digest("plot_retraining"),
-        environment=environment_digest("figures"),
+        **made_by("plot_retraining", "figures"),
+        options=stage_options.retraining_tables(STUDY),
     message:
         "Draw what retraining gives back."
     script:

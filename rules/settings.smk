@@ -7,9 +7,8 @@ rule write_settings:
     conda:
         "../envs/tables.yaml"
     params:
+        **made_by("write_settings", "tables"),
         options=config,
-        code=code_digest("write_settings"),
-        environment=environment_digest("tables"),
     message:
         "Write down the settings of the study, defaults included."
     script:
@@ -19,24 +18,18 @@ rule write_settings:
 rule describe_study:
     input:
         settings=rules.write_settings.output.settings,
-        images=expand("<results>/{dataset}/images/{split}.h5", dataset=DATASET, split=vocabulary.SPLITS),
-        networks=expand("<results>/{network}/training/trained.pt", network=NETWORK),
-        readings=expand("<results>/{network}/statistics/{reading}.json", network=NETWORK, reading=READINGS),
+        images=expand(f"<results>/{STUDY.dataset}/images/{{split}}.h5", split=vocabulary.SPLITS),
+        networks=of_networks("training/trained.pt"),
+        readings=of_networks("statistics/{reading}.json", reading=STUDY.readings),
     output:
-        page=report(
-            "<results>/study.html",
-            caption="../report/describe_study.rst",
-            category="1 Study",
-            labels={"page": "Question, settings, images, networks, versions"},
-        ),
+        page=page("study", "describe_study", "1 Study", "Question, settings, images, networks, versions"),
     log:
         "<logs>/describe_study.log",
     conda:
         "../envs/torch.yaml"
     params:
+        **made_by("describe_study", "torch"),
         options={"confidence": config["figures"]["confidence"]},
-        code=code_digest("describe_study"),
-        environment=environment_digest("torch"),
     message:
         "Say what the study asks, on which images and with which networks."
     script:

@@ -1,20 +1,19 @@
 rule summarise_relevance:
     input:
-        relevance=relevance_file,
+        relevance=lambda wildcards: stage_files.relevance(STUDY, wildcards.reading),
     output:
-        table="<results>/{dataset}/{model}/{seed}/statistics/{reading}.csv",
-        by_class="<results>/{dataset}/{model}/{seed}/statistics/{reading}.by_class.csv",
-        stability="<results>/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv",
-        conservation="<results>/{dataset}/{model}/{seed}/statistics/{reading}.conservation.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/statistics/{reading}.json",
+        table="<network>/statistics/{reading}.csv",
+        by_class="<network>/statistics/{reading}.by_class.csv",
+        stability="<network>/statistics/{reading}.stability.csv",
+        conservation="<network>/statistics/{reading}.conservation.csv",
+        manifest="<network>/statistics/{reading}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/summarise_relevance/{reading}.log",
+        "<network_logs>/summarise_relevance/{reading}.log",
     conda:
         "../envs/torch.yaml"
     params:
-        options=summary_options,
-        code=code_digest("summarise_relevance"),
-        environment=environment_digest("torch"),
+        **made_by("summarise_relevance", "torch"),
+        options=lambda wildcards: stage_options.summary(STUDY, wildcards.reading),
     message:
         "Summarise the relevance of every channel: {wildcards.reading}, seed {wildcards.seed}."
     script:
@@ -23,21 +22,20 @@ rule summarise_relevance:
 
 rule summarise_weights:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        units=linear_units,
+        network="<network>/training/trained.pt",
+        units=stage_files.linear_units(STUDY),
     output:
-        table="<results>/{dataset}/{model}/{seed}/statistics/{weights}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/statistics/{weights}.json",
+        table="<network>/statistics/{weights}.csv",
+        manifest="<network>/statistics/{weights}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/summarise_weights/{weights}.log",
+        "<network_logs>/summarise_weights/{weights}.log",
     wildcard_constraints:
         weights="weight|weight_folded",
     conda:
         "../envs/torch.yaml"
     params:
+        **made_by("summarise_weights", "torch"),
         options=lookup(within={"weight": {"folded": False}, "weight_folded": {"folded": True}}, dpath="{weights}"),
-        code=code_digest("summarise_weights"),
-        environment=environment_digest("torch"),
     message:
         "Summarise the filters of {wildcards.model}, seed {wildcards.seed}: {wildcards.weights}."
     script:
@@ -46,20 +44,19 @@ rule summarise_weights:
 
 rule score_weights:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        network="<network>/training/trained.pt",
+        units="<network>/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/statistics/{score}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/statistics/{score}.json",
+        table="<network>/statistics/{score}.csv",
+        manifest="<network>/statistics/{score}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/score_weights/{score}.log",
+        "<network_logs>/score_weights/{score}.log",
     wildcard_constraints:
         score=alternatives(vocabulary.WEIGHT_SCORES),
     conda:
         "../envs/torch.yaml"
     params:
-        code=code_digest("score_weights"),
-        environment=environment_digest("torch"),
+        **made_by("score_weights", "torch"),
     message:
         "Score the channels of {wildcards.model} by its weights, seed {wildcards.seed}: {wildcards.score}."
     script:
@@ -68,14 +65,14 @@ rule score_weights:
 
 rule score_images:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        images="<results>/{dataset}/images/rank.h5",
-        units="<results>/{dataset}/{model}/{seed}/units/units.csv",
+        network="<network>/training/trained.pt",
+        images="<images>/rank.h5",
+        units="<network>/units/units.csv",
     output:
-        table="<results>/{dataset}/{model}/{seed}/statistics/{score}.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/statistics/{score}.json",
+        table="<network>/statistics/{score}.csv",
+        manifest="<network>/statistics/{score}.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/score_images/{score}.log",
+        "<network_logs>/score_images/{score}.log",
     wildcard_constraints:
         score=alternatives(vocabulary.IMAGE_SCORES),
     conda:
@@ -87,9 +84,8 @@ rule score_images:
         runtime=240,
         images_per_batch=100,
     params:
-        options=scoring_options,
-        code=code_digest("score_images"),
-        environment=environment_digest("torch"),
+        **made_by("score_images", "torch"),
+        options=stage_options.image_scores(STUDY),
     message:
         "Score the channels of {wildcards.model} by what images do, seed {wildcards.seed}: {wildcards.score}."
     script:

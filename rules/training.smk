@@ -9,8 +9,7 @@ rule take_weights:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code_digest("take_weights"),
-        environment=environment_digest("tables"),
+        **made_by("take_weights", "tables"),
     message:
         "Copy the given weights to a name that says their content: {wildcards.content}."
     script:
@@ -19,15 +18,15 @@ rule take_weights:
 
 rule train_model:
     input:
-        train="<results>/{dataset}/images/train.h5",
-        validation="<results>/{dataset}/images/validation.h5",
-        weights=given_weights,
+        train="<images>/train.h5",
+        validation="<images>/validation.h5",
+        weights=stage_files.given_weights(STUDY),
     output:
-        initial="<results>/{dataset}/{model}/{seed}/training/initial.pt",
-        trained="<results>/{dataset}/{model}/{seed}/training/trained.pt",
-        history="<results>/{dataset}/{model}/{seed}/training/history.csv",
+        initial="<network>/training/initial.pt",
+        trained="<network>/training/trained.pt",
+        history="<network>/training/history.csv",
     log:
-        "<logs>/{dataset}/{model}/{seed}/train_model.log",
+        "<network_logs>/train_model.log",
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -36,9 +35,8 @@ rule train_model:
         gpu=gpus,
         runtime=720,
     params:
-        options=training_options(),
-        code=code_digest("train_model"),
-        environment=environment_digest("torch"),
+        **made_by("train_model", "torch"),
+        options=stage_options.training(STUDY),
     message:
         "Train {wildcards.model} on {wildcards.dataset} with seed {wildcards.seed}."
     script:

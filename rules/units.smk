@@ -1,6 +1,6 @@
 rule check_levels:
     input:
-        images="<results>/{dataset}/images/train.h5",
+        images="<images>/train.h5",
     output:
         manifest="<results>/{dataset}/{model}/levels.json",
     log:
@@ -10,9 +10,8 @@ rule check_levels:
     conda:
         "../envs/torch.yaml"
     params:
-        options={"level": config["levels"][-1], "terms": TERMS, "readings": reading_rules(), **unit_options()},
-        code=code_digest("check_levels"),
-        environment=environment_digest("torch"),
+        **made_by("check_levels", "torch"),
+        options=stage_options.levels(STUDY),
     message:
         "Check that every level can be met."
     script:
@@ -21,20 +20,19 @@ rule check_levels:
 
 rule list_units:
     input:
-        images="<results>/{dataset}/images/train.h5",
+        images="<images>/train.h5",
     output:
-        table="<results>/{dataset}/{model}/{seed}/units/units.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/units/units.json",
+        table="<network>/units/units.csv",
+        manifest="<network>/units/units.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/list_units.log",
+        "<network_logs>/list_units.log",
     # A network of which nothing can go is not worth training.
     priority: 1
     conda:
         "../envs/torch.yaml"
     params:
-        options=unit_options(),
-        code=code_digest("list_units"),
-        environment=environment_digest("torch"),
+        **made_by("list_units", "torch"),
+        options=stage_options.units(STUDY),
     message:
         "List what can be removed from {wildcards.model}."
     script:
@@ -43,17 +41,16 @@ rule list_units:
 
 rule list_stages:
     input:
-        network="<results>/{dataset}/{model}/{seed}/training/initial.pt",
+        network="<network>/training/initial.pt",
     output:
-        table="<results>/{dataset}/{model}/{seed}/units/stages.csv",
-        manifest="<results>/{dataset}/{model}/{seed}/units/stages.json",
+        table="<network>/units/stages.csv",
+        manifest="<network>/units/stages.json",
     log:
-        "<logs>/{dataset}/{model}/{seed}/list_stages.log",
+        "<network_logs>/list_stages.log",
     conda:
         "../envs/torch.yaml"
     params:
-        code=code_digest("list_stages"),
-        environment=environment_digest("torch"),
+        **made_by("list_stages", "torch"),
     message:
         "List which layers of {wildcards.model} have maps of one size."
     script:

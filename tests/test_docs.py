@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from secateur.analysis import paired_tests
-from secateur.study import criteria_names, settings
+from secateur.study import criteria_names, settings, stage_options
+from secateur.study.study import Study
 from secateur.verdicts import judging as verdicts_judging
 from secateur.verdicts import thesis_claims, thesis_numbers
 from support.studies import ROOT
@@ -73,8 +74,9 @@ def test_a_shipped_study_can_test_every_claim_of_its_page(name, tmp_path, monkey
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
     (tmp_path / "vgg16_bn-cifar10.pt").touch()
     config = settings.checked(judging()[name])
+    options = stage_options.verdict(Study(config), {})
     printed = thesis_numbers.read(ROOT / "report" / "thesis.csv")
-    chosen = (config["verdict"], config["evaluation"]["choose_on"], config["criteria"])
+    chosen = (options["verdict"], options["choose_on"], options["criteria"])
     found = verdicts_judging.judge(thesis_claims.of_settings(measured(config), printed, *chosen), 0.05, 100, 0)
     assert {one.name for one in found} == set(thesis_claims.CLAIMS)
     assert [(one.name, one.reading, one.missing) for one in found if one.missing] == []

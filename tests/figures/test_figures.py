@@ -105,9 +105,9 @@ def test_equal_numbers_of_channels_are_claimed_only_where_levels_count_them(name
 
 
 def test_the_front_page_names_every_way_in_which_channels_are_ranked():
-    bare = {"combined": False, "deltas": [], "mixed": []}
-    assert "by both" not in caption("study", criteria=bare)
-    assert "by both" in caption("study", criteria={**bare, "combined_only": ["relevance"]})
+    bare = {"alternate": False, "deltas": [], "readings": [], "alternate_only": []}
+    assert "by both" not in caption("study", criteria={"mixing": bare})
+    assert "by both" in caption("study", criteria={"mixing": {**bare, "alternate_only": ["relevance"]}})
     mixture = {"name": "both", "first": "relevance.mean_abs", "second": "weight.mean_abs", "deltas": ["0.5"]}
     assert "mixtures" not in caption("study")
     assert "by mixtures of two of these" in caption("study", criteria={"mixtures": [mixture]})

@@ -461,7 +461,12 @@ def test_the_schedule_is_one_sentence():
 STUDY = {
     **yaml.safe_load(TINY),
     "readings": {"relevance": {}},
-    "criteria": {"statistics": ["mean_abs"], "deltas": [], "combined": False, "controls": False, "random": 1},
+    "criteria": {
+        "statistics": ["mean_abs"],
+        "mixing": {"deltas": [], "alternate": False},
+        "controls": False,
+        "random": 1,
+    },
     "evaluation": {"keep_at_least": [0.1], "budget": "macs", "round_to": 2},
     "verdict": None,
     "levels": [0, 0.5],

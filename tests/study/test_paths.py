@@ -78,7 +78,8 @@ def renamed(study, kind, old, new):
     config = copy.deepcopy(study)
     if kind == "readings":
         config["readings"][new] = config["readings"].pop(old)
-        config["criteria"]["mixed"] = [new if name == old else name for name in config["criteria"]["mixed"]]
+        mixing = config["criteria"]["mixing"]
+        mixing["readings"] = [new if name == old else name for name in mixing["readings"]]
     elif kind == "files":
         config["criteria"]["files"][new] = config["criteria"]["files"].pop(old)
     else:

@@ -119,18 +119,27 @@ def test_level_0_is_always_measured():
         ),
         ("levels", ["0.3"], 'levels: got "0.3", but a level is the share of channels removed'),
         (
-            "criteria.deltas",
+            "criteria.mixing.deltas",
             [0.5],
-            'criteria.deltas: got 0.5, but a delta is text with a fraction from 0 to 1: write "0.3"',
+            'criteria.mixing.deltas: got 0.5, but a delta is text with a fraction from 0 to 1: write "0.3"',
         ),
-        ("criteria.deltas", ["0.5", "0.50"], "criteria.deltas names one delta twice: 0.5, 0.50"),
+        ("criteria.mixing.deltas", ["0.5", "0.50"], "criteria.mixing.deltas names one delta twice: 0.5, 0.50"),
+        ("criteria.mixed", ["thesis"], "criteria.mixed is called criteria.mixing.readings now; write it there"),
+        ("criteria.mixes", "max", "criteria.mixes is called criteria.mixing.statistic now; write it there"),
+        ("criteria.combined", False, "criteria.combined is called criteria.mixing.alternate now; write it there"),
+        ("criteria.combined_only", [], "criteria.combined_only is called criteria.mixing.alternate_only now; write it"),
+        ("criteria.deltas", ["0.5"], "criteria.deltas is called criteria.mixing.deltas now; write it there"),
         ("training.epochs", "ten", 'training.epochs: got "ten", but it must be of type integer'),
         ("training.epochs", 0, "training.epochs is 0, but model.weights is empty"),
         ("data.mean", [0.5, 0.5], "data.mean has 2 numbers, but the images have 1 channel(s)"),
         ("data.source", "image_folder", "data.source is image_folder, but data.folder names no folder"),
         ("model.name", "vgg16", "model.name is vgg16, which takes three channels; set data.color to rgb"),
         ("levels", [0.3, 0.3], "levels: [0.3, 0.3] names one value twice"),
-        ("criteria.statistics", ["max"], "criteria.mixes is mean_abs, which criteria.statistics does not list"),
+        (
+            "criteria.statistics",
+            ["max"],
+            "criteria.mixing.statistic is mean_abs, which criteria.statistics does not list",
+        ),
         ("split.rank", 30.5, "split.rank is 30.5: give a share below 1, or a whole number of images"),
         ("model.arguments.head", "compact", "model.arguments.head is no choice of vgg_small; known: widths, hidden"),
         ("model.weights", "imagnet", "did you mean imagenet?"),
@@ -252,7 +261,11 @@ def test_level_0_is_always_measured():
             "the highest level that is possible is 0.795",
         ),
         ("evaluation.keep_at_least", [1.5], "give a share below 1, or a whole number of channels"),
-        ("criteria.mixed", ["relevanc"], "criteria.mixed names relevanc, which is no reading; did you mean relevance?"),
+        (
+            "criteria.mixing.readings",
+            ["relevanc"],
+            "criteria.mixing.readings names relevanc, which is no reading; did you mean relevance?",
+        ),
         (
             "criteria.scores",
             ["l3"],
@@ -297,14 +310,14 @@ def test_level_0_is_always_measured():
             "criteria.compared names weight_folded, which is none of the readings and weights: relevance, weight",
         ),
         (
-            "criteria.combined_only",
+            "criteria.mixing.alternate_only",
             ["relevanc"],
-            "criteria.combined_only names relevanc, which is no reading; did you mean relevance?",
+            "criteria.mixing.alternate_only names relevanc, which is no reading; did you mean relevance?",
         ),
         (
-            "criteria.combined_only",
+            "criteria.mixing.alternate_only",
             ["relevance"],
-            "criteria.combined_only names relevance, which criteria.mixed names as well and combines too; leave it out",
+            "criteria.mixing.alternate_only names relevance, which criteria.mixing.readings names as well; leave",
         ),
         (
             "levels",
@@ -315,8 +328,16 @@ def test_level_0_is_always_measured():
         ("figures.confidence", 0.995, "figures.confidence: 0.995 is greater than the maximum of 0.99"),
         ("readings.thesis.target", "a\nb", "readings.thesis.target is 'a\\nb', which holds a line break or another"),
         ("readings.thesis.classes", ["a\u2028b"], "readings.thesis.classes is 'a\\u2028b', which holds a line break"),
-        ("criteria.mixed", ["a\nb"], "criteria.mixed is 'a\\nb', which holds a line break or another character"),
-        ("criteria.deltas", ["0.5\n"], "criteria.deltas is '0.5\\n', which holds a line break or another character"),
+        (
+            "criteria.mixing.readings",
+            ["a\nb"],
+            "criteria.mixing.readings is 'a\\nb', which holds a line break or another character",
+        ),
+        (
+            "criteria.mixing.deltas",
+            ["0.5\n"],
+            "criteria.mixing.deltas is '0.5\\n', which holds a line break or another character",
+        ),
         ("model.weights", "a\rb", "model.weights is 'a\\rb', which holds a line break or another character"),
         ("criteria.files", {"mine": "a\nb"}, "criteria.files.mine is 'a\\nb', which holds a line break or another"),
         ("criteria.files", {"a\n": "b"}, "criteria.files has the key 'a\\n', which holds a line break or the like"),
@@ -442,7 +463,11 @@ def test_the_folder_of_results_has_no_slashes_too_many():
 
 def test_what_is_not_compared_or_only_combined_is_evaluated_by_one_list():
     study = changed("readings", {"relevance": {}, "sum": {"reduce": "sum"}, "clean": {"split": "validation"}})
-    study["criteria"] = {"compared": ["relevance"], "mixed": ["relevance"], "combined_only": ["clean"], "random": 1}
+    study["criteria"] = {
+        "compared": ["relevance"],
+        "mixing": {"readings": ["relevance"], "alternate_only": ["clean"]},
+        "random": 1,
+    }
     config = settings.checked(study)
     found = criteria_names.of(config)
     assert len(found["relevance"]) == 6
@@ -534,8 +559,8 @@ def test_a_verdict_that_would_compare_what_is_not_meant_is_one_line(study, messa
 
 
 def test_deltas_are_named_by_their_shortest_text():
-    config = settings.checked(changed("criteria.deltas", ["0", "0.50", "0.25", "1"]))
-    assert config["criteria"]["deltas"] == ["0.0", "0.5", "0.25", "1.0"]
+    config = settings.checked(changed("criteria.mixing.deltas", ["0", "0.50", "0.25", "1"]))
+    assert config["criteria"]["mixing"]["deltas"] == ["0.0", "0.5", "0.25", "1.0"]
     assert settings.checked(config) == config
 
 

@@ -57,10 +57,10 @@ def per_hundred_lines(*kinds: type[ast.AST]) -> float:
 
 
 def rules() -> list[int]:
-    """Lines of every rule, from the shortest to the longest."""
+    """Lines of every rule, derived ones too, from the shortest to the longest."""
     found = []
     for path in sorted(PACKAGE.parents[1].glob("rules/*.smk")):
-        _, *parts = re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.M)
+        _, *parts = re.split(r"^ *(?:use )?rule ", path.read_text(encoding="utf-8"), flags=re.M)
         found += [part.split("\n\n\n")[0].strip().count("\n") + 1 for part in parts]
     return sorted(found)
 

@@ -23,7 +23,7 @@ training: {seeds: [0, 1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: 
 readings:
   relevance: {}
   thesis: {at: next_input, pool: gradient, split: test, absolute: after_mean, reduce: mean}
-criteria: {statistics: [mean_abs, max], deltas: ["0.0", "0.5"], random: 2}
+criteria: {statistics: [mean_abs, max], mixing: {deltas: ["0.0", "0.5"]}, random: 2}
 evaluation: {keep_at_least: [0, 0.1], choose_on: validation}
 levels: [0, 0.5, 0.75]
 verdict: {page: results/verdict.md, ours: relevance, faithful: thesis}

@@ -207,7 +207,7 @@ readings: {relevance: {shards: 2}}
 criteria:
   linear: units
   statistics: [mean_abs]
-  deltas: ["0.5"]
+  mixing: {deltas: ["0.5"]}
   random: 1
   scores: [l1, taylor, {name: l1_stage, score: l1, scope: stage}]
 evaluation: {keep_at_least: [0.1]}

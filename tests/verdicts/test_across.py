@@ -31,8 +31,7 @@ levels: [0.1, 0.2, 0.3, 0.5]
 readings: {relevance: {}, relevance_sum: {reduce: sum}, relevance_mean: {reduce: mean}}
 criteria:
   random: 2
-  mixed: [relevance]
-  deltas: ["0.5"]
+  mixing: {readings: [relevance], deltas: ["0.5"]}
   scores: [l1, {name: l1_share, score: l1, normalise: layer_share}, taylor_activation]
 evaluation: {choose_on: rank}
 figures: {resamples: 200}

@@ -178,7 +178,7 @@ def test_a_folder_of_ones_own_images_goes_through_the_whole_study(workflow, tmp_
         data={"source": "image_folder", "folder": str(tmp_path / "mine"), "name": "mine", "size": 16},
         split={"rank": 20, "validation": 20},
         training={"seeds": [0], "epochs": 2, "batch_size": 16},
-        criteria={"statistics": ["mean_abs"], "deltas": [], "combined": False, "random": 1},
+        criteria={"statistics": ["mean_abs"], "mixing": {"deltas": [], "alternate": False}, "random": 1},
         readings={"relevance": {}},
         verdict={"page": "results/verdict.md", "ours": "relevance"},
     )

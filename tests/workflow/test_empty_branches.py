@@ -19,7 +19,7 @@ data: {source: digits, size: 16}
 split: {rank: 60, validation: 60, test: 120}
 model: {name: resnet20}
 training: {seeds: [0], epochs: 1}
-criteria: {statistics: [mean_abs], deltas: [], random: 1, files: {branch: branch.csv}}
+criteria: {statistics: [mean_abs], mixing: {deltas: []}, random: 1, files: {branch: branch.csv}}
 levels: [0, 0.1]
 retraining: {criteria: [branch], levels: [0.1], epochs: 1, scratch: false, batchnorm: false}
 export: [{criterion: branch, level: 0.1}, {criterion: branch, level: 0.1, kind: retrained}]

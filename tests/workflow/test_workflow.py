@@ -104,7 +104,7 @@ EDITS = {
         {},
     ),
     "a delta more": (
-        config_edit(criteria__deltas=["0.0", "0.5", "1.0"]),
+        config_edit(criteria__mixing__deltas=["0.0", "0.5", "1.0"]),
         {"rank_mixed": 4, "evaluate_pruning": 4, "evaluate_choosing": 4} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
     "a draw more": (
@@ -112,7 +112,7 @@ EDITS = {
         {"rank_at_random": 2, "rank_controls": 6, "evaluate_pruning": 8} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
     "a reading that is only combined": (
-        config_edit(criteria__mixed=["relevance"], criteria__combined_only=["thesis"]),
+        config_edit(criteria__mixing__readings=["relevance"], criteria__mixing__alternate_only=["thesis"]),
         {"rank_combined": 2, "evaluate_pruning": 2} | TABLES | PLOTS | {"plot_deltas": 1, "plot_controls": 2}
         | SETTINGS | REPORT,
     ),
@@ -227,14 +227,17 @@ def script(name):
 
 
 def test_every_rule_of_the_workflow_ran(tiny_study):
-    rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk")), flags=re.M))
+    texts = "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)(?: with)?:", texts, flags=re.M))
     ran = set(re.findall(r"^(\w+) +\d+$", tiny_study.output, flags=re.M))
     # The test of shards below merges, that of criteria takes weights and scores, tests/export exports,
     # tests/retraining retrains, tests/preview checks, test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
-    others = {"fetch_images", "merge_relevance", "plot_scores", "export_model", "check_study", "check", "check_levels"}
-    assert rules - ran == others | scoring | retraining | {"take_weights"}
+    others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
+    # tests/verdicts has a study with a list that is only combined.
+    parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
+    assert rules - ran == others | scoring | retraining | parts
 
 
 CELLS = {
@@ -492,8 +495,7 @@ model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}, we
 training: {seeds: [1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
 criteria:
   statistics: [mean_abs]
-  combined: false
-  deltas: []
+  mixing: {alternate: false, deltas: []}
   controls: false
   random: 1
   scores:
@@ -762,7 +764,7 @@ def test_no_figure_of_a_study_without_relevance_is_empty(without_relevance):
             {"plot_statistics": 1, "plot_layers": 1, "plot_floors": 1, "plot_controls": 1, "plot_scores": 1},
         ),
         (
-            {"readings": {"relevance": {}}, "criteria": {"mixed": []}},
+            {"readings": {"relevance": {}}, "criteria": {"mixing": {"readings": []}}},
             {"plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1, "plot_stability": 1},
         ),
     ],

@@ -17,18 +17,23 @@ RESERVED = (
 
 
 def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> None:
-    criteria["mixed"] = list(readings) if criteria["mixed"] is None else criteria["mixed"]
-    for name in criteria["mixed"]:
+    """Which readings are compared and mixed, by which statistic and deltas."""
+    mixing = criteria["mixing"]
+    if mixing["readings"] is None:
+        mixing["readings"] = list(readings)
+    for name in mixing["readings"]:
         if name not in readings:
-            raise Refused(f"criteria.mixed names {name}, which is no reading{nearest(name, readings)}")
+            raise Refused(f"criteria.mixing.readings names {name}, which is no reading{nearest(name, readings)}")
     _check_compared(criteria, readings)
-    deltas = criteria["deltas"]
-    if len({fraction(delta) for delta in deltas}) < len(deltas):
-        raise Refused(f"criteria.deltas names one delta twice: {', '.join(deltas)}")
-    criteria["deltas"] = [_delta(delta) for delta in deltas]
-    if criteria["mixes"] not in criteria["statistics"]:
+    _check_alternate_only(mixing, readings)
+    deltas = mixing["deltas"]
+    if len(set(map(fraction, deltas))) < len(deltas):
+        raise Refused(f"criteria.mixing.deltas names one delta twice: {', '.join(deltas)}")
+    mixing["deltas"] = list(map(_delta, deltas))
+    statistic = mixing["statistic"]
+    if statistic not in criteria["statistics"]:
         raise Refused(
-            f"criteria.mixes is {criteria['mixes']}, which criteria.statistics does not list; "
+            f"criteria.mixing.statistic is {statistic}, which criteria.statistics does not list; "
             "add it there, or mix by one that is"
         )
 
@@ -40,20 +45,24 @@ def _delta(text):
 
 
 def _check_compared(criteria, readings):
-    """What is compared by statistic are sources; what is only combined are readings that are not mixed as well."""
+    """Refuse a name in `compared` that is neither a reading nor one of the weights."""
     sources = [*readings, *criteria["weights"]]
     for name in criteria["compared"] or []:
         if name not in sources:
             raise Refused(
                 f"criteria.compared names {name}, which is none of the readings and weights: {', '.join(sources)}"
             )
-    for name in criteria["combined_only"]:
+
+
+def _check_alternate_only(mixing, readings):
+    """Refuse a name that is no reading, or that is mixed as well."""
+    for name in mixing["alternate_only"]:
         if name not in readings:
-            raise Refused(f"criteria.combined_only names {name}, which is no reading{nearest(name, readings)}")
-        if name in criteria["mixed"]:
+            raise Refused(f"criteria.mixing.alternate_only names {name}, which is no reading{nearest(name, readings)}")
+        if name in mixing["readings"]:
             raise Refused(
-                f"criteria.combined_only names {name}, which criteria.mixed names as well and combines too; "
-                "leave it out of one of the two"
+                f"criteria.mixing.alternate_only names {name}, which criteria.mixing.readings names "
+                "as well; leave it out of one of the two"
             )
 
 

@@ -28,11 +28,11 @@ def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
         for source in (*config["readings"], *criteria["weights"])
     }
     lists = mixed(criteria)
-    for one in criteria["mixed"]:
+    for one in criteria["mixing"]["readings"]:
         for number, part in enumerate(_parts(lists)):
             name = f"mixed.{one}" if number == 0 else f"mixed.{one}.part{number + 1}"
             families[name] = [criterion.format(reading=one) for criterion in part]
-    families |= {f"combined.{one}": [f"combined.{one}"] for one in criteria["combined_only"]}
+    families |= {f"combined.{one}": [f"combined.{one}"] for one in criteria["mixing"]["alternate_only"]}
     for name in controls:
         families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
     kinds = ["random", *(["uniform.random"] if controls else [])]
@@ -50,19 +50,19 @@ def _parts(lists):
 def statistics(criteria: Mapping[str, Any], source: str) -> list[str]:
     """The statistics of a reading or of weights that are evaluated: all where they are compared, else what is mixed."""
     compared = criteria["compared"] is None or source in criteria["compared"]
-    return criteria["statistics"] if compared else [criteria["mixes"]]
+    return criteria["statistics"] if compared else [criteria["mixing"]["statistic"]]
 
 
 def mixed(criteria: Mapping[str, Any]) -> list[str]:
     """The lists that mix a reading with the weights, {reading} standing for it."""
-    in_turns = ["combined.{reading}"] if criteria["combined"] else []
-    return in_turns + [f"mixed.{{reading}}.{delta}" for delta in criteria["deltas"]]
+    in_turns = ["combined.{reading}"] if criteria["mixing"]["alternate"] else []
+    return in_turns + [f"mixed.{{reading}}.{delta}" for delta in criteria["mixing"]["deltas"]]
 
 
 def controlled(criteria: Mapping[str, Any]) -> list[str]:
     """What has controls: the readings that are mixed, and the weights that they are mixed with."""
-    sources = [*criteria["mixed"], criteria["weights"][0]] if criteria["controls"] else []
-    return [f"{source}.{criteria['mixes']}" for source in sources]
+    sources = [*criteria["mixing"]["readings"], criteria["weights"][0]] if criteria["controls"] else []
+    return [f"{source}.{criteria['mixing']['statistic']}" for source in sources]
 
 
 def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:

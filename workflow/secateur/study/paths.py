@@ -179,7 +179,7 @@ def _rankings(config):
             yield from ((f"ranking/{name}.csv", [key]) for name in names)
     yield from ((f"ranking/{name}.json", [f"readings.{name}"]) for name in config["readings"])
     manifests = [*criteria["weights"], "random", *(f"controls.{name}" for name in criteria_names.controlled(criteria))]
-    manifests += [f"mixed.{name}" for name in criteria["mixed"] if criteria_names.mixed(criteria)]
+    manifests += [f"mixed.{name}" for name in criteria["mixing"]["readings"] if criteria_names.mixed(criteria)]
     yield from ((f"ranking/{name}.json", [f"criteria.{name.partition('.')[0]}"]) for name in manifests)
 
 

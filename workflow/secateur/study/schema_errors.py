@@ -16,8 +16,16 @@ HINTS = {
     "model.factory": 'a factory is a module and a function in it: "package.module:function"',
     "retraining.levels": "a level is the share of channels removed, a fraction above 0 and below 1: write 0.3 for 30 %",
     "export.level": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
-    "criteria.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
+    "criteria.mixing.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
+}
+# Keys of earlier versions: {path: today's}.
+RENAMED = {
+    "criteria.mixed": "criteria.mixing.readings",
+    "criteria.mixes": "criteria.mixing.statistic",
+    "criteria.combined": "criteria.mixing.alternate",
+    "criteria.combined_only": "criteria.mixing.alternate_only",
+    "criteria.deltas": "criteria.mixing.deltas",
 }
 RULES = (
     *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
@@ -39,6 +47,8 @@ def line(error: jsonschema.ValidationError) -> str:
         known = list(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))[0]
         path = f"{where}.{unknown}" if where else unknown
+        if path in RENAMED:
+            return f"{path} is called {RENAMED[path]} now; write it there"
         return f"unknown key {shown(path)}{nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
     if error.validator == "required":
         missing = sorted(set(error.validator_value) - set(error.instance))[0]
