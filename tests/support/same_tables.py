@@ -17,9 +17,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
 from support.studies import TINY  # noqa: E402
+
+
+from secateur.study.schema_errors import RENAMED  # noqa: E402
 
 MORE = """
 retraining: {criteria: [relevance.mean_abs, weight.mean_abs, random.0], levels: [0.5], epochs: 1}
@@ -52,13 +55,26 @@ def made(commit, config, folder):
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(partial, filter="data")
         partial.rename(folder)
-    (folder / "study.yaml").write_text(config, encoding="utf-8")
+    (folder / "study.yaml").write_text(spelled(config, folder), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all", "--configfile", "study.yaml"]
     subprocess.run(command, cwd=folder, env=environment, check=True)
     results = folder / "results"
     found = sorted(path for path in results.rglob("*") if path.suffix in (".csv", ".svg"))
     return {str(path.relative_to(results)): path.read_bytes() for path in found}
+
+
+def spelled(config, folder):
+    """The study with the keys that the schema in a folder knows."""
+    if "mixing:" in (folder / "workflow" / "schemas" / "config.schema.yaml").read_text("utf-8"):
+        return config
+    study = yaml.safe_load(config)
+    mixing = study["criteria"].pop("mixing", {})
+    for old, new in RENAMED.items():
+        _, _, key = new.rpartition(".")
+        if key in mixing:
+            study["criteria"][old.rpartition(".")[2]] = mixing[key]
+    return yaml.safe_dump(study, sort_keys=False)
 
 
 def compare(before, after):
