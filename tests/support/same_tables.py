@@ -16,13 +16,13 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from support.studies import TINY  # noqa: E402
-
-
 from secateur.study.schema_errors import RENAMED  # noqa: E402
+from support.studies import TINY  # noqa: E402
 
 MORE = """
 retraining: {criteria: [relevance.mean_abs, weight.mean_abs, random.0], levels: [0.5], epochs: 1}

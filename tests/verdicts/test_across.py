@@ -330,6 +330,14 @@ def test_a_folder_without_a_finished_study_is_refused(tmp_path, folders):
         across.read(tmp_path)
 
 
+def test_results_with_settings_of_an_earlier_version_are_refused(tmp_path, folders):
+    config = yaml.safe_load((folders[0] / "settings.yaml").read_text())
+    config["criteria"] |= {"mixed": config["criteria"].pop("mixing")["readings"]}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match="has the results of an earlier version, whose settings had other names; run"):
+        across.read(tmp_path)
+
+
 def test_a_study_of_several_networks_is_refused(tmp_path, folders):
     config = yaml.safe_load((folders[0] / "settings.yaml").read_text())
     config["training"]["seeds"] = [0, 1]

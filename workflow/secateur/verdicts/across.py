@@ -101,6 +101,10 @@ def read(folder: Path | str) -> Study:
     if not (folder / "settings.yaml").is_file():
         raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
     settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    if "mixing" not in settings["criteria"]:
+        raise Refused(
+            f"{folder} has the results of an earlier version, whose settings had other names; run its study again"
+        )
     number = len(settings["training"]["seeds"])
     if number != 1:
         raise Refused(f"{folder} is a study of {number} networks; this page compares studies of one network each")
@@ -188,7 +192,7 @@ def families_of(study: Study) -> dict[str, list[str]]:
         found[f"relevance, {DIVIDED[reading['reduce']]} (`{name}`)"] = [name + "."]
     for source in settings["criteria"]["weights"]:
         found[f"statistics of the weights, as they are (`{source}`)"] = [source + "."]
-    for reading in settings["criteria"]["mixed"]:
+    for reading in settings["criteria"]["mixing"]["readings"]:
         found[f"`{reading}` and weights mixed"] = [f"mixed.{reading}.", f"combined.{reading}"]
     grouped = {words: [name for name in study.criteria if name.startswith(tuple(s))] for words, s in found.items()}
     for score in settings["criteria"]["scores"]:
