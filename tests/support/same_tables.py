@@ -27,6 +27,8 @@ from support.studies import TINY  # noqa: E402
 MORE = """
 retraining: {criteria: [relevance.mean_abs, weight.mean_abs, random.0], levels: [0.5], epochs: 1}
 """
+# What `auto` comes to depends on the machine, and on the version.
+EVALUATION = "evaluation: {precision: float32, "
 SCORES = "criteria: {scores: [l1, taylor, apoz, {name: fpgm_share, score: fpgm, normalise: layer_share}], "
 
 
@@ -36,7 +38,10 @@ def main():
     parser.add_argument("--config", type=Path)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    config = arguments.config.read_text("utf-8") if arguments.config else TINY.replace("criteria: {", SCORES) + MORE
+    if arguments.config:
+        config = arguments.config.read_text("utf-8")
+    else:
+        config = TINY.replace("criteria: {", SCORES).replace("evaluation: {", EVALUATION) + MORE
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         before, after = (made(commit, config, folder.resolve()) for commit in arguments.commits)
