@@ -15,7 +15,7 @@ from secateur.figures import documents
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
-from secateur.pruning import bundling, plans, stored
+from secateur.pruning import groups, plans, stored
 from secateur.retraining import steps
 from secateur.study import seeds
 from secateur.study.levels import Terms
@@ -122,7 +122,7 @@ def _repeated(pixels, size):
 
 def _widths(coupled, channels):
     """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
-    widths, left = (bundling.widths(coupled, gone) for gone in ({}, channels))
+    widths, left = (groups.widths(coupled, gone) for gone in ({}, channels))
     shown = [layer for layer in widths if layer in coupled.convolutions or left[layer] < widths[layer]]
     return {layer: [widths[layer], left[layer]] for layer in shown}
 

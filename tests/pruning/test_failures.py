@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, prune
 from secateur import ranking, statistics
 from secateur.criteria import from_weights
 from secateur.models import zoo
-from secateur.pruning import bundling, masking, plans, removal
+from secateur.pruning import groups, masking, plans, removal
 from secateur.study.levels import Terms
 from secateur.units import finding
 
@@ -63,7 +63,7 @@ def test_frozen_layers_are_pruned_and_the_head_is_not():
     found, order = by_l1(model)
     channels = plans.plan(order, 0.5, Terms(keep_at_least=0.3))
     smaller = removal.removed(model, channels, pixels(), found.coupled)
-    widths = bundling.widths(found.coupled, channels)
+    widths = groups.widths(found.coupled, channels)
     assert {layer for layer, index in channels.items() if index} == set(found.coupled.convolutions)
     assert all(len(smaller.get_submodule(layer).weight) == width for layer, width in widths.items())
     assert smaller(pixels()).shape == (2, 10) and not smaller.features[0].weight.requires_grad

@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 from secateur import cost
 from secateur.graph import readers
-from secateur.pruning import bundling, masking, removal
+from secateur.pruning import groups, masking, removal
 from secateur.pruning import plans as pruning_plans
 from secateur.study import levels
 from secateur.study.levels import Terms
@@ -67,7 +67,7 @@ def test_removal_leaves_the_given_model_alone_and_shares_nothing(network, pictur
 
 def test_a_network_with_an_empty_layer_is_not_made(network, pictures):
     plan = {"features.3": list(range(8))}
-    assert bundling.collapsed(network, plan) == ["features.3"]
+    assert groups.collapsed(network, plan) == ["features.3"]
     with pytest.raises(
         ValueError, match="^nothing would be left of features.3; keep at least one channel of each layer$"
     ):

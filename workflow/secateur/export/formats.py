@@ -18,7 +18,7 @@ from secateur import Refused, __version__
 from secateur.artifacts import files
 from secateur.models import checkpoints
 from secateur.models.description import NetworkDescription
-from secateur.pruning import bundling, removal, stored
+from secateur.pruning import groups, removal, stored
 from secateur.units import coupling
 
 FILES = (stored.WEIGHTS, stored.ARCHITECTURE, stored.PROGRAM, stored.ONNX)
@@ -82,8 +82,8 @@ def runner(path: Path | str) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _refuse_constant(model, channels, followed):
-    empty = bundling.collapsed(model, channels)
-    if empty and bundling.is_constant(followed, channels):
+    empty = groups.collapsed(model, channels)
+    if empty and groups.is_constant(followed, channels):
         raise Refused(
             f"nothing would be left of {', '.join(empty)}, and such a network gives every image the same answer: "
             "export a lower level, or keep a part of every layer by evaluation.keep_at_least"

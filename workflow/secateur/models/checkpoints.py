@@ -39,8 +39,8 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
     the user's own.
     """
     content = tensor_files.read(path)
-    about = content.get("about") if isinstance(content, dict) else None
-    if not isinstance(about, dict) or any(key not in about for key in description.NEEDED):
+    about = about_in(content)
+    if about is None or not all(key in about for key in description.NEEDED):
         raise Refused(
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
             "Give it as model.weights and train with epochs: 0 to make one of it"
@@ -50,6 +50,13 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
     described, dense = described_in(about, path)
     model = state_dicts.adopt(dense, path, state_dicts.tensors(content, path), assign=True)
     return Checkpoint(model.to(device).eval(), described, facts_of(about, described))
+
+
+def about_in(content: Any) -> dict[str, Any] | None:
+    """The description and facts in the content of a file; None if it has none."""
+    if not isinstance(content, dict) or not isinstance(content.get("about"), dict):
+        return None
+    return content["about"]
 
 
 def described_in(about: dict[str, Any], path: Path | str) -> tuple[NetworkDescription, nn.Module]:

@@ -15,7 +15,7 @@ from secateur.graph import folding
 from secateur.images import store
 from secateur.models import checkpoints, tensor_files
 from secateur.models.description import NetworkDescription
-from secateur.pruning import bundling, plans
+from secateur.pruning import groups, plans
 from secateur.units.coupling import Coupling
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Widths:
 
 def widths(coupled: Coupling, ranking: pandas.DataFrame, plan: dict[str, list[int]], budget: str = "units") -> Widths:
     """The Widths of a plan of a followed network; `budget` is that of `pruning.plan`."""
-    empty = bundling.collapsed(coupled.model, plan)
+    empty = groups.collapsed(coupled.model, plan)
     return Widths(
         units=plans.units_of(ranking, plan),
         realised=plans.realised(ranking, plan, budget, coupled),
-        cost=coupled.counter.left(bundling.bundles(coupled, plan)),
+        cost=coupled.counter.left(groups.removed_by(coupled, plan)),
         empty=empty,
-        constant=bool(empty) and bundling.is_constant(coupled, plan),
+        constant=bool(empty) and groups.is_constant(coupled, plan),
     )
 
 
