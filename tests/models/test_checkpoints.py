@@ -144,7 +144,7 @@ def test_a_bare_state_dict_is_not_ours(tmp_path):
     torch.save(small().state_dict(), path)
     assert refusal(ValueError, checkpoints.load, path) == (
         f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
-        "Give it as model.weights and train with epochs: 0 to make one of it"
+        "Give it as model.weights and train with epochs: 0 to turn it into one"
     )
 
 

@@ -71,7 +71,7 @@ def _checkpoint(about, removed, state, architecture, weights, remedy):
         model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
-    return Checkpoint(model.eval(), described, checkpoints.facts_of(about, described))
+    return Checkpoint(model.eval(), described, checkpoints.facts_of(about))
 
 
 def _architecture(path):
