@@ -58,7 +58,7 @@ class Store:
             logging.warning("%s cannot be read (%s); the plan is evaluated again", path, error)
             return None
         self.rows[precision] += 1
-        measured = measuring.by_image(measuring.of_bits(right, loss, self.labels, self.classes), losses)
+        measured = measuring.by_image(measuring.of_correctness(right, loss, self.labels, self.classes), losses)
         if math.isnan(deviation):
             return measured, None
         return measured, deviation

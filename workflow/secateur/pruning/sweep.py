@@ -68,7 +68,7 @@ class Network:
         # Folding leaves an Identity in place of a BatchNorm: it has nothing to mask or to narrow.
         self.folded_coupled = coupling.followed(self.folded, check)
         self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
-        self.facts = fast_layers.facts(self.folded, check)
+        self.replaceable = fast_layers.replaceable(self.folded, check)
 
     def points(
         self, ranking: pandas.DataFrame, wanted: Iterable[float], terms: levels.Terms = levels.PLAIN
@@ -113,7 +113,7 @@ class Network:
         smaller, deviation = _removed_and_compared(self.folded, channels, self.folded_coupled, self.check)
         if deviation > TOLERANCE[self.check.dtype]:
             self._refuse_fault(channels)
-        return low_precision.in_precision(smaller, self.precision, self.facts, self.batches()), deviation
+        return low_precision.in_precision(smaller, self.precision, self.replaceable, self.batches()), deviation
 
     def _refuse_fault(self, channels):
         """Compare removal and masking in float64, where rounding explains far less."""

@@ -53,10 +53,10 @@ def measured(model: nn.Module, shown: store.Images, precision: str, images_per_b
     """The `measuring.Measured` of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
     folded = folding.folded(model, strict=False)
-    facts = fast_layers.facts(folded, shown.normalised(slice(0, 1)).to(device))
+    replaceable = fast_layers.replaceable(folded, shown.normalised(slice(0, 1)).to(device))
     batches = store.batches(shown, images_per_batch)
     shown_batches = ((pixels.to(device), labels.to(device)) for _, pixels, labels in batches)
-    return low_precision.in_precision(folded, precision, facts, shown_batches)
+    return low_precision.in_precision(folded, precision, replaceable, shown_batches)
 
 
 def save(
