@@ -64,7 +64,7 @@ def _before(node, layers, calls, kinds):
 
 
 def _halves(pool):
-    """Whether a max pool is of 2x2 with stride 2, and nothing else."""
+    """True if a max pool is of 2x2 with stride 2, and nothing else."""
     values = (pool.kernel_size, pool.stride, pool.padding, pool.dilation)
     for value, wanted in zip(values, (2, 2, 0, 1), strict=True):
         if value not in (wanted, (wanted, wanted)):
@@ -149,7 +149,7 @@ def kernel(module: nn.Module | None, height: int, width: int, dtype: torch.dtype
 
 
 def _fits(conv):
-    """Whether a convolution is of 3x3 with stride 1, ungrouped, and keeps the size of its feature maps."""
+    """True if a convolution is of 3x3 with stride 1, ungrouped, and keeps the size of its feature maps."""
     same = conv.kernel_size == (3, 3) and conv.stride == conv.dilation == (1, 1) and conv.groups == 1
     return same and conv.padding in ((1, 1), "same") and conv.padding_mode == "zeros"
 
@@ -194,7 +194,7 @@ class Patches(nn.Module):
         self.register_buffer("bias", winograd.bias_of(conv))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps (N, C, H, W), best laid out channels last, to (N, C', H, W), laid out so."""
+        """Feature maps (N, C, H, W) to (N, C', H, W); fastest on channels last, which the output is."""
         count, channels, height, width = x.shape
         padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
         n, h, w, c = padded.stride()
@@ -211,7 +211,7 @@ class Pool(nn.Module):
         self.relu = relu
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps (N, C, H, W), best laid out channels last, to (N, C, H // 2, W // 2), laid out alike."""
+        """Feature maps (N, C, H, W) to (N, C, H // 2, W // 2), in the same memory format; channels last is fastest."""
         height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
         rows = torch.maximum(x[:, :, 0:height:2, :width], x[:, :, 1:height:2, :width])
         pooled = torch.maximum(rows[..., ::2], rows[..., 1::2])

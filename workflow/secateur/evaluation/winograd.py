@@ -42,7 +42,7 @@ class Convolution(nn.Module):
         self.register_buffer("bias", bias_of(conv))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps (N, C, H, W), best laid out channels last, to (N, C', H, W), laid out so."""
+        """Feature maps (N, C, H, W) to (N, C', H, W); fastest on channels last, which the output is."""
         _, channels, height, width = x.shape
         tiles = -(-height // SIDE) * -(-width // SIDE)
         bytes_of_image = REACH**2 * tiles * max(channels, self.weight.shape[2]) * x.element_size()

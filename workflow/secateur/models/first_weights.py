@@ -73,13 +73,13 @@ def _plain_names(model):
 
 
 def _only_ours_is_adapted(own, state, head):
-    """Whether a state_dict has a head for ImageNet's classes, and the model's own has one for others."""
+    """True if a state_dict has a head for ImageNet's classes, and the model's own has one for others."""
     names = [key for key in own if key.startswith(head)]
     return all(len(state[key]) == IMAGENET_CLASSES for key in names) and len(own[names[0]]) != IMAGENET_CLASSES
 
 
 def _same_names(state, names):
-    """Whether two sets of names are equal but for the counts of batches, which files of 2017 lack."""
+    """True if two sets of names are equal but for the counts of batches, which files of 2017 lack."""
     return set(itertools.filterfalse(_is_count, state)) == set(itertools.filterfalse(_is_count, names))
 
 

@@ -65,7 +65,7 @@ def _changed_call(pruned, node):
 
 
 def _fits(pruned, node, args, target=None):
-    """Whether a node gives the remaining channels in their places, called with `args` (and as another `target`)."""
+    """True if a node gives the remaining channels in their places, called with `args` (and as another `target`)."""
     module, kwargs = None, {}
     if node.op == "call_module":
         module = pruned.coupled.graph.get_submodule(node.target)

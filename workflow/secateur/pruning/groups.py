@@ -93,7 +93,7 @@ def collapsed(model: nn.Module, channels: dict[str, list[int]]) -> list[str]:
 
 
 def is_constant(coupled: Coupling, channels: dict[str, list[int]]) -> bool:
-    """Whether the network without `channels` gives all images the same logits: no path leads from input to output."""
+    """True if the network without `channels` gives all images the same logits: no path leads from input to output."""
     return pruned_graph.PrunedGraph(coupled, removed_by(coupled, channels)).constant
 
 

@@ -227,5 +227,5 @@ def _by_removal(ranking, keep_at_least):
 
 
 def _breaks_floor(lost, left, floors):
-    """Whether a layer with `left` channels that loses `lost`, both by layer, has fewer than its floor."""
+    """True if a layer with `left` channels that loses `lost`, both by layer, has fewer than its floor."""
     return any(left[layer] - count < floors[layer] for layer, count in lost.items())

@@ -42,22 +42,22 @@ class PrunedGraph:
         return Value(value.codes.compress(along, axis), shape)
 
     def loses_channels(self, node: fx.Node) -> bool:
-        """Whether a tensor loses channels."""
+        """True if a tensor loses channels."""
         return any(self.removed[value.numbers].any() for value in values_in(self.coupled.values[node]))
 
     def differs(self, node: fx.Node) -> bool:
-        """Whether a tensor loses channels, or a size changes."""
+        """True if a tensor loses channels, or a size changes."""
         if node in self.coupled.plain:
             return self.size(node) != self.coupled.plain[node]
         return self.loses_channels(node)
 
     def empty(self, node: fx.Node) -> bool:
-        """Whether a tensor has no channel left."""
+        """True if a tensor has no channel left."""
         values = values_in(self.value(node))
         return bool(values) and all(0 in value.shape for value in values)
 
     def size(self, node: fx.Node) -> Any:
-        """A size, or whatever else is no tensor, as the smaller model computes it."""
+        """A size, or any other value that is no tensor, as the smaller model computes it."""
         if node not in self._sizes:
             self._sizes[node] = self._computed_size(node)
         return self._sizes[node]
@@ -95,7 +95,7 @@ class PrunedGraph:
 
     @functools.cached_property
     def constant(self) -> bool:
-        """Whether no path is left from the images to the output: all images get the same logits."""
+        """True if no path is left from the images to the output: all images get the same logits."""
         if not self.hollow:
             return False
         reached = set()
@@ -105,5 +105,5 @@ class PrunedGraph:
         return node not in reached
 
     def _carries(self, node, reached):
-        """Whether a node passes on what depends on the images."""
+        """True if the output of a node depends on the images."""
         return node in reached and node not in self.coupled.plain and not self.empty(node)

@@ -48,7 +48,7 @@ def fitted(pruned: PrunedGraph, model: nn.Module) -> nn.Module:
 
 
 def _is_idle(pruned, node):
-    """Whether a layer has output channels, but no input channels."""
+    """True if a layer has output channels, but no input channels."""
     if not pruned.hollow or node.op != "call_module":
         return False
     if not isinstance(pruned.coupled.graph.get_submodule(node.target), (nn.Conv2d, nn.Linear)):
