@@ -74,6 +74,14 @@ def test_a_network_with_an_empty_layer_is_not_made(network, pictures):
         removal.removed(network, plan, pictures)
 
 
+def test_a_layer_collapses_beside_a_norm_without_weights(pictures):
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 1), torch.nn.BatchNorm2d(2, affine=False), torch.nn.Flatten(), torch.nn.LazyLinear(2)
+    ).double()
+    model(pictures)
+    assert groups.collapsed(model, {"0": [0, 1]}) == ["0"] and groups.collapsed(model, {"0": [1]}) == []
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [

@@ -86,8 +86,7 @@ def collapsed(model: nn.Module, channels: dict[str, list[int]]) -> list[str]:
     """Names of the layers that lose every channel, in network order."""
     layers = []
     for name, module in model.named_modules():
-        width = len(getattr(module, "weight", ()))
-        if name in channels and len(set(channels[name])) == width:
+        if name in channels and len(set(channels[name])) == len(getattr(module, "weight", ())):
             layers.append(name)
     return layers
 

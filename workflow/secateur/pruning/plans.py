@@ -111,7 +111,7 @@ def _too_little(level, wanted, saved, dense, terms):
 
 
 def refuse_level(
-    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], unscored: Iterable[int] = ()
+    units: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], unscored: Iterable[int] = ()
 ) -> None:
     """Refuse a level that asks for more of the `finding.Units` than can be removed, or for all of them.
 
@@ -119,24 +119,24 @@ def refuse_level(
     budget other than units, a ranking of its own may need a few units more or less. `unscored` are ids of units without
     a score, which are never removed.
     """
-    table = finding.table(found)
-    count, unscored = len(found.units), set(unscored)
+    table = finding.table(units)
+    count, unscored = len(units.units), set(unscored)
     scored = [unit for unit in range(count) if unit not in unscored]
     order = rankings.table(scored, table, partial=True)
     for floor in terms:
-        if units_of(order, plan(order, level, levels.Terms(**floor), found.coupled)) == count:
+        if units_of(order, plan(order, level, levels.Terms(**floor), units.coupled)) == count:
             raise Refused(
                 f"levels: {level} removes all {count} units of the network, and nothing would be left; lower it"
             )
 
 
 def refuse_unexplained(
-    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], reading: str, channels: dict[str, list[int]]
+    units: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], reading: str, channels: dict[str, list[int]]
 ) -> list[int]:
     """The ids of units that consist only of `channels`, which have no relevance; Refused if a level needs any."""
-    unscored = finding.only_of(found, channels)
+    unscored = finding.only_of(units, channels)
     try:
-        refuse_level(found, level, terms, unscored)
+        refuse_level(units, level, terms, unscored)
     except Refused as error:
         raise Refused(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
     return unscored
