@@ -79,8 +79,8 @@ def test_the_loss_of_every_image_is_kept(network, pictures):
     table = finding.table(finding.find(network, pictures))
     order = ranking.table(ranking.at_random(len(table), 3), table)
     first, half, last = prepared(network, pictures).points(order, [0, 0.5, 1])
-    for point, gone in ((first, 0), (half, 12), (last, 24)):
-        channels = {name: list(part["channel"]) for name, part in order[:gone].groupby("layer")}
+    for point, removed in ((first, 0), (half, 12), (last, 24)):
+        channels = {name: list(part["channel"]) for name, part in order[:removed].groupby("layer")}
         with masking.masked(network, channels), torch.no_grad():
             wanted = F.cross_entropy(network(pictures), LABELS, reduction="none")
         np.testing.assert_allclose(point.measured.losses, wanted, rtol=1e-5)

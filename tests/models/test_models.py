@@ -31,7 +31,7 @@ def shapes(model):
 
 
 def kinds(module):
-    """What each layer is and does; `inplace` changes memory, not the function."""
+    """Type and settings of each layer; `inplace` changes memory, not the function."""
     return [str(layer).replace(", inplace=True", "").replace("inplace=True", "") for layer in module]
 
 

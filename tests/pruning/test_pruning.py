@@ -35,8 +35,8 @@ def test_a_removed_network_equals_the_masked_one(plan, seed):
     model = small_vgg(seed)
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     smaller = removal.removed(model, plan, images)
-    with torch.no_grad(), masking.masked(model, plan) as silenced:
-        torch.testing.assert_close(smaller(images), silenced(images), rtol=1e-9, atol=1e-9)
+    with torch.no_grad(), masking.masked(model, plan) as masked:
+        torch.testing.assert_close(smaller(images), masked(images), rtol=1e-9, atol=1e-9)
     assert smaller.features[0].out_channels == 6 - len(plan["features.0"])
     assert smaller.features[0].weight.shape[0] == 6 - len(plan["features.0"])
 

@@ -62,7 +62,8 @@ class _Reevaluation:
     """Evaluates again, by an exact model, the images that a fast one cannot decide, and a sample of all images."""
 
     def __init__(self, exact):
-        self.exact, self.error, self.seen, self.waiting = exact, 0.0, 0, []
+        self.exact, self.error = exact, 0.0
+        self.seen, self.waiting = 0, []
         # Of every image evaluated again: its place, its loss, and whether it is right.
         self.places, self.losses, self.right = [], [], []
         # Of every image of the sample: the difference of the losses.

@@ -74,7 +74,8 @@ def over(
     Images are converted to the model's precision and layout; the loss is computed in float64. The model runs in eval
     mode; afterwards every module has its mode again. Raises Refused if there are no images.
     """
-    losses, right, seen, classes = [], [], [], 0
+    losses, right = [], []
+    seen, classes = [], 0
     for pixels, labels in batches:
         logits = logits_of(model, pixels)
         classes = logits.shape[1]

@@ -73,7 +73,7 @@ def untested(facts: Facts) -> list[str]:
         f"Speed other than in batches of {sizes} with {_threads(facts)} on {facts.processor}; GPUs; memory in use.",
         f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
         "arithmetic other than float32.",
-        "Calibration of its probabilities, and differences of its errors within a class.",
+        "Calibration of its probabilities, and subgroups of a class on which it errs more often.",
     ]
 
 

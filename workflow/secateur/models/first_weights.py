@@ -87,7 +87,7 @@ def _layers_outside(shared, own):
     """The layers of a model, in order, with weights that are not `shared`."""
     layers = []
     for key in own:
-        layer, _, _ = key.rpartition(".")
+        layer = key.rpartition(".")[0]
         if key not in shared and not _is_count(key) and layer not in layers:
             layers.append(layer)
     return layers

@@ -29,7 +29,8 @@ class VGG(nn.Module):
         self, features: nn.Module, avgpool: nn.Module, classifier: nn.Module, head: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
-        self.features, self.avgpool, self.classifier = features, avgpool, classifier
+        self.features, self.avgpool = features, avgpool
+        self.classifier = classifier
         self.trainable_parts = {"head": head, "classifier": ("classifier.",)}
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:

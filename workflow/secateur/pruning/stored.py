@@ -16,7 +16,8 @@ from secateur.pruning import removal
 from secateur.units import coupling
 
 FORMAT = 1  # of architecture.json; changes with its structure
-WEIGHTS, ARCHITECTURE, PROGRAM, ONNX = "weights.safetensors", "architecture.json", "model.pt2", "model.onnx"
+WEIGHTS, ARCHITECTURE = "weights.safetensors", "architecture.json"
+PROGRAM, ONNX = "model.pt2", "model.onnx"
 KEYS = ("format", "about", "removed", "weights_sha256")
 REMEDY = "copy the whole folder again, or export again"
 

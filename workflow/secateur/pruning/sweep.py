@@ -67,7 +67,8 @@ class Network:
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
         # Folding leaves an Identity in place of a BatchNorm: it has nothing to mask or to narrow.
         self.folded_coupled = coupling.followed(self.folded, check)
-        self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
+        self.batches, self.labels = batches, labels
+        self.precision, self.store = precision, store
         self.replaceable = fast_layers.replaceable(self.folded, check)
 
     def points(

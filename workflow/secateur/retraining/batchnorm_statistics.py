@@ -37,7 +37,7 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _averaging(norm: nn.Module) -> Iterator[None]:
+def _averaging(norm: _BatchNorm) -> Iterator[None]:
     """Let a BatchNorm average the statistics of all batches of the block from zero."""
     momentum = norm.momentum
     norm.reset_running_stats()

@@ -59,7 +59,8 @@ def retrained(
     `plans` are those of `steps.plans`. Of every step, the epoch selected by validation is kept; the history has a
     column `step`, from 1. The frozen layers are those of the model. Raises `loop.Diverged` as training does.
     """
-    smaller, before, history = model, {}, []
+    smaller, before = model, {}
+    history = []
     for step, plan in enumerate(plans, 1):
         smaller = steps.narrowed(smaller, steps.further(before, plan), described)
         partial = None

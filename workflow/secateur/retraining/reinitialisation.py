@@ -1,7 +1,6 @@
 """A pruned network with fresh weights."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -30,7 +29,7 @@ def fresh(described: description.NetworkDescription, plan: dict[str, list[int]],
     return smaller
 
 
-def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _layers(model):
     """(name, layer) of all convolutions and linear layers."""
     for name, module in model.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
