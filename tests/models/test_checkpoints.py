@@ -204,6 +204,12 @@ def test_a_module_named_module_keeps_its_name(tmp_path):
     assert list(state_dicts.state_dict_of(path)) == ["module.weight", "head.weight"]
 
 
+def test_an_averaged_model_without_weights_has_an_empty_state_dict(tmp_path):
+    path = tmp_path / "averaged.pt"
+    torch.save({"n_averaged": torch.tensor(3)}, path)
+    assert state_dicts.state_dict_of(path) == {}
+
+
 def test_batches_that_nobody_counted_are_counted_from_0_each_batchnorm_on_its_own(tmp_path):
     model, path = small(), tmp_path / "old.pth"
     state = {name: tensor for name, tensor in model.state_dict().items() if "num_batches" not in name}
