@@ -1,4 +1,4 @@
-"""Refuse a study of which a level cannot be met, before anything is trained."""
+"""Refuse a study with a level that cannot be met, before anything is trained."""
 
 from secateur.artifacts import provenance
 from secateur.graph import modes
@@ -11,15 +11,15 @@ from secateur.units import finding
 
 
 def check_levels(split, options):
-    with store.opened(split) as shown:
-        model, described = description.untrained(options["model"], shown)
-    found = finding.find(model, described.zeros(1), options["residual"], options["linear"])
-    plans.refuse_level(found, options["level"], options["terms"])
-    linear = finding.linear_layers(model, finding.table(found))
+    with store.opened(split) as images:
+        model, described = description.untrained(options["model"], images)
+    units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
+    plans.refuse_level(units, options["level"], options["terms"])
+    linear = finding.linear_layers(model, finding.table(units))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):
             without = propagation.of_reading(model, reading, linear).layers_without(described.shape)
-        plans.refuse_unexplained(found, options["level"], options["terms"], name, without)
+        plans.refuse_unexplained(units, options["level"], options["terms"], name, without)
 
 
 if "snakemake" in globals():

@@ -1,4 +1,6 @@
-"""Remove channels in the order of each ranking of a family, level by level, and measure what is left."""
+"""Remove units in the order of each ranking of a family, level by level, and evaluate the smaller networks."""
+
+import itertools
 
 import pandas
 
@@ -9,47 +11,48 @@ from secateur.models import checkpoints
 from secateur.pruning import plan_cache, sweep
 from secateur.study.levels import Terms
 
-# So many images tell whether removing channels does what silencing them does.
+# Images on which the smaller network is compared with the masked one.
 CHECKED = 8
 
 
 def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options, images_per_batch):
-    """`rankings` is {criterion: file}; `folder` keeps what plans measured. Gives back facts for the manifest."""
+    """`rankings` is {criterion: file}; `folder` caches results of plans. Returns facts for the manifest."""
     dense = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
-    with images_store.opened(split) as shown:
-        checkpoints.same_images(dense.description, shown, checkpoint)
-        precision = devices.precision(options.get("precision", "auto"), device, len(shown))
+    with images_store.opened(split) as images:
+        checkpoints.same_images(dense.description, images, checkpoint)
+        precision = devices.precision(options.get("precision", "auto"), device, len(images))
 
         def batches():
-            for _, pixels, labels in images_store.batches(shown, images_per_batch):
+            for _, pixels, labels in images_store.batches(images, images_per_batch):
                 yield pixels.to(device), labels.to(device)
 
         context = {
             "network": files.digest(checkpoint),
-            "images": shown.identity,
+            "images": images.identity,
             "images_per_batch": images_per_batch,
             "device": device.type,
-            # `auto` is no option: what another machine measured in another precision counts.
-            **{key: options[key] for key in ("precision", "threads", "code", "torch") if key in options},
         }
-        store = plan_cache.Store(folder, context, shown.labels, len(shown.classes), precision["ran"])
-        check = shown.normalised(slice(0, CHECKED)).to(device)
-        network = sweep.Network(dense.model.to(device), batches, shown.labels, check, precision["ran"], store)
-        rows = []
-        terms = options["terms"]
-        total = len(rankings) * len(terms) * len(options["levels"])
+        # `auto` is no option: results of another machine in another precision are taken too.
+        for key in ("precision", "threads", "code", "torch"):
+            if key in options:
+                context[key] = options[key]
+        store = plan_cache.Store(folder, context, images.labels, len(images.classes), precision["ran"])
+        check = images.normalised(slice(0, CHECKED)).to(device)
+        network = sweep.Network(dense.model.to(device), batches, images.labels, check, precision["ran"], store)
+        points, rows = [], []
+        total = len(rankings) * len(options["terms"]) * len(options["levels"])
         with progress.over(total, "levels", "evaluation") as bar:
-            for criterion, ranking in rankings.items():
-                for one in terms:
-                    for point in network.points(ranking, options["levels"], Terms(**one)):
-                        rows.append((criterion, one, point))
-                        bar.update(1)
-        tables.write(as_table(rows, shown.classes), table)
-    measured = [point.measured for _, _, point in rows]
-    correctness.write([one.right for one in measured], right, [one.losses for one in measured])
-    deviations = [point.deviation for _, _, point in rows if point.deviation is not None]
+            for (criterion, ranking), terms in itertools.product(rankings.items(), options["terms"]):
+                for point in network.points(ranking, options["levels"], Terms(**terms)):
+                    points.append(point)
+                    rows.append(as_row(criterion, terms, point, images.classes))
+                    bar.update(1)
+        tables.write(pandas.DataFrame(rows), table)
+    losses = [point.measured.losses for point in points]
+    correctness.write([point.measured.right for point in points], right, losses)
+    deviations = [point.deviation for point in points if point.deviation is not None]
     return {
         "removed_against_masked": {
             "images": len(check),
@@ -60,26 +63,27 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
     }
 
 
-def as_table(rows, classes):
-    """One row for each level; `empty` names layers without channels, `removed.*` are shares of a layer's channels."""
-    return pandas.DataFrame(
-        {
-            "criterion": criterion,
-            **{key: one[key] for key in ("budget", "keep_at_least")},
-            "level": point.level,
-            "images": len(point.measured.right),
-            "units": point.units,
-            "realised": point.realised,
-            "parameters": point.cost.parameters,
-            "macs": point.cost.macs,
-            "loss": point.measured.loss,
-            "accuracy": point.measured.accuracy,
-            "empty": " ".join(point.empty),
-            **{f"accuracy.{name}": value for name, value in zip(classes, point.measured.by_class, strict=True)},
-            **{f"removed.{layer}": share for layer, share in point.removed.items()},
-        }
-        for criterion, one, point in rows
-    )
+def as_row(criterion, terms, point, classes):
+    """One level; `empty` names layers without channels, `removed.*` are shares of a layer's channels."""
+    row = {
+        "criterion": criterion,
+        "budget": terms["budget"],
+        "keep_at_least": terms["keep_at_least"],
+        "level": point.level,
+        "images": len(point.measured.right),
+        "units": point.units,
+        "realised": point.realised,
+        "parameters": point.cost.parameters,
+        "macs": point.cost.macs,
+        "loss": point.measured.loss,
+        "accuracy": point.measured.accuracy,
+        "empty": " ".join(point.empty),
+    }
+    for name, accuracy in zip(classes, point.measured.by_class, strict=True):
+        row[f"accuracy.{name}"] = accuracy
+    for layer, share in point.removed.items():
+        row[f"removed.{layer}"] = share
+    return row
 
 
 if "snakemake" in globals():

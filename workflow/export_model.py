@@ -1,4 +1,4 @@
-"""Write the smaller network of one criterion and level as files that can be shipped, measured, with a card."""
+"""Write the smaller network of one criterion and level as files that stand alone, measured, with a card."""
 
 import math
 import platform
@@ -10,12 +10,12 @@ from secateur import cost
 from secateur.analysis import intervals, retraining
 from secateur.artifacts import correctness, files, provenance, tables
 from secateur.evaluation import measuring
-from secateur.export import card, formats, latency
+from secateur.export import card, card_facts, formats, latency
 from secateur.figures import documents
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
-from secateur.pruning import bundling, plans, stored
+from secateur.pruning import groups, plans, stored
 from secateur.retraining import steps
 from secateur.study import seeds
 from secateur.study.levels import Terms
@@ -26,118 +26,155 @@ BATCHES = (1, 32)
 NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
 
 
-def export_model(inputs, folder, options, images_per_batch):
-    """The facts of the manifest; `table` and `bits` are those of the criterion's family on the test images."""
-    checkpoint = inputs["network"]
-    dense = checkpoints.load(checkpoint)
-    model, described = dense.model, dense.description
+def export_model(inputs, folder, options, seed, record, images_per_batch):
+    """The card's Facts; of `inputs`, `table` and `bits` are the evaluation of the criterion's family on test images."""
+    dense = checkpoints.load(inputs["network"])
     ranking = tables.read(inputs["ranking"], "unit", "layer", "channel")
-    terms, coupled = Terms(**options["terms"]), steps.followed(model, described)
+    terms, coupled = Terms(**options["terms"]), steps.followed(dense.model, dense.description)
     channels = plans.plan(ranking, options["level"], terms, coupled)
-    state = stored.load(inputs["retrained"]).state_dict() if "retrained" in inputs else None
-    with store.opened(inputs["images"]) as shown:
-        checkpoints.same_images(described, shown, checkpoint)
-        check = shown.normalised(slice(0, CHECKED))
-        differences = formats.write(model, channels, check, folder, described, dense.facts, state)
-        kept = stored.read(folder)
-        smaller = kept.model
-        timed = latency.measured(model, smaller, [_repeated(check, size) for size in BATCHES])
-        loaded = measuring.over(
-            smaller, ((pixels, labels) for _, pixels, labels in store.batches(shown, images_per_batch))
+    with store.opened(inputs["images"]) as images:
+        checkpoints.same_images(dense.description, images, inputs["network"])
+        check = images.normalised(slice(0, CHECKED))
+        differences = formats.write(
+            dense.model, channels, check, folder, dense.description, dense.facts, _retrained_state(inputs)
         )
+        exported = stored.read(folder)
+        batches = [_repeated(check, size) for size in BATCHES]
+        timed = latency.measured(dense.model, exported.model, batches)
+        measured = measuring.over(exported.model, _batches(images, images_per_batch))
     tables.write(timed, Path(folder) / "latency.csv")
-    measured = _measured(inputs, options)
-    agreeing = int((loaded.right == measured.pop("right")).sum())
-    for name, network in (("dense", model), ("smaller", smaller)):
-        found = cost.count(network, check)
-        measured[name] |= {"parameters": found.parameters, "macs": found.macs}
-    measured["dense"]["bytes"] = Path(checkpoint).stat().st_size
-    units = {"removed": plans.units_of(ranking, channels), "all": ranking["unit"].nunique()}
-    return {
-        **measured,
-        "about": kept.description.as_dict() | kept.facts,
-        "checked": len(check),
-        "agreeing": agreeing,
-        "images": len(loaded.right),
-        "differences": differences,
-        "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
-        "latency": [row | _circumstances() for row in latency.summary(timed).to_dict("records")],
-        "processor": _processor(),
-        "realised": plans.realised(ranking, channels, terms.budget, coupled),
-        "tolerance": formats.TOLERANCE,
-        "units": units,
-        "widths": _widths(coupled, channels),
-    }
-
-
-def _measured(inputs, options):
-    """What the evaluation says of the dense and of the smaller network, with intervals, and the smaller one's bits."""
-    rows, floor = tables.read(inputs["table"], *NEEDED), options["terms"]["keep_at_least"]
-    kept = correctness.read(inputs["bits"], len(rows))
-    rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
-    (dense,), (pruned,) = (rows.index[rows["level"] == level] for level in (0, options["level"]))
-    row, right = rows.loc[pruned], kept[pruned]
-    networks = {"dense": _network(rows.loc[dense], kept[dense], options["confidence"])}
-    if "retrained" in inputs:
-        networks["pruned"] = _network(row, right, options["confidence"])
-        row, (right,) = (
-            tables.read(inputs["retrained_table"], *NEEDED).iloc[0],
-            correctness.read(inputs["retrained_bits"], 1),
-        )
-    networks["smaller"] = _network(row, right, options["confidence"])
-    low, high = intervals.paired_bootstrap(
-        right,
-        kept[dense],
-        options["confidence"],
-        options["resamples"],
-        seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"]),
+    networks, right = _evaluated(inputs, options)
+    networks["dense"] |= _size(dense.model, check) | {"bytes": Path(inputs["network"]).stat().st_size}
+    networks["smaller"] |= _size(exported.model, check)
+    return card_facts.Facts(
+        **_chosen(options, ("criterion", "level", "kind", "ranked_on", "ranked_on_choosing", "origin")),
+        **_chosen(record, ("study", "secateur", "versions")),
+        **{name: card_facts.NetworkFacts(**network) for name, network in networks.items()},
+        description=exported.description,
+        training=exported.facts,
+        realised=plans.realised(ranking, channels, terms.budget, coupled),
+        terms=terms,
+        schedule=" ".join(retraining.schedules(options).values()),
+        data=card_facts.DataFacts(**options["data"], images=len(measured.right)),
+        units=card_facts.UnitCounts(plans.units_of(ranking, channels), ranking["unit"].nunique()),
+        widths=_widths(coupled, channels),
+        accuracy=_accuracy(inputs, options, networks, right),
+        images=len(measured.right),
+        agreeing=int((measured.right == right["smaller"]).sum()),
+        latency=_latency(timed),
+        processor=_processor(),
+        files=_sizes_on_disk(folder),
+        differences=differences,
+        checked=len(check),
+        tolerance=formats.TOLERANCE,
+        seed=seed,
     )
-    change = {"value": float(row["accuracy"] - rows.loc[dense, "accuracy"]), "low": low, "high": high}
-    chosen = {key: options[key] for key in ("confidence", "resamples")}
-    return {**networks, "accuracy": {"change": change, "precision": _precision(inputs), **chosen}, "right": right}
 
 
-def _precision(inputs):
-    """What the evaluations ran in, by their manifests: with `auto`, machines differ."""
-    manifests = [provenance.read(inputs[key]) for key in ("manifest", "retrained_manifest") if key in inputs]
-    return " and ".join(sorted({name for manifest in manifests for name in manifest["precision"]["rows"]}))
+def _chosen(values, keys):
+    return {key: values[key] for key in keys}
 
 
-def _network(row, right, confidence):
+def _retrained_state(inputs):
+    """The state_dict of the network that was retrained, if one was."""
+    if "retrained" not in inputs:
+        return None
+    return stored.load(inputs["retrained"]).state_dict()
+
+
+def _sizes_on_disk(folder):
+    return {name: (Path(folder) / name).stat().st_size for name in formats.FILES}
+
+
+def _batches(images, images_per_batch):
+    for _, pixels, labels in store.batches(images, images_per_batch):
+        yield pixels, labels
+
+
+def _evaluated(inputs, options):
+    """({network: its performance in the evaluation}, {network: (images,) bool, whether it is right})."""
+    rows = tables.read(inputs["table"], *NEEDED)
+    bits = correctness.read(inputs["bits"], len(rows))
+    floor = options["terms"]["keep_at_least"]
+    rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
+    networks, right = {}, {}
+    for name, level in (("dense", 0), ("smaller", options["level"])):
+        (index,) = rows.index[rows["level"] == level]
+        right[name] = bits[index]
+        networks[name] = _performance(rows.loc[index], right[name], options["confidence"])
+    if "retrained" in inputs:
+        networks["pruned"] = networks["smaller"]
+        (right["smaller"],) = correctness.read(inputs["retrained_bits"], 1)
+        row = tables.read(inputs["retrained_table"], *NEEDED).iloc[0]
+        networks["smaller"] = _performance(row, right["smaller"], options["confidence"])
+    return networks, right
+
+
+def _performance(row, right, confidence):
     low, high = intervals.wilson(right.sum(), len(right), confidence)
-    by_class = {name.removeprefix("accuracy."): float(row[name]) for name in row.index if name.startswith("accuracy.")}
+    by_class = row.filter(regex=r"^accuracy\.").rename(lambda name: name.removeprefix("accuracy."))
     return {
         "accuracy": float(row["accuracy"]),
         "low": low,
         "high": high,
         "loss": float(row["loss"]),
-        "by_class": by_class,
+        "by_class": by_class.astype(float).to_dict(),
     }
 
 
+def _accuracy(inputs, options, networks, right):
+    """The AccuracyFacts of the exported network beside the dense one."""
+    floor, confidence, resamples = options["terms"]["keep_at_least"], options["confidence"], options["resamples"]
+    generator = seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"])
+    low, high = intervals.paired_bootstrap(right["smaller"], right["dense"], confidence, resamples, generator)
+    change = card_facts.Change(networks["smaller"]["accuracy"] - networks["dense"]["accuracy"], low, high)
+    return card_facts.AccuracyFacts(change, _precision(inputs), confidence, resamples)
+
+
+def _precision(inputs):
+    """The arithmetic of the evaluations by their manifests: with `auto`, machines differ."""
+    names = set()
+    for key in ("manifest", "retrained_manifest"):
+        if key in inputs:
+            names |= set(provenance.read(inputs[key])["precision"]["rows"])
+    return " and ".join(sorted(names))
+
+
+def _size(model, check):
+    return vars(cost.count(model, check))
+
+
 def _repeated(pixels, size):
-    """The first `size` images, again from the first where there are fewer."""
+    """The first `size` images, repeated where there are fewer."""
     return pixels.repeat(math.ceil(size / len(pixels)), 1, 1, 1)[:size]
 
 
 def _widths(coupled, channels):
-    """{layer: [its channels or features, those that are left]}; linear layers that lost none are left out."""
-    widths, left = (bundling.widths(coupled, gone) for gone in ({}, channels))
-    shown = [layer for layer in widths if layer in coupled.convolutions or left[layer] < widths[layer]]
-    return {layer: [widths[layer], left[layer]] for layer in shown}
+    """{layer: [channels or features in the dense network, those left]}, without linear layers that lose none."""
+    dense, left = groups.widths(coupled, {}), groups.widths(coupled, channels)
+    widths = {}
+    for layer in dense:
+        if layer in coupled.convolutions or left[layer] < dense[layer]:
+            widths[layer] = [dense[layer], left[layer]]
+    return widths
 
 
-def _circumstances():
-    threads = torch.get_num_threads()
-    return {"threads": threads, "clock": "processor time" if threads == 1 else "time on the clock"}
+def _latency(timed):
+    threads, clock = torch.get_num_threads(), "time on the clock"
+    if threads == 1:
+        clock = "processor time"
+    rows = latency.summary(timed).to_dict("records")
+    return [card_facts.BatchLatency(**row, threads=threads, clock=clock) for row in rows]
 
 
 def _processor():
-    """What the processor calls itself."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(named), platform.processor() or platform.machine())
+    """The processor's name."""
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 if "snakemake" in globals():
@@ -146,16 +183,11 @@ if "snakemake" in globals():
             dict(snakemake.input.items()),
             Path(snakemake.output.manifest).parent,
             job.options,
+            int(job.wildcards["seed"]),
+            job.provenance,
             snakemake.resources.images_per_batch,
         )
-        said = ("criterion", "level", "kind", "terms", "ranked_on", "ranked_on_choosing", "origin")
-        facts |= {key: job.options[key] for key in said} | job.provenance
-        facts |= {
-            "schedule": " ".join(retraining.schedules(job.options).values()),
-            "seed": int(job.wildcards["seed"]),
-            "data": job.options["data"] | {"images": facts["images"]},
-        }
         parts = card.blocks(facts)
         files.write_text(snakemake.output.card, documents.as_markdown(parts))
         files.write_text(snakemake.output.page, documents.as_html(parts))
-        provenance.write(snakemake.output.manifest, **facts)
+        provenance.write(snakemake.output.manifest, **(job.provenance | card_facts.manifest(facts)))

@@ -1,4 +1,4 @@
-"""List which convolutions have maps of one size: a stage."""
+"""List the stages of a network: convolutions with feature maps of one size."""
 
 import pandas
 
@@ -10,8 +10,8 @@ from secateur.models import checkpoints
 
 def list_stages(checkpoint, table):
     network = checkpoints.load(checkpoint)
-    found = locations.stages(network.model, network.description.zeros(1))
-    tables.write(pandas.DataFrame(found.items(), columns=["layer", "stage"]), table)
+    stages = locations.stages(network.model, network.description.zeros(1))
+    tables.write(pandas.DataFrame(stages.items(), columns=["layer", "stage"]), table)
 
 
 if "snakemake" in globals():

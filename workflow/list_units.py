@@ -1,4 +1,4 @@
-"""List what can be removed from a network, and what that saves."""
+"""List the units of a network, with the parameters and multiply-adds that each saves."""
 
 from secateur.artifacts import provenance, tables
 from secateur.images import store
@@ -8,12 +8,12 @@ from secateur.units import finding
 
 
 def list_units(split, table, options):
-    """{layer: why it is protected}. Random weights do: what can go depends on the architecture alone."""
-    with store.opened(split) as shown:
-        model, described = description.untrained(options["model"], shown)
-    found = finding.find(model, described.zeros(1), options["residual"], options["linear"])
-    tables.write(finding.table(found), table)
-    return found.protected
+    """{layer: why it is protected}. Random weights suffice: the units depend on the architecture alone."""
+    with store.opened(split) as images:
+        model, described = description.untrained(options["model"], images)
+    units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
+    tables.write(finding.table(units), table)
+    return units.protected
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Prune one network by one ranking and level, re-estimate or train what is left, and test it."""
+"""Prune one network by one ranking and level, re-estimate its BatchNorm or retrain it, and test it."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ COLUMNS = ("step", *loop.COLUMNS)
 
 
 def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_batch):
-    """`cell` is {"criterion", "level", "kind", "seed"}; `options["training"]` what its kind is told.
+    """`cell` is {"criterion", "level", "kind", "seed"}; `options["training"]` are the options of its kind.
 
-    Gives back the precision that tested it.
+    Returns the precision of the test.
     """
     device = devices.chosen(options["device"])
     dense = checkpoints.load(inputs["network"], device)
@@ -33,42 +33,43 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
         store.opened(inputs["validation"]) as validation,
         store.opened(inputs["test"]) as test,
     ):
-        for shown in (train, validation, test):
-            checkpoints.same_images(described, shown, inputs["network"])
+        for images in (train, validation, test):
+            checkpoints.same_images(described, images, inputs["network"])
         precision = devices.precision(options.get("precision", "auto"), device, len(test))
         coupled = steps.followed(model, described)
-        gone = steps.plans(ranking, cell["level"], options["steps"], Terms(**options["terms"]), coupled)
-        widths = networks.widths(coupled, ranking, gone[-1], options["terms"]["budget"])
+        plans = steps.plans(ranking, cell["level"], options["steps"], Terms(**options["terms"]), coupled)
+        widths = networks.widths(coupled, ranking, plans[-1], options["terms"]["budget"])
         facts = dense.facts | cell | {"provenance": provenance}
         if widths.constant:
-            networks.save_nothing(outputs["network"], described, facts, gone[-1], widths.empty)
+            networks.save_nothing(outputs["network"], described, facts, plans[-1], widths.empty)
             history, measured = [], nothing_measured(test)
         else:
             partial = f"{outputs['network']}.partial"
             seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
             material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
-            smaller, history = kinds.KINDS[cell["kind"]](model, described, gone, material)
+            smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
-            networks.save(outputs["network"], smaller, described, facts, gone[-1])
+            networks.save(outputs["network"], smaller, described, facts, plans[-1])
         tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
         tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
         correctness.write([measured.right], outputs["bits"])
-    for left in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
-        left.unlink()
+    for partial in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
+        partial.unlink()
     return precision | {"rows": {precision["ran"]: 1}}
 
 
 def nothing_measured(test):
-    """No numbers for a network that gives every image the same answer: there was nothing to retrain."""
+    """A Measured without numbers for a network that gives all images the same logits, and so was not retrained."""
     right = torch.zeros(len(test), dtype=torch.bool).numpy()
     return measuring.Measured(float("nan"), float("nan"), [float("nan")] * len(test.classes), right)
 
 
 def as_row(cell, options, widths, measured, classes):
-    """A table of one row, with the columns of an evaluation's and `kind`."""
+    """A table of one row, with the columns of an evaluation and `kind`."""
     row = {
         "criterion": cell["criterion"],
-        **{key: options["terms"][key] for key in ("budget", "keep_at_least")},
+        "budget": options["terms"]["budget"],
+        "keep_at_least": options["terms"]["keep_at_least"],
         "level": cell["level"],
         "kind": cell["kind"],
         "images": len(measured.right),
@@ -79,22 +80,24 @@ def as_row(cell, options, widths, measured, classes):
         "loss": measured.loss,
         "accuracy": measured.accuracy,
         "empty": " ".join(widths.empty),
-        **{f"accuracy.{name}": value for name, value in zip(classes, measured.by_class, strict=True)},
     }
+    for name, accuracy in zip(classes, measured.by_class, strict=True):
+        row[f"accuracy.{name}"] = accuracy
     return pandas.DataFrame([row])
 
 
 if "snakemake" in globals():
     with script.job(snakemake) as job, devices.threads(job.options["threads"]):
-        names = job.wildcards
+        cell = {
+            "criterion": job.wildcards["criterion"],
+            "kind": job.wildcards["kind"],
+            "level": job.options["level"],
+            "seed": int(job.wildcards["seed"]),
+        }
         precision = retrain_model(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            {
-                **{key: names[key] for key in ("criterion", "kind")},
-                "level": job.options["level"],
-                "seed": int(names["seed"]),
-            },
+            cell,
             job.options,
             job.stamp,
             job.provenance,

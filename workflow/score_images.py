@@ -1,4 +1,4 @@
-"""From what a network does with images to one score for each channel that can be removed."""
+"""From a network's activations and gradients on images to one score for each channel that can be removed."""
 
 from secateur import statistics
 from secateur.artifacts import files, provenance, stamps, tables
@@ -9,27 +9,27 @@ from secateur.models import checkpoints
 
 
 def score_images(checkpoint, split, units, table, score, most, images_per_batch, device, stamp):
-    """Reads the first `most` images of the split, or all; gives back which and how many."""
+    """Score on the first `most` images of the split, or on all; returns the split and their count."""
     network = checkpoints.load(checkpoint)
     device = devices.chosen(device)
     layers = list(dict.fromkeys(tables.read(units, "layer")["layer"]))
-    with store.opened(split) as shown:
-        checkpoints.same_images(network.description, shown, checkpoint)
-        rows = store.chosen(shown, most=most)
-        # A killed job's sums are continued only for the very same network, images and batches.
-        own = stamps.digest([stamp, files.digest(checkpoint), shown.identity, images_per_batch, str(device)])
-        kept = running_sums.Sums(f"{table}.partial", own)
+    with store.opened(split) as images:
+        checkpoints.same_images(network.description, images, checkpoint)
+        rows = store.chosen(images, most=most)
+        # The sums of a killed job are continued only for the same network, images and batches.
+        stamp = stamps.digest([stamp, files.digest(checkpoint), images.identity, images_per_batch, str(device)])
+        sums = running_sums.Sums(f"{table}.partial", stamp)
 
         def batches():
-            with progress.over(len(rows), "images", f"{score} on {shown.split} images", kept.images) as bar:
-                for _, pixels, labels in store.batches(shown, images_per_batch, rows, kept.images):
+            with progress.over(len(rows), "images", f"{score} on {images.split} images", sums.images) as bar:
+                for _, pixels, labels in store.batches(images, images_per_batch, rows, sums.images):
                     yield pixels.to(device), labels.to(device)
                     bar.update(len(labels))
 
-        found = from_images.of_images(network.model.to(device), score, batches(), layers, kept)
-        tables.write(statistics.of_scores(found), table)
-        kept.forget()
-        return {"split": shown.split, "images": len(rows)}
+        scores = from_images.of_images(network.model.to(device), score, batches(), layers, sums)
+        tables.write(statistics.of_scores(scores), table)
+        sums.forget()
+        return {"split": images.split, "images": len(rows)}
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Copy the weights that a study is given to a name that says their content."""
+"""Copy the weights that a study gives to a file named by the digest of their content."""
 
 import logging
 
@@ -15,5 +15,5 @@ def take_weights(name, content, target):
 
 if "snakemake" in globals():
     with script.job(snakemake) as job:
-        # Where weights lie cannot change a result: the setting is no option.
+        # The path of the weights cannot change a result, so that the setting is no option.
         take_weights(snakemake.config["model"]["weights"], job.wildcards["content"], snakemake.output.weights)

@@ -1,4 +1,4 @@
-"""Train one network, from its first weights to its best epoch by validation."""
+"""Train one network from its first weights; the epoch kept is the best one by validation."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from secateur.training import loop, optimisation
 
 
 def _initialised(described, weights, given):
-    """The network with its first weights; an error on a copy names the file that was given."""
+    """The network with its first weights; an error about a copied file names the file that the study gives."""
     try:
         return first_weights.initialised(described, weights)
     except Refused as error:
@@ -26,8 +26,8 @@ def _initialised(described, weights, given):
 
 def train_model(train, validation, weights, outputs, options, seed, stamp, provenance):
     model, partial = options["model"], f"{outputs['trained']}.partial"
-    with store.opened(train) as shown, store.opened(validation) as held_out:
-        described = description.of_study(model, shown)
+    with store.opened(train) as images, store.opened(validation) as held_out:
+        described = description.of_study(model, images)
         facts = {"seed": seed, "provenance": provenance}
         torch.manual_seed(seeds.derived(options["seed"], "initial", seed))
         network = _initialised(described, weights, options["given"])
@@ -36,7 +36,7 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
         checkpoints.save(outputs["initial"], network, described, facts | {"epoch": 0})
         network.to(devices.chosen(options["device"]))
         draws = seeds.derived(options["seed"], "training", seed)
-        history = loop.train(network, shown, held_out, options["training"], draws, partial, stamp)
+        history = loop.train(network, images, held_out, options["training"], draws, partial, stamp)
     best = optimisation.best_of(history, options["training"]["select"])
     checkpoints.save(outputs["trained"], network, described, facts | best)
     tables.write(pandas.DataFrame(history, columns=loop.COLUMNS), outputs["history"])
@@ -45,13 +45,17 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
 
 if "snakemake" in globals():
     with script.job(snakemake) as job, devices.threads(job.options["threads"]):
-        imagenet = job.options["model"]["weights"] == "imagenet"
+        weights, given = snakemake.input.get("weights") or None, None
+        if weights:
+            given = snakemake.config["model"]["weights"]
+        if job.options["model"]["weights"] == "imagenet":
+            weights = "imagenet"
         train_model(
             snakemake.input.train,
             snakemake.input.validation,
-            "imagenet" if imagenet else snakemake.input.get("weights") or None,
+            weights,
             dict(snakemake.output.items()),
-            job.options | {"given": snakemake.config["model"]["weights"] if snakemake.input.get("weights") else None},
+            job.options | {"given": given},
             seed=int(job.wildcards["seed"]),
             stamp=job.stamp,
             provenance=job.provenance,

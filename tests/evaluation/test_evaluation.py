@@ -79,8 +79,8 @@ def test_the_loss_of_every_image_is_kept(network, pictures):
     table = finding.table(finding.find(network, pictures))
     order = ranking.table(ranking.at_random(len(table), 3), table)
     first, half, last = prepared(network, pictures).points(order, [0, 0.5, 1])
-    for point, gone in ((first, 0), (half, 12), (last, 24)):
-        channels = {name: list(part["channel"]) for name, part in order[:gone].groupby("layer")}
+    for point, removed in ((first, 0), (half, 12), (last, 24)):
+        channels = {name: list(part["channel"]) for name, part in order[:removed].groupby("layer")}
         with masking.masked(network, channels), torch.no_grad():
             wanted = F.cross_entropy(network(pictures), LABELS, reduction="none")
         np.testing.assert_allclose(point.measured.losses, wanted, rtol=1e-5)
@@ -194,16 +194,16 @@ def test_in_bfloat16_answers_are_those_of_float32(count):
     with torch.no_grad():
         # No class wins everywhere.
         model.classifier[-1].bias -= model(pictures).mean(0)
-    facts = fast_layers.facts(model, pictures[:1])
+    replaceable = fast_layers.replaceable(model, pictures[:1])
 
     def batches():
         return zip(pictures.split(50), labels.split(50), strict=True)
 
     exact, measured = (
-        low_precision.in_precision(copy.deepcopy(model), precision, facts, batches())
+        low_precision.in_precision(copy.deepcopy(model), precision, replaceable, batches())
         for precision in ("float32", "bfloat16")
     )
-    plain = measuring.over(measuring.prepared(copy.deepcopy(model), "bfloat16", facts), batches())
+    plain = measuring.over(measuring.prepared(copy.deepcopy(model), "bfloat16", replaceable), batches())
     assert count < 600 or (plain.right != exact.right).any()
     np.testing.assert_array_equal(measured.right, exact.right)
     assert measured.loss == pytest.approx(exact.loss, abs=1e-3)
@@ -220,7 +220,7 @@ def test_the_mean_loss_is_corrected_by_a_sample_of_all_images():
 
     logits, labels = torch.tensor([[9.0, 0, 0], [0, 9, 0]]).repeat(500, 1), torch.zeros(1000, dtype=int)
     batches = list(zip(logits.split(100), labels.split(100), strict=True))
-    again = low_precision._Again(torch.nn.Identity())
+    again = low_precision._Reevaluation(torch.nn.Identity())
     found = measuring.over(Shifted(), batches, again)
     exact = measuring.over(torch.nn.Identity(), batches)
     assert found.accuracy == exact.accuracy == 0.5

@@ -60,7 +60,7 @@ def test_many_images_go_in_parts(monkeypatch):
 )
 @pytest.mark.parametrize("size", [2, 8])
 def test_what_does_not_fit_stays(conv, size):
-    assert fast_layers.way(conv, size, size, torch.float32) is None
+    assert fast_layers.kernel(conv, size, size, torch.float32) is None
 
 
 def test_the_way_follows_what_is_fastest():
@@ -68,7 +68,7 @@ def test_the_way_follows_what_is_fastest():
     dense, patches, minimal = fast_layers.Dense, fast_layers.Patches, winograd.Convolution
 
     def ways(conv, dtype):
-        return [fast_layers.way(conv, size, size, dtype) for size in (2, 4, 8, 32)]
+        return [fast_layers.kernel(conv, size, size, dtype) for size in (2, 4, 8, 32)]
 
     assert ways(wide, torch.float32) == [dense, minimal, minimal, minimal]
     assert ways(narrow, torch.float32) == [dense, minimal, None, None]
@@ -84,7 +84,7 @@ def test_a_whole_network_is_the_same_to_rounding(dtype, changed):
     convs = sum(isinstance(module, nn.Conv2d) for module in model.modules())
     with torch.no_grad():
         wanted = model(x)
-        found = fast_layers.inserted(model, fast_layers.facts(model, x), dtype)(x)
+        found = fast_layers.inserted(model, fast_layers.replaceable(model, x), dtype)(x)
     torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
     assert convs - sum(isinstance(module, nn.Conv2d) for module in model.modules()) == changed
 
@@ -119,8 +119,8 @@ class Sharing(nn.Module):
 def test_only_what_nobody_else_reads_is_moved_or_written_over():
     torch.manual_seed(0)
     model, x = Sharing().double().eval(), torch.randn(2, 3, 12, 12, dtype=torch.float64)
-    found = fast_layers.facts(model, x)
-    assert found.pools == {"pool": None, "last": "alone"} and found.alone == {"read_twice": "one", "alone": "two"}
+    found = fast_layers.replaceable(model, x)
+    assert found.pools == {"pool": None, "last": "alone"} and found.in_place == {"read_twice": "one", "alone": "two"}
     with torch.no_grad():
         wanted = model(x)
         changed = fast_layers.inserted(model, found, torch.float32)
@@ -136,5 +136,5 @@ def test_networks_of_the_zoo_are_the_same(name):
     folded = folding.folded(model, strict=False)
     with torch.no_grad():
         wanted = model(x)
-        found = fast_layers.inserted(folded, fast_layers.facts(folded, x), torch.float32)(x)
+        found = fast_layers.inserted(folded, fast_layers.replaceable(folded, x), torch.float32)(x)
     assert (found - wanted).abs().max() <= 1e-9 * (wanted.max() - wanted.min())

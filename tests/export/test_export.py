@@ -1,6 +1,7 @@
 """An exported network gives the logits of the smaller one in every form, and says what is wrong with a damaged one."""
 
 import copy
+import dataclasses
 import json
 import types
 
@@ -11,12 +12,13 @@ import yaml
 from secateur.analysis import intervals
 from secateur.artifacts import tables
 from secateur.export import card as export_card
-from secateur.export import formats, latency
+from secateur.export import card_facts, formats, latency
 from secateur.figures import documents
 from secateur.models import zoo
 from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored
 from secateur.study import consistency, settings
+from secateur.study.levels import Terms
 from support.studies import TINY, Workflow
 
 ABOUT = {
@@ -207,7 +209,7 @@ def test_an_empty_layer_is_refused_by_name_and_nothing_is_written(dense, tmp_pat
     with pytest.raises(ValueError) as caught:
         formats.write(dense, {"features.7": list(range(8))}, pictures(2), tmp_path / "export", DESCRIBED, KEPT)
     assert str(caught.value) == (
-        "nothing would be left of features.7, and such a network gives every image the same answer: "
+        "nothing would be left of features.7, and such a network gives all images the same logits: "
         "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
     )
     assert not (tmp_path / "export").exists()
@@ -326,67 +328,66 @@ def test_wilsons_interval_is_the_textbooks_and_has_a_width_at_the_ends():
 # ---- the card --------------------------------------------------------------------------------------------------
 
 NETWORK = {"low": 0.7, "high": 0.9, "loss": 0.6}
-FACTS = {
-    "about": {key: value for key, value in ABOUT.items() if key != "provenance"} | {"epoch": 7},
-    "accuracy": {
-        "change": {"value": -0.1, "low": -0.125, "high": -0.075},
-        "confidence": 0.95,
-        "resamples": 2000,
-        "precision": "bfloat16",
-    },
-    "agreeing": 119,
-    "checked": 32,
-    "criterion": "relevance.mean_abs",
-    "data": {"name": "pets", "title": "Some pets", "licence": "CC BY 4.0", "citation": "A. Vet, 2001", "images": 120},
-    "dense": NETWORK | {
-        "accuracy": 0.9, "parameters": 1_000_000, "macs": 5_000_000, "bytes": 4_000_321,
-        "by_class": {"cat": 0.91, "dog": 0.89, "eel": float("nan")},
-    },
-    "smaller": NETWORK | {
-        "accuracy": 0.8, "parameters": 250_000, "macs": 1_000_000,
-        "by_class": {"cat": 0.81, "dog": 0.79, "eel": float("nan")},
-    },
-    "differences": {"weights.safetensors": 0.0, "model.pt2": 0.0, "model.onnx": 2.5e-7},
-    "files": {"weights.safetensors": 1_000_100, "architecture.json": 900, "model.pt2": 1_100_000,
-              "model.onnx": 1_000_500},
-    "images": 120,
-    "terms": {"budget": "units", "keep_at_least": 0.05, "round_to": 1},
-    "latency": [
-        {
-            "batch": batch, "pairs": 15, "dense_ms": 9.0, "smaller_ms": 3.0, "ratio": ratio, "ratio_low": 2.9,
-            "ratio_high": 3.1, "threads": 1, "clock": "processor time",
-        }
+FACTS = card_facts.Facts(
+    description=DESCRIBED,
+    training={"epoch": 7},
+    accuracy=card_facts.AccuracyFacts(
+        change=card_facts.Change(-0.1, low=-0.125, high=-0.075), confidence=0.95, resamples=2000, precision="bfloat16"
+    ),
+    agreeing=119,
+    checked=32,
+    criterion="relevance.mean_abs",
+    data=card_facts.DataFacts(
+        name="pets", title="Some pets", licence="CC BY 4.0", citation="A. Vet, 2001", images=120
+    ),
+    dense=card_facts.NetworkFacts(
+        accuracy=0.9, **NETWORK, parameters=1_000_000, macs=5_000_000, bytes=4_000_321,
+        by_class={"cat": 0.91, "dog": 0.89, "eel": float("nan")},
+    ),
+    smaller=card_facts.NetworkFacts(
+        accuracy=0.8, **NETWORK, parameters=250_000, macs=1_000_000,
+        by_class={"cat": 0.81, "dog": 0.79, "eel": float("nan")},
+    ),
+    differences={"weights.safetensors": 0.0, "model.pt2": 0.0, "model.onnx": 2.5e-7},
+    files={"weights.safetensors": 1_000_100, "architecture.json": 900, "model.pt2": 1_100_000, "model.onnx": 1_000_500},
+    images=120,
+    terms=Terms(keep_at_least=0.05, round_to=1, budget="units"),
+    latency=[
+        card_facts.BatchLatency(
+            batch=batch, pairs=15, dense_ms=9.0, smaller_ms=3.0, ratio=ratio, ratio_low=2.9, ratio_high=3.1, threads=1,
+            clock="processor time",
+        )
         for batch, ratio in ((1, 2.75), (32, 3.25))
     ],
-    "kind": "none",
-    "level": 0.5,
-    "schedule": "",
-    "origin": "",
-    "processor": "a processor",
-    "ranked_on": "rank",
-    "ranked_on_choosing": False,
-    "realised": 0.5,
-    "secateur": "0.1.0",
-    "seed": 3,
-    "study": "pets",
-    "tolerance": 1e-4,
-    "units": {"removed": 24, "all": 48},
-    "versions": {"torch": "2.6.0", "onnxruntime": "1.20.1"},
-    "widths": {"features.0": [6, 4]},
-}  # fmt: skip
+    kind="none",
+    level=0.5,
+    schedule="",
+    origin="",
+    processor="a processor",
+    ranked_on="rank",
+    ranked_on_choosing=False,
+    realised=0.5,
+    secateur="0.1.0",
+    seed=3,
+    study="pets",
+    tolerance=1e-4,
+    units=card_facts.UnitCounts(removed=24, all=48),
+    versions={"torch": "2.6.0", "onnxruntime": "1.20.1"},
+    widths={"features.0": [6, 4]},
+)  # fmt: skip
 
 
 def card(**changes):
-    return documents.as_markdown(export_card.blocks(FACTS | changes))
+    return documents.as_markdown(export_card.blocks(dataclasses.replace(FACTS, **changes)))
 
 
 def test_the_card_says_what_the_facts_say():
     text = card()
     for line in (
         "# vgg_small on pets without 50 % of its units",
-        "24 of 48 units are gone, chosen by `relevance.mean_abs`. Test accuracy is 80 % where the dense network has 90 "
-        "%: -10.00 points, 95 % interval -12.50 to -7.50. It is faster than the dense network by 2.75 times at batch 1 "
-        "and 3.25 times at batch 32",
+        "24 of 48 units were removed, in the order of `relevance.mean_abs`. Test accuracy is 80 % where the dense "
+        "network has 90 %: -10.00 points, 95 % interval -12.50 to -7.50. It is faster than the dense network by 2.75 "
+        "times at batch 1 and 3.25 times at batch 32",
         "| parameters | 1,000,000 | 250,000 | 25 % |",
         "| cat | 91 % | 81 % |",
         "| eel | no image | no image |",
@@ -394,9 +395,9 @@ def test_the_card_says_what_the_facts_say():
         "| the dense checkpoint | 4,000,321 |  |",
         "level 0.5 requested and 0.5 realised, a share of the units; at least 5 % of every layer's channels were kept.",
         "Some pets. Licence: CC BY 4.0. To cite: A. Vet, 2001.",
-        "Trained with seed 3, epoch 7 kept. Channels were ranked on the rank images",
-        "the study's evaluation (bfloat16); the weights read back from this folder were right or wrong on the same "
-        "images in 119 of 120 cases",
+        "Trained with seed 3, epoch 7 kept. Units were ranked on the rank images",
+        "the study's evaluation (bfloat16); the network read back from this folder is right or wrong as in this "
+        "evaluation on 119 of 120 images",
         "- Images other than the 120 test images of pets",
         "- Speed other than in batches of 1 and 32 with one thread on a processor",
         "- Runtimes other than torch 2.6.0 and onnxruntime 1.20.1",
@@ -409,15 +410,15 @@ def test_the_card_follows_other_numbers():
     text = card(
         seed=11,
         ranked_on="test",
-        terms={"budget": "macs", "keep_at_least": 0, "round_to": 8},
+        terms=Terms(keep_at_least=0, round_to=8, budget="macs"),
         level=0.25,
         criterion="weight.max",
     )
     assert "of seed 11" in text and "Trained with seed 11" in text
-    assert "**Channels were ranked on the test images, on which the accuracies below are reported as well.**" in text
+    assert "**Units were ranked on the test images, on which the accuracies below are reported as well.**" in text
     assert "level 0.25 requested" in text and "no floor" in text and "`weight.max`" in text
     assert "ranked on the validation images" in card(ranked_on="validation")
-    assert "No image ranked" in card(ranked_on="none")
+    assert "No images were used for the ranking" in card(ranked_on="none")
 
 
 def test_the_card_says_where_the_images_that_ranked_choose_too():
@@ -428,7 +429,7 @@ def test_the_card_says_where_the_images_that_ranked_choose_too():
 
 
 def test_the_card_of_a_retrained_network_says_what_it_was_before():
-    before = FACTS["smaller"] | {"accuracy": 0.4}
+    before = dataclasses.replace(FACTS.smaller, accuracy=0.4)
     text = card(kind="retrained", schedule="pruned at once, then 2 epochs", pruned=before)
     assert "| pruned, not trained again | 40 % |" in text and "Retrained: pruned at once, then 2 epochs" in text
     assert "was not trained again" not in text and "BatchNorm is kept" not in text
@@ -438,6 +439,19 @@ def test_the_card_is_a_page_of_the_report_too():
     text = documents.as_html(export_card.blocks(FACTS))
     assert "<h1>vgg_small on pets without 50 % of its units</h1>" in text
     assert "<li>Retraining: after its channels were removed, the network was not trained again.</li>" in text
+
+
+def test_the_manifest_has_plain_data_of_every_fact():
+    """Keys that readers of manifests know; the network before it was retrained stands there only if there is one."""
+    data = card_facts.manifest(FACTS)
+    assert json.loads(json.dumps(data))["about"] == DESCRIBED.as_dict() | {"epoch": 7}
+    assert set(data["dense"]) == {"accuracy", "low", "high", "loss", "by_class", "parameters", "macs", "bytes"}
+    assert "bytes" not in data["smaller"] and "pruned" not in data
+    assert data["terms"] == {"keep_at_least": 0.05, "round_to": 1, "budget": "units"}
+    assert data["units"] == {"removed": 24, "all": 48} and data["latency"][1]["ratio"] == 3.25
+    before = dataclasses.replace(FACTS.smaller, parameters=None, macs=None)
+    data = card_facts.manifest(dataclasses.replace(FACTS, pruned=before))
+    assert set(data["pruned"]) == {"accuracy", "low", "high", "loss", "by_class"}
 
 
 # ---- settings --------------------------------------------------------------------------------------------------
@@ -545,7 +559,7 @@ def test_an_exported_network_of_a_study_is_the_one_that_was_evaluated(exporting)
         (results / "digits/vgg_small/1/evaluation/controls.relevance.mean_abs.json").read_text(encoding="utf-8")
     )
     assert facts["accuracy"]["precision"] == manifest["precision"]["ran"] in ("float32", "bfloat16")
-    assert "Channels were ranked on the rank images" in (exporting.folder / "README.md").read_text()
+    assert "Units were ranked on the rank images" in (exporting.folder / "README.md").read_text()
     assert sorted(path.name for path in exporting.folder.iterdir()) == sorted(
         [*formats.FILES, "README.md", "card.html", "latency.csv", "manifest.json"]
     )

@@ -144,7 +144,7 @@ def test_a_bare_state_dict_is_not_ours(tmp_path):
     torch.save(small().state_dict(), path)
     assert refusal(ValueError, checkpoints.load, path) == (
         f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
-        "Give it as model.weights and train with epochs: 0 to make one of it"
+        "Give it as model.weights and train with epochs: 0 to turn it into one"
     )
 
 
@@ -202,6 +202,12 @@ def test_a_module_named_module_keeps_its_name(tmp_path):
     path = tmp_path / "wild.pt"
     torch.save({"module.weight": torch.ones(2, 2), "head.weight": torch.ones(1)}, path)
     assert list(state_dicts.state_dict_of(path)) == ["module.weight", "head.weight"]
+
+
+def test_an_averaged_model_without_weights_has_an_empty_state_dict(tmp_path):
+    path = tmp_path / "averaged.pt"
+    torch.save({"n_averaged": torch.tensor(3)}, path)
+    assert state_dicts.state_dict_of(path) == {}
 
 
 def test_batches_that_nobody_counted_are_counted_from_0_each_batchnorm_on_its_own(tmp_path):

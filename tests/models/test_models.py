@@ -31,7 +31,7 @@ def shapes(model):
 
 
 def kinds(module):
-    """What each layer is and does; `inplace` changes memory, not the function."""
+    """Type and settings of each layer; `inplace` changes memory, not the function."""
     return [str(layer).replace(", inplace=True", "").replace("inplace=True", "") for layer in module]
 
 
@@ -245,7 +245,7 @@ WRONG = [
     ("resnet18", 2, {"width": 2}, "resnet18 knows no argument width; known: channels"),
     ("resnet18", 2, {"channels": 1}, "resnet18 takes images of three channels, not 1; set data.color to rgb"),
     ("resnet21", 2, {}, "unknown model 'resnet21'; did you mean resnet"),
-    ("vgg_small", ["cat"], {}, "classes must be how many there are, a whole number from 1, got ['cat']"),
+    ("vgg_small", ["cat"], {}, "classes must be their count, a whole number from 1, got ['cat']"),
     (
         "vgg_small",
         2,
@@ -332,7 +332,7 @@ def test_of_plain_weights_all_but_the_head_is_loaded(plain_file, caplog):
     model = first_weights.initialised(described("vgg16_bn", classes=10), str(plain_file))
     assert (model.features[0].weight == 3).all() and (model.features[3].weight == 0).all()
     assert torch.equal(model.classifier[3].weight, random.classifier[3].weight)
-    assert f"weights are from {plain_file}; classifier.0, classifier.3 start at random" in caplog.text
+    assert f"weights are from {plain_file}; classifier.0, classifier.3 are randomly initialised" in caplog.text
 
 
 def test_of_plain_weights_all_but_the_appended_layers_is_loaded(plain_file, caplog):
@@ -340,7 +340,7 @@ def test_of_plain_weights_all_but_the_appended_layers_is_loaded(plain_file, capl
     # The meta device copies nothing; the log says what would be.
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
         first_weights.initialised(described("vgg16_bn", head="appended", classes=10), plain_file)
-    assert f"weights are from {plain_file}; classifier.8, classifier.10 start at random" in caplog.text
+    assert f"weights are from {plain_file}; classifier.8, classifier.10 are randomly initialised" in caplog.text
 
 
 def test_a_file_of_the_adapted_model_is_loaded_whole(tmp_path, caplog):
@@ -393,7 +393,7 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_fetch_and_where_to_put_
     with pytest.raises(OSError) as refused:
         first_weights.initialised(described("vgg16_bn", classes=10), "imagenet")
     message = str(refused.value)
-    assert message.startswith("the ImageNet weights of vgg16_bn are not to be had (")
+    assert message.startswith("the ImageNet weights of vgg16_bn could not be downloaded (")
     assert message.endswith(
         f"put the file {file.as_uri()} into {tmp_path}/hub/checkpoints, "
         "or set model.weights to a local file with a state_dict"
@@ -426,7 +426,10 @@ def test_of_torchvisions_weights_all_but_the_last_layer_is_loaded(name, monkeypa
     (head,) = model.trainable_parts["head"]
     same = [key for key, tensor in torchvision_models.renamed(state).items() if torch.equal(own[key], tensor)]
     assert {key for key in own if key not in same and "num_batches" not in key} == {f"{head}weight", f"{head}bias"}
-    assert f"weights are from torchvision's ImageNet weights of {name}; {head[:-1]} start at random" in caplog.text
+    assert (
+        f"weights are from torchvision's ImageNet weights of {name}; {head[:-1]} are randomly initialised"
+        in caplog.text
+    )
 
 
 def test_a_checkpoint_of_torchvisions_network_with_other_classes_is_no_plain_one(tmp_path):

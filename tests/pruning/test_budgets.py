@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 from secateur import cost, ranking
 from secateur.models import zoo
-from secateur.pruning import bundling, plans, removal, sweep
+from secateur.pruning import groups, plans, removal, sweep
 from secateur.retraining import steps as retraining_steps
 from secateur.study import level_checks, settings
 from secateur.study.levels import Terms
@@ -41,7 +41,7 @@ def test_what_is_counted_is_what_is_left(network, share):
     channels = drawn(found, share)
     smaller = removal.removed(model, channels, images, found.coupled)
     left = cost.of_positions(smaller, cost.positions(model, images))
-    assert cost.Counter(found.coupled).left(bundling.bundles(found.coupled, channels)) == left
+    assert cost.Counter(found.coupled).left(groups.removed_by(found.coupled, channels)) == left
 
 
 def test_a_weight_that_two_layers_share_counts_once():
@@ -72,7 +72,7 @@ def test_the_fewest_units_go_that_save_the_share(name, budget, tenths, seed, flo
     order, followed = ordered(model, images, seed)
     plan = plans.plan(order, tenths / 10, Terms(floor, 1, budget), followed)
     dense = getattr(cost.count(model, images), budget)
-    saved = lambda channels: dense - getattr(cost.Counter(followed).left(bundling.bundles(followed, channels)), budget)  # noqa: E731
+    saved = lambda channels: dense - getattr(cost.Counter(followed).left(groups.removed_by(followed, channels)), budget)  # noqa: E731
     assert saved(plan) >= dense * tenths / 10
     assert plans.realised(order, plan, budget, followed) == pytest.approx(saved(plan) / dense)
     if plan and not floor:
@@ -108,7 +108,7 @@ def test_points_say_the_share_of_what_is_counted():
     assert dense.realised == 0 and 0.5 <= half.realised < 0.52
     assert half.cost.macs == pytest.approx((1 - half.realised) * dense.cost.macs)
     rounded = next(network.points(order, [0.5], Terms(1, 4, "macs")))
-    widths = bundling.widths(network.coupled, {})
+    widths = groups.widths(network.coupled, {})
     assert all((1 - share) * widths[layer] % 4 == 0 for layer, share in rounded.removed.items())
     assert 0.5 <= rounded.realised < 0.7
 

@@ -1,4 +1,4 @@
-"""What goes wrong, silently, when networks are pruned with the tools at hand: none of it happens here."""
+"""Silent failures of other pruning tools, none of which happen here."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, prune
 from secateur import ranking, statistics
 from secateur.criteria import from_weights
 from secateur.models import zoo
-from secateur.pruning import bundling, masking, plans, removal
+from secateur.pruning import groups, masking, plans, removal
 from secateur.study.levels import Terms
 from secateur.units import finding
 
@@ -44,11 +44,11 @@ def test_shortcuts_that_pad_run_at_every_level_and_as_many_units_go_as_were_aske
     """Option A shortcuts crash after pruning; a global ranking takes less at 0.9 than at 0.8."""
     model, images = network(name), pixels()
     found, order = by_l1(model, scope)
-    total, gone = len(found.units), -1
+    total, before = len(found.units), -1
     for level in LEVELS:
         channels = plans.plan(order, level, Terms(keep_at_least=1))
-        assert plans.units_of(order, channels) == round(level * total) > gone
-        gone = plans.units_of(order, channels)
+        assert plans.units_of(order, channels) == round(level * total) > before
+        before = plans.units_of(order, channels)
         with torch.no_grad(), masking.masked(model, channels, found.coupled):
             wanted = model(images)
         smaller = removal.removed(model, channels, images, found.coupled)
@@ -63,7 +63,7 @@ def test_frozen_layers_are_pruned_and_the_head_is_not():
     found, order = by_l1(model)
     channels = plans.plan(order, 0.5, Terms(keep_at_least=0.3))
     smaller = removal.removed(model, channels, pixels(), found.coupled)
-    widths = bundling.widths(found.coupled, channels)
+    widths = groups.widths(found.coupled, channels)
     assert {layer for layer, index in channels.items() if index} == set(found.coupled.convolutions)
     assert all(len(smaller.get_submodule(layer).weight) == width for layer, width in widths.items())
     assert smaller(pixels()).shape == (2, 10) and not smaller.features[0].weight.requires_grad

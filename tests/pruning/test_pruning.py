@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 from secateur import cost
 from secateur.graph import readers
-from secateur.pruning import bundling, masking, removal
+from secateur.pruning import groups, masking, removal
 from secateur.pruning import plans as pruning_plans
 from secateur.study import levels
 from secateur.study.levels import Terms
@@ -35,8 +35,8 @@ def test_a_removed_network_equals_the_masked_one(plan, seed):
     model = small_vgg(seed)
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     smaller = removal.removed(model, plan, images)
-    with torch.no_grad(), masking.masked(model, plan) as silenced:
-        torch.testing.assert_close(smaller(images), silenced(images), rtol=1e-9, atol=1e-9)
+    with torch.no_grad(), masking.masked(model, plan) as masked:
+        torch.testing.assert_close(smaller(images), masked(images), rtol=1e-9, atol=1e-9)
     assert smaller.features[0].out_channels == 6 - len(plan["features.0"])
     assert smaller.features[0].weight.shape[0] == 6 - len(plan["features.0"])
 
@@ -67,11 +67,19 @@ def test_removal_leaves_the_given_model_alone_and_shares_nothing(network, pictur
 
 def test_a_network_with_an_empty_layer_is_not_made(network, pictures):
     plan = {"features.3": list(range(8))}
-    assert bundling.collapsed(network, plan) == ["features.3"]
+    assert groups.collapsed(network, plan) == ["features.3"]
     with pytest.raises(
         ValueError, match="^nothing would be left of features.3; keep at least one channel of each layer$"
     ):
         removal.removed(network, plan, pictures)
+
+
+def test_a_layer_collapses_beside_a_norm_without_weights(pictures):
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 1), torch.nn.BatchNorm2d(2, affine=False), torch.nn.Flatten(), torch.nn.LazyLinear(2)
+    ).double()
+    model(pictures)
+    assert groups.collapsed(model, {"0": [0, 1]}) == ["0"] and groups.collapsed(model, {"0": [1]}) == []
 
 
 @pytest.mark.parametrize(

@@ -87,14 +87,15 @@ def test_batches_count_alike_and_nothing_else_changes():
 
 def test_statistics_are_those_of_training_images_drawn_by_the_seed():
     model = dense()
-    gone = plans(model)
+    planned = plans(model)
     told = {"batchnorm_images": 30, "batch_size": 16}
     made = [
-        kinds.batchnorm(model, DESCRIBED, gone, kinds.Material(TRAIN, VALIDATION, told, seed))[0] for seed in (7, 7, 8)
+        kinds.batchnorm(model, DESCRIBED, planned, kinds.Material(TRAIN, VALIDATION, told, seed))[0]
+        for seed in (7, 7, 8)
     ]
     assert same(made[0], made[1]) and not same(made[0], made[2])
     assert made[0].features[1].num_batches_tracked == 2
-    smaller = removal.narrowed(model, gone[-1])
+    smaller = removal.narrowed(model, planned[-1])
     assert all(torch.equal(a, b) for a, b in zip(smaller.parameters(), made[0].parameters(), strict=True))
 
 
@@ -115,12 +116,12 @@ def test_every_batch_is_drawn_from_all_images(monkeypatch):
 def test_retraining_leaves_the_widths_of_the_plan_and_the_dense_network(steps):
     model = dense()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    gone = plans(model, steps=steps)
-    smaller, history = kinds.retrained(model, DESCRIBED, gone, material())
-    assert shapes(smaller) == shapes(removal.narrowed(model, gone[-1]))
+    planned = plans(model, steps=steps)
+    smaller, history = kinds.retrained(model, DESCRIBED, planned, material())
+    assert shapes(smaller) == shapes(removal.narrowed(model, planned[-1]))
     assert [(row["step"], row["epoch"]) for row in history] == [(s, e) for s in range(1, steps + 1) for e in (1, 2)]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert not same(smaller, removal.narrowed(model, gone[-1]))
+    assert not same(smaller, removal.narrowed(model, planned[-1]))
 
 
 def test_steps_hold_each_other_and_end_in_the_plan_of_one_step():
@@ -145,8 +146,8 @@ def test_what_goes_further_is_counted_in_what_is_left():
 @pytest.mark.parametrize("dies_in", [1, 2])
 def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monkeypatch, dies_in):
     model = dense()
-    gone = plans(model, steps=2)
-    whole, expected = kinds.retrained(model, DESCRIBED, gone, material())
+    planned = plans(model, steps=2)
+    whole, expected = kinds.retrained(model, DESCRIBED, planned, material())
     step, calls = loop._step, []
 
     def dying(*arguments):
@@ -158,19 +159,19 @@ def test_a_killed_retraining_goes_on_and_ends_in_the_same_weights(tmp_path, monk
 
     monkeypatch.setattr(loop, "_step", dying)
     with pytest.raises(Killed):
-        kinds.retrained(model, DESCRIBED, gone, material(tmp_path / "p"))
+        kinds.retrained(model, DESCRIBED, planned, material(tmp_path / "p"))
     done = len(calls) - 2
     calls.clear()
     monkeypatch.setattr(loop, "_step", lambda *arguments: calls.append(1) or step(*arguments))
-    resumed, history = kinds.retrained(model, DESCRIBED, gone, material(tmp_path / "p"))
+    resumed, history = kinds.retrained(model, DESCRIBED, planned, material(tmp_path / "p"))
     assert same(resumed, whole) and history == expected
     assert len(calls) == 16 - done
 
 
 def test_equal_seeds_retrain_alike_and_another_seed_otherwise():
     model = dense()
-    gone = plans(model)
-    first, second, other = (kinds.retrained(model, DESCRIBED, gone, material(seed=seed))[0] for seed in (7, 7, 8))
+    planned = plans(model)
+    first, second, other = (kinds.retrained(model, DESCRIBED, planned, material(seed=seed))[0] for seed in (7, 7, 8))
     assert same(first, second) and not same(first, other)
 
 
@@ -191,9 +192,9 @@ def test_what_training_advises_names_the_settings_of_retraining():
 def test_frozen_layers_stay_frozen():
     model = dense()
     freezing.trainable(model, "classifier")
-    gone = plans(model)
-    smaller, _ = kinds.retrained(model, DESCRIBED, gone, material())
-    untouched = removal.narrowed(model, gone[-1])
+    planned = plans(model)
+    smaller, _ = kinds.retrained(model, DESCRIBED, planned, material())
+    untouched = removal.narrowed(model, planned[-1])
     assert same(smaller.features, untouched.features) and not same(smaller.classifier, untouched.classifier)
 
 
@@ -234,8 +235,8 @@ def test_drawing_fresh_weights_leaves_the_global_generator_alone():
 def test_from_scratch_everything_is_trained():
     model = dense()
     freezing.trainable(model, "classifier")
-    (plan,) = gone = plans(model)
-    smaller, history = kinds.scratch(model, DESCRIBED, gone, material())
+    (plan,) = planned = plans(model)
+    smaller, history = kinds.scratch(model, DESCRIBED, planned, material())
     assert shapes(smaller) == shapes(removal.narrowed(model, plan)) and len(history) == 2
     start = reinitialisation.fresh(DESCRIBED, plan, 7)
     assert not torch.equal(smaller.features[0].weight, start.features[0].weight)
@@ -276,9 +277,9 @@ def test_counts_are_those_of_the_smaller_network():
 @pytest.mark.parametrize("described", [DESCRIBED, RESIDUAL], ids=["vgg_small", "resnet20"])
 def test_a_retrained_network_comes_back_from_its_file(tmp_path, described):
     model = dense(described)
-    gone = plans(model, steps=2)
-    smaller, _ = kinds.retrained(model, described, gone, material(epochs=1))
-    networks.save(tmp_path / "a.pt", smaller, described, {"kind": "retrained"}, gone[-1])
+    planned = plans(model, steps=2)
+    smaller, _ = kinds.retrained(model, described, planned, material(epochs=1))
+    networks.save(tmp_path / "a.pt", smaller, described, {"kind": "retrained"}, planned[-1])
     found = stored.read(tmp_path / "a.pt")
     back = found.model
     assert same(back, smaller) and found.facts["kind"] == "retrained" and found.description == described

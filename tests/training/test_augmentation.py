@@ -21,7 +21,7 @@ def noise(images=5, channels=3, height=9, width=9, seed=0):
 @given(st.floats(-180, 180), st.integers(4, 16), st.integers(4, 16), st.integers(0, 99))
 def test_a_turned_image_is_torchvisions(angle, height, width, seed):
     pixels = noise(2, 3, height, width, seed)
-    ours = augmentation.turned(pixels, torch.tensor([angle, 0.0], dtype=torch.float64))
+    ours = augmentation.rotated_by(pixels, torch.tensor([angle, 0.0], dtype=torch.float64))
     theirs = transforms.rotate(pixels[0], angle)
     # A pixel half way between two may go either way: torchvision computes places in float32.
     assert (ours[0] != theirs).any(0).float().mean() <= (0.1 if abs(angle) % 45 < 1e-3 else 0)
@@ -31,18 +31,18 @@ def test_a_turned_image_is_torchvisions(angle, height, width, seed):
 @pytest.mark.parametrize(("angle", "turns"), [(90.0, 1), (180.0, 2), (-90.0, 3)])
 def test_a_right_angle_moves_every_pixel_exactly(angle, turns):
     pixels = noise(1)
-    assert torch.equal(augmentation.turned(pixels, torch.tensor([angle])), pixels.rot90(turns, (2, 3)))
+    assert torch.equal(augmentation.rotated_by(pixels, torch.tensor([angle])), pixels.rot90(turns, (2, 3)))
 
 
 def test_what_comes_in_from_outside_is_zero():
-    turned = augmentation.turned(torch.full((1, 1, 9, 9), 255, dtype=torch.uint8), torch.tensor([45.0]))
+    turned = augmentation.rotated_by(torch.full((1, 1, 9, 9), 255, dtype=torch.uint8), torch.tensor([45.0]))
     assert turned[0, 0, 0, 0] == 0 and turned[0, 0, 4, 4] == 255
 
 
 def test_every_image_has_its_own_angle_within_the_bound():
     pixels = noise(200)
     angles = (torch.rand(200, generator=generator(3), dtype=torch.float64) * 2 - 1) * 10
-    assert torch.equal(augmentation.rotated(pixels, 10, generator(3)), augmentation.turned(pixels, angles))
+    assert torch.equal(augmentation.rotated(pixels, 10, generator(3)), augmentation.rotated_by(pixels, angles))
     assert angles.min() < -9 and angles.max() > 9 and angles.unique().numel() == 200
 
 

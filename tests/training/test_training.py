@@ -90,7 +90,7 @@ def test_a_killed_and_resumed_run_ends_as_one_that_was_not(tmp_path, monkeypatch
     resumed = network()
     assert run(resumed, partial, optimizer=optimizer) == history
     assert same(resumed, whole)
-    assert (f"training goes on after epoch {epoch - 1}, from {partial}" in caplog.text) == (epoch > 1)
+    assert (f"training resumes after epoch {epoch - 1}, from {partial}" in caplog.text) == (epoch > 1)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_another_runs_partial_is_not_resumed(tmp_path, monkeypatch, caplog, what
     if what == "foreign":
         tensor_files.write(partial, {"state_dict": {}})
     history = run(model, partial, **CHANGES.get(what, {}))
-    assert "training starts afresh" in caplog.text
+    assert "training starts from the first epoch" in caplog.text
     assert history == run(expected, **CHANGES.get(what, {})) and same(model, expected)
 
 

@@ -12,7 +12,7 @@ from secateur import cost, ranking
 from secateur.evaluation import measuring
 from secateur.graph import folding
 from secateur.models import zoo
-from secateur.pruning import bundling, masking, plans, removal, sweep
+from secateur.pruning import groups, masking, plans, removal, sweep
 from secateur.relevance import propagation
 from secateur.study.levels import Terms
 from secateur.units import coupling, finding
@@ -135,7 +135,7 @@ def test_hidden_features_of_linear_layers_are_units_if_asked_for(name, size, lay
     assert [smaller.get_submodule(layer).out_features for layer in layers] == [
         model.get_submodule(layer).out_features - len(channels[layer]) for layer in layers
     ]
-    assert cost.count(smaller, images) == found.coupled.counter.left(bundling.bundles(found.coupled, channels))
+    assert cost.count(smaller, images) == found.coupled.counter.left(groups.removed_by(found.coupled, channels))
 
 
 def test_a_network_of_which_linear_layers_alone_can_lose_something_says_so():
@@ -198,7 +198,10 @@ def test_what_cannot_be_followed_is_protected_by_name():
 
 def test_a_part_of_a_unit_is_refused_by_name():
     model = Padded()
-    message = "^channel 1 of layer first goes only together with channel 3 of layer third: list all of them or none$"
+    message = (
+        "^channel 1 of layer first can only be removed together with channel 3 of layer third: "
+        "list all of them or none$"
+    )
     for refused in (lambda: removal.removed(model, {"first": [1]}, pixels().float()), lambda: masked(model)):
         with pytest.raises(ValueError, match=message):
             refused()
@@ -240,8 +243,8 @@ def test_an_empty_branch_leaves_its_shortcut(name):
     alone = [unit.channels[0] for unit in found.units if len(unit.channels) == 1]
     layer = alone[len(alone) // 2][0]
     channels = {layer: [index for one, index in alone if one == layer]}
-    assert bundling.collapsed(model, channels) == [layer]
-    assert not bundling.is_constant(found.coupled, channels)
+    assert groups.collapsed(model, channels) == [layer]
+    assert not groups.is_constant(found.coupled, channels)
     smaller = assert_equal_three_ways(model, found, channels, images)
     larger = pixels(size=40)
     with torch.no_grad():

@@ -139,7 +139,7 @@ def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):
     workflow.run("--unlock")
     workflow.run("--cores", "1", target)
     log = (workflow.folder / "logs/tiny/digits/vgg_small/0/train_model.log").read_text()
-    assert "training goes on after epoch" in log
+    assert "training resumes after epoch" in log
     resumed = checkpoints.load(workflow.folder / target).model
     workflow.run("--cores", "1", "--forcerun", "train_model", "--", target)
     whole = checkpoints.load(workflow.folder / target).model

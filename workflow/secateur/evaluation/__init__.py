@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network, and the fast and exact ways to them."""
+"""Loss and accuracy of a network, and faster kernels and arithmetic to compute them."""
 
 from secateur.evaluation.measuring import measure
 

@@ -1,90 +1,111 @@
-"""Evaluation in bfloat16 with the answers of float32: close calls are evaluated again."""
+"""Evaluation in bfloat16 with the predictions of float32: images with close logits are evaluated again."""
 
 import copy
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from secateur.evaluation import measuring
-from secateur.evaluation.fast_layers import Facts
+from secateur.evaluation.fast_layers import Replaceable
 
-# Of a network in bfloat16: the first images tell how large its errors are, every so many-th (a prime, so that no order
-# of the images keeps in step) what they do to the loss,
-# and an image is evaluated again whose two largest logits lie closer than so many of the largest errors.
-FIRST, PROBED, CLOSE = 16, 61, 4
+# The first images show how large the errors of bfloat16 are.
+FIRST = 16
+# Of every so many images, one shows the effect on the loss; a prime, so that no period in their order coincides.
+PROBED = 61
+# Images whose two largest logits differ by less than so many of the largest errors are evaluated again.
+CLOSE = 4
 
 
 def in_precision(
-    model: nn.Module, precision: str, facts: Facts | None, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
+    model: nn.Module,
+    precision: str,
+    replaceable: Replaceable | None,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
 ) -> measuring.ByImage:
-    """The ByImage of a float32 network over batches, in the arithmetic of `precision`; see `prepared` for `facts`.
+    """The ByImage of a float32 network over batches, in the arithmetic of `precision`; `replaceable` as for `prepared`.
 
-    In bfloat16, the images whose answer its rounding could change are evaluated again in float32, and the mean loss is
-    corrected by what a sample of images tells: the answers are those of float32 but for single ones.
+    In bfloat16, the images whose prediction its rounding could change are evaluated again in float32, and the mean loss
+    is corrected by a sample of images: but for single images, the predictions are those of float32.
     """
-    again = _Kept()
+    observer = _AsComputed()
     if precision == "bfloat16":
-        again = _Again(measuring.prepared(copy.deepcopy(model), "float32", facts))
-    measured = measuring.over(measuring.prepared(model, precision, facts), batches, again)
-    return measuring.by_image(measured, again.kept)
+        observer = _Reevaluation(measuring.prepared(copy.deepcopy(model), "float32", replaceable))
+    measured = measuring.over(measuring.prepared(model, precision, replaceable), batches, observer)
+    return measuring.by_image(measured, observer.corrected_losses)
 
 
-class _Kept:
-    """Keeps the losses as they come."""
+class _AsComputed:
+    """Takes the losses as they are computed."""
 
     def see(self, pixels, labels, logits, losses):
-        """Nothing is evaluated again."""
+        """Evaluate nothing again."""
 
-    def corrected(self, losses, right):
-        """Nor corrected."""
-        self.kept = losses
+    def correct(self, losses, right):
+        """Correct nothing."""
+        self.corrected_losses = losses
 
 
-class _Again:
-    """What an exact model says of the images that its quick stand-in cannot decide, and of a sample of all."""
+class _Images(NamedTuple):
+    """Images as the fast model evaluated them, a tensor (images, ...) of each part."""
+
+    places: torch.Tensor  # among all images
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    logits: torch.Tensor
+    losses: torch.Tensor
+
+
+class _Reevaluation:
+    """Evaluates again, by an exact model, the images that a fast one cannot decide, and a sample of all images."""
 
     def __init__(self, exact):
-        self.exact, self.error, self.seen, self.waiting = exact, 0.0, 0, []
-        # Of every image evaluated again: its place, its loss, whether it is right, and, of the sample, what that moved.
-        self.places, self.losses, self.right, self.moved = [], [], [], []
+        self.exact, self.error = exact, 0.0
+        self.seen, self.waiting = 0, []
+        # Of every image evaluated again: its place, its loss, and whether it is right.
+        self.places, self.losses, self.right = [], [], []
+        # Of every image of the sample: the difference of the losses.
+        self.differences = []
 
     def see(self, pixels, labels, logits, losses):
-        """Take note of a batch; images wait until there are as many as the batch has."""
+        """Select images of a batch; they wait until there are as many as the batch has."""
         places = self.seen + torch.arange(len(labels), device=labels.device)
+        batch = _Images(places, pixels, labels, logits, torch.as_tensor(losses))
         if not self.seen:
-            self._take(*(values[:FIRST] for values in (places, pixels, labels, logits, torch.as_tensor(losses))))
-            self._flush()
+            self._select([part[:FIRST] for part in batch])
+            self._evaluate_waiting()
         highest = logits.topk(min(2, logits.shape[1]), 1).values
         chosen = (places % PROBED == 0) | (highest[:, 0] - highest[:, -1] < CLOSE * self.error)
         chosen &= places >= FIRST
-        self._take(*(v[chosen.to(v.device)] for v in (places, pixels, labels, logits, torch.as_tensor(losses))))
+        self._select([part[chosen.to(part.device)] for part in batch])
         self.seen += len(labels)
-        if sum(len(part[0]) for part in self.waiting) >= len(labels):
-            self._flush()
+        if sum(len(images.places) for images in self.waiting) >= len(labels):
+            self._evaluate_waiting()
 
-    def _take(self, *values):
-        if len(values[0]):
-            self.waiting.append(values)
+    def _select(self, parts):
+        images = _Images(*parts)
+        if len(images.places):
+            self.waiting.append(images)
 
-    def _flush(self):
+    def _evaluate_waiting(self):
         if not self.waiting:
             return
-        places, pixels, labels, quick, losses = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
+        images = _Images(*map(torch.cat, zip(*self.waiting, strict=True)))
         self.waiting = []
-        logits = measuring.logits_of(self.exact, pixels)
-        self.error = max(self.error, float((logits - quick).abs().max()))
-        found, places = measuring.losses_of(logits, labels), places.cpu().numpy()
+        logits = measuring.logits_of(self.exact, images.pixels)
+        self.error = max(self.error, float((logits - images.logits).abs().max()))
+        losses, places = measuring.losses_of(logits, images.labels), images.places.cpu().numpy()
         self.places.append(places)
-        self.losses.append(found)
-        self.right.append((logits.argmax(1) == labels).cpu().numpy())
-        self.moved.append((found - losses.numpy())[places % PROBED == 0])
+        self.losses.append(losses)
+        self.right.append((logits.argmax(1) == images.labels).cpu().numpy())
+        self.differences.append((losses - images.losses.numpy())[places % PROBED == 0])
 
-    def corrected(self, losses, right):
-        """Put what was found into the losses and bools (images,), and shift the losses of the others."""
-        self._flush()
-        losses += np.concatenate(self.moved).mean()
+    def correct(self, losses, right):
+        """Correct losses and bools (images,) in place: the images evaluated again by their own, the others' mean."""
+        self._evaluate_waiting()
+        losses += np.concatenate(self.differences).mean()
         places = np.concatenate(self.places)
         losses[places], right[places] = np.concatenate(self.losses), np.concatenate(self.right)
-        self.kept = losses
+        self.corrected_losses = losses

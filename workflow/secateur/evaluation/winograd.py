@@ -1,9 +1,9 @@
 """3x3 convolutions with fewer products: Winograd's minimal filtering, for evaluation in float32 on a CPU.
 
-F(4x4, 3x3) takes 36 products where the direct way takes 144 (Lavin and Gray, 2016, equations 12 to 20). The rest is
-moving numbers: an image's tiles are laid out, transformed by one small matrix, multiplied by the transformed filters
-tile position by tile position, and transformed back. Results differ from the direct ones by rounding alone: about 1e-5
-of a layer's largest value.
+F(4x4, 3x3) takes 36 products where direct convolution takes 144 (Lavin and Gray, 2016, equations 12 to 20). The tiles
+of an image are gathered, transformed by one small matrix, multiplied by the transformed filters at each position of a
+tile, and transformed back. Results differ from those of direct convolution by rounding alone: about 1e-5 of a layer's
+largest value.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# The side of the result's tile, and the transforms of an image's tile, of a filter, and of the result.
+# The side of a tile of the result, and the transforms of a tile of the image, of a filter, and of the result.
 SIDE = 4
 REACH = SIDE + 2
 IMAGE = [
@@ -23,33 +23,31 @@ KERNEL = [
     *([1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]),
 ]
 RESULT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-# Measured: tiles of more bytes than this leave the cache between one step and the next.
+# Measured: more bytes of tiles than this do not stay in the cache from one step to the next.
 CHUNK = 5_000_000
 
 
 class Convolution(nn.Module):
-    """A 3x3 convolution of stride 1 that keeps the size of its maps, by F(4x4, 3x3); forward only."""
+    """A 3x3 convolution of stride 1 that keeps the size of its feature maps, by F(4x4, 3x3); forward only."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         weight = conv.weight.detach()
-        image, kernel, result = (
-            torch.as_tensor(np.kron(matrix, matrix), dtype=weight.dtype) for matrix in (IMAGE, KERNEL, RESULT)
-        )
         outputs, inputs = weight.shape[:2]
         flat = weight.permute(2, 3, 1, 0).reshape(9, inputs * outputs)
-        self.register_buffer("image", image)
-        self.register_buffer("result", result)
+        kernel = _of_both_dimensions(KERNEL, weight.dtype)
+        self.register_buffer("image", _of_both_dimensions(IMAGE, weight.dtype))
+        self.register_buffer("result", _of_both_dimensions(RESULT, weight.dtype))
         self.register_buffer("weight", (kernel @ flat).view(-1, inputs, outputs))
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        self.register_buffer("bias", bias_of(conv))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (N, C, H, W), best laid out channels last, to (N, C', H, W), laid out so."""
+        """Feature maps (N, C, H, W) to (N, C', H, W); fastest on channels last, which the output is."""
         _, channels, height, width = x.shape
         tiles = -(-height // SIDE) * -(-width // SIDE)
-        bytes_of_one = REACH**2 * tiles * max(channels, self.weight.shape[2]) * x.element_size()
-        parts = x.permute(0, 2, 3, 1).split(max(1, CHUNK // bytes_of_one))
-        return torch.cat([self._part(part) for part in parts]).permute(0, 3, 1, 2)
+        bytes_of_image = REACH**2 * tiles * max(channels, self.weight.shape[2]) * x.element_size()
+        parts = x.permute(0, 2, 3, 1).split(max(1, CHUNK // bytes_of_image))
+        return torch.cat(list(map(self._part, parts))).permute(0, 3, 1, 2)
 
     def _part(self, x):
         """(n, H, W, C) to (n, H, W, C')."""
@@ -64,4 +62,18 @@ class Convolution(nn.Module):
         result = (self.result @ product.view(REACH**2, -1)).view(SIDE, SIDE, count, down, across, outputs)
         y = result.permute(2, 3, 0, 4, 1, 5).reshape(count, down * SIDE, across * SIDE, outputs)
         y = y[:, :height, :width]
-        return y if self.bias is None else y + self.bias
+        if self.bias is None:
+            return y
+        return y + self.bias
+
+
+def _of_both_dimensions(matrix, dtype):
+    """The transform of a tile, flattened, from that of one of its dimensions."""
+    return torch.as_tensor(np.kron(matrix, matrix), dtype=dtype)
+
+
+def bias_of(conv: nn.Conv2d) -> torch.Tensor | None:
+    """The bias (C,) of a convolution without its gradient, or None."""
+    if conv.bias is None:
+        return None
+    return conv.bias.detach()

@@ -1,47 +1,49 @@
-"""The card of an exported network: the facts of its manifest in, the blocks of a page out.
+"""The card of an exported network: the facts of its manifest as a page of blocks.
 
-Every number and name comes from the facts; what was not tested is said from what was.
+Every number and name on the card comes from the facts; the list of untested uses follows from the tested ones.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas
 
+from secateur.export.card_facts import Facts
+from secateur.models.description import NetworkDescription
 from secateur.study import vocabulary
 from secateur.study.kinds import KINDS
 
 RANKED = {
-    "none": "No image ranked: the order comes from the weights, or from chance.",
-    "rank": "Channels were ranked on the rank images, which are used for nothing else.",
-    "test": "**Channels were ranked on the test images, on which the accuracies below are reported as well.**",
-    None: "Which images ranked stands in the manifest of the ranking.",
+    "none": "No images were used for the ranking: it comes from the weights, or from chance.",
+    "rank": "Units were ranked on the rank images, which are used for nothing else.",
+    "test": "**Units were ranked on the test images, on which the accuracies below are reported as well.**",
+    None: "The images of the ranking are named in its manifest.",
 }
-CHOSE = (
-    "Channels were ranked on the {} images, on which the study's criteria are compared as well, to choose among them."
-)
+CHOSE = "Units were ranked on the {} images, on which the study's criteria are compared as well, to choose among them."
 
 
-def blocks(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def blocks(facts: Facts) -> list[tuple[str, Any]]:
     """The card as a list of (kind, content), for `documents`."""
+    title = (
+        f"{facts.description.name} on {facts.data.name} without {percent(facts.realised)} of its "
+        f"{_counted(facts.terms.budget)}"
+    )
     return [
-        (
-            "title",
-            f"{facts['about']['name']} on {facts['data']['name']} without {percent(facts['realised'])} of its "
-            f"{_counted(facts)}",
-        ),
+        ("title", title),
         *_opening(facts),
         ("heading", "How to use it"),
-        *_use(facts),
+        *_use(facts.description),
         ("heading", "Accuracy"),
         *_accuracy(facts),
         ("heading", "Size and speed"),
         *_size(facts),
+        *_speed(facts),
+        *_files(facts),
         ("heading", "How it was made"),
         *_making(facts),
         ("heading", "Data"),
-        *_data(facts),
+        ("text", f"{facts.data.title}. Licence: {facts.data.licence}. To cite: {facts.data.citation}."),
         ("heading", "What was not tested"),
         ("list", untested(facts)),
     ]
@@ -49,34 +51,9 @@ def blocks(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def percent(share: float) -> str:
     """A share as text: 0.305 is 30.5 %."""
-    return "no image" if math.isnan(share) else f"{100 * share:.4g} %"
-
-
-def untested(facts: Mapping[str, Any]) -> list[str]:
-    """What nobody has tried, a sentence each."""
-    tested, timed, versions = facts["data"], facts["latency"], facts["versions"]
-    sizes = " and ".join(str(row["batch"]) for row in timed)
-    return [
-        f"Images other than the {_count(tested['images'])} test images of {tested['name']}: other sources, shifted or "
-        f"corrupted images, and anything that is none of the {len(facts['about']['classes'])} classes.",
-        f"Other training runs: this is one network, of seed {facts['seed']}, and the intervals speak of it alone.",
-        KINDS[facts["kind"]].untested,
-        f"Speed other than in batches of {sizes} with {_threads(timed)} on {facts['processor']}; GPUs; memory in use.",
-        f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
-        "arithmetic other than float32.",
-        "Whether its probabilities are calibrated, and on which images of a class it errs more than on others.",
-    ]
-
-
-def _opening(facts):
-    change = facts["accuracy"]["change"]
-    yield (
-        "text",
-        f"{_count(facts['units']['removed'])} of {_count(facts['units']['all'])} units are gone, chosen by "
-        f"`{facts['criterion']}`. Test accuracy is {percent(facts['smaller']['accuracy'])} where the dense network has "
-        f"{percent(facts['dense']['accuracy'])}: {points(change['value'])} points, {_confidence(facts)} interval "
-        f"{points(change['low'])} to {points(change['high'])}. {_ratio_text(facts)}",
-    )
+    if math.isnan(share):
+        return "no image"
+    return f"{100 * share:.4g} %"
 
 
 def points(share: float) -> str:
@@ -84,189 +61,214 @@ def points(share: float) -> str:
     return f"{100 * share:+z.2f}"
 
 
-def _ratio_text(facts):
-    parts = [f"{row['ratio']:.2f} times at batch {row['batch']}" for row in facts["latency"]]
+def untested(facts: Facts) -> list[str]:
+    """Uses that were not tested, a sentence each."""
+    data, versions = facts.data, facts.versions
+    sizes = " and ".join(str(row.batch) for row in facts.latency)
+    return [
+        f"Images other than the {_grouped(data.images)} test images of {data.name}: other sources, shifted or "
+        f"corrupted images, and anything that is none of the {len(facts.description.classes)} classes.",
+        f"Other training runs: this is one network, of seed {facts.seed}, and the intervals speak of it alone.",
+        KINDS[facts.kind].untested,
+        f"Speed other than in batches of {sizes} with {_threads(facts)} on {facts.processor}; GPUs; memory in use.",
+        f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
+        "arithmetic other than float32.",
+        "Calibration of its probabilities, and subgroups of a class on which it errs more often.",
+    ]
+
+
+def _opening(facts: Facts) -> Iterator[tuple[str, Any]]:
+    change = facts.accuracy.change
+    yield (
+        "text",
+        f"{_grouped(facts.units.removed)} of {_grouped(facts.units.all)} units were removed, in the order of "
+        f"`{facts.criterion}`. Test accuracy is {percent(facts.smaller.accuracy)} where the dense network has "
+        f"{percent(facts.dense.accuracy)}: {points(change.value)} points, {_confidence(facts)} interval "
+        f"{points(change.low)} to {points(change.high)}. {_speedup(facts)}",
+    )
+
+
+def _speedup(facts):
+    parts = [f"{row.ratio:.2f} times at batch {row.batch}" for row in facts.latency]
     return f"It is faster than the dense network by {' and '.join(parts)} (a number below 1 is slower)."
 
 
-def _use(facts):
-    about = facts["about"]
-    shape = ", ".join(map(str, about["shape"]))
+def _use(description: NetworkDescription) -> Iterator[tuple[str, Any]]:
+    shape = ", ".join(map(str, description.shape))
     yield (
         "code",
         "from secateur import pruning\n\n"
         'model = pruning.load("path/to/this/folder")  # in eval mode, by torch and safetensors, nothing unpickled\n'
-        f"logits = model(images)  # images: float32 (N, {shape}); logits: (N, {len(about['classes'])})",
+        f"logits = model(images)  # images: float32 (N, {shape}); logits: (N, {len(description.classes)})",
     )
-    if about.get("mean") and about.get("std"):
+    if description.mean and description.std:
         yield (
             "text",
             "Images are normalised channel by channel as (pixel / 255 - mean) / std with mean "
-            f"{_numbers(about['mean'])} and std {_numbers(about['std'])}.",
+            f"{_numbers(description.mean)} and std {_numbers(description.std)}.",
         )
     yield (
         "text",
         "Without this package: `model.onnx` has the input `images` and the output `logits`; `model.pt2` is read by "
         "`torch.export.load`. Both take batches of any size. The classes, in the order of the logits, are in "
-        "`architecture.json`, with the channels that are gone.",
+        "`architecture.json`, with the removed channels.",
     )
-    if about.get("factory"):
-        yield "text", f"`pruning.load` needs the code of `{about['factory']}`; the other two do not."
+    if description.factory:
+        yield "text", f"`pruning.load` needs the code of `{description.factory}`; the other two do not."
 
 
-def _accuracy(facts):
-    tested, measured = facts["data"], facts["accuracy"]
-    rows = [
-        {
-            "network": name,
-            "accuracy": percent(facts[key]["accuracy"]),
-            "interval": f"{percent(facts[key]['low'])} to {percent(facts[key]['high'])}",
-            "loss (nats)": f"{facts[key]['loss']:.4g}",
-        }
-        for name, key in (("dense", "dense"), ("pruned, not trained again", "pruned"), ("this one", "smaller"))
-        if key in facts
-    ]
+def _accuracy(facts: Facts) -> Iterator[tuple[str, Any]]:
+    networks = {"dense": facts.dense, "pruned, not trained again": facts.pruned, "this one": facts.smaller}
+    rows = []
+    for name, network in networks.items():
+        if network is not None:
+            rows.append({"network": name} | _performance(network))
     yield "table", pandas.DataFrame(rows)
     yield (
         "text",
-        f"On {_count(tested['images'])} test images. Intervals ({_confidence(facts)}) of the two accuracies are "
+        f"On {_grouped(facts.data.images)} test images. Intervals ({_confidence(facts)}) of the two accuracies are "
         "Wilson's, for chance in the choice of these images; that of the change between them, above, is a paired "
-        f"bootstrap over the same images, of {_count(measured['resamples'])} draws. Accuracies are those of the "
-        f"study's evaluation ({measured['precision']}); the weights read back from this folder were right or wrong on "
-        f"the same images in {_count(facts['agreeing'])} of {_count(facts['images'])} cases.",
+        f"bootstrap over the same images, of {_grouped(facts.accuracy.resamples)} draws. Accuracies are those of the "
+        f"study's evaluation ({facts.accuracy.precision}); the network read back from this folder is right or wrong "
+        f"as in this evaluation on {_grouped(facts.agreeing)} of {_grouped(facts.images)} images.",
     )
-    by_class = facts["smaller"]["by_class"]
-    yield (
-        "table",
-        pandas.DataFrame(
-            {
-                "class": list(by_class),
-                "dense": [percent(facts["dense"]["by_class"][name]) for name in by_class],
-                "this one": [percent(share) for share in by_class.values()],
-            }
-        ),
-    )
+    dense, smaller = facts.dense.by_class, facts.smaller.by_class
+    classes = pandas.DataFrame({"class": list(smaller)})
+    classes["dense"] = [percent(dense[name]) for name in smaller]
+    classes["this one"] = list(map(percent, smaller.values()))
+    yield "table", classes
 
 
-def _size(facts):
-    dense, smaller = facts["dense"], facts["smaller"]
+def _performance(network):
+    return {
+        "accuracy": percent(network.accuracy),
+        "interval": f"{percent(network.low)} to {percent(network.high)}",
+        "loss (nats)": f"{network.loss:.4g}",
+    }
+
+
+def _size(facts: Facts) -> Iterator[tuple[str, Any]]:
+    dense, smaller = facts.dense, facts.smaller
     rows = [
-        {
-            "": name,
-            "dense": _count(dense[key]),
-            "this one": _count(smaller[key]),
-            "left": percent(smaller[key] / dense[key]),
-        }
-        for name, key in (("parameters", "parameters"), ("multiply-adds for one image", "macs"))
+        {"": "parameters"} | _shrunk(dense.parameters, smaller.parameters),
+        {"": "multiply-adds for one image"} | _shrunk(dense.macs, smaller.macs),
     ]
     yield "table", pandas.DataFrame(rows)
-    yield (
-        "table",
-        pandas.DataFrame(
-            {
-                "batch": row["batch"],
-                "dense (ms)": f"{row['dense_ms']:.3g}",
-                "this one (ms)": f"{row['smaller_ms']:.3g}",
-                "times faster": f"{row['ratio']:.2f}",
-                "middle half of the pairs": f"{row['ratio_low']:.2f} to {row['ratio_high']:.2f}",
-            }
-            for row in facts["latency"]
-        ),
-    )
-    row = facts["latency"][0]
+
+
+def _shrunk(dense, smaller):
+    return {"dense": _grouped(dense), "this one": _grouped(smaller), "left": percent(smaller / dense)}
+
+
+def _speed(facts: Facts) -> Iterator[tuple[str, Any]]:
+    yield "table", pandas.DataFrame(map(_latency, facts.latency))
+    first = facts.latency[0]
     yield (
         "text",
-        f"Milliseconds of {row['clock']} for a batch, in torch with {_threads(facts['latency'])} on "
-        f"{facts['processor']}: medians over {row['pairs']} pairs, in which both networks ran in turns on the same "
-        "images, with denormal numbers flushed to zero. A network with fewer multiply-adds is not faster by the same "
-        "share.",
-    )
-    checks = facts["differences"]
-    rows = [
-        {
-            "file": f"`{name}`",
-            "bytes": _count(size),
-            "differs from torch by": f"{checks[name]:.2g}" if name in checks else "",
-        }
-        for name, size in facts["files"].items()
-    ]
-    yield (
-        "table",
-        pandas.DataFrame([*rows, {"file": "the dense checkpoint", "bytes": _count(dense["bytes"])}]).fillna(""),
-    )
-    yield (
-        "text",
-        f"Each file was read again and run on {facts['checked']} test images: the largest difference of a logit, as a "
-        f"share of the logits' range. More than {facts['tolerance']:g} is refused.",
+        f"Milliseconds of {first.clock} for a batch, in torch with {_threads(facts)} on {facts.processor}: medians "
+        f"over {first.pairs} pairs, in which both networks ran in turns on the same images, with denormal numbers "
+        "flushed to zero. A network with fewer multiply-adds is not faster by the same share.",
     )
 
 
-def _making(facts):
-    about, floor = facts["about"], facts["terms"]["keep_at_least"]
-    kept = (
-        f"at least {percent(floor) if floor < 1 else f'{floor:g}'} of every layer's channels were kept"
-        if floor
-        else "no floor"
-    )
-    training = f"Trained with seed {facts['seed']}"
-    training += f", epoch {about['epoch']} kept" if "epoch" in about else ""
-    if facts["schedule"]:
-        training += f". {KINDS[facts['kind']].made}: {facts['schedule']}"
-    yield "text", f"{training}. {_ranked(facts)} {facts['origin']}".strip()
-    yield (
-        "text",
-        f"Criterion `{facts['criterion']}`, level {facts['level']:g} requested and {facts['realised']:.6g} realised, a "
-        f"share of the {_counted(facts)}; {kept}{_rounded(facts)}.{_norms(facts)} Widths of the layers, "
-        "from the dense network's:",
-    )
-    rows = [{"layer": f"`{name}`", "dense": was, "this one": now} for name, (was, now) in facts["widths"].items()]
+def _latency(row):
+    return {
+        "batch": row.batch,
+        "dense (ms)": f"{row.dense_ms:.3g}",
+        "this one (ms)": f"{row.smaller_ms:.3g}",
+        "times faster": f"{row.ratio:.2f}",
+        "middle half of the pairs": f"{row.ratio_low:.2f} to {row.ratio_high:.2f}",
+    }
+
+
+def _files(facts: Facts) -> Iterator[tuple[str, Any]]:
+    rows = []
+    for name, size in facts.files.items():
+        difference = ""
+        if name in facts.differences:
+            difference = f"{facts.differences[name]:.2g}"
+        rows.append({"file": f"`{name}`", "bytes": _grouped(size), "differs from torch by": difference})
+    rows.append({"file": "the dense checkpoint", "bytes": _grouped(facts.dense.bytes), "differs from torch by": ""})
     yield "table", pandas.DataFrame(rows)
     yield (
         "text",
-        f"Made by secateur {facts['secateur']} in the study `{facts['study']}`; settings, code and versions stand in "
+        f"Each file was read again and run on {facts.checked} test images: the largest difference of a logit, as a "
+        f"share of the logits' range. More than {facts.tolerance:g} is refused.",
+    )
+
+
+def _making(facts: Facts) -> Iterator[tuple[str, Any]]:
+    yield "text", f"{_trained(facts)}. {_ranked(facts)} {facts.origin}".strip()
+    norms = ""
+    if KINDS[facts.kind].trains == "nothing":
+        norms = " BatchNorm is kept as it is."
+    yield (
+        "text",
+        f"Criterion `{facts.criterion}`, level {facts.level:g} requested and {facts.realised:.6g} realised, a "
+        f"share of the {_counted(facts.terms.budget)}; {_limits(facts.terms)}.{norms} Widths of the layers:",
+    )
+    rows = []
+    for layer, (dense, smaller) in facts.widths.items():
+        rows.append({"layer": f"`{layer}`", "dense": dense, "this one": smaller})
+    yield "table", pandas.DataFrame(rows)
+    yield (
+        "text",
+        f"Made by secateur {facts.secateur} in the study `{facts.study}`; settings, code and versions are in "
         "`manifest.json`.",
     )
 
 
-def _counted(facts):
-    """What a level is a share of."""
-    return "units" if facts["terms"]["budget"] == "units" else vocabulary.BUDGETS[facts["terms"]["budget"]]
-
-
-def _norms(facts):
-    return " BatchNorm is kept as it is." if KINDS[facts["kind"]].trains == "nothing" else ""
-
-
-def _rounded(facts):
-    multiple = facts["terms"]["round_to"]
-    return "" if multiple == 1 else f"; widths are multiples of {multiple} where channels went"
+def _trained(facts):
+    """The training and retraining, as one sentence without its end."""
+    text = f"Trained with seed {facts.seed}"
+    if "epoch" in facts.training:
+        text += f", epoch {facts.training['epoch']} kept"
+    if facts.schedule:
+        text += f". {KINDS[facts.kind].made}: {facts.schedule}"
+    return text
 
 
 def _ranked(facts):
-    """Which images ranked, and what else they were used for."""
-    split = facts["ranked_on"]
-    if facts["ranked_on_choosing"]:
-        return CHOSE.format(split)
-    return RANKED.get(split, f"Channels were ranked on the {split} images.")
+    """The images of the ranking, and their other uses."""
+    if facts.ranked_on_choosing:
+        return CHOSE.format(facts.ranked_on)
+    return RANKED.get(facts.ranked_on, f"Units were ranked on the {facts.ranked_on} images.")
 
 
-def _data(facts):
-    data = facts["data"]
-    yield "text", f"{data['title']}. Licence: {data['licence']}. To cite: {data['citation']}."
+def _counted(budget):
+    """The units, parameters or multiply-adds that a level is a share of, in words."""
+    if budget == "units":
+        return "units"
+    return vocabulary.BUDGETS[budget]
 
 
-def _threads(timed):
-    number = timed[0]["threads"]
-    return "one thread" if number == 1 else f"{number} threads"
+def _limits(terms):
+    """The floor and the rounding of widths, in words."""
+    text, floor = "no floor", terms.keep_at_least
+    if floor >= 1:
+        text = f"at least {floor:g} of every layer's channels were kept"
+    elif floor:
+        text = f"at least {percent(floor)} of every layer's channels were kept"
+    if terms.round_to > 1:
+        text += f"; widths of pruned layers are multiples of {terms.round_to}"
+    return text
+
+
+def _threads(facts):
+    count = facts.latency[0].threads
+    if count == 1:
+        return "one thread"
+    return f"{count} threads"
 
 
 def _confidence(facts):
-    return f"{100 * facts['accuracy']['confidence']:g} %"
+    return f"{100 * facts.accuracy.confidence:g} %"
 
 
 def _numbers(values):
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _count(number):
-    return f"{number:,}"
+def _grouped(count):
+    """A count with its digits in groups of three."""
+    return f"{count:,}"

@@ -1,6 +1,6 @@
 """A smaller network as files that stand alone: weights, architecture, a program of torch.export, ONNX.
 
-Nothing here is pickled. The architecture is plain data: how the dense network was built, and which channels are gone.
+Nothing here is pickled. The architecture is plain data: a description of the dense network, and the removed channels.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from secateur import Refused, __version__
 from secateur.artifacts import files
 from secateur.models import checkpoints
 from secateur.models.description import NetworkDescription
-from secateur.pruning import bundling, removal, stored
+from secateur.pruning import groups, removal, stored
 from secateur.units import coupling
 
 FILES = (stored.WEIGHTS, stored.ARCHITECTURE, stored.PROGRAM, stored.ONNX)
 INPUT, OUTPUT = "images", "logits"
-# By how much a file's logits may differ from torch's on the same images, as a share of their range.
+# Largest difference of a file's logits from torch's on the same images, as a share of their range.
 TOLERANCE = 1e-4
 
 
@@ -38,12 +38,11 @@ def write(
 ) -> dict[str, float]:
     """Export a model without `channels`, {layer: [index, ...]}, into a folder: all FILES, or none.
 
-    `example` is a batch of real images (N, C, H, W), normalised as the model expects; `described` and `facts` are what
-    `checkpoints.save` takes; `state` is the smaller model's state_dict where it is no longer what the dense one's
-    leaves, after retraining say. Every file is read again, and its logits are compared with those of the smaller model,
-    on the whole batch and on its first image. Gives back {file: largest difference as a share of the logits' range}.
-    Raises Refused where layers would be empty and every image answered alike, RuntimeError where logits differ by more
-    than TOLERANCE.
+    `example` is a batch of real images (N, C, H, W), normalised as in training; `described` and `facts` are those of
+    `checkpoints.save`; `state` is the smaller model's state_dict if it was retrained. Every file is read again, and its
+    logits are compared with those of the smaller model, on the whole batch and on its first image. Returns {file:
+    largest difference as a share of the logits' range}. Raises Refused where layers would be empty and all images get
+    the same logits, RuntimeError where logits differ by more than TOLERANCE.
     """
     _refuse_other_images(example, described)
     followed = coupling.followed(model, example)
@@ -54,22 +53,25 @@ def write(
     with contextlib.ExitStack() as whole:
         paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}
         _write_weights(smaller, paths[stored.WEIGHTS])
-        paths[stored.ARCHITECTURE].write_text(
-            _architecture(described, facts, channels, paths[stored.WEIGHTS]), encoding="utf-8"
-        )
+        architecture = _architecture(described, facts, channels, paths[stored.WEIGHTS])
+        paths[stored.ARCHITECTURE].write_text(architecture, encoding="utf-8")
         program = _program(smaller, example)
         with paths[stored.PROGRAM].open("wb") as file:
             torch.export.save(program, file)
         paths[stored.ONNX].write_bytes(_as_onnx(program))
         differences = {name: _difference(smaller, run, example.cpu()) for name, run in _runs(paths).items()}
-        for name, difference in differences.items():
-            # Written so that NaN is refused too.
-            if not difference <= TOLERANCE:
-                raise RuntimeError(
-                    f"{name} differs from torch by {difference:.3g} of the logits' range, more than {TOLERANCE:g}: "
-                    f"nothing was written to {folder}. Please report it with the model"
-                )
+        _refuse_differences(differences, folder)
     return differences
+
+
+def _refuse_differences(differences, folder):
+    for name, difference in differences.items():
+        # Written so that NaN is refused too.
+        if not difference <= TOLERANCE:
+            raise RuntimeError(
+                f"{name} differs from torch by {difference:.3g} of the logits' range, more than {TOLERANCE:g}: "
+                f"nothing was written to {folder}. Please report it with the model"
+            )
 
 
 def runner(path: Path | str) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -82,10 +84,10 @@ def runner(path: Path | str) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _refuse_constant(model, channels, followed):
-    empty = bundling.collapsed(model, channels)
-    if empty and bundling.is_constant(followed, channels):
+    empty = groups.collapsed(model, channels)
+    if empty and groups.is_constant(followed, channels):
         raise Refused(
-            f"nothing would be left of {', '.join(empty)}, and such a network gives every image the same answer: "
+            f"nothing would be left of {', '.join(empty)}, and such a network gives all images the same logits: "
             "export a lower level, or keep a part of every layer by evaluation.keep_at_least"
         )
 
@@ -102,22 +104,23 @@ def _write_weights(model, path):
 
 
 def _architecture(described, facts, channels, weights):
-    """What rebuilds the network, as text; where the checkpoint came from stays with the manifest."""
-    kept = {key: value for key, value in facts.items() if key != "provenance"}
+    """The content of architecture.json, as text; the provenance of the checkpoint is left to the manifest."""
+    known = {key: value for key, value in facts.items() if key != "provenance"}
     content = {
         "format": stored.FORMAT,
         "secateur": __version__,
-        "about": checkpoints.about_of(described, kept),
+        "about": checkpoints.about_of(described, known),
         "removed": {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)},
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     # A line for each key: one for each channel would be thousands.
-    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()) + "\n}\n"
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _program(model, example):
-    """The torch.export program for batches of any size, without the paths of source files that torch notes in it."""
-    # Zeros, because the file keeps them; two, because a batch of one would become a constant.
+    """The torch.export program for batches of any size, without the paths of source files that torch records in it."""
+    # Zeros, because the file stores them; two, because a batch of one would become a constant.
     images = torch.zeros(2, *example.shape[1:], dtype=example.dtype)
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -130,8 +133,9 @@ def _program(model, example):
             "turn the number of images into a constant"
         ) from error
     for module in program.graph_module.modules():
-        for node in module.graph.nodes if isinstance(module, fx.GraphModule) else ():
-            node.meta.pop("stack_trace", None)
+        if isinstance(module, fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
     return program
 
 
@@ -141,12 +145,14 @@ def _as_onnx(program):
     stored.needed("onnxscript")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = torch.onnx.export(program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT])
-    return made.model_proto.SerializeToString()
+        onnx_program = torch.onnx.export(
+            program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
+        )
+    return onnx_program.model_proto.SerializeToString()
 
 
 def _runs(paths):
-    """{file: function from images to logits} of what was written, each read from its file."""
+    """{file: function from images to logits} of the written files."""
     with paths[stored.PROGRAM].open("rb") as file:
         program = torch.export.load(file).module()
     return {
@@ -158,7 +164,10 @@ def _runs(paths):
 
 @torch.no_grad()
 def _difference(model, run, images):
-    """How far `run` is from the model's logits on a batch and on its first image alone, as a share of their range."""
+    """Largest difference of the logits of `run` from the model's, on a batch and on its first image alone.
+
+    A share of the range of the logits.
+    """
     wanted = model(images)
     scale = (wanted.max() - wanted.min()).clamp_min(torch.finfo(wanted.dtype).tiny)
     alone = (run(images[:1]) - model(images[:1])).abs().max()

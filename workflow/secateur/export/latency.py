@@ -1,4 +1,4 @@
-"""How long a network takes beside the dense one: both in turns, so that what else the machine does meets both alike."""
+"""The latency of a network beside the dense one: both run in turns, so that other load on the machine affects both."""
 
 import contextlib
 import math
@@ -9,7 +9,7 @@ import pandas
 import torch
 from torch import nn
 
-# One measurement lasts at least so many seconds, of as many runs as that takes: clocks are coarse.
+# Seconds that one measurement lasts at least, of as many runs as that takes: clocks are coarse.
 LEAST = 0.02
 PAIRS = 15
 
@@ -23,23 +23,30 @@ def measured(
 ) -> pandas.DataFrame:
     """A table with a row for each pair: batch, pair, and the milliseconds that each model took for the batch.
 
-    `batches` are tensors (N, C, H, W), one of each size. With one torch thread the time is the processor's, which
-    other programs do not lengthen; with more it is the clock's on the wall. `clock` gives seconds, in place of these.
+    `batches` are tensors (N, C, H, W), one of each size. With one torch thread, processor time is measured, which does
+    not depend on other programs; with more, wall-clock time. `clock` returns seconds, in place of these.
     """
-    clock = clock or (time.thread_time if torch.get_num_threads() == 1 else time.perf_counter)
+    clock = clock or _clock()
     rows = []
     with torch.inference_mode(), denormals_flushed():
         for images in batches:
-            for number, (first, second) in enumerate(_pairs(dense, smaller, images, pairs, clock)):
-                rows.append((len(images), number, 1000 * first, 1000 * second))
+            for pair, seconds in enumerate(_pairs(dense, smaller, images, pairs, clock)):
+                rows.append((len(images), pair, 1000 * seconds[0], 1000 * seconds[1]))
     return pandas.DataFrame(rows, columns=["batch", "pair", "dense_ms", "smaller_ms"])
 
 
+def _clock():
+    if torch.get_num_threads() == 1:
+        return time.thread_time
+    return time.perf_counter
+
+
 def summary(table: pandas.DataFrame) -> pandas.DataFrame:
-    """A row for each batch: medians of the milliseconds, and median and quartiles of the ratio dense to smaller."""
-    ratios = table.assign(ratio=table["dense_ms"] / table["smaller_ms"]).groupby("batch", sort=False)
-    rows = [
-        {
+    """A row for each batch size: medians of the milliseconds, median and quartiles of the ratio dense to smaller."""
+    ratios = table.assign(ratio=table["dense_ms"] / table["smaller_ms"])
+    rows = []
+    for batch, part in ratios.groupby("batch", sort=False):
+        row = {
             "batch": int(batch),
             "pairs": len(part),
             "dense_ms": part["dense_ms"].median(),
@@ -48,16 +55,15 @@ def summary(table: pandas.DataFrame) -> pandas.DataFrame:
             "ratio_low": part["ratio"].quantile(0.25),
             "ratio_high": part["ratio"].quantile(0.75),
         }
-        for batch, part in ratios
-    ]
+        rows.append(row)
     return pandas.DataFrame(rows)
 
 
 @contextlib.contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Numbers too small for float32's usual form count as zero for the length of the block: they are many times slower.
+    """Flush denormal numbers, which are many times slower, to zero for the length of the block.
 
-    A processor that cannot do so computes with them as ever.
+    A processor that cannot do so computes with them as usual.
     """
     before = float(torch.full((1,), 1e-310, dtype=torch.float64) * 1) == 0
     torch.set_flush_denormal(True)
@@ -68,16 +74,20 @@ def denormals_flushed() -> Iterator[None]:
 
 
 def _pairs(dense, smaller, images, pairs, clock):
-    """(seconds of dense, seconds of smaller) for one run over `images`; who goes first changes from pair to pair."""
-    runs = {model: _runs(model, images, clock) for model in (dense, smaller)}
-    for number in range(pairs):
-        order = (dense, smaller) if number % 2 == 0 else (smaller, dense)
-        times = [_seconds(model, images, runs[model], clock) for model in order]
-        yield tuple(times if number % 2 == 0 else reversed(times))
+    """(seconds of dense, seconds of smaller) for one run over `images`; the order alternates from pair to pair."""
+    dense_runs, smaller_runs = _runs(dense, images, clock), _runs(smaller, images, clock)
+    for pair in range(pairs):
+        if pair % 2 == 0:
+            dense_time = _seconds(dense, images, dense_runs, clock)
+            smaller_time = _seconds(smaller, images, smaller_runs, clock)
+        else:
+            smaller_time = _seconds(smaller, images, smaller_runs, clock)
+            dense_time = _seconds(dense, images, dense_runs, clock)
+        yield dense_time, smaller_time
 
 
 def _runs(model, images, clock):
-    """How many runs last LEAST, after one that warms up."""
+    """Count of runs that last LEAST, after one that warms up."""
     model(images)
     return max(1, math.ceil(LEAST / max(_seconds(model, images, 1, clock), 1e-6)))
 

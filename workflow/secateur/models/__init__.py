@@ -1,4 +1,4 @@
-"""Networks: built by name, from a file, or by a function of the user."""
+"""Networks: built by name, from a file, or by a user's function."""
 
 from secateur.models.zoo import build
 

@@ -1,9 +1,8 @@
-"""A network on disk: its state_dict, its description, and what is known of how it came about.
+"""A network on disk: its state_dict, its description, and facts about its training.
 
-Only tensors and plain data are ever read (`weights_only=True`), so that a checkpoint cannot run code.
+Only tensors and plain data are read (`weights_only=True`), so that a checkpoint cannot run code.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,14 @@ class Checkpoint:
 
     model: nn.Module  # in eval mode
     description: NetworkDescription
-    facts: dict[str, Any]  # seed, epoch, provenance, what training measured, which channels were removed
+    facts: dict[str, Any]  # seed, epoch, provenance, results of training, removed channels
 
 
 def save(path: Path | str, model: nn.Module, described: NetworkDescription, facts: dict[str, Any]) -> None:
-    """Write a checkpoint; equal networks with equal descriptions and facts are equal files. Facts are plain data."""
+    """Write a checkpoint; equal networks with equal descriptions and facts give equal files. Facts are plain data.
+
+    Raises ValueError for a fact named as a part of the description.
+    """
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     tensor_files.write(path, {"state_dict": state, "about": about_of(described, facts)})
 
@@ -35,25 +37,31 @@ def save(path: Path | str, model: nn.Module, described: NetworkDescription, fact
 def load(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
     """The Checkpoint that `save` wrote; Refused says what is wrong with any other file.
 
-    A network of the user's own is made by its factory, which must be importable from the working folder and be code of
-    the user's own.
+    A user's network is made by its factory, which must be importable from the working folder and be the user's code.
     """
     content = tensor_files.read(path)
-    about = content.get("about") if isinstance(content, dict) else None
-    if not isinstance(about, dict) or any(key not in about for key in description.NEEDED):
+    about = about_in(content)
+    if about is None or not all(key in about for key in description.NEEDED):
         raise Refused(
             f"{path} is no checkpoint of this workflow: it does not say which network it holds. "
-            "Give it as model.weights and train with epochs: 0 to make one of it"
+            "Give it as model.weights and train with epochs: 0 to turn it into one"
         )
     if "removed" in about:
         raise Refused(f"{path} is a retrained network; pruning.load reads it")
     described, dense = described_in(about, path)
     model = state_dicts.adopt(dense, path, state_dicts.tensors(content, path), assign=True)
-    return Checkpoint(model.to(device).eval(), described, facts_of(about, described))
+    return Checkpoint(model.to(device).eval(), described, facts_of(about))
+
+
+def about_in(content: Any) -> dict[str, Any] | None:
+    """The description and facts in the content of a file; None if it has none."""
+    if not isinstance(content, dict) or not isinstance(content.get("about"), dict):
+        return None
+    return content["about"]
 
 
 def described_in(about: dict[str, Any], path: Path | str) -> tuple[NetworkDescription, nn.Module]:
-    """The description in what a file says, and the network before its weights are put in; Refused names the file."""
+    """The description in a file's `about`, and the network without its weights; Refused names the file."""
     try:
         described = NetworkDescription.from_dict(about)
         return described, built(described)
@@ -62,33 +70,34 @@ def described_in(about: dict[str, Any], path: Path | str) -> tuple[NetworkDescri
 
 
 def about_of(described: NetworkDescription, facts: dict[str, Any]) -> dict[str, Any]:
-    """What a file says: the description, and facts beside it; ValueError for a fact by the name of a part of it."""
-    both = facts.keys() & {field.name for field in dataclasses.fields(described)}
+    """A file's `about`: the description and the facts; ValueError for a fact named as a part of the description."""
+    both = facts.keys() & description.PARTS
     if both:
         raise ValueError(f"{', '.join(sorted(both))} is part of a network's description, and no fact beside it")
     return described.as_dict() | facts
 
 
-def facts_of(about: dict[str, Any], described: NetworkDescription) -> dict[str, Any]:
-    """What a file says beside the description."""
-    fields = {field.name for field in dataclasses.fields(described)}
-    return {key: value for key, value in about.items() if key not in fields}
+def facts_of(about: dict[str, Any]) -> dict[str, Any]:
+    """The facts in a file's `about`."""
+    return {key: value for key, value in about.items() if key not in description.PARTS}
 
 
 def built(described: NetworkDescription, device: torch.device | str = "meta") -> nn.Module:
-    """The network of a checkpoint before its weights are put in; no random number is drawn from the caller's.
+    """The network of a description without its weights; the caller's random generator is left as it is.
 
-    On the meta device nothing is drawn and nothing allocated: for VGG16 that saves seconds and half a gigabyte. What a
-    factory does may need real tensors.
+    On the meta device nothing is drawn or allocated: for VGG16 that saves seconds and half a gigabyte. A factory may
+    need real tensors, so its networks are built on the CPU.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if described.factory else device):
+    if described.factory:
+        device = "cpu"
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         return description.built(described)
 
 
 def same_images(described: NetworkDescription, images: Images, path: Path | str) -> None:
-    """Refuse images of other classes, shape or normalisation than those the checkpoint was trained on."""
-    shown = {"classes": images.classes, "shape": images.pixels.shape[1:], "mean": images.mean, "std": images.std}
-    for key, value in shown.items():
+    """Refuse images of other classes, shape or normalisation than those that the checkpoint was trained on."""
+    given = {"classes": images.classes, "shape": images.pixels.shape[1:], "mean": images.mean, "std": images.std}
+    for key, value in given.items():
         known = getattr(described, key)
         if known is not None and list(known) != list(value):
             raise Refused(

@@ -1,4 +1,4 @@
-"""MobileNetV1 for small images: Howard et al. 2017, depthwise and pointwise convolutions in turns.
+"""MobileNetV1 for small images: Howard et al. 2017, alternating depthwise and pointwise convolutions.
 
 Structure and names of layers are those of github.com/weiaicunzai/pytorch-cifar100: the stem keeps the size of the
 images, four stages halve it, and the pointwise convolutions have a bias.
@@ -7,7 +7,7 @@ images, four stages halve it, and the pointwise convolutions have a bias.
 import torch
 from torch import nn
 
-# Output channels of each stage's layers; but for the stem, a stage's first layer halves the maps.
+# Output channels of the layers of each stage, whose first layer halves the feature maps.
 STAGES = ((128, 128), (256, 256), (512,) * 6, (1024, 1024))
 
 
@@ -24,7 +24,7 @@ class Stem(nn.Module):
 
 
 class Separable(nn.Module):
-    """A 3x3 convolution of each channel on its own, then a 1x1 convolution over all of them."""
+    """A depthwise separable convolution: 3x3 of each channel on its own, then 1x1 over all of them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -37,14 +37,13 @@ class Separable(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """A stem, four stages of separable convolutions, and a linear layer on the means of the maps."""
+    """A stem, four stages of separable convolutions, global average pooling, and a linear layer."""
 
     def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(Stem(channels, 32), Separable(32, 64, 1))
-        self.conv1, self.conv2, self.conv3, self.conv4 = (
-            _stage(inputs, widths) for inputs, widths in zip((64, 128, 256, 512), STAGES, strict=True)
-        )
+        self.conv1, self.conv2 = _stage(64, STAGES[0]), _stage(128, STAGES[1])
+        self.conv3, self.conv4 = _stage(256, STAGES[2]), _stage(512, STAGES[3])
         self.avg, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(1024, classes)
         self.trainable_parts = {"classifier": ("fc.",)}
 
@@ -54,10 +53,13 @@ class MobileNet(nn.Module):
 
 
 def small(classes: int, channels: int = 3) -> MobileNet:
-    """MobileNetV1 of full width; images need at least 16 pixels."""
+    """MobileNetV1 of full width; images need at least 16x16 pixels."""
     return MobileNet(classes, channels)
 
 
 def _stage(inputs, widths):
-    pairs = zip((inputs, *widths), widths, strict=False)
-    return nn.Sequential(*(Separable(*pair, 2 if index == 0 else 1) for index, pair in enumerate(pairs)))
+    layers, stride = [], 2
+    for outputs in widths:
+        layers.append(Separable(inputs, outputs, stride))
+        inputs, stride = outputs, 1
+    return nn.Sequential(*layers)

@@ -1,4 +1,4 @@
-"""A network of the user's own, made by the user's function."""
+"""A user's network, made by the user's function."""
 
 import contextlib
 import importlib
@@ -14,9 +14,9 @@ from secateur.study import own_network
 
 
 def made(factory: str, classes: int, arguments: dict[str, Any]) -> Any:
-    """What the factory gives for these arguments; a parameter `classes` or `num_classes` need not be among them.
+    """The result of the factory for these arguments; a parameter `classes` or `num_classes` is added to them.
 
-    Raises Refused with the line of the user's own code that failed.
+    Raises Refused, with the line of the user's code where that failed.
     """
     path, (module, name) = own_network.source(factory), factory.split(":")
     _make_room(factory)
@@ -36,8 +36,10 @@ def made(factory: str, classes: int, arguments: dict[str, Any]) -> Any:
 
 
 def _completed(factory, function, classes, arguments):
+    """The arguments and, where the function has a parameter for it, the count of classes."""
     signature = inspect.signature(function)
-    arguments = {name: classes for name in own_network.CLASSES if name in signature.parameters} | arguments
+    counts = {name: classes for name in own_network.CLASSES if name in signature.parameters}
+    arguments = counts | arguments
     try:
         signature.bind(**arguments)
     except TypeError as error:
@@ -49,7 +51,7 @@ def _completed(factory, function, classes, arguments):
 
 @contextlib.contextmanager
 def _importable():
-    """The working folder before all else that Python searches, for the length of the block."""
+    """Put the working folder first on Python's search path for the length of the block."""
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
@@ -68,7 +70,7 @@ def _make_room(factory):
 
 
 def _file_of(function):
-    """The file that defines a function or class, behind decorators; None for what has no source."""
+    """The file that defines a function or class, decorators unwrapped; None for anything without source."""
     try:
         return inspect.getsourcefile(inspect.unwrap(function))
     except TypeError:

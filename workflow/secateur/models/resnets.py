@@ -13,9 +13,9 @@ from secateur.study.vocabulary import one_of
 
 
 class Padded(nn.Module):
-    """Option A, a shortcut without parameters: every `stride`-th pixel, between empty channels.
+    """Option A, a shortcut without parameters: every `stride`-th pixel, padded with channels of zeros.
 
-    Gives `before` empty channels, those of the input, and `after` empty ones: (N, C, H, W) to
+    The output has `before` channels of zeros, those of the input, and `after` channels of zeros: (N, C, H, W) to
     (N, before + C + after, H / stride, W / stride).
     """
 
@@ -38,7 +38,10 @@ class Block(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = _convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
         self.conv2, self.bn2 = _convolution(outputs, outputs, 3, 1), nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Identity() if (stride, inputs) == (1, outputs) else shortcut(inputs, outputs, stride)
+        if stride == 1 and inputs == outputs:
+            self.shortcut = nn.Identity()
+        else:
+            self.shortcut = shortcut(inputs, outputs, stride)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         inner = F.relu(self.bn1(self.conv1(maps)))
@@ -46,7 +49,10 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A convolution, three stages of blocks, each but the first halving the maps, and a linear layer on their means."""
+    """A convolution, three stages of blocks, global average pooling, and a linear layer.
+
+    Every stage but the first halves the feature maps.
+    """
 
     def __init__(self, classes: int, blocks: int, widths: Sequence[int], shortcut: str, channels: int) -> None:
         super().__init__()
@@ -67,14 +73,14 @@ class ResNet(nn.Module):
 def small(blocks: int, classes: int, shortcut: str = "A", channels: int = 3) -> ResNet:
     """The ResNet of 6 x `blocks` + 2 layers: 3 are ResNet-20, 9 are ResNet-56, 18 are ResNet-110.
 
-    `shortcut` is what leads around a block that changes the width: "A", padding, as He et al. used for these networks,
-    or "B", a 1x1 convolution with BatchNorm.
+    `shortcut` is the option for blocks that change the width: "A", padding, as He et al. used for these networks, or
+    "B", a 1x1 convolution with BatchNorm.
     """
     return ResNet(classes, blocks, (16, 32, 64), shortcut, channels)
 
 
 def wide(classes: int, channels: int = 3) -> ResNet:
-    """ResNet-20 of twice the width with shortcuts of 1x1 convolutions, as sparse training is compared on.
+    """ResNet-20 of twice the width with shortcuts of 1x1 convolutions, a benchmark of sparse training.
 
     Wang et al. 2020 (GraSP, github.com/alecwangcq/GraSP) and Feather (github.com/athglentis/feather) call it resnet20.
     """
@@ -102,7 +108,7 @@ SHORTCUTS = {"A": _padded, "B": _projected}
 
 
 def _convolution(inputs, outputs, size, stride):
-    """Without bias, because BatchNorm follows; started as He et al. 2015 do."""
+    """A convolution without bias, because BatchNorm follows; initialised as by He et al. 2015."""
     convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
     # On the meta device there is nothing to draw, and torch would import its compiler for it: 1.7 s.
     if not convolution.weight.is_meta:

@@ -1,4 +1,4 @@
-"""The state_dict of a file from elsewhere, found in what surrounds it, and taken over by a network."""
+"""The state_dict of any file: found inside it, and loaded into a network."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -11,78 +11,124 @@ from torch import nn
 from secateur import Refused
 from secateur.models import tensor_files
 
-# Where training programs put the state_dict, beside the epoch and the optimizer's state.
+# Keys under which training programs store the state_dict, beside the epoch and the optimizer's state.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
-# What data-parallel training, averaging and compilation put before every name.
+# Prefixes of every name after data-parallel training, averaging and compilation.
 PREFIXES = ("module.", "_orig_mod.")
+HALF = (torch.float16, torch.bfloat16)
 
 
 def adopt(
     model: nn.Module, path: Path | str, state: Mapping[str, torch.Tensor] | None = None, assign: bool = False
 ) -> nn.Module:
-    """Load the state_dict of a file (or `state`, which came from there) into a model, and give the model back.
+    """The model itself, with the state_dict of a file (or `state`, which was read from there) loaded into it.
 
-    `assign` puts the tensors themselves into the model. Raises Refused if the file belongs to another network. How
-    many batches a BatchNorm has seen may be missing: only training without momentum reads it.
+    `assign` puts the tensors themselves into the model. Raises Refused if the file belongs to another network. The
+    counts of batches that BatchNorm has seen may be missing: only training without momentum reads them.
     """
-    state = state_dict_of(path) if state is None else state
     own = model.state_dict()
-    uncounted = {key: torch.zeros((), dtype=torch.long) for key in own if key.endswith("num_batches_tracked")}
-    state = {**uncounted, **state}
-    missing, unexpected = [key for key in own if key not in state], [key for key in state if key not in own]
-    if missing or unexpected:
-        found = [f"{word} {listed(keys)}" for word, keys in (("lacks", missing), ("has", unexpected)) if keys]
+    if state is None:
+        state = state_dict_of(path)
+    state = {**_uncounted(own), **state}
+    _refuse_other_names(path, own, state)
+    _refuse_other_shapes(path, own, state)
+    fitting = OrderedDict((key, state[key]) for key in own)
+    # Classes whose names have changed ask for the version of the file, which plain data lacks; these names fit.
+    fitting._metadata = own._metadata
+    model.load_state_dict(fitting, assign=assign)
+    return model
+
+
+def _uncounted(own):
+    """A state_dict of each BatchNorm's count of batches, 0."""
+    return {key: torch.zeros((), dtype=torch.long) for key in own if key.endswith("num_batches_tracked")}
+
+
+def _refuse_other_names(path, own, state):
+    differences = []
+    missing = _outside(state, own)
+    if missing:
+        differences.append(f"lacks {listed(missing)}")
+    unexpected = _outside(own, state)
+    if unexpected:
+        differences.append(f"has {listed(unexpected)}")
+    if differences:
         raise Refused(
-            f"{path} belongs to another network: it {' and '.join(found)}. Give a matching file, or model.name"
+            f"{path} belongs to another network: it {' and '.join(differences)}. Give a matching file, or model.name"
         )
+
+
+def _outside(known, names):
+    return [name for name in names if name not in known]
+
+
+def _refuse_other_shapes(path, own, state):
     for key in own:
         if own[key].shape != state[key].shape:
             raise Refused(
                 f"{path} belongs to another network: {key} is {_shape(state[key])} there but {_shape(own[key])} here; "
                 "are the classes, widths and head the same?"
             )
-    fitting = OrderedDict((key, state[key]) for key in own)
-    # Classes that have changed their names ask for the version of the file, which plain data lacks; these fit.
-    fitting._metadata = own._metadata
-    model.load_state_dict(fitting, assign=assign)
-    return model
 
 
 def state_dict_of(path: Path | str) -> dict[str, torch.Tensor]:
-    """The {name: tensor} of a checkpoint from anywhere.
+    """The {name: tensor} of a checkpoint of any origin.
 
-    Takes a bare state_dict or one under a key of `NESTED`, drops the prefixes that data-parallel training, averaging
-    and compilation leave, and gives half precision back as float32.
+    Takes a bare state_dict or one under a key of `NESTED`, drops the prefixes of data-parallel training, averaging and
+    compilation, and converts half precision to float32. Raises Refused for a file without a state_dict.
     """
     state = tensors(tensor_files.read(path), path)
-    # torch's averaged models count the averaged ones.
+    # torch's averaged models store the count of averaged models here.
     state.pop("n_averaged", None)
-    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None):
+    while prefix := _common_prefix(state):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
+def _common_prefix(state):
+    """The one of PREFIXES that all names begin with, or None."""
+    for prefix in PREFIXES:
+        if state and all(name.startswith(prefix) for name in state):
+            return prefix
+    return None
+
+
 def tensors(content: Any, path: Path | str) -> dict[str, torch.Tensor]:
-    """The state_dict in what a file holds, in float32 where it was in half precision."""
-    candidates = [content, *(content.get(key) for key in NESTED)] if isinstance(content, dict) else []
-    state = next((candidate for candidate in candidates if _is_state(candidate)), None)
+    """The state_dict in the content of a file, in float32 where it was in half precision; Refused if there is none."""
+    state = _state_in(content)
     if state is None:
         raise Refused(f"{path} holds no state_dict; save one with torch.save(model.state_dict(), path)")
-    half = (torch.float16, torch.bfloat16)
-    return {name: tensor.float() if tensor.dtype in half else tensor for name, tensor in state.items()}
+    return {name: _without_half(tensor) for name, tensor in state.items()}
+
+
+def _state_in(content):
+    """The content itself, or the first of its parts that is a state_dict."""
+    if not isinstance(content, dict):
+        return None
+    for candidate in (content, *map(content.get, NESTED)):
+        if _is_state(candidate):
+            return candidate
+    return None
 
 
 def _is_state(candidate):
-    return (
-        isinstance(candidate, dict)
-        and len(candidate) > 0
-        and all(isinstance(tensor, torch.Tensor) for tensor in candidate.values())
-    )
+    if not isinstance(candidate, dict) or not candidate:
+        return False
+    return all(isinstance(tensor, torch.Tensor) for tensor in candidate.values())
+
+
+def _without_half(tensor):
+    if tensor.dtype in HALF:
+        return tensor.float()
+    return tensor
 
 
 def listed(things: Sequence[Any], most: int = 3) -> str:
-    more = len(things) - most
-    return ", ".join(map(str, things[:most])) + (f" and {more} more" if more > 0 else "")
+    """Things as text; beyond the first `most`, their count."""
+    named = ", ".join(map(str, things[:most]))
+    if len(things) > most:
+        return f"{named} and {len(things) - most} more"
+    return named
 
 
 def _shape(tensor):

@@ -1,4 +1,4 @@
-"""Tensors on disk, read safely: nothing but tensors and plain data is unpickled."""
+"""Tensors on disk, read safely: only tensors and plain data are unpickled."""
 
 import logging
 import pickle
@@ -21,7 +21,10 @@ def write(path: Path | str, content: dict[str, Any]) -> None:
 
 
 def read(path: Path | str) -> Any:
-    """What a torch file holds, tensors and plain data only; Refused says why it cannot be read."""
+    """The content of a torch file, tensors and plain data only; Refused says why it cannot be read.
+
+    Raises FileNotFoundError if there is no such file.
+    """
     zipped = _starts_with(path, ZIP)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -40,9 +43,9 @@ def read(path: Path | str) -> Any:
 
 
 def resumable(path: Path | str | None, stamp: str | None, otherwise: str) -> dict[str, Any] | None:
-    """What a killed job kept in a file, {"stamp": ..., ...}; None if there is none to go on from.
+    """The state that a killed job saved in a file, {"stamp": ..., ...}; None if there is none to resume from.
 
-    A file of another stamp, or that cannot be read, is left alone; the log says so, and what happens `otherwise`.
+    A file of another stamp, or one that cannot be read, is left as it is; the log says so, and then `otherwise`.
     """
     if path is None or not Path(path).exists():
         return None

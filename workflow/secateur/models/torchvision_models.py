@@ -1,6 +1,6 @@
 """torchvision's classifiers under their own names, made for any number of classes.
 
-Importing this module imports torchvision, which costs a second: whoever needs it imports it late.
+Importing this module imports torchvision, which takes a second: import it only where it is needed.
 """
 
 import contextlib
@@ -14,31 +14,36 @@ from torch import nn
 from secateur import Refused
 from secateur.study.vocabulary import nearest
 
-# Classifiers beside the main one are for training from scratch only, and inputs are normalised by the study.
-WITHOUT_HELPERS = {"aux_logits": False, "transform_input": False, "init_weights": True}
-OPTIONS = {"googlenet": WITHOUT_HELPERS, "inception_v3": WITHOUT_HELPERS}
-HELPERS = ("aux1.", "aux2.", "AuxLogits.")
+# Auxiliary classifiers are for training from scratch only, and the study normalises the images.
+WITHOUT_AUXILIARY = {"aux_logits": False, "transform_input": False, "init_weights": True}
+OPTIONS = {"googlenet": WITHOUT_AUXILIARY, "inception_v3": WITHOUT_AUXILIARY}
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def names() -> list[str]:
-    """torchvision's classifiers."""
+    """The names of torchvision's classifiers."""
     return torchvision.models.list_models(module=torchvision.models)
 
 
 def build(name: str, classes: int, channels: int = 3) -> nn.Module:
     """A classifier of torchvision for so many classes, with random weights; ReLU is not in place, as in the zoo.
 
-    `trainable_parts` names the last layer as its `head`, and all linear layers after the maps as its `classifier`.
+    `trainable_parts` names the last layer as its `head`, and all linear layers on the feature maps as its `classifier`.
+    Raises Refused for images of other than three channels.
     """
     if channels != 3:
         raise Refused(f"{name} takes images of three channels, not {channels}; set data.color to rgb")
-    # RegNets compute their widths with tensors, which the meta device cannot.
-    with torch.device("cpu") if name.startswith("regnet") else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        if name.startswith("regnet"):
+            # RegNets compute their widths with tensors, which the meta device cannot.
+            stack.enter_context(torch.device("cpu"))
         model = torchvision.models.get_model(name, weights=None, num_classes=classes, **OPTIONS.get(name, {}))
     for module in model.modules():
         if "inplace" in vars(module):
             module.inplace = False
-    last = [layer for layer, module in model.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]
+    for layer, module in model.named_modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            last = layer
     model.trainable_parts = {"head": (f"{last}.",), "classifier": (f"{last.partition('.')[0]}.",)}
     return model
 
@@ -46,7 +51,8 @@ def build(name: str, classes: int, channels: int = 3) -> nn.Module:
 def imagenet(name: str) -> Mapping[str, torch.Tensor]:
     """torchvision's state_dict for 1000 classes, from torch hub's cache or downloaded and checked against its hash.
 
-    Of several, the first: the one that the literature compares with.
+    Of several versions, the first: the one that the literature compares with. Raises Refused where torchvision has no
+    such version, OSError where it cannot be downloaded.
     """
     versions = torchvision.models.get_model_weights(name)
     known = list(versions.__members__)
@@ -57,17 +63,20 @@ def imagenet(name: str) -> Mapping[str, torch.Tensor]:
         return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise OSError(
-            f"the ImageNet weights of {name} are not to be had ({error}): put the file {weights.url} "
+            f"the ImageNet weights of {name} could not be downloaded ({error}): put the file {weights.url} "
             f"into {torch.hub.get_dir()}/checkpoints, or set model.weights to a local file with a state_dict"
         ) from error
 
 
 def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state_dict of torchvision's files in the names of its classes: DenseNet's are older, helpers are left out."""
+    """A state_dict of torchvision's files in the names of its classes, without auxiliary classifiers.
+
+    The names in DenseNet's files are older than those of its class.
+    """
     return {
         re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): tensor
         for key, tensor in state.items()
-        if not key.startswith(HELPERS)
+        if not key.startswith(AUXILIARY)
     }
 
 

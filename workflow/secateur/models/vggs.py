@@ -1,6 +1,6 @@
-"""VGGs: chains of 3x3 convolutions, in torchvision's names and numbers.
+"""VGGs: chains of 3x3 convolutions, with torchvision's names of layers.
 
-Nothing here imports torchvision: that import costs a second in every job.
+Nothing here imports torchvision: that import takes a second in every job.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,26 @@ from torch import nn
 from secateur import Refused
 from secateur.study.vocabulary import one_of
 
-# Channels of the convolutions; "M" is a max pool that halves the map. Simonyan and Zisserman, 2015, table 1, column D.
+# Channels of the convolutions; "M" is a max pool that halves the feature maps. Simonyan and Zisserman, 2015, table 1,
+# column D.
 VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
-# Half the widths, and no pool at the end: images of 16 pixels reach the classifier as 1x1.
+# Half the widths and no last pool: images of 16x16 pixels have feature maps of 1x1 before the classifier.
 VGG16_HALF = (32, 32, "M", 64, 64, "M", 128, 128, 128, "M", 256, 256, 256, "M", 256, 256, 256)
 
 
 class VGG(nn.Module):
-    """Convolutions, an average pool of fixed output size, linear layers: torchvision's VGG with any of the three.
+    """Convolutions, an average pool of fixed output size, and linear layers: torchvision's VGG with any of the three.
 
-    `trainable_parts` holds the name prefixes of what the setting `trainable` may name: the `classifier`, and the
-    `head`, which is what was put on top of torchvision's layers.
+    `trainable_parts` holds the name prefixes of the parts that the setting `trainable` may name: the `classifier`, and
+    the `head`, the layers appended to torchvision's.
     """
 
     def __init__(
         self, features: nn.Module, avgpool: nn.Module, classifier: nn.Module, head: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
-        self.features, self.avgpool, self.classifier = features, avgpool, classifier
+        self.features, self.avgpool = features, avgpool
+        self.classifier = classifier
         self.trainable_parts = {"head": head, "classifier": ("classifier.",)}
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -38,8 +40,8 @@ class VGG(nn.Module):
 def small(classes: int, widths: Sequence[int] = (24, 24, 48, 48, 192, 192), hidden: int = 64, channels: int = 3) -> VGG:
     """Six 3x3 convolutions with BatchNorm, a pool after every second, and two linear layers on the pooled maps.
 
-    The pool to 1x1 lets it take images of any size from 8 pixels on. BatchNorm makes the convolutions' bias idle,
-    so they have none.
+    The pool to 1x1 lets it take images of any size from 8x8 pixels. The convolutions have no bias, because BatchNorm
+    follows. Raises Refused for other than six widths.
     """
     if len(widths) != 6 or min(widths) < 1:
         raise Refused(f"vgg_small has six convolutions; widths must be six numbers from 1, got {list(widths)}")
@@ -59,12 +61,12 @@ def vgg16_bn(classes: int, head: str = "compact", channels: int = 3) -> VGG:
 
 
 def vgg16_bn_half(classes: int, channels: int = 3) -> VGG:
-    """VGG16 with BatchNorm at half the widths and without the last pool, with two linear layers: for small images."""
+    """VGG16 with BatchNorm at half the widths and without the last pool, with two linear layers, for small images."""
     return _compact(_features(VGG16_HALF, channels, norm=True, bias=True), classes, 256)
 
 
 def _features(plan, channels, norm, bias):
-    """Convolutions as torchvision numbers and starts them; ReLU is not in place, so that hooks see what was there."""
+    """Convolutions as torchvision orders and initialises them; ReLU is not in place, so that hooks see its input."""
     layers = []
     for step in plan:
         if step == "M":
@@ -76,13 +78,16 @@ def _features(plan, channels, norm, bias):
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
         if bias:
             nn.init.zeros_(convolution.bias)
-        layers += [convolution, *([nn.BatchNorm2d(step)] if norm else []), nn.ReLU()]
+        layers.append(convolution)
+        if norm:
+            layers.append(nn.BatchNorm2d(step))
+        layers.append(nn.ReLU())
         channels = step
     return nn.Sequential(*layers)
 
 
 def _appended(features, classes):
-    """torchvision's classifier, and after its 1000 outputs the thesis's layers, dropout behind the logits included."""
+    """torchvision's classifier, and the thesis's layers on its 1000 outputs, with dropout on the logits."""
     own = [nn.Linear(512 * 7 * 7, 4096), nn.ReLU(), nn.Dropout(0.5)]
     own += [nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4096, 1000)]
     for layer in own[::3]:
@@ -94,7 +99,7 @@ def _appended(features, classes):
 
 
 def _compact(features, classes, maps=512):
-    """Two linear layers on the pooled maps; on a last map of 1x1, the pool changes nothing."""
+    """Two linear layers on the pooled maps; the pool leaves maps of 1x1 as they are."""
     layers = [nn.Linear(maps, maps), nn.ReLU(), nn.Dropout(0.3), nn.Linear(maps, classes)]
     return VGG(features, nn.AdaptiveAvgPool2d((1, 1)), nn.Sequential(*layers), ("classifier.",))
 

@@ -1,6 +1,6 @@
 """Networks built by name, with random weights.
 
-Nothing here imports torchvision before one of its networks is asked for: that costs a second in every job.
+torchvision, whose import takes a second, is imported only for its own networks.
 """
 
 import functools
@@ -42,7 +42,7 @@ def build(name: str, classes: int, **arguments: Any) -> nn.Module:
             f"{name} knows no argument {', '.join(unknown)}{nearest(unknown[0], known)}; known: {', '.join(known)}"
         )
     if not isinstance(classes, int) or classes < 1:
-        raise Refused(f"classes must be how many there are, a whole number from 1, got {classes!r}")
+        raise Refused(f"classes must be their count, a whole number from 1, got {classes!r}")
     return builder(classes, **arguments)
 
 

@@ -76,7 +76,7 @@ def measured(
 def _as_evaluated(model, example, precision):
     """A forward pass to be timed, of the network as evaluation prepares it; it keeps no gradients."""
     ready = folding.folded(model, strict=False)
-    ready = measuring.prepared(ready, precision, fast_layers.facts(ready, example))
+    ready = measuring.prepared(ready, precision, fast_layers.replaceable(ready, example))
     batch = example.to(measuring.PRECISIONS[precision], memory_format=torch.channels_last)
     return torch.no_grad()(lambda: ready(batch))
 

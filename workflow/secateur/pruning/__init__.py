@@ -1,4 +1,4 @@
-"""Channels masked or removed, and which ones at a level of a ranking."""
+"""Channels masked or removed, and the plan of a ranking's level: the channels that it removes."""
 
 from secateur.pruning.masking import masked
 from secateur.pruning.plans import plan

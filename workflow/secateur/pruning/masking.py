@@ -1,4 +1,4 @@
-"""Channels masked for a while: the network answers as if they were removed."""
+"""Channels masked for the length of a block: the network computes what it would without them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.pruning import bundling
+from secateur.pruning import groups
 from secateur.units import coupling
 
 
@@ -15,54 +15,60 @@ from secateur.units import coupling
 def masked(
     model: nn.Module, channels: dict[str, list[int]], coupled: coupling.Coupling | None = None
 ) -> Iterator[nn.Module]:
-    """Silence whole units, {layer: [index, ...]}, for the length of the block: whoever reads their channels reads zero.
+    """Mask whole units, {layer: [index, ...]}, for the length of the block: they add nothing to any layer's output.
 
-    Filters and biases are zero, of BatchNorm (each, where a concatenation is normalised again and again) the weights
-    and biases of these channels; where a silenced channel still is not zero (behind a sigmoid), so are the weights
-    that read it. The model is the same afterwards, whatever happens. `coupled` is that of `coupling.followed` or of the
-    units found, where it is at hand. Raises Refused for a layer or channel that the model lacks, for a part of a
-    unit, and for channels that are protected.
+    The weights and biases of their filters are set to zero, and those of BatchNorm for these channels (in each
+    BatchNorm, where a concatenation is normalised several times). Where a masked channel stays nonzero all the same
+    (behind a sigmoid), the weights of the next layers for this input channel are set to zero too. Afterwards, also
+    after an error, the model is as before. `coupled` is the Coupling of the model, if it is at hand. Raises Refused
+    for a layer or channel that the model lacks, for a part of a unit, and for protected channels.
     """
     coupled = coupled or coupling.followed(model)
-    gone = bundling.bundles(coupled, channels)
-    kept = []
+    removed = groups.removed_by(coupled, channels)
+    saved = []
     try:
         with torch.no_grad():
-            for module, index in _silenced(model, coupled, gone):
-                _silence(module, index, kept)
-            for module, index in _unread(model, coupled, gone):
-                kept.append((module.weight, index, module.weight[index].clone()))
+            for module, index in _masked_rows(model, coupled, removed):
+                _zero_rows(module, index, saved)
+            for module, index in _masked_columns(model, coupled, removed):
+                saved.append((module.weight, index, module.weight[index].clone()))
                 module.weight[index] = 0
         yield model
     finally:
         with torch.no_grad():
-            for parameter, index, values in reversed(kept):
+            for parameter, index, values in reversed(saved):
                 parameter[index] = values
 
 
-def _silenced(model, coupled, gone):
-    """(module, channels) of all that makes or normalises what is gone."""
-    for layer, numbers in (*coupled.outputs.items(), *coupled.norms.items()):
-        index = np.flatnonzero(gone[numbers])
+def _masked_rows(model, coupled, removed):
+    """(module, channels) of every layer and BatchNorm that has channels of the removed groups."""
+    for layer, ids in (*coupled.outputs.items(), *coupled.norms.items()):
+        index = np.flatnonzero(removed[ids])
         if len(index):
             yield model.get_submodule(layer), torch.as_tensor(index)
 
 
-def _unread(model, coupled, gone):
-    """(layer, (all rows, columns)) of what reads a silenced channel that is not zero."""
+def _masked_columns(model, coupled, removed):
+    """(layer, (all rows, columns)) of every layer with input channels that stay nonzero under masking."""
     for layer, unsilenced in coupled.unsilenced.items():
-        columns = np.flatnonzero(unsilenced & gone[coupled.inputs[layer]])
+        columns = np.flatnonzero(unsilenced & removed[coupled.inputs[layer]])
         grouped = coupled.grouped.get(layer)
         if grouped:
-            # Groups that go as a whole have no rows left; others lose the i-th channel of each.
-            width = len(unsilenced) // grouped.groups
-            columns = [] if grouped.whole else np.unique(columns % width)
+            columns = _columns_of_groups(grouped, columns, len(unsilenced))
         if len(columns):
             yield model.get_submodule(layer), (slice(None), torch.as_tensor(columns))
 
 
-def _silence(module, index, kept):
+def _columns_of_groups(grouped, columns, inputs):
+    """Columns of the weight of a grouped convolution with so many input channels."""
+    # Groups that are removed as a whole have no rows left; others lose the i-th channel of each.
+    if grouped.whole:
+        return []
+    return np.unique(columns % (inputs // grouped.groups))
+
+
+def _zero_rows(module, index, saved):
     for parameter in (module.weight, getattr(module, "bias", None)):
         if parameter is not None:
-            kept.append((parameter, index, parameter[index].clone()))
+            saved.append((parameter, index, parameter[index].clone()))
             parameter[index] = 0

@@ -1,12 +1,13 @@
-"""Plans that were evaluated already: none is evaluated twice, by whichever ranking or job it comes.
+"""Cache of evaluated plans: each plan is evaluated once, whichever rankings and jobs it belongs to.
 
-Many rankings share plans: all of them the dense network, mixed lists the pure ones at both ends, a ranking with a
-floor the one without. What a plan measured lies in a small file named by the digest of its channels, in a folder
-named by the digest of all else that the result depends on. A killed job goes on from there.
+Many rankings share plans: all of them that of the dense network, mixed rankings those of the two pure ones at both
+ends, a ranking with a floor those of the one without. The result of a plan lies in a small file named by the digest of
+its channels, in a folder named by the digest of all else that the result depends on. A killed job continues from there.
 """
 
 import collections
 import logging
+import math
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,9 +22,10 @@ from secateur.evaluation import measuring
 class Store:
     """The results of one network on the images of one split.
 
-    `context` is plain data: whatever changes a result. Results of another context in `folder`, which only this
-    split uses, are deleted. `precision` is what this process evaluates in; a context without it, of precision `auto`,
-    also takes what machines of another measured. `rows` counts what was given and kept, {precision: rows}.
+    `context` is plain data: all that can change a result. Results of another context in `folder`, which only this
+    split uses, are deleted. `precision` is the one that this process evaluates in; a context without it, of precision
+    `auto`, also takes results of machines that evaluate in another. `rows` counts the results read and written,
+    {precision: rows}.
     """
 
     def __init__(
@@ -37,8 +39,8 @@ class Store:
                 shutil.rmtree(other, ignore_errors=True)
 
     def path(self, channels: dict[str, list[int]]) -> Path:
-        """Where the result of a plan, {layer: [index, ...]}, lies."""
-        plain = {layer: sorted(map(int, index)) for layer, index in channels.items() if len(index)}
+        """The file of a plan's result; the plan is {layer: [index, ...]}."""
+        plain = {layer: sorted(map(int, indices)) for layer, indices in channels.items() if len(indices)}
         return self.folder / f"{stamps.digest(plain)}.npz"
 
     def get(self, channels: dict[str, list[int]]) -> tuple[measuring.ByImage, float | None] | None:
@@ -47,27 +49,31 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                right = np.unpackbits(kept["right"], count=len(self.labels)).astype(bool)
-                loss, losses, deviation = float(kept["loss"]), kept["losses"], float(kept["deviation"])
-                precision = str(kept["precision"])
+            with np.load(path, allow_pickle=False) as stored:
+                right = np.unpackbits(stored["right"], count=len(self.labels)).astype(bool)
+                loss, losses = float(stored["loss"]), stored["losses"]
+                deviation, precision = float(stored["deviation"]), str(stored["precision"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            # What is lost is some seconds of work: no reason to stop.
+            # A second evaluation takes some seconds: no reason to stop.
             logging.warning("%s cannot be read (%s); the plan is evaluated again", path, error)
             return None
         self.rows[precision] += 1
-        measured = measuring.by_image(measuring.of_bits(right, loss, self.labels, self.classes), losses)
-        return measured, None if np.isnan(deviation) else deviation
+        measured = measuring.by_image(measuring.of_correctness(right, loss, self.labels, self.classes), losses)
+        if math.isnan(deviation):
+            return measured, None
+        return measured, deviation
 
     def put(self, channels: dict[str, list[int]], measured: measuring.ByImage, deviation: float | None) -> None:
-        """Keep what a plan measured, and in which precision."""
+        """Store the result of a plan, and the precision that it was evaluated in."""
         self.rows[self.precision] += 1
+        if deviation is None:
+            deviation = np.nan
         with files.replacing(self.path(channels)) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
                 right=np.packbits(measured.right),
                 loss=measured.loss,
                 losses=measured.losses,
-                deviation=np.nan if deviation is None else deviation,
+                deviation=deviation,
                 precision=self.precision,
             )

@@ -1,4 +1,4 @@
-"""Which channels are removed at a level of a ranking, under a budget and a floor."""
+"""The channels that are removed at a level of a ranking, under a budget and a floor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from secateur import Refused
 from secateur import ranking as rankings
-from secateur.pruning import bundling
+from secateur.pruning import groups
 from secateur.study import levels, vocabulary
 from secateur.units import finding
 from secateur.units.coupling import Coupling
@@ -30,161 +30,202 @@ def plan(
 ) -> dict[str, list[int]]:
     """The channels that a level removes, {layer: [index, ...]}, from a ranking table.
 
-    A level is a share of what the budget of the `levels.Terms` says: of the units, rounded to whole ones, or of the
+    A level is a share of what the budget of the `levels.Terms` counts: of the units, rounded to whole ones, or of the
     network's parameters or multiply-adds ("parameters", "macs"), of which the fewest units in the order of the ranking
     are removed that save as much; these two need `coupled`, the Coupling of the network.
 
-    With `keep_at_least`, a unit that would leave a layer with less than its floor is passed over and the next in the
-    ranking is removed in its place, so that the level is met all the same. Units that the ranking says stay (its column
-    `stays`) are never removed, but count. `round_to` rounds each pruned layer's width up to a multiple, keeping its
-    highest-ranked units, so that fewer units are removed than a level of units asks for; levels of parameters and
-    multiply-adds are met all the same. Raises Refused where a level cannot be met.
+    With `keep_at_least`, a unit is passed over whose removal would leave a layer with fewer channels than its floor,
+    and the next in the ranking is removed in its place, so that the level is met all the same. Units that the ranking
+    marks as having no score (its column `stays`) are never removed, but count. `round_to` rounds each pruned layer's
+    width up to a multiple, keeping its highest-ranked units, so that fewer units are removed than a level of units asks
+    for; levels of parameters and multiply-adds are met all the same. Raises Refused where a level cannot be met.
     """
-    order, last = _by_removal(ranking, terms.keep_at_least)
+    order, removable = _by_removal(ranking, terms.keep_at_least)
     if terms.budget == "units":
         count = levels.removed_at(level, len(order))
-        if count > last:
-            raise _too_many(ranking, order, level, count, last, terms)
+        if count > removable:
+            raise _too_many(ranking, order, level, count, removable, terms)
         removed = _rounded(ranking, order[:count], terms.round_to)
     else:
-        removed = _for_budget(ranking, order[:last], level, terms, coupled)
+        removed = _for_budget(ranking, order[:removable], level, terms, coupled)
     rows = ranking[ranking["unit"].isin(set(removed))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
 
 
-def _too_many(ranking, order, level, count, last, terms):
+def _too_many(ranking, order, level, count, removable, terms):
     """The Refused for a level of units that asks for more than can be removed."""
+    why = ""
     unscored = len(order) - len(rankings.order(ranking))
-    why = f"{unscored} have no score and " if unscored else ""
+    if unscored:
+        why = f"{unscored} have no score and "
     return Refused(
         f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {terms.keep_at_least} only "
-        f"{last} can be removed; lower the level or the floor"
+        f"{removable} can be removed; lower the level or the floor"
     )
 
 
 def _for_budget(ranking, order, level, terms, coupled):
     """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
-    first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]].itertuples()
-    bundle = {unit: int(coupled.outputs[layer][index]) for unit, layer, index in first}
-    whole = getattr(coupled.counter.left(np.zeros(len(coupled.sizes), bool)), terms.budget)
+    group_of = _groups_of_units(ranking, order, coupled)
+    dense = _cost(coupled, np.zeros(len(coupled.sizes), bool), terms.budget)
 
     def saved(count):
-        gone = np.zeros(len(coupled.sizes), bool)
-        gone[[bundle[unit] for unit in _rounded(ranking, order[:count], terms.round_to)]] = True
-        return whole - getattr(coupled.counter.left(gone), terms.budget)
+        removed = np.zeros(len(coupled.sizes), bool)
+        for unit in _rounded(ranking, order[:count], terms.round_to):
+            removed[group_of[unit]] = True
+        return dense - _cost(coupled, removed, terms.budget)
 
-    wanted = levels.fraction(level) * whole
+    wanted = levels.fraction(level) * dense
     if saved(len(order)) < wanted:
-        raise _too_little(level, wanted, saved(len(order)), whole, terms)
+        raise _too_little(level, wanted, saved(len(order)), dense, terms)
     count = bisect.bisect_left(range(len(order)), wanted, key=saved)
     return _rounded(ranking, order[:count], terms.round_to)
 
 
-def _too_little(level, wanted, saved, whole, terms):
+def _groups_of_units(ranking, order, coupled):
+    """{unit: its group} of the units in `order`."""
+    first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]]
+    return {row.Index: int(coupled.outputs[row.layer][row.channel]) for row in first.itertuples()}
+
+
+def _cost(coupled, removed, budget):
+    """The parameters or multiply-adds that are left without the groups marked in `removed`, (groups,) bool."""
+    return getattr(coupled.counter.left(removed), budget)
+
+
+def _too_little(level, wanted, saved, dense, terms):
     """The Refused for a level of parameters or multiply-adds that no set of units saves."""
-    most = math.floor(1000 * saved / whole) / 1000
-    kept = [f"keep_at_least {terms.keep_at_least}"] if terms.keep_at_least else []
-    kept += [f"round_to {terms.round_to}"] if terms.round_to > 1 else []
-    where = f" with {' and '.join(kept)}" if kept else ""
+    most = math.floor(1000 * saved / dense) / 1000
+    limits, where, remedy = [], "", "lower the level"
+    if terms.keep_at_least:
+        limits.append(f"keep_at_least {terms.keep_at_least}")
+        remedy = "lower the level or the floor"
+    if terms.round_to > 1:
+        limits.append(f"round_to {terms.round_to}")
+    if limits:
+        where = f" with {' and '.join(limits)}"
     return Refused(
-        f"level {level} is {float(wanted):,.0f} of {whole:,} {vocabulary.BUDGETS[terms.budget]}, but{where} no more "
-        f"than a share of {most:g} can be removed; lower the level{' or the floor' if terms.keep_at_least else ''}"
+        f"level {level} is {float(wanted):,.0f} of {dense:,} {vocabulary.BUDGETS[terms.budget]}, but{where} no more "
+        f"than a share of {most:g} can be removed; {remedy}"
     )
 
 
 def refuse_level(
-    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], stay: Iterable[int] = ()
+    units: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], unscored: Iterable[int] = ()
 ) -> None:
-    """Refused if a level asks more of the `finding.Units` found than can go, or would leave nothing of them.
+    """Refuse a level that asks for more of the `finding.Units` than can be removed, or for all of them.
 
-    `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: a
-    ranking of its own may miss or meet a level by a unit more or less. Those whose ids are in `stay` have no score.
+    `terms` are {"budget", "keep_at_least", "round_to"}, once for each floor. Units are taken in network order: under a
+    budget other than units, a ranking of its own may need a few units more or less. `unscored` are ids of units without
+    a score, which are never removed.
     """
-    table = finding.table(found)
-    order = rankings.table([unit for unit in range(len(found.units)) if unit not in {*stay}], table, partial=True)
-    for one in terms:
-        if units_of(order, plan(order, level, levels.Terms(**one), found.coupled)) == len(found.units):
+    table = finding.table(units)
+    count, unscored = len(units.units), set(unscored)
+    scored = [unit for unit in range(count) if unit not in unscored]
+    order = rankings.table(scored, table, partial=True)
+    for floor in terms:
+        if units_of(order, plan(order, level, levels.Terms(**floor), units.coupled)) == count:
             raise Refused(
-                f"levels: {level} removes all {len(found.units)} units of the network, and nothing would be left; "
-                "lower it"
+                f"levels: {level} removes all {count} units of the network, and nothing would be left; lower it"
             )
 
 
 def refuse_unexplained(
-    found: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], reading: str, channels: dict[str, list[int]]
+    units: finding.Units, level: float, terms: Iterable[Mapping[str, Any]], reading: str, channels: dict[str, list[int]]
 ) -> list[int]:
-    """Ids of the units that consist of `channels` without relevance alone; Refused if a level needs any of them."""
-    stay = finding.only_of(found, channels)
+    """The ids of units that consist only of `channels`, which have no relevance; Refused if a level needs any."""
+    unscored = finding.only_of(units, channels)
     try:
-        refuse_level(found, level, terms, stay)
+        refuse_level(units, level, terms, unscored)
     except Refused as error:
         raise Refused(f"readings.{reading}: {error}; or leave the reading out (readings: {{}})") from error
-    return stay
+    return unscored
 
 
 def realised(
     ranking: pandas.DataFrame, channels: dict[str, list[int]], budget: str = "units", coupled: Coupling | None = None
 ) -> float:
-    """The share of the units, parameters or multiply-adds that {layer: [index, ...]} removes."""
+    """The share of the units, parameters or multiply-adds that the removal of {layer: [index, ...]} saves."""
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
-    whole, left = (getattr(coupled.counter.left(bundling.bundles(coupled, gone)), budget) for gone in ({}, channels))
-    return 1 - left / whole
+    dense = _cost(coupled, groups.removed_by(coupled, {}), budget)
+    left = _cost(coupled, groups.removed_by(coupled, channels), budget)
+    return 1 - left / dense
 
 
 def units_of(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> int:
-    """How many units of a ranking table {layer: [index, ...]} removes."""
-    gone = {layer: {*indices} for layer, indices in channels.items()}
-    rows = zip(ranking["unit"], ranking["layer"], ranking["channel"], strict=True)
-    return len({unit for unit, layer, index in rows if index in gone.get(layer, ())})
+    """The count of units of a ranking table that have any of the channels {layer: [index, ...]}."""
+    listed = {(layer, index) for layer, indices in channels.items() for index in indices}
+    of_rows = zip(ranking["layer"], ranking["channel"], strict=True)
+    units = {unit for unit, channel in zip(ranking["unit"], of_rows, strict=True) if channel in listed}
+    return len(units)
 
 
-def _rounded(ranking, gone, multiple):
-    """The units of `gone`, in order, that go when every layer's width stays a multiple, or as it was."""
+def _rounded(ranking, removed, multiple):
+    """The units of `removed`, in order, whose removal leaves every layer's width a multiple, or as it was."""
     if not isinstance(multiple, int) or multiple < 1:
         raise Refused(f"round_to must be a whole number from 1, got {multiple!r}")
     if multiple == 1:
-        return gone
-    width, by_unit = Counter(ranking["layer"]), _layers_of_units(ranking)
-    lost, of_layer = Counter(), {layer: [] for layer in width}
-    for unit in gone:
-        lost.update(by_unit[unit])
-        for layer in by_unit[unit]:
-            of_layer[layer].append(unit)
-    place = {unit: at for at, unit in enumerate(gone)}
-    while uneven := {layer for layer in width if lost[layer] and (width[layer] - lost[layer]) % multiple}:
-        layer = next(layer for layer in width if layer in uneven)
-        # Of the units of this layer, one that undoes as little as possible of what is even; then the last ranked.
-        back = min(of_layer[layer], key=lambda unit: (len(by_unit[unit].keys() - uneven), -place[unit]))  # noqa: B023
-        lost.subtract(by_unit[back])
-        for other in by_unit[back]:
-            of_layer[other].remove(back)
-        del place[back]
-    return list(place)
+        return removed
+    widths, layers_of = Counter(ranking["layer"]), _layers_of_units(ranking)
+    lost, units_in = Counter(), {layer: [] for layer in widths}
+    for unit in removed:
+        lost.update(layers_of[unit])
+        for layer in layers_of[unit]:
+            units_in[layer].append(unit)
+    places = {unit: place for place, unit in enumerate(removed)}
+    while uneven := _uneven(widths, lost, multiple):
+        restored = _restored(units_in[uneven[0]], layers_of, uneven, places)
+        lost.subtract(layers_of[restored])
+        for layer in layers_of[restored]:
+            units_in[layer].remove(restored)
+        del places[restored]
+    return list(places)
+
+
+def _uneven(widths, lost, multiple):
+    """The layers, in network order, that lose channels and whose width is then no multiple."""
+    return [layer for layer, width in widths.items() if lost[layer] and (width - lost[layer]) % multiple]
+
+
+def _restored(units, layers_of, uneven, places):
+    """The unit to keep after all: one with channels in as few even layers as possible; of these, the last ranked."""
+
+    def even_layers_then_rank(unit):
+        return len(layers_of[unit].keys() - uneven), -places[unit]
+
+    return min(units, key=even_layers_then_rank)
 
 
 def _layers_of_units(ranking):
-    """{unit: {layer: how many of its channels are of this layer}}."""
-    by_unit = {}
+    """{unit: {layer: count of the unit's channels in this layer}}."""
+    layers_of = {}
     for unit, layer in zip(ranking["unit"], ranking["layer"], strict=True):
-        by_unit.setdefault(unit, Counter())[layer] += 1
-    return by_unit
+        layers_of.setdefault(unit, Counter())[layer] += 1
+    return layers_of
 
 
 def _by_removal(ranking, keep_at_least):
-    """(units in the order in which they go, how many of them can go); those that stay or a floor keeps come last."""
+    """(units in the order of their removal, the count that can be removed); those that must stay come last."""
     order = rankings.order(ranking).tolist()
-    unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"])) if "stays" in ranking else []
+    unscored = []
+    if "stays" in ranking:
+        unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"]))
     if not keep_at_least:
         return order + unscored, len(order)
     left = Counter(ranking["layer"])
-    least = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
-    by_unit = _layers_of_units(ranking)
-    gone, kept = [], []
+    floors = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
+    layers_of = _layers_of_units(ranking)
+    removed, passed_over = [], []
     for unit in order:
-        if any(left[layer] - count < least[layer] for layer, count in by_unit[unit].items()):
-            kept.append(unit)
-            continue
-        left.subtract(by_unit[unit])
-        gone.append(unit)
-    return gone + kept + unscored, len(gone)
+        if _breaks_floor(layers_of[unit], left, floors):
+            passed_over.append(unit)
+        else:
+            left.subtract(layers_of[unit])
+            removed.append(unit)
+    return removed + passed_over + unscored, len(removed)
+
+
+def _breaks_floor(lost, left, floors):
+    """True if a layer with `left` channels that loses `lost`, both by layer, has fewer than its floor."""
+    return any(left[layer] - count < floors[layer] for layer, count in lost.items())

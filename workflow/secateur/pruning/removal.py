@@ -4,25 +4,24 @@ import torch
 from torch import nn
 
 from secateur import Refused
-from secateur.pruning import bundling, layers, rewriting
+from secateur.pruning import groups, layers, pruned_graph, rewriting
 from secateur.units import coupling
 
 
 def removed(
     model: nn.Module, channels: dict[str, list[int]], example: torch.Tensor, coupled: coupling.Coupling | None = None
 ) -> nn.Module:
-    """A new, smaller model without `channels`, {layer: [index, ...]}; the given one is untouched.
+    """A new, smaller model without `channels`, {layer: [index, ...]}; the given model is unchanged.
 
-    `example` is a batch (N, C, H, W), on which the new model is run once. It is of the same class; where the forward
-    has numbers of channels written into it (padded shortcuts, views, slices), or a branch has nothing left but its
-    biases, it is a torch.fx.GraphModule with the same parameter names. Raises Refused if no path is left from the
-    images to the output: such a network answers every image alike. Also as `masked` does.
+    `example` is a batch (N, C, H, W), on whose first image the new model is run once. It is of the same class; where
+    the forward has channel counts written into it (padded shortcuts, views, slices), or a branch has nothing left but
+    its biases, it is a torch.fx.GraphModule with the same parameter names. Raises Refused as `masked` does, and if no
+    path is left from the images to the output: such a network gives all images the same logits.
     """
     coupled = coupled or coupling.followed(model, example)
-    gone = bundling.bundles(coupled, channels)
-    after = rewriting.After(coupled, gone)
-    if after.constant:
-        empty = ", ".join(bundling.collapsed(model, channels) or after.hollow)
+    pruned = pruned_graph.PrunedGraph(coupled, groups.removed_by(coupled, channels))
+    if pruned.constant:
+        empty = ", ".join(groups.collapsed(model, channels) or pruned.hollow)
         raise Refused(f"nothing would be left of {empty}; keep at least one channel of each layer")
     smaller = narrowed(model, channels, coupled)
     with torch.no_grad():
@@ -31,9 +30,13 @@ def removed(
 
 
 def narrowed(model: nn.Module, channels: dict[str, list[int]], coupled: coupling.Coupling | None = None) -> nn.Module:
-    """The smaller model of `removed`, not run; where it would answer every image alike, only good for counting."""
+    """The smaller model of `removed`, not run.
+
+    Where no path is left from the images to the output, its layers can be counted, but it may not run.
+    """
     coupled = coupled or coupling.followed(model)
-    gone = bundling.bundles(coupled, channels)
-    smaller = layers.with_smaller_layers(model, coupled, gone)
-    after = rewriting.After(coupled, gone)
-    return smaller if after.constant else rewriting.fitted(after, smaller)
+    pruned = pruned_graph.PrunedGraph(coupled, groups.removed_by(coupled, channels))
+    smaller = layers.with_smaller_layers(model, coupled, pruned.removed)
+    if pruned.constant:
+        return smaller
+    return rewriting.fitted(pruned, smaller)

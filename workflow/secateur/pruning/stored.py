@@ -1,4 +1,4 @@
-"""A smaller network read from a file: of an export, or of a network that was retrained."""
+"""Smaller networks read from disk: exported folders, and files of retrained networks."""
 
 import hashlib
 import importlib
@@ -15,48 +15,52 @@ from secateur.models.description import NEEDED, NetworkDescription
 from secateur.pruning import removal
 from secateur.units import coupling
 
-# Another number is another shape of architecture.json.
-FORMAT = 1
-WEIGHTS, ARCHITECTURE, PROGRAM, ONNX = "weights.safetensors", "architecture.json", "model.pt2", "model.onnx"
+FORMAT = 1  # of architecture.json; changes with its structure
+WEIGHTS, ARCHITECTURE = "weights.safetensors", "architecture.json"
+PROGRAM, ONNX = "model.pt2", "model.onnx"
 KEYS = ("format", "about", "removed", "weights_sha256")
-AGAIN = "copy the whole folder again, or export again"
+REMEDY = "copy the whole folder again, or export again"
 
 
 def load(path: Path | str) -> nn.Module:
-    """The smaller model, in eval mode, of an exported folder or of a retrained network's file, as `read` takes them."""
+    """The smaller model, in eval mode, of an exported folder or of a retrained network's file; errors as by `read`."""
     return read(path).model
 
 
 def read(path: Path | str) -> Checkpoint:
-    """The Checkpoint of a smaller network: a folder that was exported, or the .pt file of one that was retrained.
+    """The Checkpoint of a smaller network: an exported folder, or the .pt file of a retrained network.
 
-    An error names the file and what to do about it.
+    Raises Refused for a file that is damaged or of another kind or format, FileNotFoundError for one that is missing;
+    both name the file and a remedy.
     """
     path = Path(path)
-    return _retrained(path) if path.is_file() else read_files(path / ARCHITECTURE, path / WEIGHTS)
+    if path.is_file():
+        return _retrained(path)
+    return read_files(path / ARCHITECTURE, path / WEIGHTS)
 
 
 def read_files(architecture: Path, weights: Path) -> Checkpoint:
-    """The Checkpoint of an export's two files."""
-    facts = _facts(architecture)
-    state = _state(weights, facts["weights_sha256"])
-    return _read(facts["about"], facts["removed"], state, architecture, weights, AGAIN)
+    """The Checkpoint of an exported network from its two files; errors as by `read`."""
+    content = _architecture(architecture)
+    state = _state(weights, content["weights_sha256"])
+    return _checkpoint(content["about"], content["removed"], state, architecture, weights, REMEDY)
 
 
 def _retrained(path):
     content = tensor_files.read(path)
-    about = content.get("about") if isinstance(content, dict) else None
-    if not isinstance(about, dict) or "removed" not in about:
+    about = checkpoints.about_in(content)
+    if about is None or "removed" not in about:
         raise Refused(f"{path} is no retrained network of this workflow; checkpoints.load reads dense ones")
     if about.get("constant"):
         empty = ", ".join(about.get("empty", []))
         raise Refused(f"{path} holds no network: nothing was left of {empty}, so that nothing was retrained")
-    return _read(about, about["removed"], state_dicts.tensors(content, path), path, path, "retrain the network again")
+    state = state_dicts.tensors(content, path)
+    return _checkpoint(about, about["removed"], state, path, path, "retrain the network again")
 
 
-def _read(about, removed, state, architecture, weights, remedy):
+def _checkpoint(about, removed, state, architecture, weights, remedy):
     """The Checkpoint of a network without the removed channels, with a state_dict; errors name the two files."""
-    # On the meta device nothing is drawn and nothing allocated; but what no state_dict holds has no values there.
+    # On the meta device nothing is drawn or allocated, but tensors that no state_dict holds have no values there.
     for device in ("meta", "cpu"):
         try:
             described = NetworkDescription.from_dict(about)
@@ -68,35 +72,36 @@ def _read(about, removed, state, architecture, weights, remedy):
         model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
-    return Checkpoint(model.eval(), described, checkpoints.facts_of(about, described))
+    return Checkpoint(model.eval(), described, checkpoints.facts_of(about))
 
 
-def _facts(path):
-    """What an architecture.json says."""
+def _architecture(path):
+    """The checked content of an architecture.json."""
     try:
-        facts = json.loads(_bytes(path))
+        content = json.loads(_bytes(path))
     except ValueError as error:
-        raise Refused(f"{path} is damaged ({error}); {AGAIN}") from error
-    if not isinstance(facts, dict) or any(key not in facts for key in KEYS):
-        raise Refused(f"{path} describes no exported network: it must have {', '.join(KEYS)}; {AGAIN}")
-    if facts["format"] != FORMAT:
+        raise Refused(f"{path} is damaged ({error}); {REMEDY}") from error
+    if not isinstance(content, dict) or not all(key in content for key in KEYS):
+        raise Refused(f"{path} describes no exported network: it must have {', '.join(KEYS)}; {REMEDY}")
+    if content["format"] != FORMAT:
         raise Refused(
-            f"{path} is of format {facts['format']}, written by secateur {facts.get('secateur')}; this is secateur "
+            f"{path} is of format {content['format']}, written by secateur {content.get('secateur')}; this is secateur "
             f"{__version__}, which reads format {FORMAT}: install that version, or export again"
         )
-    if not isinstance(facts["about"], dict):
-        raise Refused(f"{path} describes no exported network: its about is {facts['about']!r}; {AGAIN}")
-    missing = [key for key in NEEDED if key not in facts["about"]]
+    about = content["about"]
+    if not isinstance(about, dict):
+        raise Refused(f"{path} describes no exported network: its about is {about!r}; {REMEDY}")
+    missing = [key for key in NEEDED if key not in about]
     if missing:
-        raise Refused(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {AGAIN}")
-    return facts
+        raise Refused(f"{path} describes no exported network: its about lacks {', '.join(missing)}; {REMEDY}")
+    return content
 
 
 def _state(path, sha256):
-    """The tensors of a file of weights; safetensors has no checksum of its own."""
+    """The tensors of a file of weights, checked against its SHA-256: safetensors has no checksum of its own."""
     content = _bytes(path)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise Refused(f"{path} is damaged, or of another export: its SHA-256 is not {str(sha256)[:16]}...; {AGAIN}")
+        raise Refused(f"{path} is damaged, or of another export: its SHA-256 is not {str(sha256)[:16]}...; {REMEDY}")
     return needed("safetensors.torch").load(content)
 
 
@@ -105,12 +110,12 @@ def _bytes(path):
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
-            f"there is no {path}; an exported network is a folder with {ARCHITECTURE} and {WEIGHTS}: {AGAIN}"
+            f"there is no {path}; an exported network is a folder with {ARCHITECTURE} and {WEIGHTS}: {REMEDY}"
         ) from error
 
 
 def needed(name: str) -> ModuleType:
-    """A module of the extra `export`, which not everyone has."""
+    """A module of the optional dependencies `export`; ImportError says how to install them."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

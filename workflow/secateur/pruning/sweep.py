@@ -1,4 +1,4 @@
-"""A network at the levels of a ranking, each evaluated as the smaller network it is."""
+"""A network swept over the levels of a ranking: at each, the smaller network is built and evaluated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision, measuring
 from secateur.graph import folding
-from secateur.pruning import bundling, masking, plans, removal
+from secateur.pruning import groups, masking, plans, removal
 from secateur.study import levels
 from secateur.units import coupling
 
@@ -23,39 +23,34 @@ if TYPE_CHECKING:
 
     from secateur.pruning.plan_cache import Store
 
-# Removal and masking compute the same sums in another order: what may differ, as a share of the logits' range. Where
-# float32 differs by more, float64 tells rounding from a fault.
+# Removal and masking compute the same sums in different orders. These differences, as shares of the logits' range, are
+# rounding; where float32 differs by more, float64 tells rounding from a fault.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A network at one level.
-
-    `units` is how many it lost, `realised` the share of what the budget counts, `removed` {layer: share of its
-    channels}, `empty` the layers with none left.
-
-    `deviation` is the largest difference between the removed and the masked network's logits on one batch, as a
-    share of the logits' range; None where every image is answered alike and there is nothing to compare.
-    """
+    """A network at one level."""
 
     level: float
-    units: int
-    realised: float
-    removed: dict[str, float]
-    empty: list[str]
+    units: int  # count of removed units
+    realised: float  # removed share of what the budget counts
+    removed: dict[str, float]  # {layer: removed share of its channels}
+    empty: list[str]  # layers without channels
     cost: cost.Cost
     measured: measuring.ByImage
+    # Largest difference between the logits of the smaller and of the masked network on one batch, as a share of their
+    # range; None where all images get the same logits and there is nothing to compare.
     deviation: float | None
 
 
 class Network:
-    """A network made ready to be evaluated with many sets of channels removed.
+    """A network prepared for evaluation with many sets of channels removed.
 
-    BatchNorm is folded where it can be, copies of a 1x1 map are merged, and the graph is followed once. `batches()`
-    yields (images, labels) anew; `labels` are all of them, (N,); on `check`, a small batch of images (n, C, H, W),
-    removal is compared with masking, in the network's own precision, whatever `precision` evaluates. `store` keeps
-    results, if given.
+    BatchNorm is folded where it can be, copies of a 1x1 feature map are merged, and the graph is followed once. Each
+    call of `batches()` yields (images, labels) from the start; `labels` are all of them, (N,). On `check`, a small
+    batch of images (n, C, H, W), removal is compared with masking in the network's own precision, whatever the
+    `precision` of the evaluation. `store` caches results.
     """
 
     def __init__(
@@ -70,10 +65,11 @@ class Network:
         self.coupled = coupling.followed(model, check)
         self.model, self.check = model, check
         self.folded = folding.copies_merged(folding.folded(model, strict=False), check)
-        # Folding leaves an Identity where a BatchNorm stood: nothing there to silence or to narrow.
-        self.bare = coupling.followed(self.folded, check)
-        self.batches, self.labels, self.precision, self.store = batches, labels, precision, store
-        self.facts = fast_layers.facts(self.folded, check)
+        # Folding leaves an Identity in place of a BatchNorm: it has nothing to mask or to narrow.
+        self.folded_coupled = coupling.followed(self.folded, check)
+        self.batches, self.labels = batches, labels
+        self.precision, self.store = precision, store
+        self.replaceable = fast_layers.replaceable(self.folded, check)
 
     def points(
         self, ranking: pandas.DataFrame, wanted: Iterable[float], terms: levels.Terms = levels.PLAIN
@@ -84,7 +80,7 @@ class Network:
         """
         self._refuse_foreign(ranking)
         ranked = {*self.coupled.convolutions, *ranking["layer"]}
-        widths = {layer: width for layer, width in bundling.widths(self.coupled, {}).items() if layer in ranked}
+        widths = groups.widths(self.coupled, {})
         for level in wanted:
             channels = plans.plan(ranking, level, terms, self.coupled)
             measured, empty, deviation = self.evaluated(channels)
@@ -92,71 +88,90 @@ class Network:
                 level=level,
                 units=plans.units_of(ranking, channels),
                 realised=plans.realised(ranking, channels, terms.budget, self.coupled),
-                removed={layer: len(channels.get(layer, [])) / width for layer, width in widths.items()},
+                removed={layer: len(channels.get(layer, [])) / widths[layer] for layer in widths if layer in ranked},
                 empty=empty,
-                cost=self.coupled.counter.left(bundling.bundles(self.coupled, channels)),
+                cost=self.coupled.counter.left(groups.removed_by(self.coupled, channels)),
                 measured=measured,
                 deviation=deviation,
             )
 
     def evaluated(self, channels: dict[str, list[int]]) -> tuple[measuring.ByImage, list[str], float | None]:
         """(Measured, empty layers, deviation) with `channels`, {layer: [index, ...]}, removed."""
-        empty = bundling.collapsed(self.folded, channels)
-        known = self.store.get(channels) if self.store else None
-        measured, deviation = known or self._measured(channels)
-        if self.store and not known:
+        empty = groups.collapsed(self.folded, channels)
+        cached = None
+        if self.store:
+            cached = self.store.get(channels)
+        measured, deviation = cached or self._measured(channels)
+        if self.store and not cached:
             self.store.put(channels, measured, deviation)
         return measured, empty, deviation
 
     def _measured(self, channels):
-        """(Measured, deviation) of channels that have to be evaluated; where all images are alike, none is needed."""
-        if bundling.is_constant(self.bare, channels):
-            with torch.no_grad(), masking.masked(self.folded, channels, self.bare) as silenced:
-                return measuring.constant(silenced(self.check[:1])[0].cpu(), self.labels), None
-        smaller, deviation = _removed_and_compared(self.folded, channels, self.bare, self.check)
+        """(Measured, deviation) of a plan; no images are evaluated where all of them get the same logits."""
+        if groups.is_constant(self.folded_coupled, channels):
+            with torch.no_grad(), masking.masked(self.folded, channels, self.folded_coupled) as masked:
+                return measuring.constant(masked(self.check[:1])[0].cpu(), self.labels), None
+        smaller, deviation = _removed_and_compared(self.folded, channels, self.folded_coupled, self.check)
         if deviation > TOLERANCE[self.check.dtype]:
-            _, exact = _removed_and_compared(
-                copy.deepcopy(self.folded).double(), channels, self.bare, self.check.double()
+            self._refuse_fault(channels)
+        return low_precision.in_precision(smaller, self.precision, self.replaceable, self.batches()), deviation
+
+    def _refuse_fault(self, channels):
+        """Compare removal and masking in float64, where rounding explains far less."""
+        exact = copy.deepcopy(self.folded).double()
+        _, deviation = _removed_and_compared(exact, channels, self.folded_coupled, self.check.double())
+        if deviation > TOLERANCE[torch.float64]:
+            raise RuntimeError(
+                f"the network with channels removed differs from the masked one by {deviation:.3g} of the logits' "
+                "range; this is a fault of secateur's: please report it with the model and the ranking"
             )
-            if exact > TOLERANCE[torch.float64]:
-                raise RuntimeError(
-                    f"the network with channels removed differs from the masked one by {exact:.3g} of the logits' "
-                    "range; this is a fault of secateur's: please report it with the model and the ranking"
-                )
-        return low_precision.in_precision(smaller, self.precision, self.facts, self.batches()), deviation
 
     def _refuse_foreign(self, ranking):
-        """A ranking of another architecture would be evaluated half, or not at all.
+        """Refuse a ranking of other channels, such as one of another architecture.
 
-        What an addition joins may be ranked or not, and so may features of linear layers: these are the settings
+        Channels that additions join may be ranked or not, and so may features of linear layers: by the settings
         `criteria.residual` and `criteria.linear`.
         """
-        own, joined, hidden = set(), set(), set()
-        for layer in self.coupled.listed:
-            bundles = self.coupled.outputs[layer]
-            for index in np.flatnonzero(self.coupled.own(layer) & ~self.coupled.protected[bundles]).tolist():
-                bundle = bundles[index]
-                # What is both is ranked only if both are.
-                if self.coupled.added[bundle]:
+        listed = list(zip(ranking["layer"], ranking["channel"], strict=True))
+        needed, *optional = self._rankable()
+        for channels in optional:
+            if channels & set(listed):
+                needed |= channels
+        differing = sorted(needed ^ set(listed))
+        if not differing and len(listed) == len(needed):
+            return
+        first = "a channel that it names twice"
+        if differing:
+            layer, index = differing[0]
+            first = f"channel {index} of layer {layer}"
+        raise Refused(
+            f"the ranking has {len(listed)} channels and the network {len(needed)} that can be removed; the first that "
+            f"differs is {first}: rank this very network"
+        )
+
+    def _rankable(self):
+        """Three sets of (layer, index) that can be removed: those that additions join, hidden features, and the others.
+
+        The others come first; a channel that is both joined and hidden counts as joined.
+        """
+        coupled = self.coupled
+        others, joined, hidden = set(), set(), set()
+        for layer in coupled.listed:
+            ids = coupled.outputs[layer]
+            for index in np.flatnonzero(coupled.own(layer) & ~coupled.protected[ids]).tolist():
+                if coupled.added[ids[index]]:
                     joined.add((layer, index))
+                elif coupled.hidden[ids[index]]:
+                    hidden.add((layer, index))
                 else:
-                    (hidden if self.coupled.hidden[bundle] else own).add((layer, index))
-        given = list(zip(ranking["layer"], ranking["channel"], strict=True))
-        for optional in (joined, hidden):
-            own |= optional if optional & set(given) else set()
-        odd = sorted(own ^ set(given))
-        if odd or len(given) != len(own):
-            where = f"channel {odd[0][1]} of layer {odd[0][0]}" if odd else "a channel that it names twice"
-            raise Refused(
-                f"the ranking has {len(given)} channels and the network {len(own)} that can be removed; the first that "
-                f"differs is {where}: rank this very network"
-            )
+                    others.add((layer, index))
+        return others, joined, hidden
 
 
 @torch.no_grad()
 def _removed_and_compared(model, channels, coupled, check):
-    """(the smaller network, how far its logits on `check` are from the masked one's as a share of their range)."""
-    with masking.masked(model, channels, coupled) as silenced:
-        logits = silenced(check)
+    """(smaller network, largest difference of its logits from the masked ones, as a share of their range)."""
+    with masking.masked(model, channels, coupled) as masked:
+        logits = masked(check)
     smaller = removal.narrowed(model, channels, coupled)
     return smaller, float((smaller(check) - logits).abs().max() / (logits.max() - logits.min()))

@@ -1,1 +1,1 @@
-"""What a pruned network gets back: BatchNorm statistics, retraining, fresh weights."""
+"""Recovery of pruned networks: new BatchNorm statistics, retraining, or training from fresh weights."""

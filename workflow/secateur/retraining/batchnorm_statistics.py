@@ -1,6 +1,7 @@
-"""BatchNorm statistics of a pruned network, estimated anew from training images."""
+"""BatchNorm statistics of a pruned network, re-estimated on training images."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -11,22 +12,38 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def reestimate(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Replace the running statistics of every BatchNorm by the mean of those of batches (N, C, H, W), in place.
 
-    As in training each layer sees its inputs normalised by the batch itself; nothing else is in training mode, and
-    frozen layers take part. The variances are the unbiased ones within a batch. Every mode is put back.
+    As in training, each layer's input is normalised by the batch itself; nothing else is in training mode, and frozen
+    layers take part. The variances are the unbiased ones within a batch. Afterwards every module has its mode again.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    before = [(module, module.training) for module in model.modules()]
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        # Without momentum torch averages all batches alike.
-        norm.momentum, norm.training = None, True
+    with _modes_kept(model):
+        model.eval()
+        with contextlib.ExitStack() as stack:
+            for module in model.modules():
+                if isinstance(module, _BatchNorm) and module.track_running_stats:
+                    stack.enter_context(_averaging(module))
+            for pixels in batches:
+                model(pixels)
+
+
+@contextlib.contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    """Put back the mode of every module after the block."""
+    modes = [(module, module.training) for module in model.modules()]
     try:
-        for pixels in batches:
-            model(pixels)
+        yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, mode in before:
+        for module, mode in modes:
             module.training = mode
+
+
+@contextlib.contextmanager
+def _averaging(norm: _BatchNorm) -> Iterator[None]:
+    """Let a BatchNorm average the statistics of all batches of the block from zero."""
+    momentum = norm.momentum
+    norm.reset_running_stats()
+    # Without momentum torch gives all batches the same weight.
+    norm.momentum, norm.training = None, True
+    try:
+        yield
+    finally:
+        norm.momentum = momentum

@@ -1,7 +1,7 @@
 """The kinds of retraining: new BatchNorm statistics, retraining, or training from fresh weights.
 
-One schedule and one order of images serve all criteria and levels of a network, so that what they end in is compared
-in pairs. Channels are ranked once, in the dense network, also where they go in several steps.
+All criteria and levels of a network share one schedule and one order of images, so that their results can be compared
+in pairs. Units are ranked once, in the dense network, also where they are removed in several steps.
 """
 
 import dataclasses
@@ -22,71 +22,80 @@ from secateur.training import loop
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What a pruned network is retrained with: `store.Images`, options as those of the study's `training`, the seed
-    of all draws, and where the state is kept after each epoch (`loop.train` says how)."""
+    """The images and options of a retraining."""
 
     train: store.Images
     validation: store.Images
-    options: dict[str, Any]
-    seed: int
-    partial: Path | None = None
-    stamp: str | None = None
+    options: dict[str, Any]  # as those of the study's `training`
+    seed: int  # of all random draws
+    partial: Path | None = None  # the state after each epoch, by which `loop.train` resumes
+    stamp: str | None = None  # of the job; the state of another is not resumed
 
 
 def batchnorm(
-    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """(smaller model, []): nothing is trained, but every BatchNorm measures its inputs anew.
+    """(smaller model, []): no weight is trained, but the statistics of every BatchNorm are re-estimated.
 
-    `options` are batchnorm_images, how many training images are drawn for it, and batch_size.
+    `options` are batchnorm_images, the count of training images drawn for it, and batch_size. Of the `plans` of the
+    steps, only the last counts.
     """
-    smaller = steps.narrowed(model, gone[-1], described)
+    smaller = steps.narrowed(model, plans[-1], described)
     count = min(material.options["batchnorm_images"], len(material.train))
     order = torch.randperm(len(material.train), generator=seeds.torch_generator(material.seed, "batchnorm"))
-    # Nearly equal batches, because each counts as much; sorted only within, because files may be sorted by class.
+    # Nearly equal batches, because they have equal weight; sorted only within, because files may be sorted by class.
     parts = order[:count].tensor_split(math.ceil(count / material.options["batch_size"]))
     device = next(model.parameters()).device
-    batchnorm_statistics.reestimate(
-        smaller, (material.train.normalised(part.sort().values.numpy()).to(device) for part in parts)
-    )
+    batches = (material.train.normalised(part.sort().values.numpy()).to(device) for part in parts)
+    batchnorm_statistics.reestimate(smaller, batches)
     return smaller, []
 
 
 def retrained(
-    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """(smaller model, history): what goes in a step goes at once, then the whole schedule trains what is left.
+    """(smaller model, history): in each step, channels are removed at once, and the whole schedule trains the rest.
 
-    `gone` are the plans of `plans`. Of every step the epoch is kept that validation chooses; the history has its
-    number as `step`, from 1. Which layers are frozen is the model's.
+    `plans` are those of `steps.plans`. Of every step, the epoch selected by validation is kept; the history has a
+    column `step`, from 1. The frozen layers are those of the model. Raises `loop.Diverged` as training does.
     """
-    smaller, before, history = model, {}, []
-    for step, plan in enumerate(gone, 1):
+    smaller, before = model, {}
+    history = []
+    for step, plan in enumerate(plans, 1):
         smaller = steps.narrowed(smaller, steps.further(before, plan), described)
-        partial = f"{material.partial}.{step}" if material.partial else None
+        partial = None
+        if material.partial:
+            partial = f"{material.partial}.{step}"
         seed = seeds.derived(material.seed, "step", step)
         try:
             rows = loop.train(
                 smaller, material.train, material.validation, material.options, seed, partial, material.stamp
             )
         except loop.Diverged as error:
-            # It is the settings of retraining that can be changed.
+            # The remedy is in the settings of retraining.
             raise loop.Diverged(error.loss, error.epoch, error.rate, "retraining") from error
-        history += [{"step": step, **row} for row in rows]
+        history += _of_step(step, rows)
         before = plan
     return smaller, history
 
 
 def scratch(
-    model: nn.Module, described: NetworkDescription, gone: Sequence[dict[str, list[int]]], material: Material
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """(smaller model, history): the same widths with fresh weights, all of them trained."""
+    """(smaller model, history): a network of the same widths, trained from fresh weights, all of them.
+
+    Of the `plans` of the steps, only the last counts. Raises `loop.Diverged` as training does.
+    """
     device = next(model.parameters()).device
-    smaller = reinitialisation.fresh(described, gone[-1], material.seed).to(device)
+    smaller = reinitialisation.fresh(described, plans[-1], material.seed).to(device)
     history = loop.train(
         smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
     )
-    return smaller, [{"step": 1, **row} for row in history]
+    return smaller, _of_step(1, history)
+
+
+def _of_step(step, rows):
+    return [{"step": step, **row} for row in rows]
 
 
 KINDS = {"batchnorm": batchnorm, "retrained": retrained, "scratch": scratch}

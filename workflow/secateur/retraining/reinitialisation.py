@@ -14,7 +14,7 @@ def fresh(described: description.NetworkDescription, plan: dict[str, list[int]],
     """A network of the widths that a plan leaves, with random weights; equal seeds start from equal dense networks.
 
     The weights are drawn as for the dense network and then lose the plan's channels. Each layer's are scaled by the
-    root of (inputs before / inputs left), which keeps the variance of what it puts out, whatever they are drawn by.
+    root of (inputs before / inputs left), which keeps the variance of its output, whatever the initialisation.
     `described` is the NetworkDescription of the dense network.
     """
     with torch.random.fork_rng(devices=[]):
@@ -30,4 +30,7 @@ def fresh(described: description.NetworkDescription, plan: dict[str, list[int]],
 
 
 def _layers(model):
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    """(name, layer) of all convolutions and linear layers."""
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            yield name, module

@@ -1,4 +1,4 @@
-"""Pruning in steps: the plans of each step, and training between them."""
+"""Iterative pruning: the plan of each step, and the networks between them."""
 
 from __future__ import annotations
 
@@ -26,26 +26,33 @@ def plans(
     terms: levels.Terms = levels.PLAIN,
     coupled: coupling.Coupling | None = None,
 ) -> list[dict[str, list[int]]]:
-    """What is gone, {layer: [index, ...]}, after each of so many equal steps up to a level; each holds the one before.
+    """The channels removed, {layer: [index, ...]}, after each of so many equal steps up to a level.
 
-    `terms` are those of `pruning.plan`, which also raises the errors. Widths are rounded at the end of the steps:
-    what stays then, stays all along.
+    Each plan includes the one before. `terms` and errors are those of `pruning.plan`. Widths are rounded in the last
+    step; channels that the rounding keeps are kept in all steps.
     """
     last = pruning_plans.plan(ranking, level, terms, coupled)
-    shares = [levels.fraction(level) * Fraction(step, steps) for step in range(1, steps)]
     unrounded = dataclasses.replace(terms, round_to=1)
-    steps = [pruning_plans.plan(ranking, share, unrounded, coupled) for share in shares]
-    return [*(_both(step, last) for step in steps), last]
+    plans = []
+    for step in range(1, steps):
+        share = levels.fraction(level) * Fraction(step, steps)
+        plan = pruning_plans.plan(ranking, share, unrounded, coupled)
+        plans.append(_common(plan, last))
+    return [*plans, last]
 
 
-def _both(first, second):
-    """The channels, {layer: [index, ...]}, that are in both."""
-    shared = {layer: sorted({*first[layer]} & {*second[layer]}) for layer in first if layer in second}
-    return {layer: index for layer, index in shared.items() if index}
+def _common(first, second):
+    """The channels, {layer: [index, ...]}, that are in both plans."""
+    common = {}
+    for layer in first:
+        indices = {*first[layer]} & {*second.get(layer, [])}
+        if indices:
+            common[layer] = sorted(indices)
+    return common
 
 
 def narrowed(model: nn.Module, plan: dict[str, list[int]], described: NetworkDescription) -> nn.Module:
-    """The smaller model of a plan, traced for images as described, because a branch without channels has their size."""
+    """The smaller model of a plan, traced for images of the described shape, which branches without channels need."""
     return removal.narrowed(model, plan, followed(model, described))
 
 
@@ -55,11 +62,14 @@ def followed(model: nn.Module, described: NetworkDescription) -> coupling.Coupli
 
 
 def further(before: dict[str, list[int]], plan: dict[str, list[int]]) -> dict[str, list[int]]:
-    """What a plan removes beyond another, {layer: [index, ...]}, counted in the network that has lost `before`."""
-    found = {}
-    for layer, index in plan.items():
+    """The channels that a plan removes and `before` does not, {layer: [index, ...]}.
+
+    Their indices are those in the network without the channels of `before`.
+    """
+    channels = {}
+    for layer, indices in plan.items():
         lost = np.sort(np.asarray(before.get(layer, []), int))
-        new = np.setdiff1d(index, lost)
+        new = np.setdiff1d(indices, lost)
         if len(new):
-            found[layer] = (new - np.searchsorted(lost, new)).tolist()
-    return found
+            channels[layer] = (new - np.searchsorted(lost, new)).tolist()
+    return channels

@@ -1,7 +1,7 @@
-"""Train a network: seeded, resumable, keeping the best epoch by validation.
+"""Training of a network: seeded, resumable, with the weights of the best epoch by validation.
 
-The order of the images, their augmentation and dropout of an epoch are drawn from (seed, purpose, epoch), and no
-generator lives longer than an epoch: a run that was killed and resumed gives the very weights of one that was not.
+The order of the images, their augmentation and the dropout of an epoch are drawn from (seed, purpose, epoch), and no
+generator lives longer than an epoch: a run that was killed and resumed ends in exactly the weights of one that was not.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation
 
 
 class Diverged(Refused):
-    """A loss that is no number any more; `section` of the settings says how the network is trained."""
+    """A loss that is not finite; the settings of the training are in the `section` of a study's file."""
 
     def __init__(self, loss: float, epoch: int, rate: float, section: str = "training") -> None:
         super().__init__(
@@ -49,18 +49,17 @@ def train(
     partial: Path | str | None = None,
     stamp: str | None = None,
 ) -> list[dict[str, float]]:
-    """Train a model in place, leave it with the weights of the best epoch, and give the history.
+    """Train a model in place; it ends with the weights of the best epoch. Returns the history.
 
     The history has a dict for each epoch: epoch (from 1), learning_rate (of its last step), train_loss and
     train_accuracy (in training mode, with augmentation), validation_loss and validation_accuracy. The images are
-    `store.Images`, the options those of the study's `training`; what of the model is trained is what requires
-    gradients. With `partial`, a file, the state is kept after each epoch, and a run with the same `stamp`, options,
-    seed, images and initial weights goes on from there; the caller removes it. Raises Diverged for a loss that
-    is no number any more.
+    `store.Images`, the options those of the study's `training`; the parameters that require gradients are trained.
+    With `partial`, a file, the state is written after each epoch, and a run with the same `stamp`, options, seed,
+    images and initial weights resumes from it; the caller removes it. Raises Diverged for a loss that is not finite.
     """
     if options["epochs"] == 0:
         return []
-    # The stamp of the caller does not know what the input files hold.
+    # The stamp of the caller does not cover the contents of the input files.
     stamp = stamps.digest([stamp, options, seed, _digest(model, train_images, validation_images)])
     optimizer = optimisation.OPTIMIZERS[options["optimizer"]](
         optimisation.parameters(model, options["weight_decay"]), options
@@ -72,31 +71,32 @@ def train(
             row = _epoch(model, train_images, optimizer, options, seed, epoch)
             history.append(row | _validated(model, validation_images, epoch, row["learning_rate"]))
             state = _state(model)
-            best = state if optimisation.is_best(history, options["select"]) else best
+            if optimisation.is_best(history, options["select"]):
+                best = state
             if partial is not None:
-                kept = {"stamp": stamp, "model": state, "best": best, "history": history}
-                tensor_files.write(partial, kept | {"optimizer": optimizer.state_dict()})
-            _tell(history[-1], options["epochs"], time.monotonic() - started)
+                content = {"stamp": stamp, "model": state, "best": best, "history": history}
+                tensor_files.write(partial, content | {"optimizer": optimizer.state_dict()})
+            _log(history[-1], options["epochs"], time.monotonic() - started)
     model.load_state_dict(best, strict=False)
     model.eval()
     return history
 
 
 def _epoch(model, images, optimizer, options, seed, epoch):
-    """One pass over the images; gives the training half of the epoch's row."""
+    """One pass over the images; returns the training half of the epoch's row."""
     freezing.train_mode(model)
     torch.manual_seed(seeds.derived(seed, "dropout", epoch))
     order = torch.randperm(len(images), generator=seeds.torch_generator(seed, "order", epoch))
     generator = seeds.torch_generator(seed, "augmentation", epoch)
-    # Nearly equal batches: BatchNorm fails on a rest of one image, and learns little from one of five.
+    # Nearly equal batches: BatchNorm fails on a last batch of one image, and learns little from one of five.
     batches = order.tensor_split(math.ceil(len(images) / options["batch_size"]))
     loss, right = 0.0, 0
     with progress.over(len(images), "images", f"epoch {epoch} of {options['epochs']}") as bar:
-        for number, rows in enumerate(batches, (epoch - 1) * len(batches)):
-            rate = optimisation.rate_at(number, options["epochs"] * len(batches), options)
+        for step, rows in enumerate(batches, (epoch - 1) * len(batches)):
+            rate = optimisation.rate_at(step, options["epochs"] * len(batches), options)
             pixels, labels = _batch(images, rows.numpy(), options, generator, _device(model))
             step_loss, step_right = _step(model, pixels, labels, optimizer, rate, options)
-            _refuse_no_number(step_loss, epoch, rate)
+            _refuse_divergence(step_loss, epoch, rate)
             loss, right = loss + step_loss * len(rows), right + step_right
             bar.update(len(rows))
     return {
@@ -110,9 +110,9 @@ def _epoch(model, images, optimizer, options, seed, epoch):
 def _batch(images, rows, options, generator, device):
     """Augmented and normalised images and labels of some rows, on the device.
 
-    Pixels turn before they are normalised, so that what comes in from outside is black.
+    Images are rotated before they are normalised, so that the corners that come in are black.
     """
-    # A copy, because torch takes no arrays that cannot be written to.
+    # A copy, because torch takes no read-only arrays.
     pixels = torch.from_numpy(np.array(images.pixels[rows]))
     if options["flip"]:
         pixels = augmentation.flipped(pixels, generator)
@@ -122,9 +122,9 @@ def _batch(images, rows, options, generator, device):
 
 
 def _step(model, pixels, labels, optimizer, rate, options):
-    """Move the weights once; gives the mean loss, and how many images were right.
+    """Update the weights once; returns the mean loss, and the count of images predicted right.
 
-    In bfloat16 only products of layers are rounded; weights, their changes and the loss stay in float32.
+    In bfloat16 only the products in layers are rounded; weights, their updates and the loss stay in float32.
     """
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -139,23 +139,25 @@ def _step(model, pixels, labels, optimizer, rate, options):
 
 def _validated(model, images, epoch, rate):
     """The validation half of an epoch's row."""
-    device = _device(model)
-    starts = range(0, len(images), EVALUATED_AT_ONCE)
-    rows = (slice(start, start + EVALUATED_AT_ONCE) for start in starts)
-    measured = measuring.over(
-        model, ((images.normalised(r).to(device), torch.from_numpy(images.labels[r]).to(device)) for r in rows)
-    )
-    _refuse_no_number(measured.loss, epoch, rate)
+    measured = measuring.over(model, _batches(images, _device(model)))
+    _refuse_divergence(measured.loss, epoch, rate)
     return {"validation_loss": measured.loss, "validation_accuracy": measured.accuracy}
 
 
-def _refuse_no_number(loss, epoch, rate):
+def _batches(images, device):
+    """Normalised images and labels in their order, on the device."""
+    for start in range(0, len(images), EVALUATED_AT_ONCE):
+        rows = slice(start, start + EVALUATED_AT_ONCE)
+        yield images.normalised(rows).to(device), torch.from_numpy(images.labels[rows]).to(device)
+
+
+def _refuse_divergence(loss, epoch, rate):
     if not math.isfinite(loss):
         raise Diverged(loss, epoch, rate)
 
 
 def _state(model):
-    """What training changes of a model, copied to the CPU: parameters and statistics of the layers that train.
+    """The state_dict of the layers that are trained, parameters and statistics, copied to the CPU.
 
     The frozen half of a VGG16 is half a gigabyte, which need not be written after each epoch.
     """
@@ -164,33 +166,36 @@ def _state(model):
 
 
 def _resumed(partial, stamp, model, optimizer):
-    """(history, best state) of an interrupted run, whose state is put back; empty where there is none to resume."""
-    content = tensor_files.resumable(partial, stamp, "training starts afresh")
+    """(history, best state) of an interrupted run, whose state is loaded; ([], None) where there is none to resume."""
+    content = tensor_files.resumable(partial, stamp, "training starts from the first epoch")
     if content is None:
         return [], None
     model.load_state_dict(content["model"], strict=False)
     optimizer.load_state_dict(content["optimizer"])
-    logging.info("training goes on after epoch %d, from %s", len(content["history"]), partial)
+    logging.info("training resumes after epoch %d, from %s", len(content["history"]), partial)
     return content["history"], content["best"]
 
 
 def _digest(model, *several_images):
-    """Sixteen hexadecimal digits of the weights and of all images and labels (a gigabyte takes a second or two)."""
-    found = hashlib.sha256()
+    """A digest of the weights and of all images and labels, 16 hexadecimal digits; 1 to 2 s for a gigabyte."""
+    digest = hashlib.sha256()
     for tensor in model.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().numpy())
+        digest.update(tensor.detach().cpu().contiguous().numpy())
     for images in several_images:
-        found.update(np.ascontiguousarray(images.pixels))
-        found.update(np.ascontiguousarray(images.labels))
-    return found.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(images.pixels))
+        digest.update(np.ascontiguousarray(images.labels))
+    return digest.hexdigest()[:16]
 
 
-def _tell(row, epochs, seconds):
+def _log(row, epochs, seconds):
     logging.info(
         "epoch %d of %d: training loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f; %.1f s",
         row["epoch"],
         epochs,
-        *(row[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")),
+        row["train_loss"],
+        row["train_accuracy"],
+        row["validation_loss"],
+        row["validation_accuracy"],
         seconds,
     )
 
@@ -200,4 +205,7 @@ def _device(model):
 
 
 def _gpus(model):
-    return [device] if (device := _device(model)).type == "cuda" else []
+    device = _device(model)
+    if device.type == "cuda":
+        return [device]
+    return []

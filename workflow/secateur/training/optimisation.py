@@ -1,4 +1,4 @@
-"""Optimisers, learning rates and the choice of an epoch."""
+"""Optimisers, learning-rate schedules and the selection of an epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from torch import nn
 
 
 def is_best(history: Sequence[Mapping[str, float]], select: str) -> bool:
-    """Whether the last epoch is better than all before it; of equal ones, the earliest stays."""
-    *before, last = [SELECTIONS[select](row) for row in history]
+    """True if the last epoch is better than all before it; of equal epochs, the earliest is kept."""
+    *before, last = map(SELECTIONS[select], history)
     return not before or last > max(before)
 
 
@@ -22,17 +22,17 @@ SELECTIONS = {
 
 
 def best_of(history: Sequence[dict[str, float]], select: str) -> dict[str, float]:
-    """The row of the epoch that was kept; without epochs, epoch 0 stands for the first weights."""
+    """The row of the epoch that is kept; without training, {"epoch": 0} for the first weights."""
     return max(history, key=SELECTIONS[select], default={"epoch": 0})
 
 
 def rate_at(step: int, steps: int, options: Mapping[str, Any]) -> float:
-    """The learning rate of a step (from 0) of so many."""
+    """The learning rate of a step, from 0, of so many `steps`."""
     return options["learning_rate"] * SCHEDULES[options["schedule"]](step, steps)
 
 
 def _one_cycle(step, steps):
-    """Smith and Topin, 2018, as torch's OneCycleLR of steps + 1, whose last rate, near zero, would waste a step."""
+    """Smith and Topin, 2018, as torch's OneCycleLR of steps + 1 without its last step, whose rate is near zero."""
     peak = 0.3 * (steps + 1) - 1
     if step <= peak:
         return _between(1 / 25, 1, step / peak)
@@ -64,10 +64,14 @@ OPTIMIZERS = {"sgd": _sgd, "adam": _adam}
 
 
 def parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """What is trained, in two groups: weights of convolutions and linear layers decay, all else does not."""
-    layers = [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-    decayed = [layer.weight for layer in layers if layer.weight.requires_grad]
-    known = {id(weight) for weight in decayed}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    """The trained parameters in two groups: weights of convolutions and linear layers decay, all others do not."""
+    decayed, others = [], []
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.requires_grad:
+            decayed.append(module.weight)
+    known = set(map(id, decayed))
+    for parameter in model.parameters():
+        if parameter.requires_grad and id(parameter) not in known:
+            others.append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
