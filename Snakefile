@@ -1,4 +1,4 @@
-# Which channels of a convolutional network can go, by which criterion, and what does it cost?
+# Which channels of a convolutional network can be removed, by which criterion, and at what cost?
 #
 #     snakemake --cores 1 --use-conda all        runs the default study, config/config.yaml (or: all --cores 1 --sdm conda)
 #     snakemake report                           puts its results on one page

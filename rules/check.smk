@@ -11,7 +11,7 @@ rule check_study:
         **made_by("check_study", "torch"),
         options={"config": config, "contents": contents.own_files(config)},
     message:
-        "Look at the study before any long job: what it would do, and what that would take."
+        "Preview the study before any long job: its jobs, time and disk space."
     script:
         "../workflow/check_study.py"
 

@@ -1,4 +1,4 @@
-# What all rules share: the checked study, the digests that decide reruns, and short forms of what rules repeat.
+# Shared by all rules: the checked study, the digests that decide reruns, and helpers.
 import sys
 from pathlib import Path
 
@@ -39,11 +39,11 @@ except FileNotFoundError as error:
     raise lacking(error.filename) from None
 except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
-# In place, so that captions and the report see the defaults too.
+# In place: captions and the report read the defaults from it too.
 config.clear()
 config.update(STUDY.settings)
 
-# The folder of all that is made of one training, below the results and below the logs.
+# The folder of one training, below the results and below the logs.
 OF_A_NETWORK = "{dataset}/{model}/{seed}"
 
 

@@ -22,7 +22,7 @@ rule evaluate_pruning:
         options=lambda wildcards: stage_options.evaluation(STUDY, wildcards.family),
         plans=lambda wildcards, output: f"{Path(output.table).parent}/plans",
     message:
-        "Remove channels by {wildcards.family} and test what is left, seed {wildcards.seed}."
+        "Remove units by {wildcards.family} and evaluate the pruned networks, seed {wildcards.seed}."
     script:
         "../workflow/evaluate_pruning.py"
 
@@ -39,7 +39,7 @@ use rule evaluate_pruning as evaluate_choosing with:
     log:
         "<network_logs>/evaluate_choosing/{family}.log",
     message:
-        "The same on the images that choose: {wildcards.family}, seed {wildcards.seed}."
+        "Evaluate the pruned networks on the choosing split too: {wildcards.family}, seed {wildcards.seed}."
 
 
 rule collect_evaluations:
@@ -59,6 +59,6 @@ rule collect_evaluations:
         **made_by("collect_evaluations", "tables"),
         options=stage_options.tables(STUDY),
     message:
-        "Gather all evaluations, and average them with intervals."
+        "Collect all evaluations, and average them with intervals."
     script:
         "../workflow/collect_evaluations.py"

@@ -36,7 +36,7 @@ use rule plot_strategies as plot_scores with:
     params:
         options=stage_options.scores_curves(STUDY),
     message:
-        "Draw all criteria in one picture."
+        "Draw all criteria in one figure."
 
 
 use rule plot_strategies as plot_deltas with:
@@ -58,7 +58,7 @@ use rule plot_strategies as plot_controls with:
     params:
         options=lambda wildcards: stage_options.curves(STUDY, "controls", wildcards.source, wildcards.statistic),
     message:
-        "Draw how many of each layer against which: {wildcards.source}.{wildcards.statistic}."
+        "Draw the controls of {wildcards.source}.{wildcards.statistic}."
 
 
 use rule plot_strategies as plot_floors with:
@@ -85,7 +85,7 @@ rule plot_layers:
         **made_by("plot_layers", "figures"),
         options=lambda wildcards: stage_options.source_figure(STUDY, wildcards.source),
     message:
-        "Draw what each layer loses: {wildcards.source}."
+        "Draw the removed share of each layer: {wildcards.source}."
     script:
         "../workflow/plot_layers.py"
 
@@ -103,7 +103,7 @@ rule plot_stability:
         **made_by("plot_stability", "figures"),
         options=stage_options.stability_figure(STUDY),
     message:
-        "Draw how many images the rankings of each reading need."
+        "Draw the stability of each reading's rankings over images."
     script:
         "../workflow/plot_stability.py"
 

@@ -10,7 +10,7 @@ rule fetch_images:
         **made_by("fetch_images", "fetch"),
         options=lambda wildcards: stage_options.download(wildcards.download),
     message:
-        "Find or download {wildcards.download}, and check it."
+        "Find or download {wildcards.download}, and verify its checksums."
     script:
         "../workflow/fetch_images.py"
 
@@ -34,6 +34,6 @@ rule prepare_images:
         **made_by("prepare_images", "torch"),
         options=image_options(),
     message:
-        "Divide the images of {wildcards.dataset} into train, rank, validation and test."
+        "Split the images of {wildcards.dataset} into train, rank, validation and test."
     script:
         "../workflow/prepare_images.py"

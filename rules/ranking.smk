@@ -13,7 +13,7 @@ rule rank_by_statistic:
         **made_by("rank_by_statistic", "tables"),
         options=lambda wildcards: stage_options.statistics_ranking(STUDY, wildcards.source),
     message:
-        "Rank channels by each statistic of {wildcards.source}, seed {wildcards.seed}."
+        "Rank units by each statistic of {wildcards.source}, seed {wildcards.seed}."
     script:
         "../workflow/rank_by_statistic.py"
 
@@ -35,12 +35,12 @@ rule rank_mixed:
         **made_by("rank_mixed", "tables"),
         options=lambda wildcards: stage_options.mixed_ranking(STUDY, wildcards.reading),
     message:
-        "Mix the lists of weights and of {wildcards.reading}, seed {wildcards.seed}."
+        "Mix the rankings by weights and by {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/rank_mixed.py"
 
 
-# The files of the rule above, but for the lists of its deltas: a reading that is no longer mixed is made again.
+# The files of the rule above without those of its deltas: a reading that is no longer mixed is ranked again.
 use rule rank_mixed as rank_combined with:
     output:
         tables=["<network>/ranking/combined.{reading}.csv"],
@@ -52,7 +52,7 @@ use rule rank_mixed as rank_combined with:
     params:
         options=lambda wildcards: stage_options.combined_ranking(STUDY, wildcards.reading),
     message:
-        "Take weights and {wildcards.reading} in turns, seed {wildcards.seed}."
+        "Alternate the rankings by weights and by {wildcards.reading}, seed {wildcards.seed}."
 
 
 rule rank_at_random:
@@ -89,7 +89,7 @@ rule rank_controls:
         **made_by("rank_controls", "tables"),
         options={"seed": STUDY.seed},
     message:
-        "Separate how many from which: {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
+        "Rank the controls of {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
     script:
         "../workflow/rank_controls.py"
 
@@ -110,7 +110,7 @@ rule rank_by_score:
         **made_by("rank_by_score", "tables"),
         options=lambda wildcards: stage_options.score_ranking(STUDY, wildcards.scored),
     message:
-        "Rank channels by {wildcards.scored}, seed {wildcards.seed}."
+        "Rank units by {wildcards.scored}, seed {wildcards.seed}."
     script:
         "../workflow/rank_by_score.py"
 
@@ -130,7 +130,7 @@ rule rank_by_file:
         **made_by("rank_by_file", "tables"),
         options=lambda wildcards: stage_options.file_ranking(STUDY, wildcards.given, wildcards.seed),
     message:
-        "Rank channels by the user's own file, seed {wildcards.seed}: {wildcards.given}."
+        "Rank units by the user's file, seed {wildcards.seed}: {wildcards.given}."
     script:
         "../workflow/rank_by_file.py"
 

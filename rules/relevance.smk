@@ -21,7 +21,7 @@ rule extract_relevance:
         **made_by("extract_relevance", "torch"),
         options=lambda wildcards: stage_options.extraction(STUDY, wildcards.reading),
     message:
-        "Read the relevance of every channel of {wildcards.model}, seed {wildcards.seed}: {wildcards.reading}."
+        "Extract the relevance of every channel of {wildcards.model}, seed {wildcards.seed}: {wildcards.reading}."
     script:
         "../workflow/extract_relevance.py"
 
@@ -34,7 +34,7 @@ use rule extract_relevance as extract_relevance_shard with:
     wildcard_constraints:
         reading=alternatives(STUDY.in_shards),
     message:
-        "Read the relevance of shard {wildcards.shard} of {wildcards.shards}, seed {wildcards.seed}: {wildcards.reading}."
+        "Extract the relevance of shard {wildcards.shard} of {wildcards.shards}, seed {wildcards.seed}: {wildcards.reading}."
 
 
 rule merge_relevance:
@@ -52,6 +52,6 @@ rule merge_relevance:
         **made_by("merge_relevance", "torch"),
         options=lambda wildcards: stage_options.extraction(STUDY, wildcards.reading),
     message:
-        "Put the shards of {wildcards.reading} together, seed {wildcards.seed}."
+        "Merge the shards of {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/merge_relevance.py"

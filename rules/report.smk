@@ -15,7 +15,7 @@ rule report:
         python=sys.executable,
         snakefile=workflow.main_snakefile,
     message:
-        "Put the study on one page: {output}"
+        "Write the report: {output}"
     shell:
         "{params.python:q} -m snakemake {input.results:q} --snakefile {params.snakefile:q} --cores 1"
         " --configfile {input.settings:q} --workflow-profile none --nolock --report {output:q} > {log:q} 2>&1"

@@ -29,7 +29,7 @@ rule retrain_model:
         **made_by("retrain_model", "torch"),
         options=lambda wildcards: stage_options.retraining(STUDY, wildcards.kind, wildcards.level),
     message:
-        "Without {wildcards.level} of the channels by {wildcards.criterion}, seed {wildcards.seed}: {wildcards.kind}."
+        "Remove {wildcards.level} of the units by {wildcards.criterion}, seed {wildcards.seed}, then: {wildcards.kind}."
     script:
         "../workflow/retrain_model.py"
 
@@ -52,7 +52,7 @@ rule collect_retraining:
         **made_by("collect_retraining", "tables"),
         options=stage_options.retraining_tables(STUDY),
     message:
-        "Gather what retraining gave back, with paired intervals."
+        "Collect the retrained networks, with paired intervals."
     script:
         "../workflow/collect_retraining.py"
 
@@ -71,6 +71,6 @@ rule plot_retraining:
         **made_by("plot_retraining", "figures"),
         options=stage_options.retraining_tables(STUDY),
     message:
-        "Draw what retraining gives back."
+        "Draw the accuracy after retraining."
     script:
         "../workflow/plot_retraining.py"

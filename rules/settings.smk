@@ -10,7 +10,7 @@ rule write_settings:
         **made_by("write_settings", "tables"),
         options=config,
     message:
-        "Write down the settings of the study, defaults included."
+        "Write the settings of the study, defaults included."
     script:
         "../workflow/write_settings.py"
 
@@ -31,6 +31,6 @@ rule describe_study:
         **made_by("describe_study", "torch"),
         options={"confidence": config["figures"]["confidence"]},
     message:
-        "Say what the study asks, on which images and with which networks."
+        "Describe the study: question, images, networks, versions."
     script:
         "../workflow/describe_study.py"

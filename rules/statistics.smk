@@ -87,6 +87,6 @@ rule score_images:
         **made_by("score_images", "torch"),
         options=stage_options.image_scores(STUDY),
     message:
-        "Score the channels of {wildcards.model} by what images do, seed {wildcards.seed}: {wildcards.score}."
+        "Score the channels of {wildcards.model} by images, seed {wildcards.seed}: {wildcards.score}."
     script:
         "../workflow/score_images.py"

@@ -11,7 +11,7 @@ rule take_weights:
     params:
         **made_by("take_weights", "tables"),
     message:
-        "Copy the given weights to a name that says their content: {wildcards.content}."
+        "Copy the given weights to a file named by their digest: {wildcards.content}."
     script:
         "../workflow/take_weights.py"
 

@@ -5,7 +5,7 @@ rule check_levels:
         manifest="<results>/{dataset}/{model}/levels.json",
     log:
         "<logs>/{dataset}/{model}/check_levels.log",
-    # Before the training that would come to nothing.
+    # Before a training that would be of no use.
     priority: 2
     conda:
         "../envs/torch.yaml"
@@ -13,7 +13,7 @@ rule check_levels:
         **made_by("check_levels", "torch"),
         options=stage_options.levels(STUDY),
     message:
-        "Check that every level can be met."
+        "Check that every level can be reached."
     script:
         "../workflow/check_levels.py"
 
@@ -26,7 +26,7 @@ rule list_units:
         manifest="<network>/units/units.json",
     log:
         "<network_logs>/list_units.log",
-    # A network of which nothing can go is not worth training.
+    # A network without units is not worth training.
     priority: 1
     conda:
         "../envs/torch.yaml"
@@ -34,7 +34,7 @@ rule list_units:
         **made_by("list_units", "torch"),
         options=stage_options.units(STUDY),
     message:
-        "List what can be removed from {wildcards.model}."
+        "List the units of {wildcards.model}."
     script:
         "../workflow/list_units.py"
 
@@ -52,6 +52,6 @@ rule list_stages:
     params:
         **made_by("list_stages", "torch"),
     message:
-        "List which layers of {wildcards.model} have maps of one size."
+        "List the stages of {wildcards.model}: layers with feature maps of one size."
     script:
         "../workflow/list_stages.py"

@@ -1,4 +1,4 @@
-# Only for a study whose verdict names the readings that play the parts.
+# Only for a study with a verdict.
 if STUDY.verdict:
 
     rule tabulate_thesis:
@@ -15,7 +15,7 @@ if STUDY.verdict:
             **made_by("tabulate_thesis", "tables"),
             options=stage_options.printed_tables(STUDY) | {"typed": digest_of_texts("thesis.*")},
         message:
-            "Put the thesis's printed tables beside what was measured."
+            "Tabulate the thesis's printed numbers beside the measured ones."
         script:
             "../workflow/tabulate_thesis.py"
 

@@ -1,4 +1,4 @@
-"""Draw which share of each layer goes at each level."""
+"""Draw the share of each layer that is removed at each level."""
 
 from secateur.analysis import averages
 from secateur.artifacts import files, tables
@@ -7,18 +7,21 @@ from secateur.jobs import script
 
 
 def plot_layers(inputs, outputs, source, options):
-    mixes, title = options["mixes"], f"What each layer loses: {options['title']}, {curve_page.named(source, options)}"
+    mixes, shown_source = options["mixes"], curve_page.named(source, options)
+    title = f"Removed share of each layer: {options['title']}, {shown_source}"
     criteria = [f"{source}.{mixes}", f"{options['weight']}.{mixes}", "random"]
     if options["combined"]:
         criteria.insert(2, f"combined.{source}")
-    table = averages.on_test(tables.read(inputs.evaluations, "criterion", "seed", "budget", "keep_at_least", "level"))
+    evaluations = tables.read(inputs.evaluations, "criterion", "seed", "budget", "keep_at_least", "level")
+    evaluations = averages.on_test(evaluations)
     with files.replacing(outputs.figure) as temporary:
-        appearance.save(layers.layers(table, {name: name for name in criteria}, title), temporary)
-    shares = layers.removed_shares(table)
-    means = (
-        shares[shares["criterion"].isin(criteria)].groupby(["criterion", "layer", "level"], sort=False)["share"].mean()
-    )
-    files.write_text(outputs.page, html_tables.page(title, html_tables.table(means.unstack().reset_index())))
+        labels = {name: name for name in criteria}
+        appearance.save(layers.layers(evaluations, labels, title), temporary)
+    shares = layers.removed_shares(evaluations)
+    drawn = shares[shares["criterion"].isin(criteria)]
+    means = drawn.groupby(["criterion", "layer", "level"], sort=False)["share"].mean()
+    table = html_tables.table(means.unstack().reset_index())
+    files.write_text(outputs.page, html_tables.page(title, table))
 
 
 if "snakemake" in globals():

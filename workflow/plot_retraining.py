@@ -1,4 +1,4 @@
-"""Draw what BatchNorm statistics, retraining and fresh weights make of the same widths, and print the schedule."""
+"""Draw the accuracy of every kind of pruned network at equal widths, with a page of numbers and schedules."""
 
 import pandas
 
@@ -13,9 +13,9 @@ from secateur.study import vocabulary
 NOTE = (
     "<p>± half the interval of the change against the dense network, or [both its ends] where one is cut at 0 or "
     "100 % or lies further from the accuracy than the other. "
-    "Of one network and one draw of a control there is no interval of the control, and none of a difference to it: one "
-    "draw does not tell how far others would lie from it. † a layer is empty in at least one network; one "
-    "that gives every image the same answer is not retrained, and without it there is no mean.</p>"
+    "With one network and one draw of a control there is no interval of the control or of a difference from it: one "
+    "draw does not show the spread of others. † a layer is empty in at least one network; a network with the same "
+    "logits for all images is not retrained, and without it there is no mean.</p>"
 )
 
 
@@ -45,36 +45,43 @@ def plot_retraining(inputs, outputs, options):
 
 
 def wide(means, kinds):
-    """A row for each level and criterion, with what is left and a column for each kind."""
+    """A row for each level and criterion, with the remaining cost, and a column for each kind."""
     keys = ["level", "criterion", "parameters", "macs"]
-    cells = means.assign(cell=[_cell(row) for row in means.itertuples()])
-    found = cells.pivot(index=keys, columns="kind", values="cell")
+    cells = means.assign(cell=list(map(_cell, means.itertuples())))
+    by_kind = cells.pivot(index=keys, columns="kind", values="cell")
     order = cells[keys].drop_duplicates().itertuples(index=False, name=None)
-    return found.loc[list(order), list(kinds)].fillna("").reset_index()
+    return by_kind.loc[list(order), list(kinds)].fillna("").reset_index()
 
 
 def _cell(row):
     if row.accuracy != row.accuracy:
         return "not retrained †"
-    shown = intervals.shown(row.accuracy, row.accuracy_low, row.accuracy_high)
-    return f"{shown}{' †' if row.collapsed > 0 else ''}"
+    accuracy = intervals.shown(row.accuracy, row.accuracy_low, row.accuracy_high)
+    return f"{accuracy} †" if row.collapsed > 0 else accuracy
 
 
 def differences(means):
     """A column for each reference; a cell is not compared with itself."""
-    return pandas.DataFrame(
-        {key: row[key] for key in analysis_retraining.CELL}
-        | {f"minus {name}": _difference(row, name) for name in analysis_retraining.REFERENCES}
-        for row in means.to_dict("records")
-    )
+    rows = []
+    for row in means.to_dict("records"):
+        cells = {key: row[key] for key in analysis_retraining.CELL}
+        for name in analysis_retraining.REFERENCES:
+            cells[f"minus {name}"] = _difference(row, name)
+        rows.append(cells)
+    return pandas.DataFrame(rows)
 
 
 def _difference(row, name):
-    own, change = tuple(row[key] for key in analysis_retraining.CELL), row[f"versus_{name}"]
-    if analysis_retraining.REFERENCES[name](*own) == own or change != change:
+    """The difference from a reference in points, with its interval where it has one."""
+    cell = tuple(row[key] for key in analysis_retraining.CELL)
+    change = row[f"versus_{name}"]
+    if analysis_retraining.REFERENCES[name](*cell) == cell or change != change:
         return ""
-    low, high = (100 * row[f"versus_{name}_{side}"] for side in ("low", "high"))
-    return f"{100 * change:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low == low else "")
+    points = f"{100 * change:+z.1f}"
+    low, high = row[f"versus_{name}_low"], row[f"versus_{name}_high"]
+    if low != low:
+        return points
+    return f"{points} ({100 * low:+z.1f} to {100 * high:+z.1f})"
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Draw how many images the rankings of each reading need."""
+"""Draw the stability of each reading's rankings over the count of images."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from secateur.figures import appearance, html_tables, stability
 from secateur.jobs import script
 
 NOTE = (
-    "Spearman's correlation between two rankings of all channels, each by one half of the images read so far: "
-    "mean_abs, shared by layer. One column for each reading and training seed; it ends at the number of images that "
-    "were read."
+    "Spearman's correlation between two rankings of all channels, each by one half of the images so far: mean_abs, "
+    "divided by the sum of its layer. One column for each reading and training seed; it ends at the count of images "
+    "that were read."
 )
 
 
 def plot_stability(paths, outputs, options):
     curves = pandas.concat([_curve(path) for path in paths], ignore_index=True)
     until = {name: ends["stability"] for name, ends in options["until"].items() if ends}
-    title = f"How many images the rankings need: {options['title']}"
+    title = f"Stability of rankings over images: {options['title']}"
     with files.replacing(outputs.figure) as temporary:
         appearance.save(stability.stability(curves, until, title), temporary)
     wide = curves.pivot(index="images", columns=["reading", "seed"], values="spearman")
