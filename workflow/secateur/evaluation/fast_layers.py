@@ -105,7 +105,7 @@ def inserted(model: nn.Module, replaceable: Replaceable, dtype: torch.dtype) -> 
 
 
 def _replace_pool(model, name, relu):
-    """Replace a max pool and the ReLU before it; `relu` is None, or may have been in a branch without channels."""
+    """Replace a max pool and, if it is still there, the ReLU directly before it; `relu` is its name or None."""
     if relu is not None and isinstance(_layer(model, relu), nn.ReLU):
         model.set_submodule(name, Pool(relu=True))
         model.set_submodule(relu, nn.Identity())

@@ -148,7 +148,7 @@ def _as_onnx(program):
         onnx_program = torch.onnx.export(
             program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
         )
-    # With `dynamo`, torch returns a program always.
+    # With `dynamo`, torch always returns a program.
     return cast(torch.onnx.ONNXProgram, onnx_program).model_proto.SerializeToString()
 
 

@@ -77,7 +77,7 @@ def train(
                 content = {"stamp": stamp, "model": state, "best": best, "history": history}
                 tensor_files.write(partial, content | {"optimizer": optimizer.state_dict()})
             _log(history[-1], options["epochs"], time.monotonic() - started)
-    # The first epoch is better than none, so that there is a best state.
+    # The first epoch counts as the best of one, so there is a best state.
     model.load_state_dict(cast(dict[str, torch.Tensor], best), strict=False)
     model.eval()
     return history
