@@ -86,6 +86,14 @@ def test_the_dense_network_is_level_zero_of_every_budget():
     assert [plans.plan(order, 0, Terms(budget=budget), followed) for budget in COUNTED] == [{}, {}]
 
 
+def test_a_budget_other_than_units_needs_the_coupling_of_the_network():
+    order, _ = ordered(small("vgg_small"), pixels().float())
+    with pytest.raises(ValueError, match=re.escape("the budget macs needs the Coupling of the network")):
+        plans.plan(order, 0.5, Terms(budget="macs"))
+    with pytest.raises(ValueError, match=re.escape("the budget parameters needs the Coupling of the network")):
+        plans.realised(order, {}, "parameters")
+
+
 def test_a_budget_that_cannot_be_met_says_how_much_can():
     model, images = small("vgg_small"), pixels().float()
     order, followed = ordered(model, images)

@@ -97,21 +97,30 @@ def inserted(model: nn.Module, replaceable: Replaceable, dtype: torch.dtype) -> 
         _replace_convolution(model, name, size, dtype)
     for name, relu in replaceable.pools.items():
         if isinstance(_layer(model, name), nn.MaxPool2d):
-            swapped = isinstance(_layer(model, relu), nn.ReLU)
-            model.set_submodule(name, Pool(swapped))
-            if swapped:
-                model.set_submodule(relu, nn.Identity())
+            _replace_pool(model, name, relu)
     # Measured: bfloat16 gains nothing from it.
     if dtype == torch.float32:
         _overwrite_inputs(model, replaceable.in_place)
     return model
 
 
+def _replace_pool(model, name, relu):
+    """Replace a max pool and, if it is still there, the ReLU directly before it; `relu` is its name or None."""
+    if relu is not None and isinstance(_layer(model, relu), nn.ReLU):
+        model.set_submodule(name, Pool(relu=True))
+        model.set_submodule(relu, nn.Identity())
+    else:
+        model.set_submodule(name, Pool(relu=False))
+
+
 def _replace_convolution(model, name, size, dtype):
     module = _layer(model, name)
-    faster = kernel(module, *size, dtype)
+    if not isinstance(module, nn.Conv2d):
+        return
+    height, width = size
+    faster = kernel(module, height, width, dtype)
     if faster is Dense:
-        model.set_submodule(name, Dense(module, *size))
+        model.set_submodule(name, Dense(module, height, width))
     elif faster:
         model.set_submodule(name, faster(module))
 
@@ -160,6 +169,9 @@ class Dense(nn.Module):
     Forward only; the feature maps are flattened channels last.
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
     def __init__(self, conv: nn.Conv2d, height: int, width: int) -> None:
         super().__init__()
         taps = conv.weight.detach().permute(2, 3, 0, 1).contiguous()
@@ -187,6 +199,9 @@ class Patches(nn.Module):
 
     Forward only.
     """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()

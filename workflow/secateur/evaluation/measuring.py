@@ -60,7 +60,8 @@ def prepared(
     """
     if replaceable and next(model.parameters()).device.type == "cpu":
         model = fast_layers.inserted(model, replaceable, PRECISIONS[precision])
-    return model.to(dtype=PRECISIONS[precision], memory_format=torch.channels_last)
+    # torch takes both at once, although its overloads list them apart; one after the other could leave other strides.
+    return model.to(dtype=PRECISIONS[precision], memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 @torch.no_grad()
@@ -119,4 +120,4 @@ def constant(logits: torch.Tensor, labels: np.ndarray | torch.Tensor) -> ByImage
     logits, labels = logits.double(), torch.as_tensor(labels)
     losses = F.cross_entropy(logits.expand(len(labels), -1), labels, reduction="none")
     right = (labels == int(logits.argmax())).numpy()
-    return by_image(of_correctness(right, losses.mean(), labels.numpy(), len(logits)), losses.numpy())
+    return by_image(of_correctness(right, losses.mean().item(), labels.numpy(), len(logits)), losses.numpy())

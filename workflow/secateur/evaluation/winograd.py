@@ -30,6 +30,11 @@ CHUNK = 5_000_000
 class Convolution(nn.Module):
     """A 3x3 convolution of stride 1 that keeps the size of its feature maps, by F(4x4, 3x3); forward only."""
 
+    image: torch.Tensor
+    result: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         weight = conv.weight.detach()

@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -148,7 +148,8 @@ def _as_onnx(program):
         onnx_program = torch.onnx.export(
             program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
         )
-    return onnx_program.model_proto.SerializeToString()
+    # With `dynamo`, torch always returns a program.
+    return cast(torch.onnx.ONNXProgram, onnx_program).model_proto.SerializeToString()
 
 
 def _runs(paths):

@@ -1,6 +1,5 @@
 """The state_dict of any file: found inside it, and loaded into a network."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,10 @@ def adopt(
     state = {**_uncounted(own), **state}
     _refuse_other_names(path, own, state)
     _refuse_other_shapes(path, own, state)
-    fitting = OrderedDict((key, state[key]) for key in own)
-    # Classes whose names have changed ask for the version of the file, which plain data lacks; these names fit.
-    fitting._metadata = own._metadata
-    model.load_state_dict(fitting, assign=assign)
+    # Classes whose names have changed ask for the version of the file, which plain data lacks and the model's own
+    # state_dict has; these names fit.
+    own.update(state)
+    model.load_state_dict(own, assign=assign)
     return model
 
 

@@ -76,7 +76,7 @@ def _features(plan, channels, norm, bias):
         # On the meta device there is nothing to draw, and torch would import its compiler for it: 1.7 s.
         if not convolution.weight.is_meta:
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        if bias:
+        if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)
         layers.append(convolution)
         if norm:

@@ -95,7 +95,7 @@ def _columns(weight, remaining):
 def _run(remaining):
     """The greatest length of which the lengths of all runs of equal columns are multiples."""
     edges = np.flatnonzero(np.diff(remaining)) + 1
-    return int(np.gcd.reduce([*edges, len(remaining)]))
+    return int(np.gcd.reduce(np.append(edges, len(remaining))))
 
 
 def _copied(module):

@@ -31,8 +31,7 @@ def masked(
             for module, index in _masked_rows(model, coupled, removed):
                 _zero_rows(module, index, saved)
             for module, index in _masked_columns(model, coupled, removed):
-                saved.append((module.weight, index, module.weight[index].clone()))
-                module.weight[index] = 0
+                _zero(module.weight, index, saved)
         yield model
     finally:
         with torch.no_grad():
@@ -70,5 +69,10 @@ def _columns_of_groups(grouped, columns, inputs):
 def _zero_rows(module, index, saved):
     for parameter in (module.weight, getattr(module, "bias", None)):
         if parameter is not None:
-            saved.append((parameter, index, parameter[index].clone()))
-            parameter[index] = 0
+            _zero(parameter, index, saved)
+
+
+def _zero(parameter, index, saved):
+    """Set the entries of a parameter at an index to zero; their values are added to `saved`."""
+    saved.append((parameter, index, parameter[index].clone()))
+    parameter[index] = 0

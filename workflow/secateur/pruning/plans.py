@@ -38,7 +38,8 @@ def plan(
     and the next in the ranking is removed in its place, so that the level is met all the same. Units that the ranking
     marks as having no score (its column `stays`) are never removed, but count. `round_to` rounds each pruned layer's
     width up to a multiple, keeping its highest-ranked units, so that fewer units are removed than a level of units asks
-    for; levels of parameters and multiply-adds are met all the same. Raises Refused where a level cannot be met.
+    for; levels of parameters and multiply-adds are met all the same. Raises Refused where a level cannot be met, and
+    where `coupled` is needed and missing.
     """
     order, removable = _by_removal(ranking, terms.keep_at_least)
     if terms.budget == "units":
@@ -47,6 +48,7 @@ def plan(
             raise _too_many(ranking, order, level, count, removable, terms)
         removed = _rounded(ranking, order[:count], terms.round_to)
     else:
+        coupled = _needed(coupled, terms.budget)
         removed = _for_budget(ranking, order[:removable], level, terms, coupled)
     rows = ranking[ranking["unit"].isin(set(removed))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
@@ -62,6 +64,13 @@ def _too_many(ranking, order, level, count, removable, terms):
         f"level {level} is {count} of {len(order)} units, but {why}with keep_at_least {terms.keep_at_least} only "
         f"{removable} can be removed; lower the level or the floor"
     )
+
+
+def _needed(coupled: Coupling | None, budget: str) -> Coupling:
+    """The Coupling itself; Refused if there is none, for a budget other than units."""
+    if coupled is None:
+        raise Refused(f"the budget {budget} needs the Coupling of the network, from units.coupling.followed")
+    return coupled
 
 
 def _for_budget(ranking, order, level, terms, coupled):
@@ -145,9 +154,13 @@ def refuse_unexplained(
 def realised(
     ranking: pandas.DataFrame, channels: dict[str, list[int]], budget: str = "units", coupled: Coupling | None = None
 ) -> float:
-    """The share of the units, parameters or multiply-adds that the removal of {layer: [index, ...]} saves."""
+    """The share of the units, parameters or multiply-adds that the removal of {layer: [index, ...]} saves.
+
+    Parameters and multiply-adds need `coupled`; Refused if it is missing.
+    """
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
+    coupled = _needed(coupled, budget)
     dense = _cost(coupled, groups.removed_by(coupled, {}), budget)
     left = _cost(coupled, groups.removed_by(coupled, channels), budget)
     return 1 - left / dense

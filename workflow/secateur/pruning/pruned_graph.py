@@ -1,11 +1,13 @@
 """The traced graph of a network after channels were removed: the tensors and sizes of every node."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import fx
+from torch.fx.node import map_aggregate, map_arg
 
 from secateur.units import operations
 from secateur.units.channel_ids import Value, values_in
@@ -22,7 +24,7 @@ class PrunedGraph:
     def value(self, node: fx.Node) -> Value | tuple[Value, ...]:
         """The node's Value (or a tuple of them) with the remaining channels."""
         if node not in self._values:
-            self._values[node] = fx.node.map_aggregate(self.coupled.values[node], self._remaining)
+            self._values[node] = _mapped(self.coupled.values[node], self._remaining)
         return self._values[node]
 
     def _remaining(self, value):
@@ -65,20 +67,20 @@ class PrunedGraph:
     def _computed_size(self, node):
         if node.op not in ("call_function", "call_method"):
             return self.coupled.plain[node]
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._stand_in)
+        args, kwargs = map_arg((node.args, node.kwargs), self._stand_in)
         return operations.computed(node, args, kwargs)
 
     def _stand_in(self, node):
         """A tensor of the right shape without values."""
         if node in self.coupled.plain:
             return self.size(node)
-        return fx.node.map_aggregate(self.value(node), lambda value: torch.empty(value.shape, device="meta"))
+        return _mapped(self.value(node), lambda value: torch.empty(value.shape, device="meta"))
 
     def resolved(self, arguments: Any) -> Any:
         """Arguments with Values for tensors and numbers for sizes."""
-        return fx.node.map_arg(arguments, self._resolved)
+        return map_arg(arguments, self._resolved)
 
-    def _resolved(self, node):
+    def _resolved(self, node: fx.Node) -> Any:
         if node in self.coupled.plain:
             return self.size(node)
         return self.value(node)
@@ -107,3 +109,8 @@ class PrunedGraph:
     def _carries(self, node, reached):
         """True if the output of a node depends on the images."""
         return node in reached and node not in self.coupled.plain and not self.empty(node)
+
+
+def _mapped(values: Any, function: Callable[[Any], Any]) -> Any:
+    """A function of each of some nested values; torch's own types admit no other values than arguments of nodes."""
+    return map_aggregate(values, function)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import fx, nn
+from torch.fx.node import map_arg
 
 from secateur import Refused
 from secateur.graph import operation_kinds as kinds
@@ -60,7 +61,7 @@ def _rewritten(pruned, changes, idle, model):
     graph = copy.deepcopy(pruned.coupled.graph.graph)
     copies = dict(zip(pruned.coupled.graph.graph.nodes, graph.nodes, strict=True))
     for node, (target, args) in changes.items():
-        _change_call(copies[node], target, fx.node.map_arg(args, copies.__getitem__))
+        _change_call(copies[node], target, map_arg(args, copies.__getitem__))
     for node in idle:
         _replace_by_constant(pruned, node, copies, model)
     _shorten_concatenations(pruned, copies)

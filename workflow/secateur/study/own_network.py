@@ -154,7 +154,7 @@ def _tree(path, factory):
         raise failed(factory, error) from error
 
 
-def refuse_foreign(factory: str, file: Path | str) -> None:
+def refuse_foreign(factory: str, file: Path | str | None) -> None:
     if not _is_own(file):
         raise Refused(
             f"model.factory is {factory}, which is code of an installed package ({file}); write a function of your "

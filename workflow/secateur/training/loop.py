@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -77,7 +77,8 @@ def train(
                 content = {"stamp": stamp, "model": state, "best": best, "history": history}
                 tensor_files.write(partial, content | {"optimizer": optimizer.state_dict()})
             _log(history[-1], options["epochs"], time.monotonic() - started)
-    model.load_state_dict(best, strict=False)
+    # The first epoch counts as the best of one, so there is a best state.
+    model.load_state_dict(cast(dict[str, torch.Tensor], best), strict=False)
     model.eval()
     return history
 
@@ -182,8 +183,8 @@ def _digest(model, *several_images):
     for tensor in model.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy())
     for images in several_images:
-        digest.update(np.ascontiguousarray(images.pixels))
-        digest.update(np.ascontiguousarray(images.labels))
+        digest.update(np.ascontiguousarray(images.pixels).data)
+        digest.update(np.ascontiguousarray(images.labels).data)
     return digest.hexdigest()[:16]
 
 
