@@ -61,7 +61,7 @@ def _pinned(batches, device):
 def _one_for_all(shown, target):
     """What the propagator takes as target where that is the same for every image."""
     known = criteria_names.TARGETS
-    return known[target] if target in known else images_store.class_number(shown, target, known)
+    return known[target] if target in known else images_store.class_id(shown, target, known)
 
 
 def _kept(found, device):
