@@ -118,6 +118,8 @@ def scoped(
         return order
     layers = layers_of(units)
     if scope == "stage":
+        if stages is None:
+            raise ValueError("the scope stage needs a table of stages")
         stage_of = dict(zip(stages["layer"], stages["stage"], strict=True))
         layers = {unit: stage_of[layer] for unit, layer in layers.items()}
     return uniform(order, layers)

@@ -13,14 +13,14 @@ from secateur.artifacts import files, tables
 
 def write(right: Sequence[np.ndarray], path: Path | str, losses: Sequence[np.ndarray] | None = None) -> None:
     """Write bools (rows, images), eight to a byte, and losses (rows, images) in nats, in the order of the table."""
-    right = np.stack(right)
+    bits = np.stack(right)
     with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["right"] = np.packbits(right, axis=1)
-        file.attrs["images"] = right.shape[1]
+        file["right"] = np.packbits(bits, axis=1)
+        file.attrs["images"] = bits.shape[1]
         if losses is None:
             return
         # One row per chunk: networks with an empty layer have one loss for each class, which compresses to nothing.
-        storage = {"chunks": (1, right.shape[1]), "compression": "gzip", "shuffle": True}
+        storage = {"chunks": (1, bits.shape[1]), "compression": "gzip", "shuffle": True}
         file.create_dataset("losses", data=np.stack(losses).astype(np.float32), **storage)
 
 

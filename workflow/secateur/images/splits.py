@@ -1,10 +1,11 @@
 """Stratified splits of a source's images, drawn by a seed."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from secateur.study import seeds
 from secateur.study.vocabulary import SPLITS
 
 
-class Rows(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
     """The images of one split: ascending rows of the source's part "train" or "test"."""
 
     part: str

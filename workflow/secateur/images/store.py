@@ -185,8 +185,9 @@ def batches(
 
 def _unmap(pixels):
     """Release the pages read of a mapped file, which count as memory of the process; the system's cache keeps them."""
-    if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        pixels.base.madvise(mmap.MADV_DONTNEED)
+    mapped = pixels.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def normalise(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:

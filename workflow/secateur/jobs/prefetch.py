@@ -1,11 +1,11 @@
 """Prefetching of the next item in a thread."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-END = object()
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -16,7 +16,12 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """
     items = iter(items)
     with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, items, END)
-        while (item := following.result()) is not END:
-            following = thread.submit(next, items, END)
-            yield item
+        following = thread.submit(_next, items)
+        while item := following.result():
+            following = thread.submit(_next, items)
+            yield from item
+
+
+def _next(items: Iterator[Item]) -> list[Item]:
+    """The next item alone; empty at the end."""
+    return list(itertools.islice(items, 1))
