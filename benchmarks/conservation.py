@@ -1,9 +1,9 @@
-"""How much relevance is left at the layers of trained networks, and how far gamma explodes without biases.
+"""Conservation of relevance at the layers of trained networks, and the explosion of gamma without biases.
 
     SECATEUR_DATA=FOLDER python benchmarks/conservation.py [--images 1000] [--precision float32]
 
-FOLDER holds CIFAR-10, vgg16_bn-cifar10.pt (a trained VGG16 with BatchNorm) and resnet20-12fca82f.th. Layers are those
-that every path crosses; relevance is conserved where its sum over a layer is the 1 put on the predicted class.
+FOLDER holds CIFAR-10, vgg16_bn-cifar10.pt (a trained VGG16 with BatchNorm) and resnet20-12fca82f.th. The layers are
+dominators of the output; relevance is conserved where its sum over a layer is the 1 of the predicted class.
 """
 
 import argparse
@@ -16,33 +16,34 @@ from secateur import statistics
 from secateur.evaluation import measuring
 from secateur.relevance import propagation
 
-# Away from 1 by more than this is not conserved, as in a study's tables.
+# Largest deviation from 1 that counts as conserved, as in a study's tables.
 TOLERANCES = {"float32": 1e-3, "float64": 1e-3, "bfloat16": 5e-2}
 CONSERVING = {"vgg16_bn": ("alpha2beta1", "zplus"), "resnet20": ("alpha2beta1",)}
 
 
 def relevances(model, pictures, rule, bias, dtype):
-    """(layers that every path crosses, {layer: (images, channels, height, width)} of each batch)."""
+    """(dominators of the output, {layer: (images, channels, height, width)}) of each batch."""
     propagator = propagation.Propagator(model, rule=rule, bias=bias, dtype=dtype)
     for part in pictures.split(50):
         yield propagator.whole, propagator(part)[0]
 
 
 def shares(model, pictures, rule, dtype):
-    """{layer: (images,)}: the share of relevance that is left, at the layers that every path crosses."""
-    found = {}
+    """{layer: share of the relevance (images,)} at the dominators of the output."""
+    sums = {}
     for whole, by_layer in relevances(model, pictures, rule, False, dtype):
         for layer in whole:
-            found.setdefault(layer, []).append(by_layer[layer].double().flatten(1).sum(1))
-    return {layer: torch.cat(parts).numpy() for layer, parts in found.items()}
+            sums.setdefault(layer, []).append(by_layer[layer].double().flatten(1).sum(1))
+    return {layer: torch.cat(parts).numpy() for layer, parts in sums.items()}
 
 
 def conserved(name, rule, count, precision):
-    """Print how many images keep their relevance in the worst layer, and how many have it doubled in every layer."""
-    model, (pictures, _) = cifar.network(name), cifar.shown(count, name)
-    kept, tolerance = shares(model, pictures, rule, measuring.PRECISIONS[precision]), TOLERANCES[precision]
-    table = statistics.of_conservation(kept, tolerance)
-    doubled = np.all([np.abs(part - 2) <= tolerance for part in kept.values()], axis=0).mean()
+    """Print the shares of images without conservation, and of those with doubled relevance in every layer."""
+    pictures, _ = cifar.shown(count, name)
+    by_layer = shares(cifar.network(name), pictures, rule, measuring.PRECISIONS[precision])
+    tolerance = TOLERANCES[precision]
+    table = statistics.of_conservation(by_layer, tolerance)
+    doubled = (np.abs(np.stack(list(by_layer.values())) - 2) <= tolerance).all(0).mean()
     print(
         f"{name}, {rule}, {precision}, {count} images, {len(table)} layer(s): not conserved of "
         f"{100 * table['not_conserved'].min():.1f} to {100 * table['not_conserved'].max():.1f} % of the images, "
@@ -52,10 +53,10 @@ def conserved(name, rule, count, precision):
 
 
 def exploded(count, bias):
-    """Print how large relevance becomes by gamma at the first layer of VGG16-BN."""
-    model, (pictures, _) = cifar.network(), cifar.shown(count)
+    """Print the magnitude of relevance by gamma at the first layer of VGG16-BN."""
+    pictures, _ = cifar.shown(count)
     sums, largest = [], 0.0
-    for whole, by_layer in relevances(model, pictures, "gamma", bias, torch.float32):
+    for whole, by_layer in relevances(cifar.network(), pictures, "gamma", bias, torch.float32):
         R = by_layer[whole[0]].double().flatten(1).abs()
         sums.append(R.sum(1))
         largest = max(largest, float(R.max()))

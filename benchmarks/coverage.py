@@ -1,11 +1,12 @@
-"""Relevance of every classifier of torchvision that `model.name` accepts: what is exact, what is by rule, what is not.
+"""Exactness of relevance for every classifier of torchvision that `model.name` accepts.
 
     python benchmarks/coverage.py [NAME ...]
 
-Weights are random, numbers float64, two images of the smallest size from 32 pixels that the network takes. A row says
-how far `gradient` is from autograd, as a share of a layer's largest gradient, the worst of all convolutions; how far
-the sum of relevance at the first convolution is from what was put on the class, by epsilon without biases, which
-conserves; what is passed by a rule of its own; and which layers have no relevance, or why the network is refused.
+Weights are random, values float64, two images of the smallest size from 32 pixels that the network accepts. A row has
+the largest difference of `gradient` to autograd over all convolutions, as a share of a layer's largest gradient; the
+deviation of the sum of relevance at the first convolution from the relevance of the class, by epsilon without biases,
+which conserves it; the operations with a rule of their own; and the layers without relevance, or the reason of a
+refusal.
 """
 
 import sys
@@ -24,7 +25,7 @@ SUMMED = "epsilon=1e-30"
 
 
 def built(name):
-    """(model in eval mode and float64, images); BatchNorm shifts nothing, so that no bias takes relevance."""
+    """(model in eval mode and float64, images), with biases of zero, so that no bias absorbs relevance."""
     torch.manual_seed(0)
     model = zoo.build(name, 10).double().eval()
     for module in model.modules():
@@ -44,7 +45,7 @@ def autograd(model, images):
         def keep(module, inputs, output):
             output.retain_grad()
             outputs[name] = output
-            # Behind a convolution, an activation in place would overwrite what has the gradient.
+            # A copy, because an activation in place would overwrite the output.
             return output.clone()
 
         return keep
@@ -59,11 +60,16 @@ def autograd(model, images):
 
 def deviation(model, images):
     """The largest difference of `gradient` to autograd, as a share of a convolution's largest gradient."""
-    found = propagation.propagate(model, images, rule="gradient")
-    wanted = autograd(folding.folded(model, strict=False), images)
-    if {*found} != {*wanted}:
-        raise RuntimeError(f"relevance has not the layers of autograd: {sorted({*found} ^ {*wanted})}")
-    return max(float((found[name] - R).abs().max() / R.abs().max()) for name, R in wanted.items() if R.any())
+    relevance = propagation.propagate(model, images, rule="gradient")
+    gradients = autograd(folding.folded(model, strict=False), images)
+    if {*relevance} != {*gradients}:
+        raise RuntimeError(f"relevance has other layers than autograd: {sorted({*relevance} ^ {*gradients})}")
+    largest = 0.0
+    for name, gradient in gradients.items():
+        if gradient.any():
+            difference = (relevance[name] - gradient).abs().max() / gradient.abs().max()
+            largest = max(largest, float(difference))
+    return largest
 
 
 def by_rule(propagator):

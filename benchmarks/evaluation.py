@@ -1,48 +1,43 @@
-"""What the grid of a pruning study costs: removed networks against the straightforward way, interleaved, CPU time.
+"""CPU time of the grid of a pruning study: smaller networks against plain masking, interleaved.
 
     SECATEUR_DATA=FOLDER python benchmarks/evaluation.py [--images 1000] [--precision float32 bfloat16] [--threads 1]
 
-The straightforward way masks the channels of the network as it is and runs all images, for every criterion and
+Plain masking masks the channels of the unchanged network and runs all images, for every criterion and
 level. The grid is that of the thesis for one reading: twelve statistics, combined, eleven deltas and three random
-orders, at the levels 10 to 90 %. The masked network costs the same at every level, so it is timed on one plan after
-each ranking and counted for all. Loss and accuracy of both arithmetics are compared on every plan.
+orders, at the levels 10 to 90 %. The masked network costs the same at every level, so it is timed at one level of
+each ranking and counted for all. Loss and accuracy of all precisions are compared on every plan.
 """
 
 import argparse
+import itertools
+import operator
 import tempfile
 import time
 
+import numpy as np
 import torch
 
 import cifar
 from secateur import ranking, statistics
 from secateur.evaluation import measuring
 from secateur.pruning import masking, plan_cache, plans, sweep
-from secateur.relevance import propagation
 from secateur.units import finding
 
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 NAMES = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 BATCH = 125
+MEASURED = operator.attrgetter("measured")
 
 
 def rankings(model, pictures):
-    """{criterion: ranking table} of the default reading on so many images."""
+    """{criterion: ranking table} by the default reading of these images."""
     table = finding.table(finding.find(model, pictures[:1]))
-    sums = {}
-    propagator = propagation.Propagator(model, dtype=torch.bfloat16)
-    for part in pictures.split(50):
-        for layer, R in propagator(part)[0].items():
-            batch = [R.double().sum(0), R.double().abs().sum(0)]
-            sums[layer] = [a + b for a, b in zip(sums[layer], batch, strict=True)] if layer in sums else batch
-    maps = {layer: tuple((part / len(pictures)).numpy() for part in parts) for layer, parts in sums.items()}
+    maps = cifar.relevance(model, pictures, torch.bfloat16)
     filters = {layer: model.get_submodule(layer).weight.detach().numpy() for layer in maps}
     scores = {"relevance": statistics.of_relevance(maps), "weight": statistics.of_weights(filters)}
-    orders = {
-        f"{source}.{name}": ranking.by_score(ranking.scores(scores[source], table, name))
-        for source in scores
-        for name in NAMES
-    }
+    orders = {}
+    for source, name in itertools.product(scores, NAMES):
+        orders[f"{source}.{name}"] = ranking.by_score(ranking.scores(scores[source], table, name))
     relevant, weight = orders["relevance.mean_abs"], orders["weight.mean_abs"]
     orders["combined.relevance"] = ranking.combined(relevant, weight)
     for tenths in range(11):
@@ -59,9 +54,13 @@ def timed(work):
     return result, time.process_time() - start
 
 
-def straightforward(model, plan, pictures, labels):
+def batches(pictures, labels):
+    return zip(pictures.split(BATCH), labels.split(BATCH), strict=True)
+
+
+def by_masking(model, plan, pictures, labels):
     with torch.no_grad(), masking.masked(model, plan):
-        return measuring.over(model, zip(pictures.split(BATCH), labels.split(BATCH), strict=True))
+        return measuring.over(model, batches(pictures, labels))
 
 
 def main():
@@ -71,61 +70,60 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    model, (pictures, labels) = cifar.network(), cifar.shown(arguments.images)
+    pictures, labels = cifar.shown(arguments.images)
+    model = cifar.network()
     orders = rankings(model, pictures[:200])
+    spent, measured = {"masking": 0.0}, {}
     with tempfile.TemporaryDirectory() as folder:
-        networks = {
-            precision: sweep.Network(
-                model,
-                lambda: zip(pictures.split(BATCH), labels.split(BATCH), strict=True),
-                labels.numpy(),
-                pictures[:8],
-                precision,
-                plan_cache.Store(f"{folder}/{precision}", {}, labels.numpy(), 10),
-            )
-            for precision in arguments.precision
-        }
-        spent, found = dict.fromkeys([*networks, "straightforward"], 0.0), {name: [] for name in networks}
-        slowly = []
+        for precision in arguments.precision:
+            spent[precision], measured[precision] = 0.0, []
+        networks = {name: swept(model, pictures, labels, name, f"{folder}/{name}") for name in arguments.precision}
+        masked = {}
         for place, table in enumerate(orders.values()):
             for precision, network in networks.items():
                 points, seconds = timed(lambda n=network, t=table: list(n.points(t, LEVELS)))
                 spent[precision] += seconds
-                found[precision] += points
-            level = LEVELS[place % len(LEVELS)]
-            plan = plans.plan(table, level)
-            masked, seconds = timed(lambda p=plan: straightforward(model, p, pictures, labels))
-            spent["straightforward"] += seconds * len(LEVELS)
-            slowly.append((place * len(LEVELS) + LEVELS.index(level), masked))
-    report(arguments, orders, spent, found, slowly)
+                measured[precision] += points
+            step = place % len(LEVELS)
+            plan = plans.plan(table, LEVELS[step])
+            result, seconds = timed(lambda p=plan: by_masking(model, p, pictures, labels))
+            spent["masking"] += seconds * len(LEVELS)
+            masked[place * len(LEVELS) + step] = result
+    report(arguments, orders, spent, measured, masked)
 
 
-def report(arguments, orders, spent, found, slowly):
+def swept(model, pictures, labels, precision, folder):
+    """The network as a study evaluates it at every level."""
+    cache = plan_cache.Store(folder, {}, labels.numpy(), 10)
+    return sweep.Network(model, lambda: batches(pictures, labels), labels.numpy(), pictures[:8], precision, cache)
+
+
+def report(arguments, orders, spent, measured, masked):
     count = len(orders) * len(LEVELS)
     print(f"{len(orders)} rankings x {len(LEVELS)} levels = {count} networks x {arguments.images} images, ")
-    print(f"{arguments.threads} thread(s); CPU seconds, and how many times faster than the straightforward way")
-    print(f"{'straightforward':16s} {spent['straightforward']:9.1f}  1.0")
-    for precision, points in found.items():
-        ratio = spent["straightforward"] / spent[precision]
+    print(f"{arguments.threads} thread(s); CPU seconds, and the speedup over masking")
+    print(f"{'masking':16s} {spent['masking']:9.1f}  1.0")
+    for precision, points in measured.items():
+        ratio = spent["masking"] / spent[precision]
         empty = sum(bool(point.empty) for point in points)
         print(f"{precision:16s} {spent[precision]:9.1f} {ratio:5.1f}  ({empty} networks with an empty layer)")
-        far = [
-            (abs(points[p].measured.loss - m.loss), abs(points[p].measured.accuracy - m.accuracy)) for p, m in slowly
-        ]
-        print(
-            f"{'':16s} against masks in float32, {len(far)} networks: loss within {max(f[0] for f in far):.2g}, "
-            f"accuracy within {100 * max(f[1] for f in far):.3g} points"
-        )
-        if precision != "float32" and "float32" in found:
-            far = [
-                (abs(a.measured.loss - b.measured.loss), abs(a.measured.accuracy - b.measured.accuracy))
-                for a, b in zip(points, found["float32"], strict=True)
-            ]
-            most = 0.001 + 1e-12
-            print(
-                f"{'':16s} against float32, {len(far)} networks: loss within {max(f[0] for f in far):.2g}, accuracy "
-                f"within {100 * max(f[1] for f in far):.3g} points, within 0.1 in {sum(f[1] <= most for f in far)}"
-            )
+        results = list(map(MEASURED, points))
+        compare("masks in float32", [results[place] for place in masked], list(masked.values()))
+        if precision != "float32" and "float32" in measured:
+            compare("float32", results, map(MEASURED, measured["float32"]))
+
+
+def compare(name, results, others):
+    """Print the largest differences of loss and accuracy between two evaluations of the same networks."""
+    losses, accuracies = [], []
+    for result, other in zip(results, others, strict=True):
+        losses.append(abs(result.loss - other.loss))
+        accuracies.append(abs(result.accuracy - other.accuracy))
+    close = int((np.array(accuracies) <= 0.001 + 1e-12).sum())
+    print(
+        f"{'':16s} against {name}, {len(losses)} networks: loss within {max(losses):.2g}, accuracy within "
+        f"{100 * max(accuracies):.3g} points, within 0.1 in {close}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What the multiply-adds that are saved are worth on the clock: smaller networks beside dense ones, one thread.
+"""Latency of smaller networks against dense ones, beside the ratio of their multiply-adds; one thread.
 
     python benchmarks/latency.py [--models vgg16_bn vgg16 resnet56 ...] [--batches 1 32] [--pairs 15]
 
 Every layer loses the same share, channels chosen at random. Both networks run in turns, as for a model card
 (`secateur.export.latency`); each row has the ratio of multiply-adds beside the median ratio of the times and its middle
 half.
-`vgg16` has the thesis's head: wide linear layers, whose hidden features stay or are pruned too.
+`vgg16` has the thesis's head: wide linear layers, whose hidden features are kept or pruned.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from secateur.pruning import plans, removal
 from secateur.study.levels import Terms
 from secateur.units import finding
 
-# (model, what a level is a share of, level, multiples of which widths are, whether features of linear layers go).
+# (model, budget, level, multiple of the widths, whether features of linear layers are units).
 CASES = (
     ("vgg16_bn", "units", 0.5, 1, "protected"),
     ("vgg16", "units", 0.5, 1, "protected"),
@@ -32,12 +32,12 @@ CASES = (
 
 
 def thinned(model, images, budget, level, multiple, linear):
-    """The model with every layer thinned alike, by a random order."""
-    found = finding.find(model, images, linear=linear)
-    table = finding.table(found)
-    order = ranking.scoped(ranking.at_random(len(found.units), 0), table, "layer")
-    plan = plans.plan(ranking.table(order, table), level, Terms(0, multiple, budget), found.coupled)
-    return removal.removed(model, plan, images, found.coupled)
+    """The model without an equal share of every layer, by a random order."""
+    units = finding.find(model, images, linear=linear)
+    table = finding.table(units)
+    order = ranking.scoped(ranking.at_random(len(units.units), 0), table, "layer")
+    plan = plans.plan(ranking.table(order, table), level, Terms(0, multiple, budget), units.coupled)
+    return removal.removed(model, plan, images, units.coupled)
 
 
 def main():
@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'':52s} batch  multiply-adds  times faster  middle half")
+    print(f"{'':55s} batch  multiply-adds  times faster  middle half")
     for name, budget, level, multiple, linear in CASES:
         if name not in arguments.models:
             continue
@@ -55,11 +55,14 @@ def main():
         smaller = thinned(model, images[:2], budget, level, multiple, linear)
         saved = cost.count(model, images).macs / cost.count(smaller, images).macs
         timed = latency.measured(model, smaller, [images[:size] for size in arguments.batches], arguments.pairs)
-        rounded = f", widths in {multiple}s" if multiple > 1 else ""
-        rounded += ", linear layers too" if linear == "units" else ""
+        case = f"{name}, {level:g} of the {budget} removed"
+        if multiple > 1:
+            case += f", widths in {multiple}s"
+        if linear == "units":
+            case += ", linear layers too"
         for row in latency.summary(timed).itertuples():
             print(
-                f"{f'{name}, {level:g} of the {budget} gone{rounded}':52s} {row.batch:5d}  {saved:13.2f}  "
+                f"{case:55s} {row.batch:5d}  {saved:13.2f}  "
                 f"{row.ratio:12.2f}  {row.ratio_low:.2f} to {row.ratio_high:.2f}"
             )
 

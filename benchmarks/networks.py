@@ -1,4 +1,4 @@
-"""Networks of the zoo as benchmarks measure them: with random weights, but with activations of a trained one's size."""
+"""Networks of the zoo with random weights, but with activations of a trained network's magnitude."""
 
 import random
 
@@ -8,7 +8,7 @@ from secateur.models import zoo
 
 
 def settled(name, seed=0, batches=5):
-    """A network in eval mode whose BatchNorms have seen some images, so that activations neither die nor explode."""
+    """A network in eval mode with BatchNorm statistics of some images, so activations neither vanish nor explode."""
     torch.manual_seed(seed)
     model = zoo.build(name, 10)
     with torch.no_grad():
@@ -17,12 +17,12 @@ def settled(name, seed=0, batches=5):
     return model.eval()
 
 
-def drawn(found, share):
-    """A share of the units at random, one channel of every layer left, as {layer: [index, ...]}."""
-    left = {layer: len(bundles) for layer, bundles in found.coupled.outputs.items()}
+def drawn(units, share):
+    """A share of the units at random, without the last channel of any layer, as {layer: [index, ...]}."""
+    left = {layer: len(bundles) for layer, bundles in units.coupled.outputs.items()}
     channels = {}
-    for unit in random.Random(0).sample(found.units, int(share * len(found.units))):
-        if all(left[layer] > len(unit.channels) for layer, _ in unit.channels):
+    for unit in random.Random(0).sample(units.units, int(share * len(units.units))):
+        if min(left[layer] for layer, _ in unit.channels) > len(unit.channels):
             for layer, index in unit.channels:
                 left[layer] -= 1
                 channels.setdefault(layer, []).append(index)

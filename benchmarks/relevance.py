@@ -1,4 +1,4 @@
-"""How many plain forward passes relevance costs: ours and its peers, interleaved in one run, CPU time.
+"""CPU time of relevance in plain forward passes: ours and its peers, interleaved in one run.
 
     python benchmarks/relevance.py [--networks vgg16 resnet56 mobilenet_v1] [--images 20 128] [--rounds 5] [--threads 1]
                                    [--peers zennit captum] [--torchlrp FOLDER]
@@ -10,6 +10,7 @@ compared too, in float64 at every convolution's output.
 """
 
 import argparse
+import collections
 import copy
 import functools
 import statistics
@@ -56,11 +57,10 @@ def zennit(model):
 
     def run(images):
         with composite.context(model) as context:
-            hooks = [
-                module.register_forward_hook(lambda module, inputs, output: output.retain_grad())
-                for module in model.modules()
-                if isinstance(module, nn.Conv2d)
-            ]
+            hooks = []
+            for module in model.modules():
+                if isinstance(module, nn.Conv2d):
+                    hooks.append(module.register_forward_hook(lambda module, inputs, output: output.retain_grad()))
             logits = context(images.clone().requires_grad_())
             logits.backward(torch.zeros_like(logits).scatter_(1, logits.argmax(1, keepdim=True), 1.0))
             for hook in hooks:
@@ -107,7 +107,7 @@ def torchlrp(folder):
 
 
 def apart(model, images, rule):
-    """How far ours is from TorchLRP in float64: the largest difference, as a share of the layer's largest relevance."""
+    """The largest difference to TorchLRP in float64, as a share of the layer's largest relevance."""
     import lrp
 
     # TorchLRP copies weights into layers of the default type.
@@ -123,8 +123,10 @@ def apart(model, images, rule):
     finally:
         torch.set_default_dtype(torch.float32)
     ours = propagation.propagate(model, images, rule=rule).values()
-    pairs = [(output.grad, R) for output, R in zip(outputs, ours, strict=True)]
-    return max(float((theirs - R).abs().max() / theirs.abs().max()) for theirs, R in pairs)
+    differences = []
+    for output, R in zip(outputs, ours, strict=True):
+        differences.append(float((output.grad - R).abs().max() / output.grad.abs().max()))
+    return max(differences)
 
 
 def _keeping(forward, outputs, *arguments, **options):
@@ -137,7 +139,7 @@ PEERS = {"zennit": zennit, "captum": captum}
 
 
 def floor(model, images):
-    """Least number of forward passes, by counting products."""
+    """The least cost in forward passes, by counting products."""
     propagator, places = propagation.Propagator(model), cost.positions(model, images[:1])
     dense = products = 0
     for node in propagator.graph.nodes:
@@ -175,14 +177,18 @@ def measure(name, arguments):
             except Exception as error:
                 runs.pop(peer, None)
                 print(f"  {peer} cannot: {type(error).__name__}: {str(error).splitlines()[0][:90]}")
-        found = {run: [] for run in runs}
-        for _ in range(arguments.rounds + 1):
-            for run, function in runs.items():
-                found[run].append(seconds(function, images))
-        # The first round warms up.
-        medians = {run: statistics.median(times[1:]) for run, times in found.items()}
+        medians = interleaved(runs, images, arguments.rounds)
         for run, median in medians.items():
             print(f"  batch {count:4d}  {run:9s} {1000 * median:8.0f} ms  {median / medians['forward']:6.2f} x forward")
+
+
+def interleaved(runs, images, rounds):
+    """{run: median of its seconds}, all in turns; a first round warms up."""
+    times = collections.defaultdict(list)
+    for _ in range(rounds + 1):
+        for run, function in runs.items():
+            times[run].append(seconds(function, images))
+    return {run: statistics.median(measured[1:]) for run, measured in times.items()}
 
 
 def main():

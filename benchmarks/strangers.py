@@ -1,4 +1,4 @@
-"""Networks that nobody prepared: which of their channels are units, and whether removal equals masking.
+"""Units of networks that were not prepared for pruning, and a check that removal equals masking.
 
     python benchmarks/strangers.py [--models resnet18 ...] [--timm resnest14d ...] [--linear]
 
@@ -29,12 +29,12 @@ inception_next_atto rdnet_tiny vovnet39a ese_vovnet19b_dw nf_resnet26 nfnet_l0 b
 poolformer_s12 convmixer_768_32 mobilevit_xxs tresnet_m legacy_senet154 efficientvit_b0 levit_128s repvit_m0_9
 mobilenetv4_conv_small test_resnet test_byobnet test_efficientnet
 """
-# What takes no images of 96 pixels.
+# Image sizes of networks that do not accept 96 pixels.
 LARGE = {"inception_v3": 299, "inception_v4": 224, "inception_resnet_v2": 224, "botnet26t_256": 256, "levit_128s": 224}
 
 
 def built(name, library):
-    """(model in eval mode and float64, images) with statistics that silence nothing by chance."""
+    """(model in eval mode and float64, images), with BatchNorm statistics that do not zero a channel by chance."""
     torch.manual_seed(0)
     if library == "timm":
         import timm
@@ -52,26 +52,29 @@ def built(name, library):
 
 
 @torch.no_grad()
-def looked_at(name, library, linear):
-    """A row in words, and "whole", "part" or "refused"."""
+def examined(name, library, linear):
+    """(a row, "whole", "part" or "refused")."""
     model, images = built(name, library)
     start = time.process_time()
     try:
-        found = finding.find(model, images, linear=linear)
+        units = finding.find(model, images, linear=linear)
     except ValueError as error:
         return f"refused: {str(error)[:150]}", "refused"
     spent = time.process_time() - start
-    every = sum(len(found.coupled.outputs[layer]) for layer in found.coupled.convolutions)
-    held = sum(layer in found.coupled.convolutions for unit in found.units for layer, _ in unit.channels)
-    channels = networks.drawn(found, 0.4)
-    smaller = removal.removed(model, channels, images, found.coupled)(images)
-    with masking.masked(model, channels, found.coupled) as silenced:
-        masked = silenced(images)
-    off = float((smaller - masked).abs().max() / (masked.max() - masked.min()))
-    if not off < 1e-9:
-        raise SystemExit(f"{name}: removal differs from masking by {off:.1e} of the logits' range")
-    row = f"{len(found.units):7,d} units  {held / every:5.0%} of the channels  {spent:5.2f} s  {off:.0e}"
-    return row, "whole" if held == every else "part"
+    convolutions = units.coupled.convolutions
+    channels = sum(len(units.coupled.outputs[layer]) for layer in convolutions)
+    removable = sum(layer in convolutions for unit in units.units for layer, _ in unit.channels)
+    plan = networks.drawn(units, 0.4)
+    smaller = removal.removed(model, plan, images, units.coupled)(images)
+    with masking.masked(model, plan, units.coupled) as network:
+        masked = network(images)
+    difference = float((smaller - masked).abs().max() / (masked.max() - masked.min()))
+    if not difference < 1e-9:
+        raise SystemExit(f"{name}: removal differs from masking by {difference:.1e} of the logits' range")
+    row = f"{len(units.units):7,d} units  {removable / channels:5.0%} of the channels  {spent:5.2f} s  {difference:.0e}"
+    if removable == channels:
+        return row, "whole"
+    return row, "part"
 
 
 def main():
@@ -88,12 +91,13 @@ def main():
         import torchvision
 
         names, library = arguments.models or torchvision.models.list_models(torchvision.models), "torchvision"
-    count = {"whole": 0, "part": 0, "refused": 0}
+    linear = "units" if arguments.linear else "protected"
+    counts = {"whole": 0, "part": 0, "refused": 0}
     for name in names:
-        row, how = looked_at(name, library, "units" if arguments.linear else "protected")
-        count[how] += 1
+        row, outcome = examined(name, library, linear)
+        counts[outcome] += 1
         print(f"{name:24s} {row}", flush=True)
-    print(", ".join(f"{number} {how}" for how, number in count.items()))
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
 
 
 if __name__ == "__main__":

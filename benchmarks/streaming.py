@@ -1,14 +1,15 @@
-"""Peak memory of relevance extraction by number of images, and images per second: the first should not grow.
+"""Peak memory of relevance extraction by count of images, which should not grow, and images per second.
 
     python benchmarks/streaming.py [--images 1000 10000 60000] [--size 16]
 
-Each number of images runs in a process of its own, on random images of one channel and a vgg_small with random
-weights, through the function that the workflow's script calls. Anonymous memory is what a job cannot give back;
+Each count of images runs in a process of its own, on random images of one channel and a vgg_small with random
+weights, through the function that the workflow's script calls. Anonymous memory cannot be released while a job runs;
 the resident peak also counts pages of the mapped image file, which the system drops when it needs them.
 """
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -26,8 +27,8 @@ READING = {
 
 def anonymous():
     """Anonymous resident memory of this process in MB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^RssAnon:\s+(\d+)", status, flags=re.M)[1]) / 1024
 
 
 def watched(peak, done):
@@ -68,13 +69,14 @@ def child(count, size):
         extract_relevance(
             Path(folder) / "network.pt",
             paths["train"],
+            None,
             Path(folder) / "relevance.h5",
             READING,
-            (0, 1),
-            100,
-            "cpu",
-            "",
-            {},
+            shard=(0, 1),
+            images_per_batch=100,
+            device="cpu",
+            stamp="",
+            record={},
         )
         done.set()
         watcher.join()
@@ -93,10 +95,11 @@ def main():
         return child(arguments.child, arguments.size)
     for count in arguments.images:
         command = [sys.executable, __file__, "--child", str(count), "--size", str(arguments.size)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        row = json.loads(output.splitlines()[-1])
         print(
-            f"{found['images']:6d} images: anonymous peak {found['anonymous']:6.0f} MB, "
-            f"resident peak {found['resident']:6.0f} MB, {found['rate']:6.0f} images/s"
+            f"{row['images']:6d} images: anonymous peak {row['anonymous']:6.0f} MB, "
+            f"resident peak {row['resident']:6.0f} MB, {row['rate']:6.0f} images/s"
         )
     return None
 

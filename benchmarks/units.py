@@ -1,10 +1,10 @@
-"""What it costs to find units and to remove channels, beside Torch-Pruning if installed; CPU seconds on one thread.
+"""CPU seconds of finding units and removing channels on one thread, beside Torch-Pruning if it is installed.
 
     python benchmarks/units.py [--models resnet56 densenet121 ...] [--repeat 3]
 
-One prune takes half of the units at random, with what was found once; Torch-Pruning's one prune (build and step at
-half the channels) is what a study would call for each level. The median of the repeats is printed, and how far the
-smaller network's logits are from the masked one's, as a share of their range.
+One removal is of half of the units at random, found once before; Torch-Pruning's removal (build and step at half the
+channels) is what a study would call for each level. The median of the repeats is printed, and the largest difference
+between the logits of the smaller and the masked network, as a share of their range.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import torch
 
 import networks
 from secateur.pruning import masking, removal
-from secateur.units import finding as units_finding
+from secateur.units import finding
 
 ZOO = ("vgg16", "vgg16_bn", "resnet20", "resnet56", "resnet110", "mobilenet_v1", "densenet40_24")
 TORCHVISION = ("resnet18", "resnet50", "mobilenet_v2", "densenet121")
@@ -28,7 +28,9 @@ def built(name):
         import torchvision
 
         return torchvision.models.get_model(name).eval(), torch.randn(1, 3, 224, 224)
-    return networks.settled(name, batches=0 if name == "vgg16" else 2), torch.randn(4, 3, 32, 32)
+    # vgg16 has no BatchNorm.
+    batches = 0 if name == "vgg16" else 2
+    return networks.settled(name, batches=batches), torch.randn(4, 3, 32, 32)
 
 
 def timed(work, repeat):
@@ -42,31 +44,26 @@ def timed(work, repeat):
 
 
 def by_torch_pruning(model, images):
-    """What Torch-Pruning does for one level; None if it is not installed."""
+    """CPU seconds of Torch-Pruning for one level, as text; "-" if it is not installed."""
     try:
         import torch_pruning
     except ImportError:
-        return None
-    heads = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
-
-    def prune():
-        smaller = copy.deepcopy(model)
-        ignored = [module for module in smaller.modules() if isinstance(module, torch.nn.Linear)][-len(heads) :]
-        importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
-        start = time.process_time()
-        torch_pruning.pruner.BasePruner(
-            smaller, images, importance=importance, pruning_ratio=0.5, ignored_layers=ignored
-        ).step()
-        return time.process_time() - start
-
-    return prune()
+        return "-"
+    smaller = copy.deepcopy(model)
+    linear = [module for module in smaller.modules() if isinstance(module, torch.nn.Linear)]
+    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    start = time.process_time()
+    torch_pruning.pruner.BasePruner(
+        smaller, images, importance=importance, pruning_ratio=0.5, ignored_layers=linear
+    ).step()
+    return f"{time.process_time() - start:.3f}"
 
 
 @torch.no_grad()
-def deviation(model, channels, found, images):
-    with masking.masked(model, channels, found.coupled):
+def deviation(model, channels, units, images):
+    with masking.masked(model, channels, units.coupled):
         logits = model(images)
-    smaller = removal.narrowed(model, channels, found.coupled)
+    smaller = removal.narrowed(model, channels, units.coupled)
     return float((smaller(images) - logits).abs().max() / (logits.max() - logits.min()))
 
 
@@ -79,13 +76,14 @@ def main():
     print(f"{'':16s} units   found  pruned  Torch-Pruning  removed against masked")
     for name in arguments.models:
         model, images = built(name)
-        found, finding = timed(lambda m=model, x=images: units_finding.find(m, x), arguments.repeat)
-        channels = networks.drawn(found, 0.5)
-        _, removing = timed(lambda m=model, c=channels, f=found.coupled: removal.narrowed(m, c, f), arguments.repeat)
-        far = deviation(model, channels, found, images)
+        units, search = timed(lambda m=model, x=images: finding.find(m, x), arguments.repeat)
+        channels = networks.drawn(units, 0.5)
+        _, removed = timed(lambda m=model, c=channels, u=units.coupled: removal.narrowed(m, c, u), arguments.repeat)
+        difference = deviation(model, channels, units, images)
         peer = by_torch_pruning(model, images)
-        peer = "-" if peer is None else f"{peer:.3f}"
-        print(f"{name:16s} {len(found.units):5d} {finding:7.3f} {removing:7.3f} {peer:>14s}  {far:.1e}", flush=True)
+        print(
+            f"{name:16s} {len(units.units):5d} {search:7.3f} {removed:7.3f} {peer:>14s}  {difference:.1e}", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ BEGIN, END = "<!-- reference: made by make docs -->\n", "<!-- end of reference -
 
 def reference(schema):
     """The schema as Markdown tables, one for each section."""
-    own = {key: rule for key, rule in schema["properties"].items() if not _is_section(rule)}
-    parts = [f"### Top level\n\n{_table(own, '')}"]
+    top_level, sections = {}, []
     for key, rule in schema["properties"].items():
         if _is_section(rule):
-            name = key if "properties" in rule else f"{key}.NAME"
-            parts.append(f"### `{name}`\n\n{_describe(rule)}{_table(_keys(rule), '')}")
-    return "\n".join(parts)
+            sections.append(_section(key, rule))
+        else:
+            top_level[key] = rule
+    return "\n".join([f"### Top level\n\n{_table(top_level)}", *sections])
 
 
 def updated(text, schema):
@@ -31,47 +31,73 @@ def _is_section(rule):
     return rule.get("type") in ("object", ["object", "null"])
 
 
+def _section(key, rule):
+    """A section's title, description and table; one whose keys the user names is KEY.NAME."""
+    title, keyed = key, rule
+    if "properties" not in rule:
+        title, keyed = f"{key}.NAME", rule["additionalProperties"]
+    description = ""
+    if "description" in rule:
+        description = f"{rule['description']}\n\n"
+    return f"### `{title}`\n\n{description}{_table(_keys(keyed))}"
+
+
 def _keys(rule):
-    inner = rule if "properties" in rule else rule["additionalProperties"]
-    found = {}
-    for key, value in inner["properties"].items():
-        nested = {f"{key}.{k}": v for k, v in value["properties"].items()} if "properties" in value else {}
-        found |= nested or {key: value}
-    return found
+    """{key: its rule} of a section; keys of an inner section are written KEY.INNER."""
+    keys = {}
+    for key, value in rule["properties"].items():
+        if value.get("properties"):
+            for inner, nested in value["properties"].items():
+                keys[f"{key}.{inner}"] = nested
+        else:
+            keys[key] = value
+    return keys
 
 
-def _describe(rule):
-    return f"{rule['description']}\n\n" if "description" in rule else ""
-
-
-def _table(keys, prefix):
-    rows = [
-        f"| `{prefix}{key}` | {_allowed(rule)} | {_default(rule)} | {rule['description']} |"
-        for key, rule in keys.items()
-    ]
-    return "\n".join(["| key | value | default | what it is |", "| --- | --- | --- | --- |", *rows]) + "\n"
+def _table(keys):
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, rule in keys.items():
+        lines.append(f"| `{key}` | {_allowed(rule)} | {_default(rule)} | {rule['description']} |")
+    return "\n".join(lines) + "\n"
 
 
 def _allowed(rule):
+    """The values that a key may have, in words."""
     if "enum" in rule:
-        return ", ".join(f"`{_text(value)}`" for value in rule["enum"])
+        return ", ".join(map(_quoted, rule["enum"]))
     if "items" in rule:
-        others = "".join(f", or {kind}" for kind in ("null", "string") if kind in rule["type"])
-        return f"list of: {_allowed(rule['items'])}{others}"
-    kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-    bounds = [f"{sign} {rule[key]}" for key, sign in BOUNDS.items() if key in rule]
-    return " ".join([" or ".join(kinds), *bounds])
+        return _list(rule)
+    kinds = rule["type"]
+    if isinstance(kinds, list):
+        kinds = " or ".join(kinds)
+    words = [kinds]
+    for key, sign in BOUNDS.items():
+        if key in rule:
+            words.append(f"{sign} {rule[key]}")
+    return " ".join(words)
+
+
+def _list(rule):
+    text = f"list of: {_allowed(rule['items'])}"
+    for kind in ("null", "string"):
+        if kind in rule["type"]:
+            text += f", or {kind}"
+    return text
 
 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def _default(rule):
-    return f"`{_text(rule['default'])}`" if "default" in rule else ""
+    if "default" not in rule:
+        return ""
+    return _quoted(rule["default"])
 
 
-def _text(value):
-    return value if isinstance(value, str) else json.dumps(value)
+def _quoted(value):
+    if isinstance(value, str):
+        return f"`{value}`"
+    return f"`{json.dumps(value)}`"
 
 
 if __name__ == "__main__":

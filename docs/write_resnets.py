@@ -11,7 +11,8 @@ from secateur.verdicts import across, across_page
 
 def page(folders):
     """The page as Markdown; ValueError names a folder that holds no finished study."""
-    return documents.as_markdown(across_page.blocks([across.read(folder) for folder in folders], folders))
+    studies = list(map(across.read, folders))
+    return documents.as_markdown(across_page.blocks(studies, folders))
 
 
 if __name__ == "__main__":

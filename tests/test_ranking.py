@@ -113,7 +113,7 @@ def test_a_table_holds_the_order_and_gives_it_back():
 
 
 def test_an_order_that_is_no_permutation_is_refused():
-    with pytest.raises(ValueError, match="^the ranking is no permutation of the 3 units$"):
+    with pytest.raises(ValueError, match="^the ranking is not a permutation of the 3 units$"):
         ranking.table(np.array([0, 0, 1]), UNITS)
 
 

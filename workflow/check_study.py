@@ -1,4 +1,4 @@
-"""Look at a study before any long job, and say what it would do and take."""
+"""Check a study before any long job, and estimate its time and disk space."""
 
 from secateur.artifacts import files
 from secateur.jobs import script
@@ -6,6 +6,7 @@ from secateur.preview import page
 
 
 def check_study(config, path):
+    """Write and print the page of `secateur check`."""
     text = page.text(config)
     files.write_text(path, text)
     print(f"\n{text}")

@@ -1,5 +1,6 @@
-"""Read the relevance of every channel, image by image, into HDF5."""
+"""Compute the relevance of every channel for every image, and write it to HDF5."""
 
+import itertools
 import logging
 
 import torch
@@ -15,59 +16,77 @@ from secateur.units import finding
 
 
 def extract_relevance(checkpoint, split, units_table, path, reading, shard, images_per_batch, device, stamp, record):
-    """`units_table` is None unless features of linear layers can be removed."""
+    """Write the relevance of one shard to `path`; `units_table` is None unless linear layers can be pruned."""
     network = checkpoints.load(checkpoint)
     device = devices.chosen(device)
-    linear = finding.linear_layers(network.model, tables.read(units_table, "layer")) if units_table else ()
+    linear = ()
+    if units_table:
+        linear = finding.linear_layers(network.model, tables.read(units_table, "layer"))
     propagator = propagation.of_reading(network.model.to(device), reading, linear)
-    with images_store.opened(split) as shown:
-        checkpoints.same_images(network.description, shown, checkpoint)
-        chosen = images_store.chosen(shown, reading["classes"], reading["images"])
+    with images_store.opened(split) as images:
+        checkpoints.same_images(network.description, images, checkpoint)
+        chosen = images_store.chosen(images, reading["classes"], reading["images"])
         first, last = images_store.shard(len(chosen), *shard, images_per_batch)
         rows = chosen[first:last]
-        ends = stability.points(len(rows)) if reading["until"] else ()
-        one = _one_for_all(shown, reading["target"])
+        attributes = {
+            "reading": reading,
+            "provenance": record,
+            "network": files.digest(checkpoint),
+            "whole": propagator.whole,
+            "without": propagator.layers_without(network.description.shape),
+            "split": images.split,
+            "classes": images.classes,
+            "part": [first, last, len(chosen)],
+        }
+        columns = {"row": rows, "label": images.labels[rows]}
+        # The partial file of a killed job is resumed only for the same network and images.
+        stamp = stamps.digest([stamp, attributes["network"], images.identity, str(device)])
 
         def batches(start):
-            coming = prefetch.ahead(_pinned(images_store.batches(shown, images_per_batch, rows, start, ends), device))
-            with progress.over(len(rows), "images", f"relevance of {shown.split} images", start) as bar:
-                for pixels, labels in coming:
-                    target = labels.to(device, non_blocking=True) if reading["target"] == "label" else one
-                    yield _kept(propagator(pixels.to(device, non_blocking=True), target), device)
-                    bar.update(len(labels))
+            return prefetch.ahead(_relevance(propagator, images, rows, start, reading, images_per_batch, device))
 
-        columns = {"row": rows, "label": shown.labels[rows]}
-        attributes = {"reading": reading, "split": shown.split, "classes": shown.classes, "provenance": record}
-        attributes |= {"whole": propagator.whole, "network": files.digest(checkpoint)}
-        attributes |= {"without": propagator.layers_without(network.description.shape)}
-        # A killed job's file is continued only for the very same network and images.
-        own = stamps.digest([stamp, attributes["network"], shown.identity, str(device)])
-        relevance_store.write(
-            path,
-            lambda start: prefetch.ahead(batches(start)),
-            columns,
-            own,
-            attributes | {"part": [first, last, len(chosen)]},
-            until=reading["until"],
-        )
+        relevance_store.write(path, batches, columns, stamp, attributes, until=reading["until"])
+
+
+def _relevance(propagator, images, rows, start, reading, images_per_batch, device):
+    """Relevance of `rows` from position `start` on, batch by batch, as the file stores it."""
+    target, of_label = _fixed_target(images, reading["target"]), reading["target"] == "label"
+    ends = ()
+    if reading["until"]:
+        ends = stability.points(len(rows))
+    batches = _pinned(images_store.batches(images, images_per_batch, rows, start, ends), device)
+    with progress.over(len(rows), "images", f"relevance of {images.split} images", start) as bar:
+        for pixels, labels in prefetch.ahead(batches):
+            if of_label:
+                target = labels.to(device, non_blocking=True)
+            yield _stored(propagator(pixels.to(device, non_blocking=True), target), device)
+            bar.update(len(labels))
 
 
 def _pinned(batches, device):
-    """Pixels and labels of each batch, for a GPU in memory from which it copies while it computes."""
-    for _, *batch in batches:
-        yield [tensor.pin_memory() for tensor in batch] if device.type == "cuda" else batch
+    """Pixels and labels of each batch, for a GPU in pinned memory, which it copies from while it computes."""
+    for _, pixels, labels in batches:
+        if device.type == "cuda":
+            pixels, labels = pixels.pin_memory(), labels.pin_memory()
+        yield pixels, labels
 
 
-def _one_for_all(shown, target):
-    """What the propagator takes as target where that is the same for every image."""
-    known = criteria_names.TARGETS
-    return known[target] if target in known else images_store.class_number(shown, target, known)
+def _fixed_target(images, target):
+    """The propagator's target for all images; None where it depends on the image."""
+    fixed = criteria_names.TARGETS
+    if target in fixed:
+        return fixed[target]
+    return images_store.class_id(images, target, fixed)
 
 
-def _kept(found, device):
-    """What the file keeps of a batch, or the means over classes where there is one answer after the other."""
-    kept = _arrays if device.type == "cpu" else _summed
-    return kept(*found) if isinstance(found, tuple) else relevance_store.averaged(kept(*one) for one in found)
+def _stored(relevance, device):
+    """Arrays or sums of one batch for the file; their means over classes if every class is explained in turn."""
+    convert = _arrays
+    if device.type != "cpu":
+        convert = _summed
+    if isinstance(relevance, tuple):
+        return convert(*relevance)
+    return relevance_store.averaged(itertools.starmap(convert, relevance))
 
 
 def _arrays(layers, targets, starts):
@@ -75,20 +94,32 @@ def _arrays(layers, targets, starts):
 
 
 def _array(values):
-    """numpy has no bfloat16."""
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    # numpy has no bfloat16.
+    if values.dtype == torch.bfloat16:
+        values = values.float()
+    return values.numpy()
 
 
 def _summed(layers, targets, starts):
-    """The same as sums, made where relevance lies: one small transfer for a batch instead of all maps."""
-    double = {"dtype": torch.float64}
+    """Sums in float64, computed on the device: one small transfer for a batch instead of all maps."""
     parts = [targets.double(), starts.double()]
     for R in layers.values():
-        parts += [part.sum(axes, **double) for axes in ((2, 3), 0) for part in (R, R.abs())]
-    whole = torch.cat([part.flatten() for part in parts]).cpu().split([part.numel() for part in parts])
-    targets, starts, *sums = (one.view(part.shape).numpy() for one, part in zip(whole, parts, strict=True))
-    each = {name: relevance_store.Sums(*sums[4 * i : 4 * i + 4]) for i, name in enumerate(layers)}
-    return each, targets.astype(int), starts
+        absolute = R.abs()
+        parts += [
+            R.sum((2, 3), dtype=torch.float64),
+            absolute.sum((2, 3), dtype=torch.float64),
+            R.sum(0, dtype=torch.float64),
+            absolute.sum(0, dtype=torch.float64),
+        ]
+    flat = torch.cat(list(map(torch.flatten, parts))).cpu()
+    arrays = []
+    for values, part in zip(flat.split(list(map(torch.numel, parts))), parts, strict=True):
+        arrays.append(values.view(part.shape).numpy())
+    targets, starts = arrays[:2]
+    sums = {}
+    for place, name in enumerate(layers):
+        sums[name] = relevance_store.Sums(*arrays[2 + 4 * place : 6 + 4 * place])
+    return sums, targets.astype(int), starts
 
 
 if "snakemake" in globals():

@@ -9,6 +9,7 @@ from secateur.jobs import script
 
 
 def fetch_images(source, verified, shared, mirror, record):
+    """Put the images beside `verified`, their manifest; `shared` and `mirror` are places to look in, or None."""
     entry = downloads.catalogue()[source]
     facts = downloads.fetched(entry, Path(verified).parent, shared, mirror)
     provenance.write(verified, **facts, provenance=record)
@@ -19,7 +20,7 @@ if "snakemake" in globals():
         fetch_images(
             job.options["source"],
             snakemake.output.verified,
-            # Where an archive comes from cannot change a result: neither of these two is an option.
+            # The origin of a verified archive cannot change a result, so neither of these two is an option.
             shared=os.environ.get("SECATEUR_DATA"),
             mirror=snakemake.config["data"]["mirror"],
             record=job.provenance,

@@ -1,4 +1,4 @@
-"""Put the relevance of all shards into the one file that a single job would have written."""
+"""Merge the relevance of all shards into the file that a single job would have written."""
 
 from secateur.jobs import script
 from secateur.relevance import store

@@ -1,4 +1,4 @@
-"""Divide the images of a study into train, rank, validation and test, and write each as HDF5."""
+"""Divide the images of a study into train, rank, validation and test, and write each split as HDF5."""
 
 from secateur.images import sources, splits, writing
 from secateur.jobs import script
@@ -6,6 +6,7 @@ from secateur.study import vocabulary
 
 
 def prepare_images(data, split, verified, paths, provenance):
+    """Write one file for each of `paths`, {split: path}; `verified` is the manifest of a download, or None."""
     source = sources.opened(data, verified)
     writing.write(source, splits.divided(source, split), paths, data, provenance)
 

@@ -1,4 +1,4 @@
-"""Draw random orders of the channels, free and at equal shares of every layer: what every criterion has to beat."""
+"""Draw random orders of the units, over the network and at equal shares of every layer, as baselines of criteria."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
@@ -7,13 +7,15 @@ from secateur.study import seeds
 
 
 def rank_at_random(units, paths, seed):
-    """`paths` is {"random.{draw}" or "uniform.random.{draw}": where it is written}; equal draws are equal orders."""
+    """Write random orders to `paths`, {"random.{draw}" or "uniform.random.{draw}": path}; both use the same draws."""
     units = tables.read(units, "unit", "layer", "channel")
     layers = ranking.layers_of(units)
     for name, path in paths.items():
         kind, _, draw = name.rpartition(".")
         order = ranking.at_random(len(layers), seeds.derived(*seed, draw))
-        tables.write(ranking.table(ranking.uniform(order, layers) if kind == "uniform.random" else order, units), path)
+        if kind == "uniform.random":
+            order = ranking.uniform(order, layers)
+        tables.write(ranking.table(order, units), path)
 
 
 if "snakemake" in globals():

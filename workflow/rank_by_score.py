@@ -1,15 +1,20 @@
-"""Rank the channels of one network by one score of each."""
+"""Rank the units of one network by one score of each channel."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
 from secateur.jobs import script
 
 
-def rank_by_score(scores, units, stages, table, chosen):
-    """`chosen` is how scores are made comparable; `stages` is a path for the scope of that name, else None."""
+def rank_by_score(scores, units, stages, table, comparison):
+    """Write the ranking to `table`.
+
+    `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None.
+    """
     units, scores = tables.read(units, "unit", "layer", "channel"), tables.read(scores, "layer", "channel", "score")
-    stages = tables.read(stages, "layer", "stage") if stages else None
-    tables.write(ranking.table(ranking.of_scores(scores, units, stages=stages, **chosen), units), table)
+    if stages:
+        stages = tables.read(stages, "layer", "stage")
+    order = ranking.of_scores(scores, units, stages=stages, **comparison)
+    tables.write(ranking.table(order, units), table)
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Rank the channels of one network by each statistic of one source."""
+"""Rank the units of one network by each statistic of one source."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
@@ -6,7 +6,7 @@ from secateur.jobs import script
 
 
 def rank_by_statistic(statistics, units, paths, unit_score):
-    """`paths` is {statistic: where its ranking is written}."""
+    """Write a ranking for each of `paths`, {statistic: path}."""
     units, values = tables.read(units, "unit", "layer", "channel"), tables.read(statistics, "layer", "channel", *paths)
     for statistic, path in paths.items():
         scores = ranking.scores(values, units, statistic, unit_score)

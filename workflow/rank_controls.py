@@ -1,4 +1,4 @@
-"""Two controls of a ranking: its order at equal shares of every layer, and its shares with a random order."""
+"""Compute the controls of a ranking: its order at equal shares of every layer, and its shares in random order."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
@@ -7,7 +7,8 @@ from secateur.study import seeds
 
 
 def rank_controls(path, uniform, shuffled, draws):
-    """`path` is the ranking, `uniform` where its order at equal shares goes, `shuffled` where each of `draws` goes."""
+    """Write the order of the ranking at `path` at equal shares to `uniform`, and one random order by each of the seeds
+    `draws` to the paths `shuffled`."""
     table = tables.read(path, "unit", "layer", "channel")
     order, layers = ranking.order(table), ranking.layers_of(table)
     tables.write(ranking.table(ranking.uniform(order, layers), table, partial=True), uniform)
@@ -17,11 +18,12 @@ def rank_controls(path, uniform, shuffled, draws):
 
 if "snakemake" in globals():
     with script.job(snakemake) as job:
-        purpose = ("shuffled", *(job.wildcards[key] for key in ("source", "statistic", "seed")))
+        ranked = (job.wildcards["source"], job.wildcards["statistic"], job.wildcards["seed"])
+        count = len(snakemake.output.shuffled)
         rank_controls(
             snakemake.input.ranking,
             snakemake.output.uniform,
             snakemake.output.shuffled,
-            [seeds.derived(job.options["seed"], *purpose, draw) for draw in range(len(snakemake.output.shuffled))],
+            [seeds.derived(job.options["seed"], "shuffled", *ranked, draw) for draw in range(count)],
         )
         provenance.write(snakemake.output.manifest, **job.provenance)

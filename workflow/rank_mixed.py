@@ -1,4 +1,4 @@
-"""Mix the weight ranking and the relevance ranking: taken in turns, and in the proportion of each delta."""
+"""Mix the weight ranking and the relevance ranking: in turns, and in the proportion of each delta."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
@@ -6,9 +6,10 @@ from secateur.jobs import script
 
 
 def rank_mixed(relevance, weight, units, combined, mixed):
-    """`combined` is where the list in turns is written, or None; `mixed` is {delta: where}."""
+    """Write the ranking in turns to `combined`, unless that is None, and those of `mixed`, {delta: path}."""
     units = tables.read(units, "unit", "layer", "channel")
-    relevance, weight = ranking.of_both(*(ranking.order(tables.read(path, "unit")) for path in (relevance, weight)))
+    relevance, weight = ranking.order(tables.read(relevance, "unit")), ranking.order(tables.read(weight, "unit"))
+    relevance, weight = ranking.of_both(relevance, weight)
     if combined:
         tables.write(ranking.table(ranking.combined(relevance, weight), units, partial=True), combined)
     for delta, path in mixed.items():
@@ -17,8 +18,9 @@ def rank_mixed(relevance, weight, units, combined, mixed):
 
 if "snakemake" in globals():
     with script.job(snakemake) as job:
-        paths = list(snakemake.output.tables)
-        combined = paths.pop(0) if job.options["combined"] else None
+        paths, combined = list(snakemake.output.tables), None
+        if job.options["combined"]:
+            combined = paths.pop(0)
         rank_mixed(
             snakemake.input.relevance,
             snakemake.input.weight,

@@ -1,4 +1,4 @@
-"""Mix any two rankings in the proportion of delta."""
+"""Mix any two rankings in the proportion (1 - delta) : delta."""
 
 from secateur import ranking
 from secateur.artifacts import provenance, tables
@@ -6,9 +6,10 @@ from secateur.jobs import script
 
 
 def rank_mixture(first, second, units, delta, table):
-    """`delta`, as text, is the share of the second ranking."""
+    """Write the ranking to `table`; `delta`, as text, is the share of the second ranking."""
     units = tables.read(units, "unit", "layer", "channel")
-    first, second = ranking.of_both(*(ranking.order(tables.read(path, "unit")) for path in (first, second)))
+    first, second = ranking.order(tables.read(first, "unit")), ranking.order(tables.read(second, "unit"))
+    first, second = ranking.of_both(first, second)
     tables.write(ranking.table(ranking.mixed(first, second, delta), units, partial=True), table)
 
 

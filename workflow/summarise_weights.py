@@ -1,4 +1,4 @@
-"""From a network's filters to six statistics for each channel."""
+"""Compute six statistics of a network's filters for each channel."""
 
 from torch import nn
 
@@ -11,17 +11,21 @@ from secateur.units import finding
 
 
 def summarise_weights(checkpoint, units_table, table, folded):
-    """`units_table` is None unless features of linear layers can be removed."""
-    model = checkpoints.load(checkpoint).model
-    linear = finding.linear_layers(model, tables.read(units_table, "layer")) if units_table else ()
-    modules = dict((folding.folded(model) if folded else model).named_modules())
-    layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d) or name in linear}
-    filters = {name: layer.weight.detach().numpy() for name, layer in layers.items()}
+    """Write the table; `units_table` is None unless linear layers can be pruned."""
+    model, linear = checkpoints.load(checkpoint).model, ()
+    if units_table:
+        linear = finding.linear_layers(model, tables.read(units_table, "layer"))
+    if folded:
+        model = folding.folded(model)
+    filters = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) or name in linear:
+            filters[name] = module.weight.detach().numpy()
     tables.write(statistics.of_weights(filters), table)
 
 
 if "snakemake" in globals():
     with script.job(snakemake) as job:
-        given, made = snakemake.input, snakemake.output
-        summarise_weights(given.network, given.units, made.table, folded=job.options["folded"])
+        inputs, outputs = snakemake.input, snakemake.output
+        summarise_weights(inputs.network, inputs.units, outputs.table, folded=job.options["folded"])
         provenance.write(snakemake.output.manifest, **job.provenance)

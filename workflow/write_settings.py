@@ -1,4 +1,4 @@
-"""Write down the effective settings of the study."""
+"""Write the effective settings of the study."""
 
 import yaml
 

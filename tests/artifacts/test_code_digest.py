@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from secateur.artifacts import code_digest
+from secateur.artifacts import code_digest, code_imports
 
 PACKAGE = {
     "images": """
@@ -70,7 +70,7 @@ MASKING = {"module", "name", "face", "face_name"}
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    monkeypatch.setattr(code_digest, "PACKAGE", tmp_path / "secateur")
+    monkeypatch.setattr(code_imports, "PACKAGE", tmp_path / "secateur")
     for name, text in PACKAGE.items():
         (tmp_path / "secateur" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "secateur" / f"{name}.py").write_text(textwrap.dedent(text))
@@ -80,7 +80,9 @@ def package(tmp_path, monkeypatch):
 
 
 def digests(folder):
-    for cached in (code_digest._part, code_digest._module, code_digest._imports, code_digest._parsed):
+    for cached in (code_digest._part_of, code_digest._with_its_module, code_digest._contents):
+        cached.cache_clear()
+    for cached in (code_imports.of_file, code_imports.parsed):
         cached.cache_clear()
     return {name: code_digest.of_script(folder / f"{name}.py") for name in SCRIPTS}
 
@@ -118,6 +120,33 @@ def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module
     assert {name for name in before if before[name] != after[name]} == changed
 
 
+FOR_TYPES = "if TYPE_CHECKING:\n    import torch\nelse:\n    SIZE = 9"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "equal"),
+    [
+        ("SIZE: int = 8", "SIZE: float = 8", True),
+        ("SIZE: int = 8", "SIZE: ClassVar[int] = 8", False),
+        ("SIZE: ClassVar[int] = 8", "SIZE: typing.ClassVar[float] = 8", True),
+        ("SIZE: int = 8", "SIZE: 'ClassVar[int]' = 8", False),
+        ("SIZE: int = 8", "SIZE: dataclasses.InitVar[int] = 8", False),
+        ("SIZE: int = 8", "SIZE: KW_ONLY = 8", False),
+        (FOR_TYPES, FOR_TYPES.replace("torch", "numpy"), True),
+        (FOR_TYPES, FOR_TYPES.replace("9", "10"), False),
+        (FOR_TYPES, f"SIZE = 7\n{FOR_TYPES}", False),
+        (FOR_TYPES.replace("torch", "torch as SIZE"), FOR_TYPES.replace("torch", "torch as SIZE") + "0", False),
+    ],
+)
+def test_types_change_the_digest_only_where_they_change_what_runs(package, first, second, equal):
+    path = package / "secateur" / "images.py"
+    found = []
+    for text in (first, second):
+        path.write_text(textwrap.dedent(PACKAGE["images"]).replace("SIZE = 8", text))
+        found.append(digests(package)["prepare"])
+    assert (found[0] == found[1]) == equal
+
+
 def test_the_digest_is_the_same_on_every_python(package):
     known = {"prepare": "305e06e3f1b8be72", "rank": "22335750f2efe104", "face": "a03b087768fd15eb"}
     assert {name: digests(package)[name] for name in known} == known
@@ -136,8 +165,15 @@ def test_the_digest_is_the_same_on_every_python(package):
         ("from secateur import pruning\npruning.plans.plan(2)", "pruning.plans as an attribute"),
         ("from secateur import ranking\nprint(ranking)", "the module ranking as a value"),
         ("from secateur import ranking\ngetattr(ranking, 'rank')('a', 2)", "the module ranking as a value"),
+        ("from secateur import ranking\nranking = print(ranking)", "the module ranking as a value"),
+        (
+            "from secateur import ranking\ndef show(): return ranking, lambda ranking: 1",
+            "the module ranking as a value",
+        ),
+        ("from secateur import ranking\ndef show(ranking=ranking): return 1", "the module ranking as a value"),
+        ("from secateur import ranking\n[ranking for ranking in [ranking]]", "the module ranking as a value"),
         ("from secateur import ranking as r\nfrom secateur import images as r", "r for two things"),
-        ("from secateur.nowhere import rank\nrank('a', 2)", "secateur.nowhere is no module of secateur"),
+        ("from secateur.nowhere import rank\nrank('a', 2)", "secateur.nowhere is not a module of secateur"),
     ],
 )
 def test_an_import_that_the_digest_cannot_follow_is_refused_by_file_and_line(package, text, complaint):
@@ -154,8 +190,18 @@ def test_a_module_that_is_taken_from_another_is_refused(package):
         digests(package)
 
 
-def test_a_name_that_is_bound_in_a_function_is_no_module(package):
-    (package / "rank.py").write_text("from secateur import ranking\n\ndef show(ranking):\n    return print(ranking)\n")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def show(ranking):\n    return print(ranking)",
+        "def show():\n    for ranking in range(3):\n        print(ranking)",
+        "def show(ranking):\n    return lambda: print(ranking)",
+        "show = lambda ranking: ranking",
+        "show = [ranking for ranking in range(3)]",
+    ],
+)
+def test_a_name_that_is_bound_in_a_function_is_no_module(package, text):
+    (package / "rank.py").write_text(f"from secateur import ranking\n\n{text}\n")
     assert digests(package)["rank"]
 
 

@@ -82,7 +82,7 @@ def test_equal_tables_are_equal_files_and_layers_stay_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is no readable CSV table"), ("layer,channel\n", "lacks the column unit; it has layer, channel.")],
+    [("", "is not a readable CSV table"), ("layer,channel\n", "lacks the column unit; it has layer, channel.")],
 )
 def test_a_foreign_table_is_named(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)

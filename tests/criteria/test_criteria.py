@@ -463,7 +463,7 @@ def test_a_file_with_layers_named_by_digits_keeps_them_as_text(tmp_path):
         ("layer,channel,score\na,0,1\na,1,high\n", "has no number as the score of channel 1 of layer a"),
         ("layer,channel,score\na,0,1\na,1,inf\n", "has no number as the score of channel 1 of layer a"),
         ("layer,score\na,0\n", "lacks the column channel; it has layer, score"),
-        ("", "is no readable CSV table"),
+        ("", "is not a readable CSV table"),
     ],
 )
 def test_a_file_that_cannot_rank_is_refused_by_name(tmp_path, text, message):

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from secateur.images import downloads
+from secateur.images import downloads, placement, transfers, verification
 from support.archives import _sum, small
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(downloads, "PAUSE", 0.0)
+    monkeypatch.setattr(transfers, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "*")
 
 
@@ -138,7 +138,7 @@ def test_manifest_names_what_lies_there(made, tmp_path):
     assert facts["licence"] == "none" and facts["citation"] == "nobody" and facts["source"] == "cifar10"
     assert set(facts["files"]) == {f"cifar10-batches/{name}" for name in ("train", "test", "meta")}
     for name, checksum in facts["files"].items():
-        downloads.verify(tmp_path / "data" / name, checksum)
+        verification.verify(tmp_path / "data" / name, checksum)
 
 
 def test_what_is_there_already_is_used_where_it_lies(made, tmp_path):
@@ -205,7 +205,7 @@ def test_a_broken_connection_goes_on_where_it_ended(tmp_path, server):
     address, state = server
     content = np.random.default_rng(0).bytes(3000)
     state["files"]["/file"], state["breaks"] = content, [1000, 500, 0]
-    downloads.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(content).hexdigest()}")
+    transfers.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(content).hexdigest()}")
     assert (tmp_path / "file").read_bytes() == content
     ranges = [asked for _, asked in state["asked"]]
     assert ranges == [None, "bytes=1000-", "bytes=1500-", "bytes=1500-"]
@@ -215,7 +215,7 @@ def test_a_broken_connection_goes_on_where_it_ended(tmp_path, server):
 def test_a_server_without_ranges_is_asked_for_everything_again(tmp_path, server):
     address, state = server
     state["files"]["/file"], state["breaks"], state["ranges"] = b"x" * 3000, [1000], False
-    downloads.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(b'x' * 3000).hexdigest()}")
+    transfers.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(b'x' * 3000).hexdigest()}")
     assert (tmp_path / "file").stat().st_size == 3000
 
 
@@ -224,7 +224,7 @@ def test_what_another_run_left_cannot_spoil_a_download(tmp_path, server, left):
     address, state = server
     state["files"]["/file"] = b"x" * 3000
     (tmp_path / ".file.partial").write_bytes(left)
-    downloads.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(b'x' * 3000).hexdigest()}")
+    transfers.download(f"{address}/file", tmp_path / "file", f"sha256:{hashlib.sha256(b'x' * 3000).hexdigest()}")
     assert (tmp_path / "file").read_bytes() == b"x" * 3000
 
 
@@ -232,7 +232,7 @@ def test_a_download_that_never_ends_well_is_never_under_its_name(tmp_path, serve
     address, state = server
     state["files"]["/file"], state["breaks"] = b"x" * 3000, [1000] + [0] * 20
     with pytest.raises(ConnectionError, match="the connection ended after 1000 of 3000 bytes"):
-        downloads.download(f"{address}/file", tmp_path / "file", "sha256:0")
+        transfers.download(f"{address}/file", tmp_path / "file", "sha256:0")
     assert _names(tmp_path) == [".file.partial"]
 
 
@@ -241,7 +241,7 @@ def test_a_web_page_in_place_of_the_archive_is_not_kept(tmp_path, server):
     state["files"]["/file"] = b"<html>please log in</html>"
     got = hashlib.md5(state["files"]["/file"]).hexdigest()
     with pytest.raises(ValueError) as caught:
-        downloads.download(f"{address}/file", tmp_path / "file", "md5:beef")
+        transfers.download(f"{address}/file", tmp_path / "file", "md5:beef")
     assert str(caught.value) == (
         f"{address}/file gave another file (26 bytes): its md5 is {got}, expected beef; nothing was kept. "
         "Look at the address in a browser, or set data.mirror to a folder or URL that has the file"
@@ -323,7 +323,7 @@ def test_an_interrupted_extraction_leaves_no_folder(made, tmp_path, monkeypatch)
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(downloads.shutil, "copyfileobj", full)
+    monkeypatch.setattr(placement.shutil, "copyfileobj", full)
     with pytest.raises(OSError, match="no space left on the disk of .*data; free some and run again"):
         downloads.fetched(entry, tmp_path / "data", there)
     assert _names(tmp_path / "data") == []

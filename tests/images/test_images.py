@@ -152,7 +152,7 @@ def test_the_number_of_validation_images_does_not_change_who_ranks():
             {"rank": 20, "rank_from": "test"},
             "split.rank takes every test image, and leaves none to report on; lower split.rank",
         ),
-        ({"rank": 0.001}, "split.rank is 0.001, which of 100 images makes none; raise it"),
+        ({"rank": 0.001}, "split.rank is 0.001, which rounds to none of 100 images; raise it"),
         ({"rank": 2.5}, "split.rank is 2.5: give a share below 1, or a whole number of images"),
         (
             {"rank": 50, "validation": 50},
@@ -277,7 +277,7 @@ def test_images_that_stand_in_two_splits_are_logged(tmp_path, caplog):
     writing.write(source, rows, paths, DATA, {})
     # Rows 0 to 19 of train and of test have the same pixels here.
     shared = int((rows["train"].index < 20).sum())
-    assert f"{shared} image(s) stand in train and again, pixel by pixel, in test" in caplog.text
+    assert f"{shared} image(s) of train occur, pixel by pixel, in test as well" in caplog.text
 
 
 def test_pixels_are_mapped_and_not_read(prepared):
@@ -367,7 +367,7 @@ def test_a_file_that_was_cut_short_is_refused(prepared, size):
     path = prepared[0]["rank"]
     path.write_bytes(path.read_bytes()[:size])
     message = _refused(path)
-    assert message.startswith(f"{path} is cut short or no HDF5 file (")
+    assert message.startswith(f"{path} is truncated or not an HDF5 file (")
     assert message.endswith("; delete it and run again")
 
 
@@ -387,8 +387,11 @@ def test_another_hdf5_file_is_refused(tmp_path):
         (lambda file: file.attrs.update(complete=False), "it was not written to its end"),
         (lambda file: file.pop("labels"), "labels"),
         (lambda file: file.attrs.pop("classes"), "classes"),
-        (lambda file: file["labels"].write_direct(np.full(180, 10)), "its labels go from 10 to 10, but it has 10 cl"),
-        (lambda file: file.attrs.update(mean=[0.1, 0.2]), "its images have 1 channels, but its mean has 2 numbers"),
+        (
+            lambda file: file["labels"].write_direct(np.full(180, 10)),
+            "its labels range from 10 to 10, but it has 10 cl",
+        ),
+        (lambda file: file.attrs.update(mean=[0.1, 0.2]), "its images have 1 channels, but its mean has 2 values"),
     ],
 )
 def test_an_incomplete_file_is_refused(prepared, spoil, cause):

@@ -110,7 +110,9 @@ def test_fetched_files_that_changed_since_are_refused(tmp_path, form):
     verified = _fetched(tmp_path / "made", entry, form, tmp_path / "one")
     changed = "cifar10.zip" if form == "compact" else "cifar10-batches/train"
     (verified.parent / changed).write_bytes(b"something else")
-    with pytest.raises(ValueError, match=rf"^the images beside {verified} are no longer what .* delete {verified} and"):
+    with pytest.raises(
+        ValueError, match=rf"^the images beside {verified} are no longer those .* delete {verified} and"
+    ):
         sources.opened({"source": "cifar10"} | RGB, verified)
 
 
@@ -118,7 +120,7 @@ def test_a_manifest_that_is_none_is_refused(tmp_path):
     (tmp_path / "verified.json").write_text('{"form": "ba')
     with pytest.raises(ValueError) as caught:
         sources.opened({"source": "cifar10"} | RGB, tmp_path / "verified.json")
-    expected = f"{tmp_path}/verified.json is no manifest of fetched images; delete it and run again"
+    expected = f"{tmp_path}/verified.json is not a manifest of fetched images; delete it and run again"
     assert str(caught.value) == expected
 
 
@@ -126,7 +128,7 @@ def test_a_manifest_that_is_none_is_refused(tmp_path):
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cifar100", 100)])
 def test_real_cifar_is_read_in_full(tmp_path, name, classes):
     entry, shared = downloads.catalogue()[name], Path(os.environ["SECATEUR_DATA"])
-    if not list(downloads._forms_in(shared, entry)):
+    if not list(downloads.forms_in(shared, entry)):
         pytest.skip(f"SECATEUR_DATA has no {name}")
     facts = downloads.fetched(entry, tmp_path, shared)
     (tmp_path / "verified.json").write_text(json.dumps(facts))

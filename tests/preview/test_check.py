@@ -67,7 +67,7 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     assert console.main(["check"]) == 0
     output = words(capsys.readouterr().out)
     assert output[0] == "Study digits: its settings are valid, and its network can be traced"
-    assert "Units: 528 can be removed; what each saves alone" in output
+    assert "Units: 528 can be removed; the savings are of one unit alone" in output
     assert "features.0 24 227 57,600" in output
     assert "classifier.0: its features are those of a linear layer, and linear is protected" in output
     assert "classifier.2: its channels are what the model puts out" in output
@@ -78,7 +78,9 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     (images,) = [line for line in output if line.startswith("images ")]
     # 1,797 images of 16 x 16 bytes.
     assert images == "images 1 - 460.0 kB 1,797 images"
-    assert any(line.startswith("Times are one job after the other, from one forward, evaluation") for line in output)
+    assert any(
+        line.startswith("Times are for one job after the other, from one forward, evaluation") for line in output
+    )
 
 
 def test_a_network_of_ones_own_is_built_traced_and_counted(said):
@@ -109,7 +111,7 @@ def test_readings_of_one_class_and_of_each_are_timed(said):
 
 def test_a_study_without_relevance_is_described_without_it(said):
     status, output, _ = said(OWN | {"readings": {}})
-    assert status == 0 and "readings: none, so no relevance is read" in words(output)
+    assert status == 0 and "readings: none, so no relevance is computed" in words(output)
     assert not any(line.startswith("relevance ") for line in words(output))
 
 
@@ -169,9 +171,7 @@ def test_coupled_units_are_listed_and_images_that_are_not_there_are_counted(said
     lines = words(output)
     assert lines[1].startswith("resnet20 from weights.th; images 3x32x32, 10 classes; 269,722 parameters, ")
     assert any(line.startswith("conv1 + 9 coupled [1] 16 ") for line in lines)
-    assert any(
-        line.startswith("[1] coupled, 16 units go only in all of these at once: conv1, layer1") for line in lines
-    )
+    assert any(line.startswith("[1] coupled: 16 units, each a channel of all layers conv1, layer1") for line in lines)
     assert "Images of 10 classes (fetched later, by rule fetch_images)" in lines
     assert "train 45,000, rank 2,000, validation 5,000, test 8,000" in lines
     torch.save({"conv1.weight": torch.zeros(3)}, folder / "weights.th")
@@ -347,8 +347,8 @@ def test_units_without_relevance_are_named_and_a_level_that_needs_them_is_refuse
     config = OWN | {"model": {"factory": "gates:Gated"}, "levels": [0.5]}
     status, output, errors = said(config)
     assert (status, errors) == (0, "")
-    line = "readings.relevance: 4 of 16 units have no relevance and stay in all rankings by it, because their layers"
-    assert f"{line} only gate others: down" in " ".join(output.split())
+    line = "readings.relevance: 4 of 16 units have no relevance and are never removed by its rankings, because their"
+    assert f"{line} layers only gate others: down" in " ".join(output.split())
     message = (
         "readings.relevance: level 0.8 is 13 of 16 units, but 4 have no score and with keep_at_least 0 only 12 can be "
         "removed; lower the level or the floor; or leave the reading out (readings: {})"

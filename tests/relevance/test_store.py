@@ -409,5 +409,7 @@ def test_relevance_that_got_lost_fails_the_job_unless_the_rule_absorbs_it(rule, 
     if not refused:
         check(shares, 0.001, reading)
         return
-    with pytest.raises(ValueError, match=r"^relevance got lost: of 60 % of the images nothing is left at stem, which"):
+    with pytest.raises(
+        ValueError, match=r"^relevance was lost: 60 % of the images have none at stem, which is on every"
+    ):
         check(shares, 0.001, reading)

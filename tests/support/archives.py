@@ -1,7 +1,8 @@
-"""CIFAR's layouts in small: batches, an archive of them, and the compact archive."""
+"""Small data sets in the layouts of CIFAR: batches, an archive of them, and the compact archive."""
 
 import hashlib
 import io
+import itertools
 import pickle
 import tarfile
 import zipfile
@@ -32,19 +33,21 @@ def small(folder, source="cifar10", per_class=20, classes=4, seed=0):
         (batches / name).write_bytes(pickle.dumps(content, protocol=2))
     with tarfile.open(folder / f"{source}.tar.gz", "w:gz") as archive:
         archive.add(batches, batches.name)
-    # CIFAR-100's compact archive is sorted by class.
-    order = [(part, row) for part, rows in parts.items() for row in rows]
+    order = [*itertools.product(["train"], parts["train"]), *itertools.product(["test"], parts["test"])]
     if source == "cifar100":
+        # CIFAR-100's compact archive is sorted by class.
         order.sort(key=lambda entry: (entry[0], labels[entry[1]]))
-    _write_compact(folder / f"{source}.zip", order, pixels, [names[label] for label in labels])
+    _write_compact(folder / f"{source}.zip", order, pixels, np.array(names)[labels])
     return _entry(folder, source, name_key)
 
 
 def _write_compact(path, order, pixels, names):
+    """`order` is the (part, row) of every image; `names` has the name of each image's class."""
     lines = [f"{part}\t{part}/{names[row]}/{row}.png" for part, row in order]
+    rows = np.array([row for _, row in order])
     with zipfile.ZipFile(path, "w") as archive:
         for start in range(0, len(order), 100):
-            strip = np.concatenate([pixels[row] for _, row in order[start : start + 100]])
+            strip = np.concatenate(pixels[rows[start : start + 100]])
             buffer = io.BytesIO()
             Image.fromarray(strip).save(buffer, "WEBP", lossless=True, exact=True)
             archive.writestr(f"strips/{start // 100:04d}.webp", buffer.getvalue())
@@ -52,7 +55,8 @@ def _write_compact(path, order, pixels, names):
 
 
 def _entry(folder, source, key):
-    batches, archive, compact = (folder / name for name in (f"{source}-batches", f"{source}.tar.gz", f"{source}.zip"))
+    batches = folder / f"{source}-batches"
+    archive, compact = folder / f"{source}.tar.gz", folder / f"{source}.zip"
     layout = {"name": batches.name, "train": ["train"], "test": ["test"], "meta": "meta", "key": key}
     return {
         "source": source,

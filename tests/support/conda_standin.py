@@ -27,27 +27,28 @@ HOME = Path(__file__).resolve().parent
 
 def channel(folder, environments, scripts):
     """Make the channel: one package for every name that an environment asks for, as it is installed here."""
-    names = {
-        entry.split()[0]
-        for path in environments
-        for entry in yaml.safe_load(path.read_text())["dependencies"]
-        if isinstance(entry, str)
-    }
+    names = set()
+    for path in environments:
+        names.update(spec.split()[0] for spec in _specs(path))
     records = {}
     (folder / "noarch").mkdir(parents=True)
     (folder / "linux-64").mkdir()
     for name in sorted(names):
-        version = ".".join(map(str, sys.version_info[:3])) if name == "python" else metadata.version(name)
-        files = (
-            {"bin/python": f'#!/bin/sh\nPYTHONPATH="{scripts}" exec "{sys.executable}" "$@"\n'}
-            if name == "python"
-            else {}
-        )
+        if name == "python":
+            version = ".".join(map(str, sys.version_info[:3]))
+            files = {"bin/python": f'#!/bin/sh\nPYTHONPATH="{scripts}" exec "{sys.executable}" "$@"\n'}
+        else:
+            version, files = metadata.version(name), {}
         file, record = _package(folder / "linux-64", name, version, files)
         records[file] = record
-    for place, found in (("linux-64", records), ("noarch", {})):
-        text = json.dumps({"info": {"subdir": place}, "packages": found, "packages.conda": {}})
+    for place, packages in (("linux-64", records), ("noarch", {})):
+        text = json.dumps({"info": {"subdir": place}, "packages": packages, "packages.conda": {}})
         (folder / place / "repodata.json").write_text(text)
+
+
+def _specs(path):
+    """The conda packages of an environment file, without those of its pip section."""
+    return [entry for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, str)]
 
 
 def _package(folder, name, version, files):
@@ -65,14 +66,18 @@ def _package(folder, name, version, files):
     with tarfile.open(file, "w:bz2") as archive:
         for path, text in {**about, **files}.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(text.encode()), 0o755 if path.startswith("bin/") else 0o644
+            entry.size = len(text.encode())
+            if path.startswith("bin/"):
+                entry.mode = 0o755
             archive.addfile(entry, io.BytesIO(text.encode()))
     data = file.read_bytes()
     return file.name, index | {"sha256": _sha256(data), "md5": hashlib.md5(data).hexdigest(), "size": len(data)}
 
 
 def _sha256(data):
-    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+    if isinstance(data, str):
+        data = data.encode()
+    return hashlib.sha256(data).hexdigest()
 
 
 def command(folder, channel):
@@ -107,9 +112,8 @@ def _option(text, name):
 
 
 def _create(channel, file, prefix):
-    wanted = yaml.safe_load(file.read_text())["dependencies"]
-    asyncio.run(_install(channel, [entry for entry in wanted if isinstance(entry, str)], prefix))
-    for entry in wanted:
+    asyncio.run(_install(channel, _specs(file), prefix))
+    for entry in yaml.safe_load(file.read_text())["dependencies"]:
         if isinstance(entry, dict):
             subprocess.run([prefix / "bin/python", "-m", "pip", "install", "--quiet", *entry["pip"]], check=True)
 

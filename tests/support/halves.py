@@ -20,14 +20,14 @@ OPTIONS = {
 
 
 class Images:
-    """What `images.store.opened` gives, in memory: two classes, bright above or bright below, in noise."""
+    """Images in memory, as `images.store.opened` yields them: two classes, bright above or bright below, in noise."""
 
     mean, std, classes, name = (0.5,), (0.5,), ("above", "below"), "halves"
 
-    def __init__(self, number, seed):
+    def __init__(self, count, seed):
         generator = np.random.default_rng(seed)
-        self.labels = generator.integers(0, 2, number)
-        self.pixels = generator.integers(0, 120, (number, 1, 8, 8)).astype(np.uint8)
+        self.labels = generator.integers(0, 2, count)
+        self.pixels = generator.integers(0, 120, (count, 1, 8, 8)).astype(np.uint8)
         for label, pixels in zip(self.labels, self.pixels, strict=True):
             pixels[0, 4 * label : 4 * label + 4] += 100
 
@@ -47,4 +47,4 @@ def same(model, other):
 
 
 class Killed(BaseException):
-    """What no `except Exception` catches, as kill -9."""
+    """A stand-in for kill -9, which no `except Exception` catches."""

@@ -8,7 +8,7 @@ LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
 
 
 def stirred(model, seed=0):
-    """In float64 and eval mode; BatchNorm and biases have values that silence nothing by chance."""
+    """The model in float64 and eval mode, with values of BatchNorm and biases that zero no channel by chance."""
     generator = torch.Generator().manual_seed(seed)
     for layer in model.modules():
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -25,7 +25,7 @@ def pixels(channels=3, size=16, count=2):
 
 
 class Small(nn.Module):
-    """What the networks below share: a stem, a head."""
+    """The stem and the head of the networks below."""
 
     def __init__(self, outputs=8, features=None):
         super().__init__()
@@ -243,11 +243,10 @@ def small_vgg(generator_seed=0, norm=True):
     torch.manual_seed(generator_seed)
 
     def block(inputs, outputs):
-        return [
-            nn.Conv2d(inputs, outputs, 3, padding=1),
-            *([nn.BatchNorm2d(outputs)] if norm else []),
-            nn.ReLU(inplace=True),
-        ]
+        layers = [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+        if norm:
+            layers.insert(1, nn.BatchNorm2d(outputs))
+        return layers
 
     features = nn.Sequential(*block(3, 6), *block(6, 8), nn.MaxPool2d(2), *block(8, 10), nn.MaxPool2d(2))
     classifier = nn.Sequential(nn.Linear(10 * 4, 12), nn.ReLU(), nn.Dropout(0.5), nn.Linear(12, 5))

@@ -1,6 +1,7 @@
-"""Removed, masked and never computed: the three ways that have to be the same."""
+"""Three forms of pruning that must agree: channels removed, masked, and never computed."""
 
 import random
+from collections import Counter
 
 import torch
 from torch import nn
@@ -8,23 +9,23 @@ from torch import nn
 from secateur.pruning import masking, removal
 
 
-def drawn(found, share, seed=0, floor=1):
-    """Channels of random units, {layer: [index, ...]}, `floor` channels of each layer left."""
-    left = {layer: len(bundles) for layer, bundles in found.coupled.outputs.items()}
-    order, channels = list(range(len(found.units))), {}
+def drawn(units, share, seed=0, floor=1):
+    """Channels of random units, {layer: [index, ...]}, which leave at least `floor` channels of each layer."""
+    left = Counter({layer: len(bundles) for layer, bundles in units.coupled.outputs.items()})
+    order, channels = list(range(len(units.units))), {}
     random.Random(seed).shuffle(order)
-    for number in order[: round(share * len(order))]:
-        unit = found.units[number].channels
-        lost = {layer: sum(one == layer for one, _ in unit) for layer, _ in unit}
+    for place in order[: round(share * len(order))]:
+        unit = units.units[place].channels
+        lost = Counter(layer for layer, _ in unit)
         if all(left[layer] - count >= floor for layer, count in lost.items()):
+            left.subtract(lost)
             for layer, index in unit:
-                left[layer] -= 1
                 channels.setdefault(layer, []).append(index)
     return channels
 
 
 def never_computed(model, channels, images):
-    """The oracle: removed channels are NaN wherever they go, and zero only where a layer reads them."""
+    """The oracle: removed channels are NaN in every operation, and zero only as inputs of a layer."""
     hooks = []
     for name, module in model.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -42,23 +43,26 @@ def never_computed(model, channels, images):
 def spoiling(index):
     def spoil(module, inputs, output):
         output = output.clone()
-        output[(..., list(index)) if isinstance(module, nn.Linear) else (slice(None), list(index))] = torch.nan
+        if isinstance(module, nn.Linear):
+            output[..., list(index)] = torch.nan
+        else:
+            output[:, list(index)] = torch.nan
         return output
 
     return spoil
 
 
-def assert_equal_three_ways(model, found, channels, images):
+def assert_equal_three_ways(model, units, channels, images):
     with torch.no_grad():
         dense = model(images)
-        wanted = never_computed(model, channels, images)
-        with masking.masked(model, channels, found.coupled) as silenced:
-            masked = silenced(images)
-        smaller = removal.removed(model, channels, images, found.coupled)
+        expected = never_computed(model, channels, images)
+        with masking.masked(model, channels, units.coupled) as network:
+            masked = network(images)
+        smaller = removal.removed(model, channels, images, units.coupled)
         removed = smaller(images)
-    span = wanted.max() - wanted.min()
-    assert not wanted.isnan().any()
-    assert ((masked - wanted).abs().max() / span) < 1e-9
-    assert ((removed - wanted).abs().max() / span) < 1e-9
+    span = expected.max() - expected.min()
+    assert not expected.isnan().any()
+    assert ((masked - expected).abs().max() / span) < 1e-9
+    assert ((removed - expected).abs().max() / span) < 1e-9
     assert torch.equal(model(images), dense)
     return smaller

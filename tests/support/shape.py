@@ -1,4 +1,4 @@
-"""The shape of the code: types of public functions, lengths, how much a statement holds; as a script, it prints them.
+"""Shape of the code: types of public functions, lengths, density of statements; as a script, it prints them.
 
 python tests/support/shape.py
 """
@@ -13,45 +13,58 @@ PACKAGE = Path(__file__).resolve().parents[2] / "workflow" / "secateur"
 
 
 def public() -> Iterator[tuple[str, bool]]:
-    """(place:line name, whether it is typed) of public functions, and of the methods of public classes."""
+    """(file:line name, whether it is typed) of public functions, and of the methods of public classes."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-        for scope in (tree, *classes):
-            for node in scope.body:
-                if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
-                    yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}", typed(node)
+        for node in _public_in(ast.parse(path.read_text(encoding="utf-8"))):
+            yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}", typed(node)
+
+
+def _public_in(scope: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    for node in scope.body:
+        if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_in(node)
 
 
 def typed(function: ast.FunctionDef) -> bool:
     """Whether all arguments and the result of a function have types; a method's first argument needs none."""
-    arguments = function.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    starred = [one for one in (arguments.vararg, arguments.kwarg) if one]
-    needing = [one for one in (*named, *starred) if one.arg not in ("self", "cls")]
-    result = function.returns is not None or function.name == "__init__"
-    return result and all(one.annotation is not None for one in needing)
+    if function.returns is None and function.name != "__init__":
+        return False
+    for node in ast.walk(function.args):
+        if isinstance(node, ast.arg) and node.annotation is None and node.arg not in ("self", "cls"):
+            return False
+    return True
 
 
 def lengths() -> list[int]:
-    """Lines of every function's body, docstrings left out, from the shortest to the longest."""
-    found = []
-    for tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                body = node.body[1:] if ast.get_docstring(node, clean=False) else node.body
-                found.append(body[-1].end_lineno - body[0].lineno + 1 if body else 0)
-    return sorted(found)
+    """Lines of every function's body without its docstring, from the shortest to the longest."""
+    lines = []
+    for node in nodes():
+        if isinstance(node, ast.FunctionDef):
+            lines.append(length(node))
+    return sorted(lines)
 
 
-def trees() -> Iterator[ast.Module]:
+def length(function: ast.FunctionDef) -> int:
+    """Lines of a function's body without its docstring."""
+    body = function.body
+    if ast.get_docstring(function, clean=False):
+        body = body[1:]
+    if not body:
+        return 0
+    return body[-1].end_lineno - body[0].lineno + 1
+
+
+def nodes() -> Iterator[ast.AST]:
+    """All syntax nodes of the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
+        yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def per_hundred_lines(*kinds: type[ast.AST]) -> float:
-    """How many nodes of these kinds there are for each hundred physical lines."""
-    count = sum(isinstance(node, kinds) for tree in trees() for node in ast.walk(tree))
+    """The count of nodes of these kinds per hundred physical lines."""
+    count = sum(isinstance(node, kinds) for node in nodes())
     lines = sum(path.read_text(encoding="utf-8").count("\n") for path in PACKAGE.rglob("*.py"))
     return 100 * count / lines
 
@@ -66,10 +79,11 @@ def rules() -> list[int]:
 
 
 def main() -> None:
-    found, bodies = list(public()), lengths()
+    functions, bodies = list(public()), lengths()
     comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    print(f"public functions: {len(found)}, typed: {sum(done for _, done in found)}")
-    print(*(place for place, done in found if not done), sep="\n", end="")
+    untyped = [place for place, has_types in functions if not has_types]
+    print(f"public functions: {len(functions)}, typed: {len(functions) - len(untyped)}")
+    print(*untyped, sep="\n", end="")
     print(f"lines of a function: median {statistics.median(bodies):g}, p90 {bodies[int(0.9 * len(bodies))]}")
     print(f"comprehensions per 100 lines: {per_hundred_lines(*comprehensions):.1f}")
     print(f"conditional expressions per 100 lines: {per_hundred_lines(ast.IfExp):.1f}")

@@ -38,8 +38,10 @@ class Workflow:
         for part in PARTS:
             target = folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-            copy(ROOT / part, target, **({"ignore": IGNORED} if (ROOT / part).is_dir() else {}))
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, target, ignore=IGNORED)
+            else:
+                shutil.copy2(ROOT / part, target)
         (folder / "config" / "config.yaml").write_text(config)
         # The copy's package before the installed one: the scripts refuse any other.
         self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
@@ -47,8 +49,10 @@ class Workflow:
 
     def command(self, *arguments, cold=False):
         """Snakemake's command; `cold`, with interpreters of their own for it and for its jobs."""
-        python = os.environ.get("WARM_PYTHON", sys.executable)
-        return [sys.executable if cold else python, "-m", "snakemake", *arguments]
+        python = sys.executable
+        if not cold:
+            python = os.environ.get("WARM_PYTHON", python)
+        return [python, "-m", "snakemake", *arguments]
 
     def run(self, *arguments, check=True, cold=False, **options):
         """Run Snakemake in the folder; its output is one text."""
@@ -60,11 +64,14 @@ class Workflow:
         return done.stdout
 
     def planned(self, *arguments):
-        """{rule: number of jobs} that Snakemake would run."""
+        """{rule: count of jobs} that Snakemake would run."""
         text = self.run("-n", "--quiet=rules", *(arguments or ("all", "report")))
         table = re.search(r"^-+ +-+\n(.*?)^total", text, flags=re.M | re.S)
-        rows = dict(line.split() for line in table.group(1).splitlines()) if table else {}
-        return {rule: int(count) for rule, count in rows.items() if rule != "all"}
+        if table is None:
+            return {}
+        rows = dict(map(str.split, table.group(1).splitlines()))
+        rows.pop("all", None)
+        return dict(zip(rows, map(int, rows.values()), strict=True))
 
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")

@@ -1,4 +1,4 @@
-"""Have the warm Python run what is given, here: with this folder, this environment and these streams.
+"""Run a command by the warm Python, with this folder, this environment and these streams.
 
 Few imports, because it is started for every job: it takes 30 ms instead of 80.
 """

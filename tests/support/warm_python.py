@@ -1,10 +1,10 @@
-"""A Python that has imported the large libraries already: what it runs is a fork, and starts in milliseconds.
+"""A Python that has imported the large libraries: each command is a fork of it, and starts in milliseconds.
 
 Each job of the workflow is an interpreter of its own, and a small study has a hundred. Importing PyTorch takes most
 of the time of such a job. So the tests have one process that imports what the jobs do, once, and forks itself for
-each; the package under test is never among it. Snakemake is run in the same way, and finds as `sys.executable` a
-command that asks for such a fork, so that its jobs come here too. What a fork cannot show, the hash seed of an
-interpreter of its own, is left to the tests that say `cold`, and to those with conda.
+each; the package under test is not imported. Snakemake is run in the same way, and finds as `sys.executable` a
+command that asks for such a fork, so that its jobs are forks too. The hash seed of a new interpreter, which a fork
+does not have, is left to the tests that say `cold`, and to those with conda.
 """
 
 import atexit
@@ -32,7 +32,7 @@ LIBRARIES = (
 
 @contextlib.contextmanager
 def running():
-    """The path of a command that takes what `python FILE` and `python -m MODULE` take."""
+    """The path of a command with the arguments of `python FILE` and `python -m MODULE`."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         command, place = Path(folder, "python"), str(Path(folder, "socket"))
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{CLIENT}" "{place}" "$@"\n')
@@ -70,7 +70,7 @@ def serve(listener, command):
 
 
 def attend(connection, path):
-    """Run what was asked for in a fork, and tell its exit status."""
+    """Run the request in a fork, and send its exit status."""
     _, streams, *_ = socket.recv_fds(connection, 1, 3)
     request = marshal.load(connection.makefile("rb"))
     job = multiprocessing.get_context("fork").Process(target=run, args=(streams, path, *request))
@@ -85,7 +85,7 @@ def attend(connection, path):
 
 
 def run(streams, path, arguments, folder, environment):
-    """Be the process that was asked for: its streams, folder, environment, search path and arguments."""
+    """Become the requested process: its streams, folder, environment, search path and arguments."""
     os.setsid()
     for target, stream in enumerate(streams):
         os.dup2(stream, target)

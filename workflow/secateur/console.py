@@ -1,4 +1,4 @@
-"""The command `secateur`: what can be asked of a study without running it."""
+"""The command `secateur`, which checks a study without running it."""
 
 import argparse
 import logging
@@ -11,28 +11,28 @@ from secateur.study import settings, study_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one line, where something is wrong with the study.
+    """Run the command and return its exit status: 0, or after an error of the study or its files, told in one line, 1.
 
-    Errors that are no fault of the study or of its files keep their traceback.
+    All other errors keep their traceback.
     """
-    parser = argparse.ArgumentParser(prog="secateur", description="Which channels of a network can go?")
+    parser = argparse.ArgumentParser(prog="secateur", description="Channel pruning of CNNs")
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="look at a study before any long job")
+    check = commands.add_parser("check", help="check a study before any long job")
     check.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.basicConfig(format="warning: %(message)s")
     try:
-        print(checked(chosen.study), end="")
+        print(checked(options.study), end="")
     except (Refused, OSError) as error:
-        print(f"secateur check: {chosen.study}: {error}", file=sys.stderr)
+        print(f"secateur check: {options.study}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def checked(path: Path | str) -> str:
-    """What `secateur check` says of a study file."""
+    """The page of `secateur check` on a study file."""
     config = settings.checked(study_file.read(path))
-    # torch takes seconds to import, which a mistake in the settings need not wait for.
+    # torch takes seconds to import: an error in the settings is reported before.
     from secateur.preview import page
 
     return page.text(config)

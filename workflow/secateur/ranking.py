@@ -1,4 +1,4 @@
-"""Rankings: the order in which units are removed. The first is removed first, and every ranking is a permutation."""
+"""Rankings: permutations of the units, in the order of their removal."""
 
 import itertools
 from collections import Counter
@@ -11,23 +11,27 @@ import pandas
 from secateur import Refused
 from secateur.study import seeds
 
+# Columns that identify a channel.
+CHANNEL = ["layer", "channel"]
+
 
 def by_score(scores: Sequence[float] | np.ndarray | pandas.Series) -> np.ndarray:
-    """The order of units by rising score; equal scores keep the network's order.
+    """Unit ids by rising score; equal scores keep the network's order.
 
-    `scores` is (units,), or a Series by unit, as `scores` gives it, that leaves out units without a score.
+    `scores` is (units,), or a Series by unit id, as the function `scores` returns it, without the units that have no
+    score. Raises Refused for a score that is not finite.
     """
     units, values = np.arange(len(scores)), np.asarray(scores, dtype=np.float64)
     if isinstance(scores, pandas.Series):
         units = scores.index.to_numpy()
     if not np.isfinite(values).all():
-        bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise Refused(f"the score of unit {units[bad]} is {values[bad]}; every unit needs a finite score")
+        invalid = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise Refused(f"the score of unit {units[invalid]} is {values[invalid]}; every unit needs a finite score")
     return units[np.argsort(values, kind="stable")]
 
 
 def combined(relevance: Sequence[int] | np.ndarray, weight: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Two rankings taken in turns, relevance first; what came already is skipped (thesis, section 4.3)."""
+    """Units of two rankings in turns, relevance first, each unit where it occurs first (thesis, section 4.3)."""
     _same_units(relevance, weight)
     return _without_repeats(itertools.chain.from_iterable(zip(relevance, weight, strict=True)))
 
@@ -35,11 +39,12 @@ def combined(relevance: Sequence[int] | np.ndarray, weight: Sequence[int] | np.n
 def mixed(
     weight: Sequence[int] | np.ndarray, relevance: Sequence[int] | np.ndarray, delta: str | float | Fraction
 ) -> np.ndarray:
-    """Two rankings taken in proportion (1 - delta) : delta, in exact fractions (thesis, section 4.4).
+    """Units of two rankings in the proportion (1 - delta) : delta, in exact fractions (thesis, section 4.4).
 
-    Each step adds 1 - delta to the weight list's account and delta to the relevance list's; an account that
-    reaches 1 pays for that list's next unit, weight first. `delta` is text, a Fraction or an integer; a float is
-    taken as its shortest decimal. When one list is at its end, the other goes on alone.
+    Each step adds 1 - delta to the weight ranking's account and delta to the relevance ranking's; an account that
+    reaches 1 pays for that ranking's next unit, weight first. When one ranking is exhausted, the rest of the other
+    follows. `delta` is text, a Fraction or an integer; a float counts as its shortest decimal. Raises Refused for a
+    delta outside 0..1, or rankings of different units.
     """
     delta = Fraction(str(delta))
     if not 0 <= delta <= 1:
@@ -49,17 +54,14 @@ def mixed(
 
 
 def at_random(units: int | Sequence[int] | np.ndarray, seed: int) -> np.ndarray:
-    """A random order of `units` (a number, or their names)."""
+    """A random order of `units` (their count, or their ids)."""
     return seeds.numpy_generator(seed, "random ranking").permutation(units)
 
 
 def _turns(weight, relevance, delta):
-    lists, shares, accounts, taken = (
-        (weight, relevance),
-        (1 - delta, delta),
-        [Fraction(0), Fraction(0)],
-        [0, 0],
-    )
+    """Units of both rankings in the proportion (1 - delta) : delta, each of them twice."""
+    lists, shares = (weight, relevance), (1 - delta, delta)
+    accounts, taken = [Fraction(0), Fraction(0)], [0, 0]
     while taken[0] < len(weight) and taken[1] < len(relevance):
         for side in (0, 1):
             accounts[side] += shares[side]
@@ -71,10 +73,10 @@ def _turns(weight, relevance, delta):
     yield from relevance[taken[1] :]
 
 
-def of_both(first: Iterable[int], second: Iterable[int]) -> tuple[np.ndarray, ...]:
-    """Two rankings without the units that either leaves out: a unit without a score in one of them stays in both."""
-    both = {*first} & {*second}
-    return tuple(np.array([unit for unit in order if unit in both]) for order in (first, second))
+def of_both(first: Sequence[int] | np.ndarray, second: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two rankings restricted to their common units: a unit without a score in one of them is ranked by neither."""
+    first, second = np.asarray(first), np.asarray(second)
+    return first[np.isin(first, second)], second[np.isin(second, first)]
 
 
 def _without_repeats(units):
@@ -86,9 +88,9 @@ def _same_units(first, second):
         raise Refused(f"the two rankings are not of the same units: {len(first)} and {len(second)} of them")
 
 
-# ---- what scores are compared with ----------------------------------------------------------------------------
+# ---- comparison between layers --------------------------------------------------------------------------------
 
-# What a layer's scores are divided by, so that layers can be compared; absolute, because some scores are negative.
+# Divisors of a layer's scores that make layers comparable; absolute values, because some scores are negative.
 NORMALISATIONS = {
     "none": lambda scores: 1.0,
     "layer_share": lambda scores: np.abs(scores).sum(),
@@ -100,7 +102,7 @@ SCOPES = ("global", "layer", "stage")
 
 
 def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas.DataFrame:
-    """The table with one of its columns divided, layer by layer; a layer of zeros stays one."""
+    """The table with one column normalised within each layer; a layer of zeros keeps them."""
     divisor = statistics.groupby("layer")[statistic].transform(lambda scores: NORMALISATIONS[how](scores.to_numpy()))
     return statistics.assign(**{statistic: statistics[statistic] / divisor.where(divisor != 0, 1.0)})
 
@@ -108,16 +110,18 @@ def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas
 def scoped(
     order: np.ndarray, units: pandas.DataFrame, scope: str = "global", stages: pandas.DataFrame | None = None
 ) -> np.ndarray:
-    """The order with units compared within a `scope` only: all of them, a layer's, or those of a stage.
+    """The order with units compared within a `scope` only: the network, a layer or a stage.
 
-    Beyond the scope every layer, or every stage of the table layer, stage, is thinned alike.
+    At every level all layers, or all stages of the table `stages` (layer, stage), lose an equal share of their units.
     """
     if scope == "global":
         return order
     layers = layers_of(units)
     if scope == "stage":
-        stage = dict(zip(stages["layer"], stages["stage"], strict=True))
-        layers = {unit: stage[layer] for unit, layer in layers.items()}
+        if stages is None:
+            raise ValueError("the scope stage needs a table of stages")
+        stage_of = dict(zip(stages["layer"], stages["stage"], strict=True))
+        layers = {unit: stage_of[layer] for unit, layer in layers.items()}
     return uniform(order, layers)
 
 
@@ -129,29 +133,41 @@ def of_scores(
     unit_score: str = "sum",
     stages: pandas.DataFrame | None = None,
 ) -> np.ndarray:
-    """The order of units by a table layer, channel, score, made comparable between layers as the settings say."""
+    """The order of units by a table of scores (layer, channel, score), normalised and compared as the settings say."""
     order = by_score(scores(normalised(table, "score", normalise), units, "score", unit_score))
     return scoped(order, units, scope, stages)
 
 
 # ---- controls ------------------------------------------------------------------------------------------------
-# Where a ranking's merit lies: in how many channels it takes of each layer, or in which.
+# They separate the two merits of a ranking: the share of units that it removes of each layer, and their choice.
 
 
 def uniform(order: Sequence[int] | np.ndarray, layers: Mapping[int, str]) -> np.ndarray:
-    """The ranking's order within layers, every layer thinned alike: a unit's place is its share of its layer's units.
+    """The ranking's order within layers, at equal shares of every layer.
 
-    `layers` names the layer of each unit, {unit: layer}; at any level all layers lose the same share, to a unit.
+    `layers` is {unit: layer}; at any level all layers lose the same share of their units, to within one unit.
     """
-    places = _places_within(order, layers)
-    widths = Counter(layers[unit] for unit in order)
-    # The middle of a unit's share, so that layers of all widths begin and end together; ties keep the ranking's order.
-    shares = [Fraction(2 * places[unit] + 1, 2 * widths[layers[unit]]) for unit in order]
-    return np.array([order[place] for place in sorted(range(len(order)), key=shares.__getitem__)])
+    shares = _shares_within(order, layers)
+    # The sort is stable: ties keep the ranking's order.
+    return np.array(sorted(order, key=shares.__getitem__))
+
+
+def _shares_within(order, layers):
+    """{unit: share of its layer's units at which it is removed}.
+
+    A unit counts at the middle of its own share, so that layers of all widths begin and end together.
+    """
+    widths, before = Counter(map(layers.__getitem__, order)), Counter()
+    shares = {}
+    for unit in order:
+        layer = layers[unit]
+        shares[unit] = Fraction(2 * before[layer] + 1, 2 * widths[layer])
+        before[layer] += 1
+    return shares
 
 
 def shuffled(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], seed: int) -> np.ndarray:
-    """Random units within layers, as many of each layer at every level as the ranking takes (Su et al., 2020)."""
+    """Random units within layers, with the ranking's count of each layer at every level (Su et al., 2020)."""
     generator = seeds.numpy_generator(seed, "shuffled within layers")
     by_layer = {}
     for unit in sorted(order):
@@ -161,16 +177,8 @@ def shuffled(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], seed:
 
 
 def layers_of(ranking: pandas.DataFrame) -> dict[int, str]:
-    """{unit: layer} of a table of units or of a ranking; a unit of several layers is filed under the first."""
+    """{unit: layer} of a table of units or a ranking; a unit of several layers is counted in the first of them."""
     return dict(zip(ranking["unit"][::-1], ranking["layer"][::-1], strict=True))
-
-
-def _places_within(order, layers):
-    counts, places = Counter(), {}
-    for unit in order:
-        places[unit] = counts[layers[unit]]
-        counts[layers[unit]] += 1
-    return places
 
 
 # ---- tables --------------------------------------------------------------------------------------------------
@@ -179,48 +187,61 @@ def _places_within(order, layers):
 def scores(
     statistics: pandas.DataFrame, units: pandas.DataFrame, statistic: str, unit_score: str = "sum"
 ) -> pandas.Series:
-    """A Series of one score for each unit: the sum, mean or max over its channels. Tables as in statistics/*.csv and
-    units.csv.
+    """A Series of one score for each unit id: the sum, mean or max over its channels.
 
-    Scores of channels that cannot be removed are left out. All others must have exactly one row; it is empty for those
-    that have no score, as gates have no relevance. A unit is scored by its other channels then, and is left out if it
-    has none. Raises Refused for anything else.
+    The tables are as in statistics/*.csv and units.csv. Scores of channels that cannot be removed are left out. All
+    others must have exactly one row, with an empty value for channels without a score, as gates have no relevance. A
+    unit is then scored by its other channels, and is left out if it has none. Raises Refused for any other table.
     """
-    keys = ["layer", "channel"]
-    given, wanted = ([tuple(row) for row in table[keys].itertuples(index=False)] for table in (statistics, units))
-    if len(set(given)) != len(given):
-        raise Refused(f"a channel has two scores: {next(k for k in given if given.count(k) > 1)}")
-    missing = sorted(set(wanted) - set(given))
-    if missing:
-        raise Refused(
-            f"{len(wanted) - len(missing)} channels have scores, but {len(wanted)} can be removed; "
-            f"the first without is channel {missing[0][1]} of layer {missing[0][0]}"
-        )
-    by_channel = units[[*keys, "unit"]].merge(
-        statistics[[*keys, statistic]], on=keys, how="left", validate="one_to_one"
+    _refuse_incomplete(statistics, units)
+    by_channel = units[[*CHANNEL, "unit"]].merge(
+        statistics[[*CHANNEL, statistic]], on=CHANNEL, how="left", validate="one_to_one"
     )
-    known = by_channel[by_channel[statistic].notna()]
-    return known.groupby("unit", sort=True)[statistic].agg(unit_score)
+    scored = by_channel[by_channel[statistic].notna()]
+    return scored.groupby("unit", sort=True)[statistic].agg(unit_score)
+
+
+def _refuse_incomplete(statistics, units):
+    """Refuse a table with two rows of one channel, or without a channel that can be removed."""
+    repeated = statistics[statistics.duplicated(CHANNEL, keep=False)]
+    if len(repeated):
+        raise Refused(f"a channel has two scores: {_channels(repeated)[0]}")
+    removable = _channels(units)
+    missing = sorted(set(removable) - set(_channels(statistics)))
+    if missing:
+        layer, channel = missing[0]
+        raise Refused(
+            f"{len(removable) - len(missing)} channels have scores, but {len(removable)} can be removed; "
+            f"the first without is channel {channel} of layer {layer}"
+        )
+
+
+def _channels(table):
+    """(layer, channel) of every row."""
+    return list(table[CHANNEL].itertuples(index=False, name=None))
 
 
 def table(order: Iterable[int] | np.ndarray, units: pandas.DataFrame, partial: bool = False) -> pandas.DataFrame:
-    """The ranking as a table unit, layer, channel from an order of unit ids.
+    """The ranking as a table (unit, layer, channel) in the order of unit ids.
 
-    A `partial` order may leave out units, those that have no score: they come last and have a 1 in the column `stays`,
-    which a ranking of all units lacks.
+    A `partial` order may leave out units that have no score: they come last and have a 1 in the column `stays`, which
+    a ranking of all units does not have. Raises Refused for an order that is not a permutation.
     """
-    order, known = np.asarray(order), set(units["unit"])
-    given = known.intersection(order) if partial else known
-    if sorted(order) != sorted(given):
-        raise Refused(f"the ranking is no permutation of the {len(known)} units")
-    place = {unit: position for position, unit in enumerate(order)}
-    rows = units[["unit", "layer", "channel"]].assign(place=units["unit"].map(place))
-    if len(order) < len(known):
+    order, ids = np.asarray(order), set(units["unit"])
+    expected = ids
+    if partial:
+        expected = ids.intersection(order)
+    if sorted(order) != sorted(expected):
+        raise Refused(f"the ranking is not a permutation of the {len(ids)} units")
+    places = {unit: place for place, unit in enumerate(order)}
+    rows = units[["unit", *CHANNEL]].assign(place=units["unit"].map(places))
+    if len(order) < len(ids):
         rows = rows.assign(stays=rows["place"].isna().astype(int), place=rows["place"].fillna(len(order)))
     return rows.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
 def order(ranking: pandas.DataFrame) -> np.ndarray:
-    """The order of the units of a ranking table that are ranked."""
-    ranked = ranking[ranking["stays"] == 0] if "stays" in ranking else ranking
-    return ranked["unit"].drop_duplicates().to_numpy()
+    """Unit ids of a ranking table in their order, without the units that it does not rank."""
+    if "stays" in ranking:
+        ranking = ranking[ranking["stays"] == 0]
+    return ranking["unit"].drop_duplicates().to_numpy()

@@ -1,1 +1,1 @@
-"""Files that the workflow writes: whole or absent, with their provenance and the digest of the code that made them."""
+"""Files that the workflow writes, complete or absent, with their provenance and the digest of their code."""

@@ -1,11 +1,9 @@
-"""A digest of the code that a script can reach, so that only a change of what it runs makes it run again.
+"""A digest of the code that a script can reach, so that a change of that code, and no other change, reruns the script.
 
-Snakemake compares a script's time stamp and does not see what the script imports. The digest covers the script, and
+Snakemake compares a script's time stamp and does not see the script's imports. The digest covers the script, and
 every definition of this package that it can reach, name by name; docstrings, comments and types are left out. It reads
-source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it.
-The forms of import that it follows are `from secateur.room import module` and `from secateur.room.module import name`,
-with or without `as`, and names that a package's `__init__.py` imports in turn. Any other form would give a digest that
-stays the same when the code changes, so it is refused by file and line.
+source text only: registries must be dict literals, because a lookup by `getattr` is invisible to it. The forms of
+import that it follows are those of `code_imports`, and names that a package's `__init__.py` imports in turn.
 """
 
 import ast
@@ -13,268 +11,207 @@ import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from secateur import Refused
+from secateur.artifacts import code_imports
+from secateur.artifacts.code_imports import Definition
 
-PACKAGE = Path(__file__).resolve().parent.parent
-# What surrounds a computation and cannot change its numbers: logs, progress bars, manifests.
+# Logs, progress bars and manifests surround a computation and cannot change its numbers.
 SURROUNDINGS = {"jobs.script", "jobs.progress", "artifacts.provenance"}
 
 
+class Contents(NamedTuple):
+    """A module's definitions by name, its imports by local name, and the statements that it always runs."""
+
+    definitions: dict[str, list[ast.stmt]]
+    imports: dict[str, Definition | str]
+    always: list[ast.stmt]
+
+
+class Part(NamedTuple):
+    """A piece of code as text, the definitions of this package that it mentions, and the names of other packages."""
+
+    text: str
+    definitions: frozenset[Definition]
+    packages: frozenset[str]
+
+
 def of_script(path: Path | str) -> str:
-    """Sixteen hexadecimal digits for a script and what it reaches in the package."""
+    """Sixteen hexadecimal digits for a script and the code of this package that it can reach."""
     path = Path(path)
-    tree = _parsed(path)
-    reached = {}
-    _follow(*_mentioned(tree.body, _imports(path), set(), None, path), reached)
-    parts = [_text(node) for node in tree.body if not _is_import(node)] + [reached[key] for key in sorted(reached)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    statements = list(_run(code_imports.parsed(path).body))
+    script = _part("", statements, Contents({}, code_imports.of_file(path), statements), path)
+    reached = sorted(_reached(script).items())
+    return _digest([script.text, *(text for _, text in reached)])
 
 
 def of_trees(trees: Iterable[ast.AST]) -> str:
-    """Sixteen hexadecimal digits for what the code of several parsed files computes."""
-    return hashlib.sha256("\n".join(map(_text, trees)).encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits for the code of several parsed files."""
+    return _digest(map(_text, trees))
 
 
-def _follow(own, foreign, reached):
-    """Add every definition that is mentioned to `reached`, and what those mention in turn."""
-    for module, name in own:
-        _reach(module, name, reached)
-    reached |= {("", text): text for text in foreign}
+def _digest(texts):
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _reach(module, name, reached):
-    """Add one definition, the statements that its module always runs, and all that they mention."""
-    if module in SURROUNDINGS:
-        return
-    definitions, imports, _ = _module(module)
-    for part in ("", name) if name in definitions else ("",):
-        if (module, part) not in reached:
-            reached[module, part], *mentioned = _part(module, part)
-            _follow(*mentioned, reached)
-    # A name that the module itself has from elsewhere, as a package's face has all its names.
-    if name not in definitions and isinstance(imports.get(name), tuple):
-        if imports[name][1] is None:
-            raise ValueError(
-                f"{_file(module)}: the code digest cannot follow {module}.{name}, a module that is taken from another; "
-                f"import it from where it lies"
-            )
-        _reach(*imports[name], reached)
+# ---- definitions that are reached ------------------------------------------------------------------------------
+
+
+def _reached(part):
+    """{(module, name): text} of all definitions and other packages that some code mentions, directly or not."""
+    reached, waiting = {}, [part]
+    while waiting:
+        part = waiting.pop()
+        for package in part.packages:
+            reached["", package] = package
+        for definition in part.definitions:
+            if definition not in reached:
+                mentioned = _part_of(definition)
+                reached[definition] = mentioned.text
+                waiting.append(mentioned)
+    return reached
 
 
 @functools.cache
-def _part(module, name):
-    """(text, mentions of this package, of others) of a definition, or, without a name, of what its module always runs.
+def _part_of(definition):
+    """The Part of a definition. Cached, because most scripts reach the same definitions."""
+    module, name = definition
+    contents = _contents(module)
+    statements = contents.definitions[name] if name else contents.always
+    return _part(module, statements, contents, code_imports.file_of(module))
 
-    Kept, because most scripts reach the same definitions: all digests take 0.3 s instead of 2 s.
+
+def _part(module, statements, contents, path):
+    """The Part of some statements of a module, whose file is `path`."""
+    definitions, packages = set(), set()
+    for statement in statements:
+        for entry in _mentions(module, statement, contents, path):
+            if isinstance(entry, str):
+                packages.add(entry)
+            else:
+                definitions.update(_with_its_module(entry))
+    return Part("\n".join(map(_text, statements)), frozenset(definitions), frozenset(packages))
+
+
+def _mentions(module, statement, contents, path):
+    """Definitions of this package, and names of other packages, that a statement mentions.
+
+    Another import of the same local name is other code, so the names of other packages count as well.
     """
-    definitions, imports, always = _module(module)
-    nodes = definitions[name] if name else always
-    return "\n".join(map(_text, nodes)), *_mentioned(nodes, imports, set(definitions), module, _file(module))
+    before_a_dot = set()
+    # Breadth first: an attribute comes before the name that it is taken from.
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            before_a_dot.add(node.value)
+            entry = contents.imports.get(node.value.id)
+            if _is_module(entry):
+                code_imports.refuse_submodule(entry.module, node, path)
+                yield Definition(entry.module, node.attr)
+        elif isinstance(node, ast.Name):
+            entry = contents.imports.get(node.id)
+            if not _is_module(entry):
+                yield from _named(entry, node.id, module, contents)
+            elif node not in before_a_dot:
+                code_imports.refuse_module_as_value(node.id, statement, path)
 
 
-def _mentioned(nodes, imports, own, module, path):
-    """(mentions of this package, of others) in some nodes of the file `path`."""
-    ours = {local: entry for local, entry in imports.items() if not isinstance(entry, str)}
-    found, outside = {}, set()
-    for node in nodes:
-        # Walked once, because this is the start of every run.
-        inside = list(ast.walk(node))
-        _refuse_module_as_value(inside, ours, path)
-        found |= dict.fromkeys(_mentions(inside, ours, own, module, path))
-        outside.update(_outside(inside, imports))
-    return tuple(found), outside
+def _named(entry, name, module, contents):
+    """The import `entry`, if any, and the module's own definition, if any, that a name stands for."""
+    if entry is not None:
+        yield entry
+    if name in contents.definitions:
+        yield Definition(module, name)
 
 
-def _outside(inside, imports):
-    """What nodes mention of other packages, as `numpy` or `torch.nn.functional`: another import is another code."""
-    for inner in inside:
-        if isinstance(inner, ast.Name) and isinstance(imports.get(inner.id), str):
-            yield imports[inner.id]
-
-
-def _mentions(inside, imports, own, module, path):
-    """(module, name) of the package for every name and `module.name` among nodes."""
-    for inner in inside:
-        if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in imports:
-            other, name = imports[inner.value.id]
-            if name is None:
-                _refuse_module_of(other, inner, path)
-                yield other, inner.attr
-        elif isinstance(inner, ast.Name):
-            if inner.id in imports and imports[inner.id][1] is not None:
-                yield imports[inner.id]
-            elif inner.id in own:
-                yield module, inner.id
-        elif isinstance(inner, ast.ImportFrom):
-            yield from ((other, name) for other, name in _imported(inner, path).values() if name is not None)
+def _is_module(entry):
+    return isinstance(entry, Definition) and entry.name is None
 
 
 @functools.cache
-def _module(name):
-    """(definitions by name, imports, statements that always run) of one module of the package."""
-    tree = _parsed(_file(name))
+def _with_its_module(definition):
+    """A definition, where it really lies, and the statements that are always run by the modules on the way to it."""
+    module, name = definition
+    if module in SURROUNDINGS:
+        return []
+    always, contents = Definition(module, ""), _contents(module)
+    if name in contents.definitions:
+        return [always, definition]
+    # The module imports the name, as a package's face does.
+    origin = contents.imports.get(name)
+    if not isinstance(origin, Definition):
+        return [always]
+    if origin.name is None:
+        raise ValueError(
+            f"{code_imports.file_of(module)}: the code digest cannot follow {module}.{name}, a module that is taken "
+            f"from another; import it from its own room"
+        )
+    return [always, *_with_its_module(origin)]
+
+
+# ---- statements of a module ------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _contents(module):
+    """The Contents of a module of this package."""
+    path = code_imports.file_of(module)
     definitions, always = {}, []
-    for node in tree.body:
-        names = _names(node)
-        for defined in names:
-            definitions.setdefault(defined, []).append(node)
-        if not names and not _is_import(node) and not _is_docstring(node):
-            always.append(node)
-    return definitions, _imports(_file(name)), always
+    for statement in _run(code_imports.parsed(path).body):
+        names = _defined(statement)
+        for name in names:
+            definitions.setdefault(name, []).append(statement)
+        if not names and not _is_docstring(statement):
+            always.append(statement)
+    return Contents(definitions, code_imports.of_file(path), always)
 
 
-def _file(module):
-    """The file of a module or package by its dotted name, without the name of this package; None if there is none."""
-    return _located(PACKAGE, module)
+def _run(statements):
+    """Statements other than imports; of `if TYPE_CHECKING:` only its other branch, which is the one that runs."""
+    for statement in statements:
+        if _is_for_types(statement):
+            yield from _run(statement.orelse)
+        elif not isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield statement
 
 
-@functools.cache
-def _located(package, module):
-    path = package.joinpath(*module.split("."))
-    files = (path.with_suffix(".py"), path / "__init__.py")
-    return next((file for file in files if file.is_file()), None)
+def _is_for_types(statement):
+    if not isinstance(statement, ast.If) or not isinstance(statement.test, ast.Name):
+        return False
+    return statement.test.id == "TYPE_CHECKING"
 
 
-def _names(node):
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return [node.name]
-    if isinstance(node, (ast.Assign, ast.AnnAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return [inner.id for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name)]
-    return []
-
-
-@functools.cache
-def _imports(path):
-    """Local name -> (module of the package, name in it or None for the module itself), or text for other packages."""
-    found = {}
-    for node in ast.walk(_parsed(path)):
-        if isinstance(node, ast.Import):
-            _refuse_whole(node, path)
-            found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            own = _imported(node, path)
-            _refuse_another_meaning(found, own, node, path)
-            found |= own or {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call):
-            _refuse_by_text(node, path)
-    return found
-
-
-def _imported(node, path):
-    """{local name: (module, name or None)} of what a `from` brings of this package."""
-    if node.level:
-        raise _unseen(path, node, "a relative import")
-    if not node.module or node.module.partition(".")[0] != PACKAGE.name:
-        return {}
-    return {alias.asname or alias.name: _entry(node, alias.name, path) for alias in node.names}
-
-
-def _entry(node, name, path):
-    """(module, name or None) that `from module import name` means."""
-    if name == "*":
-        raise _unseen(path, node, "an import of everything")
-    room = node.module.partition(".")[2]
-    module = f"{room}.{name}" if room else name
-    if _file(module):
-        return module, None
-    if room and not _file(room):
-        raise Refused(f"{path}:{node.lineno}: {node.module} is no module of {PACKAGE.name}")
-    return room or "__init__", name
-
-
-def _refuse_whole(node, path):
-    """`import secateur.x` binds the whole package, whose attributes cannot be told from its modules."""
-    for alias in node.names:
-        if alias.name.partition(".")[0] == PACKAGE.name:
-            raise _unseen(path, node, f"import {alias.name}")
-
-
-def _refuse_by_text(node, path):
-    """A module of this package imported by its name as a text."""
-    function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-    own = any(text.partition(".")[0] == PACKAGE.name for text in texts)
-    if function in ("import_module", "__import__") and own:
-        raise _unseen(path, node, f"{function}({texts[0]!r})")
-
-
-def _refuse_module_as_value(inside, imports, path):
-    """A module that is handed on, as in `f(module)`: what is used of it shows nowhere by name."""
-    modules = {local for local, (_, name) in imports.items() if name is None}
-    named = [inner for inner in inside if isinstance(inner, ast.Name) and inner.id in modules]
-    if not named:
-        return
-    before_a_dot = {id(inner.value) for inner in inside if isinstance(inner, ast.Attribute)}
-    bound = {inner.id for inner in named if isinstance(inner.ctx, ast.Store)}
-    bound |= {inner.arg for inner in inside if isinstance(inner, ast.arg)}
-    for inner in named:
-        if id(inner) not in before_a_dot and inner.id not in bound:
-            raise _unseen(path, inner, f"the module {inner.id} as a value")
-
-
-def _refuse_another_meaning(found, own, node, path):
-    """One name for two things: the digest would follow the last of them everywhere."""
-    for local, entry in own.items():
-        if found.get(local, entry) != entry:
-            raise _unseen(path, node, f"{local} for two things")
-
-
-def _refuse_module_of(package, node, path):
-    """`package.module` as an attribute: what is used of the module is one step further than the digest looks."""
-    if _file(f"{package}.{node.attr}"):
-        raise _unseen(path, node, f"{package}.{node.attr} as an attribute")
-
-
-def _unseen(path, node, form):
-    return ValueError(
-        f"{path}:{node.lineno}: the code digest cannot follow {form}, and would not see an edit of what it brings; "
-        f"write from {PACKAGE.name}.room import module, or from {PACKAGE.name}.room.module import name"
-    )
-
-
-@functools.cache
-def _parsed(path):
-    """A file's syntax tree, without the types of arguments, results and fields, which compute nothing."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            node.annotation = None
-        elif isinstance(node, ast.AnnAssign):
-            node.annotation = ast.Constant(None)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.returns = None
-    return tree
-
-
-def _is_import(node):
-    """Also `if TYPE_CHECKING:`, which holds imports that only types need."""
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
-        return node.test.id == "TYPE_CHECKING"
-    return isinstance(node, (ast.Import, ast.ImportFrom))
+def _defined(statement):
+    """Names that a top-level statement defines."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    else:
+        return []
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
 def _is_docstring(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
+# ---- text ------------------------------------------------------------------------------------------------------
+
+
 def _text(node):
-    """A node as text that is the same for every Python version: empty fields and positions are left out."""
+    """A node as text that is equal for every Python version: empty fields and positions are left out."""
     if isinstance(node, ast.AST):
-        fields = ((name, _without_docstring(name, value)) for name, value in ast.iter_fields(node))
-        inner = (
-            f"{name}={_text(value)}"
-            for name, value in fields
-            if value not in (None, []) and name not in ("ctx", "kind")
-        )
-        return f"{type(node).__name__}({','.join(inner)})"
+        return f"{type(node).__name__}({','.join(_fields(node))})"
     if isinstance(node, list):
         return f"[{','.join(map(_text, node))}]"
     return repr(node)
 
 
-def _without_docstring(name, value):
-    if name == "body" and isinstance(value, list) and value and _is_docstring(value[0]):
-        return value[1:]
-    return value
+def _fields(node):
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(value, list) and value and _is_docstring(value[0]):
+            value = value[1:]
+        if value not in (None, []) and name not in ("ctx", "kind"):
+            yield f"{name}={_text(value)}"

@@ -1,4 +1,4 @@
-"""What paired comparisons need of each evaluated network and image: one bit, right or wrong, and its loss."""
+"""Per-image results for paired comparisons: one bit, right or wrong, and the loss of every evaluated network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +12,20 @@ from secateur.artifacts import files, tables
 
 
 def write(right: Sequence[np.ndarray], path: Path | str, losses: Sequence[np.ndarray] | None = None) -> None:
-    """Write bools (rows, images), eight to a byte, in the order of the rows of the table beside, and their losses."""
-    right = np.stack(right)
+    """Write bools (rows, images), eight to a byte, and losses (rows, images) in nats, in the order of the table."""
+    bits = np.stack(right)
     with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["right"] = np.packbits(right, axis=1)
-        file.attrs["images"] = right.shape[1]
-        if losses is not None:
-            # A row at a time: many networks with an empty layer have one loss for each class, and take no room.
-            how = {"chunks": (1, right.shape[1]), "compression": "gzip", "shuffle": True}
-            file.create_dataset("losses", data=np.stack(losses).astype(np.float32), **how)
+        file["right"] = np.packbits(bits, axis=1)
+        file.attrs["images"] = bits.shape[1]
+        if losses is None:
+            return
+        # One row per chunk: networks with an empty layer have one loss for each class, which compresses to nothing.
+        storage = {"chunks": (1, bits.shape[1]), "compression": "gzip", "shuffle": True}
+        file.create_dataset("losses", data=np.stack(losses).astype(np.float32), **storage)
 
 
 def read(path: Path | str, rows: int) -> np.ndarray:
-    """Bools (rows, images); Refused unless there are so many rows as the table beside has."""
+    """Read bools (rows, images); Refused unless there are as many rows as in the table beside."""
     with h5py.File(path, "r") as file:
         right = np.unpackbits(file["right"][:], axis=1, count=int(file.attrs["images"])).astype(bool)
     if len(right) != rows:
@@ -33,15 +34,17 @@ def read(path: Path | str, rows: int) -> np.ndarray:
 
 
 def losses(path: Path | str, rows: int) -> np.ndarray:
-    """Losses (rows, images) in nats, float32; Refused unless there are so many rows as the table beside has."""
+    """Read losses (rows, images) in nats, float32; Refused unless there are as many rows as in the table beside."""
+    values = np.empty((0, 0))
     with h5py.File(path, "r") as file:
-        found = file["losses"][:] if "losses" in file else np.empty((0, 0))
-    if len(found) != rows:
-        raise Refused(f"{path} has losses of {len(found)} rows, but its table has {rows}; delete both and run again")
-    return found
+        if "losses" in file:
+            values = file["losses"][:]
+    if len(values) != rows:
+        raise Refused(f"{path} has losses of {len(values)} rows, but its table has {rows}; delete both and run again")
+    return values
 
 
 def by_criterion(table: pandas.DataFrame, right: np.ndarray) -> dict[str, np.ndarray]:
-    """{criterion: bools (levels, images)} of the table's first floor, by rising level."""
+    """{criterion: bools (levels, images)} at the table's first floor, by rising level."""
     table = tables.first_floor(table.reset_index(drop=True)).sort_values("level", kind="stable")
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}

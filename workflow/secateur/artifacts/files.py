@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Files that are either complete or absent."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it over `path` when the block ends well, else remove it."""
+    """Yield a temporary path, which replaces `path` when the block succeeds and is removed when it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
@@ -33,14 +33,21 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def found(name: Path | str) -> Path | str:
-    """The path of a file that a setting names: as it is, or else inside the folder that SECATEUR_DATA names."""
+    """The path of a file that a setting names: the name itself, or else a path in the folder SECATEUR_DATA.
+
+    A name that is in neither place is returned unchanged.
+    """
     shared = os.environ.get("SECATEUR_DATA")
-    inside = Path(shared) / name if shared else None
-    return str(inside) if inside and not Path(name).is_file() and inside.is_file() else name
+    if not shared or Path(name).is_file():
+        return name
+    inside = Path(shared) / name
+    if inside.is_file():
+        return str(inside)
+    return name
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write a small text file at once."""
+    """Write a text file in one step."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -52,7 +59,7 @@ def digest(path: Path | str) -> str:
 
 
 def explained(error: OSError, path: Path | str) -> OSError:
-    """The same error with the file and what to do about it, where the system's own words leave that out."""
+    """The error, or for a full disk one that names the file and the remedy, which the system's message leaves out."""
     message = str(error)
     # h5py reports a full disk only in the text of an error without errno.
     if error.errno == errno.ENOSPC or "No space left" in message or "errno = 28" in message:
@@ -67,17 +74,17 @@ def explained(error: OSError, path: Path | str) -> OSError:
 def _remove_left_behind(path):
     """Remove the temporary files of writers that died on this machine.
 
-    Two living jobs may write one file (the result of a plan that two families share), so nothing is removed whose
-    writer may live: neither of a living process, nor of another machine.
+    Two running jobs may write one file (the result of a plan that two families share), so the files of a running
+    process, or of another machine, are left.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.writing"):
-        writer = left.name.removeprefix(f".{path.name}.{_machine()}-").partition(".")[0]
-        if writer.isdecimal() and not _lives(int(writer)):
-            left.unlink(missing_ok=True)
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.writing"):
+        process = temporary.name.removeprefix(f".{path.name}.{_machine()}-").partition(".")[0]
+        if process.isdecimal() and not _runs(int(process)):
+            temporary.unlink(missing_ok=True)
 
 
 def _machine():
-    """What tells one set of process ids from another: the host, and the process namespace of a container."""
+    """An id of the host and of the container's process namespace: within it, a process id names one process."""
     try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
@@ -85,7 +92,7 @@ def _machine():
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
-def _lives(process):
+def _runs(process):
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,5 +1,6 @@
-"""Where an artifact comes from: study, rule, settings, code, environment, versions, seed."""
+"""Provenance of an artifact: study, rule, settings, code, environment, versions, seed."""
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -30,7 +31,7 @@ LIBRARIES = (
 
 
 def record(study: str, rule: str, wildcards: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The provenance of what one job writes, as plain data."""
+    """The provenance of one job's results, as plain data."""
     options = dict(params.get("options", {}))
     return {
         "secateur": __version__,
@@ -46,14 +47,13 @@ def record(study: str, rule: str, wildcards: Mapping[str, str], params: Mapping[
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the installed libraries that can change a number, without importing them."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed libraries that can change a result, read without importing them."""
+    versions = {"python": platform.python_version()}
     for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        # A study needs only some of them.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def write(path: Path | str, **facts: Any) -> None:

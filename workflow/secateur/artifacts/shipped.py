@@ -1,9 +1,9 @@
-"""The files that come with the package and are no code: the schema of a study, and what is known of the downloads."""
+"""Data files of the package: the schema of a study, and the catalogue of downloads."""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# By the name that an installed package has them under (setup.py), from its folder to where a clone keeps them.
+# Name in an installed package (setup.py) -> path in a clone, relative to the package.
 IN_A_CLONE = {
     "schemas/config.schema.yaml": "../schemas/config.schema.yaml",
     "data/sources.yaml": "../../data/sources.yaml",
@@ -11,6 +11,8 @@ IN_A_CLONE = {
 
 
 def file(name: str) -> Path:
-    """The path of a file that comes with the package, in a clone as in an installed copy."""
+    """The path of a data file of the package, in a clone as in an installed copy."""
     installed = PACKAGE / name
-    return installed if installed.is_file() else (PACKAGE / IN_A_CLONE[name]).resolve()
+    if installed.is_file():
+        return installed
+    return (PACKAGE / IN_A_CLONE[name]).resolve()

@@ -1,4 +1,4 @@
-"""Names for plain data: equal data have equal names, by which plans, caches and resumed work are found again."""
+"""Digests of plain data, which identify plans, caches and interrupted work: equal data have equal digests."""
 
 import hashlib
 import json
@@ -6,6 +6,6 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that name a value made of dicts, lists, text and numbers."""
+    """Sixteen hexadecimal digits of a value made of dicts, lists, text and numbers."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The one reader and the one writer of CSV tables."""
+"""The only reader and the only writer of CSV tables."""
 
 from pathlib import Path
 
@@ -7,28 +7,28 @@ import pandas
 from secateur import Refused
 from secateur.artifacts import files
 
-# Names of layers and classes may be digits ("0"), and must come back as text.
+# Names of layers and classes may be digits ("0"), and must be read as text.
 TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
 
 
 def first_floor(table: pandas.DataFrame) -> pandas.DataFrame:
-    """The rows of the setting of `keep_at_least` that comes first: what is shown unless floors themselves are."""
+    """Rows of the first floor, that is of the first `keep_at_least`: those of all figures but the one of the floors."""
     return table[table["keep_at_least"] == table["keep_at_least"].iloc[0]]
 
 
 def write(table: pandas.DataFrame, path: Path | str) -> None:
-    """Write a table so that equal results are equal files: nine significant digits, no index, Unix line ends."""
+    """Write a table so that equal results are equal files: nine significant digits, no index, Unix line endings."""
     with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
 
 
 def read(path: Path | str, *columns: str) -> pandas.DataFrame:
-    """Read a table and refuse one that lacks any of `columns`."""
+    """Read a table; Refused if it is no CSV, or lacks any of `columns`."""
     path = Path(path)
     try:
         table = pandas.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} is no readable CSV table ({error}); delete it and run again") from error
+        raise Refused(f"{path} is not a readable CSV table ({error}); delete it and run again") from error
     missing = [column for column in columns if column not in table]
     if missing:
         raise Refused(

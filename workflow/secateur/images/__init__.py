@@ -1,1 +1,1 @@
-"""Images of a study: sources, downloads, splits, and the HDF5 files that jobs read."""
+"""Images of a study: sources, downloads, stratified splits, and the HDF5 files that jobs read."""

@@ -1,4 +1,4 @@
-"""Labels and pixels of a source, made when asked for, and arrays of any kind as uint8 pixels."""
+"""Sources of images, whose pixels are made on demand, and the conversion of images to uint8 pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Part(NamedTuple):
     """The training or the test images of a source.
 
     `labels` is (images,) int64, `pixels(start, stop)` makes (stop - start, channels, size, size) uint8, and
-    `files` names every image, or is None.
+    `files` has the name of every image, or is None.
     """
 
     labels: np.ndarray
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A source of images; `test` is None where it has no test images of its own."""
+    """A source of images; `test` is None if it has no separate test images."""
 
     classes: tuple[str, ...]
     train: Part
@@ -36,33 +36,35 @@ class Source(NamedTuple):
 def from_array(
     images: np.ndarray, order: np.ndarray | slice, data: Mapping[str, Any]
 ) -> Callable[[int, int], np.ndarray]:
-    """The `pixels` function over images that are in memory, (N, height, width) or (N, height, width, 3)."""
+    """The `pixels` function of a Part whose images are in memory: (N, height, width) or (N, height, width, 3) uint8."""
     import numpy as np
 
     rows = np.arange(len(images))[order]
 
-    def pixels(start, stop):
-        return stacked((images[row] for row in rows[start:stop]), stop - start, data)
+    def converted(start, stop):
+        return stacked(images[rows[start:stop]], stop - start, data)
 
-    def as_they_are(start, stop):
+    def unchanged(start, stop):
         return np.ascontiguousarray(images[rows[start:stop]].transpose(0, 3, 1, 2))
 
-    fits = images.shape[1:] == (data["size"], data["size"], 3) and data["color"] == "rgb"
-    return as_they_are if fits else pixels
+    if images.shape[1:] == (data["size"], data["size"], 3) and data["color"] == "rgb":
+        return unchanged
+    return converted
 
 
 def stacked(images: Iterable[np.ndarray | Image.Image], total: int, data: Mapping[str, Any]) -> np.ndarray:
-    """Images (arrays, or of Pillow) in the configured color and size: (total, C, size, size) uint8.
+    """Images (arrays, or of Pillow) in the color and size of the settings `data`: (total, C, size, size) uint8.
 
-    The shape of an image is not kept, each fills the square; transparency is dropped, not painted over.
+    Every image is stretched to the square, whatever its aspect ratio; an alpha channel is dropped, not blended.
     """
     import numpy as np
     from PIL import Image
 
     size, mode = data["size"], MODES[data["color"]]
-    stacked = np.empty((total, size, size, len(mode)), dtype=np.uint8)
+    pixels = np.empty((total, size, size, len(mode)), dtype=np.uint8)
     for row, image in enumerate(images):
-        image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+        if isinstance(image, np.ndarray):
+            image = Image.fromarray(image)
         resized = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
-        stacked[row] = np.asarray(resized).reshape(size, size, len(mode))
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+        pixels[row] = np.asarray(resized).reshape(size, size, len(mode))
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

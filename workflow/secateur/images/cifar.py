@@ -1,92 +1,134 @@
 """CIFAR-10 and CIFAR-100 as a source: pickled batches, or strips of images."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur import Refused
 from secateur.images import arrays
 
+if TYPE_CHECKING:
+    import numpy as np
+
+# Images in a strip of the compact archive.
 STRIP = 100
 
 
+class Labelled(NamedTuple):
+    """Images (N, 32, 32, 3) uint8 and their labels (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Archive(NamedTuple):
+    """The names of the classes, and the training and test images."""
+
+    classes: tuple[str, ...]
+    train: Labelled
+    test: Labelled
+
+
 def cifar10(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
-    """CIFAR-10 in its official order, which every form keeps."""
-    classes, parts = _cifar(verified)
-    train, test = (arrays.Part(labels, arrays.from_array(images, slice(None), data)) for images, labels in parts)
-    return arrays.Source(classes, train, test)
+    """CIFAR-10 in its official order, which every form of it has."""
+    archive, everything = _fetched(verified), slice(None)
+    train = _part(archive.train, everything, data)
+    test = _part(archive.test, everything, data)
+    return arrays.Source(archive.classes, train, test)
 
 
 def cifar100(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
     """CIFAR-100 in the order of its pixels' hashes: its forms differ in order, and must give one study."""
-    classes, parts = _cifar(verified)
-    ordered = ((images, labels, _order(images, labels)) for images, labels in parts)
-    train, test = (
-        arrays.Part(labels[order], arrays.from_array(images, order, data)) for images, labels, order in ordered
-    )
-    return arrays.Source(classes, train, test)
+    archive = _fetched(verified)
+    train = _part(archive.train, _by_content(archive.train), data)
+    test = _part(archive.test, _by_content(archive.test), data)
+    return arrays.Source(archive.classes, train, test)
 
 
-def _order(images, labels):
-    """Rows sorted by content; the label decides between equal images, so no tie is left to the form."""
+def _part(labelled, order, data):
+    return arrays.Part(labelled.labels[order], arrays.from_array(labelled.images, order, data))
+
+
+def _by_content(labelled):
+    """Rows sorted by the hash of the pixels; equal images are sorted by label, so the order depends on no form."""
     import numpy as np
 
-    keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    return np.array(sorted(range(len(keys)), key=lambda row: (keys[row], labels[row])), dtype=np.int64)
+    labels = labelled.labels
+    hashes = [hashlib.sha256(image.tobytes()).digest() for image in labelled.images]
+    rows = sorted(range(len(hashes)), key=lambda row: (hashes[row], labels[row]))
+    return np.array(rows, dtype=np.int64)
 
 
-def _cifar(verified):
-    """(classes, ((images (N, 32, 32, 3) uint8, labels) of train, the same of test)) of what was fetched."""
+def _fetched(verified):
+    """The Archive that the manifest `verified` describes."""
     if not verified:
         raise Refused("the images were not fetched; make data/<source>/verified.json by rule fetch_images first")
     try:
         manifest = json.loads(Path(verified).read_text(encoding="utf-8"))
         read, layout = READERS[manifest["form"]], manifest["layout"]
     except (OSError, KeyError, ValueError) as error:
-        raise Refused(f"{verified} is no manifest of fetched images; delete it and run again") from error
+        raise Refused(f"{verified} is not a manifest of fetched images; delete it and run again") from error
     try:
         return read(manifest["source"], Path(verified).parent, layout)
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise Refused(
-            f"the images beside {verified} are no longer what was verified ({error}); delete {verified} and run again"
+            f"the images beside {verified} are no longer those that were verified ({error}); delete {verified} and "
+            "run again"
         ) from error
 
 
 def _read_batches(source, folder, layout):
     """Read the official files by torchvision's classes, which check them before they unpickle anything."""
-    import numpy as np
     from torchvision import datasets
 
     checksums = {name: checksum.removeprefix("md5:") for name, checksum in layout["files"].items()}
     facts = {
         "base_folder": layout["name"],
-        "train_list": [[name, checksums[name]] for name in layout["train"]],
-        "test_list": [[name, checksums[name]] for name in layout["test"]],
+        "train_list": _with_checksums(layout["train"], checksums),
+        "test_list": _with_checksums(layout["test"], checksums),
         "meta": {"filename": layout["meta"], "key": layout["key"], "md5": checksums[layout["meta"]]},
     }
     base = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[source]
-    kind = type(base.__name__, (base,), facts)
-    train, test = (kind(folder, train=train, download=False) for train in (True, False))
-    parts = tuple((part.data, np.array(part.targets, dtype=np.int64)) for part in (train, test))
-    return tuple(train.classes), parts
+    dataset = type(base.__name__, (base,), facts)
+    train = dataset(folder, train=True, download=False)
+    test = dataset(folder, train=False, download=False)
+    return Archive(tuple(train.classes), _labelled(train), _labelled(test))
+
+
+def _with_checksums(names, checksums):
+    return [[name, checksums[name]] for name in names]
+
+
+def _labelled(dataset):
+    import numpy as np
+
+    return Labelled(dataset.data, np.array(dataset.targets, dtype=np.int64))
 
 
 def _read_compact(source, folder, layout):
-    """Read lossless strips of images; the sorted names of the classes are the official numbers."""
+    """Read lossless strips of images; the class names in alphabetical order have the official labels."""
     import numpy as np
 
     with zipfile.ZipFile(folder / layout["name"]) as archive:
-        paths = [line.split("\t")[1].split("/") for line in archive.read("index.tsv").decode().splitlines()]
-        images = _strips(archive, len(paths))
-    classes = sorted({path[1] for path in paths})
-    number = {name: label for label, name in enumerate(classes)}
-    labels = np.array([number[path[1]] for path in paths], dtype=np.int64)
-    of_test = np.array([path[0] == "test" for path in paths])
-    return tuple(classes), tuple((images[rows], labels[rows]) for rows in (~of_test, of_test))
+        lines = archive.read("index.tsv").decode().splitlines()
+        images = _strips(archive, len(lines))
+    parts, names = [], []
+    for line in lines:
+        # part/class/file
+        path = line.split("\t")[1].split("/")
+        parts.append(path[0])
+        names.append(path[1])
+    classes, labels = np.unique(names, return_inverse=True)
+    labels, of_test = labels.astype(np.int64), np.array(parts) == "test"
+    train = Labelled(images[~of_test], labels[~of_test])
+    test = Labelled(images[of_test], labels[of_test])
+    return Archive(tuple(classes.tolist()), train, test)
 
 
 def _strips(archive, total):
@@ -96,7 +138,8 @@ def _strips(archive, total):
 
     images = np.empty((total, 32, 32, 3), dtype=np.uint8)
     for start in range(0, total, STRIP):
-        with Image.open(io.BytesIO(archive.read(f"strips/{start // STRIP:04d}.webp")), formats=arrays.FORMATS) as strip:
+        content = io.BytesIO(archive.read(f"strips/{start // STRIP:04d}.webp"))
+        with Image.open(content, formats=arrays.FORMATS) as strip:
             images[start : start + STRIP] = np.asarray(strip.convert("RGB")).reshape(-1, 32, 32, 3)
     return images
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any
 from secateur import Refused
 from secateur.images import arrays
 
-# By suffix, in any case; and by content, as Pillow names the formats.
+# In any case. Pillow then decides by content (arrays.FORMATS).
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def image_folder(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
-    """The user's own images: train/ and test/, each with a folder for every class."""
+    """The user's own images: train/ and test/, each with a folder for every class.
+
+    Raises Refused, naming the folder, if one is missing, has no image, or is of a class that only test/ has.
+    """
     folder = Path(data["folder"])
     _refuse_missing(folder)
-    train, test = (_listed(folder, part) for part in ("train", "test"))
+    train, test = _listed(folder, "train"), _listed(folder, "test")
     classes = tuple(train)
     unknown = sorted(set(test) - set(train))
     if unknown:
@@ -26,24 +30,30 @@ def image_folder(data: Mapping[str, Any], verified: Path | str | None) -> arrays
             f"{folder}/test has images of class {', '.join(unknown)}, but {folder}/train has no such folder; "
             "add training images of it, or take it out of test/"
         )
-    return arrays.Source(classes, *(_folder_part(folder, classes, files, data) for files in (train, test)))
+    return arrays.Source(classes, _part(folder, classes, train, data), _part(folder, classes, test, data))
 
 
-def _folder_part(folder, classes, files, data):
-    """One part, its classes taking turns: the first so many images of any split then show them all."""
+def _part(folder, classes, paths_by_class, data):
+    """One part, with its classes in turns, so that the first images of any split are of all classes."""
     import numpy as np
 
-    turns = sorted((turn, label) for label, name in enumerate(classes) for turn in range(len(files.get(name, ()))))
-    paths = [files[classes[label]][turn] for turn, label in turns]
+    images = []
+    for label, name in enumerate(classes):
+        for turn, path in enumerate(paths_by_class.get(name, ())):
+            images.append((turn, label, path))
+    images.sort()
+    labels = np.array([label for _, label, _ in images], dtype=np.int64)
+    paths = [path for _, _, path in images]
 
     def pixels(start, stop):
-        return arrays.stacked((_decoded(folder / path) for path in paths[start:stop]), stop - start, data)
+        decoded = (_decoded(folder / path) for path in paths[start:stop])
+        return arrays.stacked(decoded, stop - start, data)
 
-    return arrays.Part(np.array([label for _, label in turns], dtype=np.int64), pixels, paths)
+    return arrays.Part(labels, pixels, paths)
 
 
 def _decoded(path):
-    """An image of Pillow, upright as its EXIF says; ValueError names a file that cannot be read."""
+    """An image of Pillow, rotated as its EXIF says; Refused names a file that cannot be read."""
     from PIL import Image, ImageOps
 
     try:
@@ -55,7 +65,7 @@ def _decoded(path):
 
 
 def _eight_bits(image):
-    """Pillow clips 16-bit gray at 255 when it converts; here 0 to 65,535 becomes 0 to 255."""
+    """The image, scaled from 0..65,535 to 0..255 if it is 16-bit gray, which Pillow would clip at 255."""
     import numpy as np
     from PIL import Image
 
@@ -68,41 +78,44 @@ def _eight_bits(image):
 
 
 def _listed(folder, part):
-    """{class: paths below `folder`} of one part, classes and paths by name."""
-    found, ignored = {}, 0
-    with os.scandir(folder / part) as entries:
-        classes = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    for name in classes:
-        paths = [f"{part}/{name}/{path}" for path, _ in _files(folder / part / name)]
-        found[name] = [path for path in paths if is_image(path)]
-        ignored += len(paths) - len(found[name])
+    """{class: paths relative to `folder`} of one part, classes and paths sorted by name."""
+    paths_by_class, ignored = {}, 0
+    for name in _subfolders(folder / part):
+        paths = [path for path, _ in _files(folder / part / name, f"{part}/{name}/")]
+        images = list(filter(is_image, paths))
+        paths_by_class[name] = images
+        ignored += len(paths) - len(images)
     if ignored:
         logging.info("%s/%s: %d files are neither PNG, JPEG nor WebP, and are ignored", folder, part, ignored)
-    _refuse_empty(folder / part, found, ignored)
-    return found
+    _refuse_empty(folder / part, paths_by_class, ignored)
+    return paths_by_class
 
 
-def _refuse_empty(folder, found, ignored):
-    also = f" ({ignored} files of other formats were ignored)" if ignored else ""
-    if not any(found.values()):
+def _subfolders(folder):
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _refuse_empty(folder, paths_by_class, ignored):
+    also = ""
+    if ignored:
+        also = f" ({ignored} files of other formats were ignored)"
+    empty = [f"{folder}/{name}" for name, paths in paths_by_class.items() if not paths]
+    if len(empty) == len(paths_by_class):
         raise Refused(f"no images found in {folder}: put PNG, JPEG or WebP files into {folder}/<class>/{also}")
-    empty = [name for name, paths in found.items() if not paths]
     if empty:
-        raise Refused(
-            f"no images found in {', '.join(f'{folder}/{name}' for name in empty)}{also}; "
-            "add PNG, JPEG or WebP files, or delete the folder"
-        )
+        raise Refused(f"no images found in {', '.join(empty)}{also}; add PNG, JPEG or WebP files, or delete the folder")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends like one of the formats that are read: PNG, JPEG, WebP."""
+    """Whether a file's name has the suffix of a format that is read: PNG, JPEG, WebP."""
     return name.lower().endswith(SUFFIXES)
 
 
 def listing_digest(folder: Path | str) -> str:
     """Sixteen hexadecimal digits that change when an image of an image folder is added, removed or rewritten.
 
-    It looks at names, sizes and times of change, not into the files. Raises Refused if the folder, or
+    It depends on names, sizes and modification times, not on contents. Raises Refused if the folder, or
     train/ or test/ inside it, does not exist.
     """
     _refuse_missing(folder)
@@ -127,10 +140,10 @@ def _refuse_missing(folder):
 
 
 def _files(folder, below=""):
-    """(path, entry) of every file in a folder and its subfolders, by name; hidden ones are left out."""
+    """(path, entry) of every file in a folder and its subfolders, by name, without hidden ones."""
     with os.scandir(folder) as entries:
-        entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in sorted(visible, key=operator.attrgetter("name")):
         if entry.is_dir():
             yield from _files(entry.path, f"{below}{entry.name}/")
         elif entry.is_file():

@@ -1,6 +1,6 @@
-"""The sources of images, each a function from the settings to labels, and to pixels made when asked for.
+"""Sources of images by name, each a function from the settings to labels, and to pixels made on demand.
 
-Importing this module is cheap, because the workflow takes `listing_digest` from it before any job runs.
+Importing this module is cheap, because `secateur check` and the workflow do so before any job runs.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,22 @@ from secateur.images import arrays, cifar, image_folder
 
 
 def opened(data: Mapping[str, Any], verified: Path | str | None = None) -> arrays.Source:
-    """The Source that the settings `data` name; `verified` is the manifest of what was fetched, for CIFAR.
+    """The Source that the settings `data` name; `verified` is the manifest of a download, for CIFAR.
 
-    Raises Refused for anything that is not as it should be, naming the file or the folder.
+    Raises Refused, naming the file or the folder, for one that is missing, damaged or of no use.
     """
     return SOURCES[data["source"]](data, verified)
 
 
 def _digits(data, verified):
-    """The 1,797 digits inside scikit-learn, 8 x 8, values 0 to 16, in their order."""
+    """The 1,797 digits in scikit-learn, 8 x 8 with values 0..16, in their order."""
     import numpy as np
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.rint(digits.images * 255 / 16).astype(np.uint8)
-    pixels = arrays.from_array(images, slice(None), data)
-    return arrays.Source(
-        tuple(map(str, digits.target_names)), arrays.Part(digits.target.astype(np.int64), pixels), None
-    )
+    train = arrays.Part(digits.target.astype(np.int64), arrays.from_array(images, slice(None), data))
+    return arrays.Source(tuple(map(str, digits.target_names)), train, None)
 
 
 SOURCES = {

@@ -1,10 +1,11 @@
-"""Which image belongs to which split: divided by class, the same for the same seed."""
+"""Stratified splits of a source's images, drawn by a seed."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,20 @@ from secateur.study import seeds
 from secateur.study.vocabulary import SPLITS
 
 
-class Rows(NamedTuple):
-    """The images of one split: rows, ascending, of the source's part "train" or "test"."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """The images of one split: ascending rows of the source's part "train" or "test"."""
 
     part: str
     index: np.ndarray
 
 
 def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
-    """The Rows of every split of a source, by class, for the settings `split`.
+    """{split: Rows} of a source, stratified by class, for the settings `split`.
 
     A number below 1 is a share, rounded to the nearest integer, of the source's training images (for rank
-    with `rank_from: test`, of the test images); another is a count. Totals are exact. A source without test
-    images gives some of its training images for test first. Raises Refused where images are too few.
+    with `rank_from: test`, of the test images); any other is a count. Totals are exact. If the source has no test
+    images, they are first taken from its training images. Raises Refused where there are too few images.
     """
     left = _pools(source, split)
     total = {"train": len(source.train.labels), "test": sum(map(len, left["test"]))}
@@ -36,13 +38,15 @@ def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
     taken |= left
     _refuse_unrepresented(taken, source)
     _warn_of_missing(taken, source.classes)
-    parts = {"train": "train", "validation": "train", "test": "train" if source.test is None else "test"}
+    parts = {"train": "train", "validation": "train", "test": "test"}
+    if source.test is None:
+        parts["test"] = "train"
     parts["rank"] = parts[split["rank_from"]]
     return {name: Rows(parts[name], np.sort(np.concatenate(taken[name]))) for name in SPLITS}
 
 
 def _pools(source, split):
-    """Shuffled rows by class of what is there for training and for test."""
+    """{"train": rows, "test": rows} before rank and validation are taken, shuffled, in one array for each class."""
     generator = seeds.numpy_generator(split["seed"], "split")
     train = _shuffled(source.train.labels, len(source.classes), generator)
     if source.test is not None:
@@ -57,7 +61,7 @@ def _shuffled(labels, classes, generator):
 
 
 def _carved(name, split, pool, part, total):
-    """(taken, left) of a pool of rows, each in one array for each class."""
+    """(taken, left) of a pool of rows for the split `name`, each in one array for each class."""
     wanted, available = _count(name, split[name], total), sum(map(len, pool))
     if wanted > available:
         raise Refused(
@@ -65,14 +69,17 @@ def _carved(name, split, pool, part, total):
             f"left for it; lower split.{name}, or give more images"
         )
     if wanted == 0:
-        raise Refused(f"split.{name} is {split[name]}, which of {total} images makes none; raise it")
-    counts = apportioned(wanted, [len(rows) for rows in pool])
-    taken = [rows[:count] for rows, count in zip(pool, counts, strict=True)]
-    return taken, [rows[count:] for rows, count in zip(pool, counts, strict=True)]
+        raise Refused(f"split.{name} is {split[name]}, which rounds to none of {total} images; raise it")
+    taken, left = [], []
+    counts = apportioned(wanted, list(map(len, pool)))
+    for rows, count in zip(pool, counts, strict=True):
+        taken.append(rows[:count])
+        left.append(rows[count:])
+    return taken, left
 
 
 def _count(name, number, total):
-    """Images that a setting asks for: a share rounds to the nearest integer, in exact fractions."""
+    """The count of images that a setting asks for; a share is rounded to the nearest integer, in exact fractions."""
     exact = Fraction(str(number))
     if exact < 1:
         return math.floor(exact * total + Fraction(1, 2))
@@ -82,7 +89,7 @@ def _count(name, number, total):
 
 
 def apportioned(wanted: int, sizes: Sequence[int]) -> list[int]:
-    """Counts that add to `wanted` in proportion to `sizes`, by largest remainder; the first wins a tie."""
+    """Counts in proportion to `sizes` that sum to `wanted`, by the largest remainder; the first wins a tie."""
     total = sum(sizes)
     counts = [wanted * size // total for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda place: -(wanted * sizes[place] % total))
@@ -92,21 +99,21 @@ def apportioned(wanted: int, sizes: Sequence[int]) -> list[int]:
 
 
 def _refuse_unrepresented(taken, source):
-    """A network cannot learn a class without an image in train, and nothing can be reported on no image."""
+    """Refuse splits that leave no image of a class to train on, or none at all to report on."""
     if not any(map(len, taken["test"])):
         raise Refused("split.rank takes every test image, and leaves none to report on; lower split.rank")
     for label, name in enumerate(source.classes):
         if not len(taken["train"][label]):
-            own = int(np.count_nonzero(source.train.labels == label))
+            available = int(np.count_nonzero(source.train.labels == label))
             used = ", ".join(f"{key} {len(taken[key][label])}" for key in ("rank", "validation", "test"))
             raise Refused(
-                f"class {name} has no image left to train on: the source has {own}, and the splits take all "
+                f"class {name} has no image left to train on: the source has {available}, and the splits take all "
                 f"({used}); lower split.rank or split.validation, or give more images of {name}"
             )
 
 
 def _warn_of_missing(taken, classes):
-    """Log which splits show no image of some class."""
+    """Log the classes of which a split has no image."""
     for key in SPLITS:
         missing = [name for name, rows in zip(classes, taken[key], strict=True) if not len(rows)]
         if missing:

@@ -1,4 +1,4 @@
-"""Images of a source written once as uint8, split by split, into HDF5."""
+"""Images of a source, written as uint8 into one HDF5 file for each split."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from secateur.images.arrays import Source
     from secateur.images.splits import Rows
 
-# Decoded at once, in bytes: what bounds the memory, however many images there are.
+# Bytes of pixels decoded at once, which bounds the memory for any count of images.
 CHUNK = 1 << 24
 
 
@@ -38,19 +38,21 @@ def write(
 ) -> None:
     """Write one HDF5 file for each split, at `paths[split]`: all four when all are complete, or none.
 
-    Memory does not grow with the number of images. Images that stand in two splits are counted in the log.
+    Memory does not grow with the count of images. Images that occur in two splits are counted in the log. Raises
+    OSError if the disk has too little space.
     """
     _refuse_full_disk(rows, paths, data)
-    with contextlib.ExitStack() as whole, contextlib.ExitStack() as open_files:
-        targets = {name: whole.enter_context(files.replacing(paths[name])) for name in SPLITS}
-        made = {name: open_files.enter_context(h5py.File(targets[name], "w")) for name in SPLITS}
-        for name, file in made.items():
-            _describe(file, name, source, rows[name], data, provenance)
-        hashes, prints = _fill(made, source, rows)
-        for name, file in made.items():
-            file.attrs["pixels_sha256"] = hashes[name]
+    outputs = {}
+    with contextlib.ExitStack() as complete, contextlib.ExitStack() as open_files:
+        for name in SPLITS:
+            target = complete.enter_context(files.replacing(paths[name]))
+            outputs[name] = open_files.enter_context(h5py.File(target, "w"))
+            _describe(outputs[name], name, source, rows[name], data, provenance)
+        hashes, fingerprints = _fill(outputs, source, rows)
+        for name, file in outputs.items():
+            file.attrs["pixels_sha256"] = hashes[name].hexdigest()
             file.attrs["complete"] = True
-    _warn_of_duplicates(prints)
+    _warn_of_duplicates(fingerprints)
 
 
 def _refuse_full_disk(rows, paths, data):
@@ -67,12 +69,12 @@ def _refuse_full_disk(rows, paths, data):
 
 
 def channels(data: Mapping[str, Any]) -> int:
-    """Channels of an image, 1 or 3."""
+    """The count of an image's channels, 1 or 3."""
     return CHANNELS[data["color"]]
 
 
 def _describe(file, name, source, split, data, provenance):
-    """Everything of a split but its pixels."""
+    """Write all facts of a split, and reserve the space of its pixels."""
     part = getattr(source, split.part)
     file["labels"] = part.labels[split.index]
     file["index"] = split.index
@@ -82,51 +84,67 @@ def _describe(file, name, source, split, data, provenance):
         file.create_dataset("files", data=names, dtype=h5py.string_dtype())
     # Contiguous, because its size is known: such a dataset can be mapped into memory.
     file.create_dataset("pixels", (len(split.index), channels(data), data["size"], data["size"]), np.uint8)
-    file.attrs.update(
-        {
-            "split": name,
-            "part": split.part,
-            "source": data["source"],
-            "name": data["name"],
-            "classes": json.dumps(source.classes),
-            "mean": np.array(data["mean"], dtype=np.float64),
-            "std": np.array(data["std"], dtype=np.float64),
-            "split_sha256": hashlib.sha256(split.part.encode() + split.index.astype("<i8").tobytes()).hexdigest(),
-            "provenance": json.dumps(provenance, sort_keys=True, default=str),
-        }
-    )
+    file.attrs.update(_attributes(name, source, split, data, provenance))
 
 
-def _fill(made, source, rows):
-    """Write all pixels in one pass; return, by split, their SHA-256 and a 64-bit number for each image."""
-    hashes = {name: hashlib.sha256() for name in SPLITS}
-    prints = {name: np.empty(len(rows[name].index), dtype=np.uint64) for name in SPLITS}
-    with progress.over(sum(map(len, prints.values())), "images", "prepare") as bar:
-        for name, place, block in _blocks(made, source, rows):
-            made[name]["pixels"][place] = block
+def _attributes(name, source, split, data, provenance):
+    rows = split.part.encode() + split.index.astype("<i8").tobytes()
+    return {
+        "split": name,
+        "part": split.part,
+        "source": data["source"],
+        "name": data["name"],
+        "classes": json.dumps(source.classes),
+        "mean": np.array(data["mean"], dtype=np.float64),
+        "std": np.array(data["std"], dtype=np.float64),
+        "split_sha256": hashlib.sha256(rows).hexdigest(),
+        "provenance": json.dumps(provenance, sort_keys=True, default=str),
+    }
+
+
+def _fill(outputs, source, rows):
+    """Write all pixels in one pass; return, by split, their SHA-256 and a 64-bit fingerprint of each image."""
+    hashes, fingerprints = {}, {}
+    for name in SPLITS:
+        hashes[name] = hashlib.sha256()
+        fingerprints[name] = np.empty(len(rows[name].index), dtype=np.uint64)
+    with progress.over(sum(map(len, fingerprints.values())), "images", "prepare") as bar:
+        for name, place, block in _blocks(outputs, source, rows):
+            outputs[name]["pixels"][place] = block
             hashes[name].update(block)
-            prints[name][place] = [int.from_bytes(hashlib.blake2b(image, digest_size=8).digest()) for image in block]
+            fingerprints[name][place] = list(map(_fingerprint, block))
             bar.update(len(block))
-    return {name: digest.hexdigest() for name, digest in hashes.items()}, prints
+    return hashes, fingerprints
 
 
-def _blocks(made, source, rows):
-    """(split, slice of its rows, pixels) until every image of the source has had its turn."""
-    step = max(1, CHUNK // math.prod(made["train"]["pixels"].shape[1:]))
+def _fingerprint(image):
+    return int.from_bytes(hashlib.blake2b(image, digest_size=8).digest())
+
+
+def _blocks(outputs, source, rows):
+    """(split, slice of its rows, pixels) for every image of the source that is in a split."""
+    step = max(1, CHUNK // math.prod(outputs["train"]["pixels"].shape[1:]))
     for key, part in (("train", source.train), ("test", source.test)):
-        total = 0 if part is None else len(part.labels)
+        if part is None:
+            continue
+        total = len(part.labels)
+        splits = {name: split.index for name, split in rows.items() if split.part == key}
         for start in range(0, total, step):
             stop = min(start + step, total)
-            pixels = part.pixels(start, stop)
-            for name in (name for name in SPLITS if rows[name].part == key):
-                first, last = np.searchsorted(rows[name].index, (start, stop))
-                if first < last:
-                    yield name, slice(first, last), pixels[rows[name].index[first:last] - start]
+            yield from _distributed(part.pixels(start, stop), start, stop, splits)
 
 
-def _warn_of_duplicates(prints):
-    """What stands in train and in test flatters the network; some data sets are published so."""
-    for one, other in itertools.combinations(SPLITS, 2):
-        shared = np.intersect1d(prints[one], prints[other])
+def _distributed(pixels, start, stop, splits):
+    """The pixels of rows `start` to `stop` of a part, divided between its splits."""
+    for name, index in splits.items():
+        first, last = np.searchsorted(index, (start, stop))
+        if first < last:
+            yield name, slice(first, last), pixels[index[first:last] - start]
+
+
+def _warn_of_duplicates(fingerprints):
+    """Log duplicates between splits, which exist in published data sets; in train and test they raise the accuracy."""
+    for first, second in itertools.combinations(SPLITS, 2):
+        shared = np.intersect1d(fingerprints[first], fingerprints[second])
         if len(shared):
-            logging.warning("%d image(s) stand in %s and again, pixel by pixel, in %s", len(shared), one, other)
+            logging.warning("%d image(s) of %s occur, pixel by pixel, in %s as well", len(shared), first, second)

@@ -1,1 +1,1 @@
-"""What a running script needs: its log, progress, device, and prefetching."""
+"""Logging, progress, devices and prefetching of a running script."""

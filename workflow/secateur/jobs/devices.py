@@ -1,4 +1,4 @@
-"""Where torch computes, in which precision, and with how many threads."""
+"""Devices, precisions and thread counts of torch."""
 
 from __future__ import annotations
 
@@ -12,37 +12,39 @@ if TYPE_CHECKING:
 
 from secateur import Refused
 
-# Every 61st image corrects the loss of an evaluation in bfloat16 (evaluation/low_precision.py): of
-# fewer images too few correct it, and float32 is quick.
+# Every 61st image corrects the loss of an evaluation in bfloat16 (evaluation/low_precision.py): with fewer images that
+# sample is too small, and float32 is fast enough.
 FEW = 2000
 
 
 def chosen(device: str) -> torch.device:
-    """The torch device of a setting: `auto` is the GPU where there is one; a GPU that is missing is an error."""
+    """The torch device of the setting `device`: `auto` is a GPU if there is one; Refused for `cuda` without a GPU."""
     import torch
 
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise Refused("device is cuda, but torch finds no GPU here; set device to cpu or auto")
     return torch.device(device)
 
 
 def precision(asked: str, device: torch.device, images: int) -> dict[str, str]:
-    """{"asked", "ran"}: the precision that evaluates so many images.
+    """{"asked": the setting, "ran": the precision of an evaluation on this count of images}.
 
     `auto` is bfloat16 for FEW images or more on a device that is fast in it, else float32.
     """
-    if asked != "auto":
-        return {"asked": asked, "ran": asked}
-    fast = images >= FEW and fast_in_bfloat16(device)
-    return {"asked": asked, "ran": "bfloat16" if fast else "float32"}
+    ran = asked
+    if asked == "auto":
+        ran = "float32"
+        if images >= FEW and fast_in_bfloat16(device):
+            ran = "bfloat16"
+    return {"asked": asked, "ran": ran}
 
 
 def fast_in_bfloat16(device: torch.device) -> bool:
-    """Whether a torch device has instructions for products in bfloat16; without them they take several times as long.
+    """Whether a device has instructions for products in bfloat16; without them bfloat16 is slower than float32.
 
-    On x86, oneDNN says that it supports bfloat16 wherever there is AVX-512, but there it only converts.
+    On x86, oneDNN reports support for bfloat16 on any processor with AVX-512, where it only converts to float32.
     """
     import torch
 
@@ -56,12 +58,12 @@ def fast_in_bfloat16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Use so many torch threads: a setting, because their number changes rounding."""
+def threads(count: int) -> Iterator[None]:
+    """Use `count` torch threads: a setting, because the count changes rounding."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from secateur.artifacts import provenance, stamps
 
 
 class Job:
-    """One running script: what Snakemake told it, as plain values."""
+    """Options, wildcards and provenance of one running script, as plain values."""
 
     def __init__(self, snakemake: Any) -> None:
         self.options = dict(snakemake.params.get("options", {}))
@@ -20,16 +20,15 @@ class Job:
         self.provenance = provenance.record(
             snakemake.config["study"], snakemake.rule, self.wildcards, dict(snakemake.params.items())
         )
-        self.stamp = stamps.digest(
-            {key: self.provenance[key] for key in ("rule", "wildcards", "options_digest", "code_digest")}
-        )
+        identity = {key: self.provenance[key] for key in ("rule", "wildcards", "options_digest", "code_digest")}
+        self.stamp = stamps.digest(identity)
 
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
-    """Run a script's one call: log to the rule's log file, and end a failure with one line that a user can act on.
+    """Run a script's one call with logging to the rule's log file; after an error, exit with status 1.
 
-    The traceback goes to the log, the one line to the terminal as well.
+    The traceback is written to the log, and one line for the user to the log and to the terminal.
     """
     log = Path(snakemake.log[0]).absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +45,10 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _refuse_another_copy(scriptdir):
-    """Snakemake appends the scripts' folder to sys.path, so an installed copy of the package would win silently."""
-    used, wanted = Path(secateur.__file__).resolve().parent, Path(scriptdir).resolve() / "secateur"
-    if used != wanted:
+    """Refuse an installed copy of the package, which precedes the scripts' folder on sys.path."""
+    imported, expected = Path(secateur.__file__).resolve().parent, Path(scriptdir).resolve() / "secateur"
+    if imported != expected:
         raise RuntimeError(
-            f"this job would run the copy of secateur in {used}, but the workflow's own is {wanted}; "
+            f"this job would run the copy of secateur in {imported}, but the workflow's own is {expected}; "
             "uninstall the copy; in a clone, install it with: pip install -e ."
         )

@@ -1,1 +1,1 @@
-"""`secateur check`: a study looked at before any long job."""
+"""Preview of a study before any long job: the command `secateur check`."""

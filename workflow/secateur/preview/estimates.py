@@ -1,7 +1,8 @@
-"""How long a study takes and what it writes, stage by stage."""
+"""Estimated time and disk space of a study, stage by stage."""
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,119 +13,166 @@ from secateur.study import criteria_names
 from secateur.study.kinds import KINDS, asked_for
 from secateur.study.vocabulary import IMAGE_SCORES
 
-# Forward and backward, in forward passes.
+# Forward and backward pass of one image, in forward passes.
 TRAINED = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What a stage of the workflow does: jobs, and estimates of seconds and bytes, None where there is no basis."""
+    """One stage of the workflow: its extent in words, its jobs, and estimates of seconds and bytes.
+
+    `seconds` is None where nothing is measured.
+    """
 
     name: str
-    what: str
+    extent: str
     jobs: int
     seconds: float | None
     size: float
 
 
-# ---- what it costs -------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Basis:
+    """Settings and measurements behind the estimates.
+
+    `planned` is {family: criteria}, `sizes` {split: images}, `whole` the cost of the dense network, and `channels` the
+    count of its channels that can be removed.
+    """
+
+    config: Mapping[str, Any]
+    planned: Mapping[str, Sequence[str]]
+    sizes: Mapping[str, int]
+    timed: timing.Timed
+    whole: Cost
+    channels: int
+
+    @property
+    def seeds(self) -> int:
+        """The count of trainings, each with a network of its own."""
+        return len(self.config["training"]["seeds"])
+
+    @property
+    def weights(self) -> int:
+        """Bytes of the dense network's weights in float32."""
+        return 4 * self.whole.parameters
 
 
-def estimated(
-    config: Mapping[str, Any],
-    planned: Mapping[str, Sequence[str]],
-    sizes: Mapping[str, int],
-    timed: timing.Timed,
-    whole: Cost,
-    channels: int,
-) -> list[Stage]:
-    """The Stages of a study: measured seconds times numbers of images, and bytes from shapes."""
-    seeds, weights = len(config["training"]["seeds"]), 4 * whole.parameters
-    criteria = sum(map(len, planned.values()))
-    pixels = sum(sizes.values()) * writing.channels(config["data"]) * config["data"]["size"] ** 2
-    epochs = config["training"]["epochs"]
-    trained = epochs * timed.forward * (TRAINED * sizes["train"] + sizes["validation"])
+def estimated(basis: Basis) -> list[Stage]:
+    """The Stages of a study: measured seconds times counts of images, and bytes from shapes."""
+    config, sizes = basis.config, basis.sizes
     stages = [
-        Stage("images", f"{sum(sizes.values()):,} images", 1, None, pixels),
-        Stage("training", f"{epochs} epochs", seeds, seeds * trained, seeds * 2 * weights),
-        _relevance(config, sizes, timed, seeds),
-        _scores(config, sizes, timed, seeds),
-        Stage("ranking", f"{criteria} criteria", seeds * criteria, None, seeds * criteria * channels * 30),
-        _evaluation("evaluation", config, planned, sizes["test"], timed, seeds),
+        _images(basis),
+        _training(basis),
+        _relevance(basis),
+        _scores(basis),
+        _ranking(basis),
+        _evaluation("evaluation", basis, basis.planned, sizes["test"]),
     ]
-    again = {family: planned[family] for family in criteria_names.choosing(config, planned)}
-    if again:
-        shown = sizes[config["evaluation"]["choose_on"]]
-        stages.append(_evaluation("choosing", config, again, shown, timed, seeds))
+    chosen_from = {family: basis.planned[family] for family in criteria_names.choosing(config, basis.planned)}
+    if chosen_from:
+        stages.append(_evaluation("choosing", basis, chosen_from, sizes[config["evaluation"]["choose_on"]]))
     if config["retraining"]:
-        stages.append(_retraining(config["retraining"], config, sizes, timed, seeds, weights))
+        stages.append(_retraining(config["retraining"], basis))
     if config["export"]:
-        left = sum(_left([entry["level"]]) for entry in config["export"])
-        # The state, the program and ONNX each hold all weights.
-        stages.append(
-            Stage("export", "networks as files", seeds * len(config["export"]), None, seeds * 3 * weights * left)
-        )
+        stages.append(_export(basis))
     return [stage for stage in stages if stage.jobs]
 
 
-def _left(removed):
-    """What networks without these shares of their channels cost, in dense ones: inputs and outputs both shrink."""
-    return sum((1 - float(level)) ** 2 for level in removed)
+def pruned_networks(config: Mapping[str, Any], planned: Mapping[str, Sequence[str]]) -> int:
+    """The count of pruned networks of all criteria for one seed, without the dense one."""
+    criteria = sum(map(len, planned.values()))
+    return criteria * len(config["evaluation"]["keep_at_least"]) * (len(config["levels"]) - 1)
 
 
-def _relevance(config, sizes, timed, seeds):
-    seconds, size, read, jobs = 0, 0, 0, 0
-    for name, reading in timing.extracted(config["readings"]).items():
-        count = min(reading["images"] or math.inf, sizes[reading["split"]])
-        seconds, read, jobs = seconds + count * timed.readings[name], read + count, jobs + reading["shards"]
-        # A number and its absolute for each image and channel in float32, two maps for each channel in float64.
-        size += sum(8 * count * shape[0] + 16 * math.prod(shape) for shape in timed.shapes[name])
-    return Stage("relevance", f"{read:,} images", seeds * jobs, seeds * seconds, seeds * size)
+def _remaining(levels):
+    """The cost of networks at these levels, in dense networks: both inputs and outputs of a layer shrink."""
+    return sum((1 - float(level)) ** 2 for level in levels)
 
 
-def _scores(config, sizes, timed, seeds):
-    kinds = {score["score"] for score in config["criteria"]["scores"]}
-    read = min(config["criteria"]["images"] or math.inf, sizes["rank"]) * len(kinds & {*IMAGE_SCORES})
-    return Stage("scores", f"{read:,} images", seeds * len(kinds), seeds * read * TRAINED * timed.forward, 0)
+def _images(basis):
+    total, data = sum(basis.sizes.values()), basis.config["data"]
+    return Stage("images", f"{total:,} images", 1, None, total * writing.channels(data) * data["size"] ** 2)
 
 
-def pruned_networks(config: Mapping[str, Any], planned: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How many pruned networks a family of criteria asks for: {family: networks}, the dense one not counted."""
-    each = len(config["evaluation"]["keep_at_least"]) * (len(config["levels"]) - 1)
-    return {family: each * len(criteria) for family, criteria in planned.items()}
+def _training(basis):
+    epochs, sizes = basis.config["training"]["epochs"], basis.sizes
+    seconds = epochs * basis.timed.forward * (TRAINED * sizes["train"] + sizes["validation"])
+    return Stage("training", f"{epochs} epochs", basis.seeds, basis.seeds * seconds, basis.seeds * 2 * basis.weights)
 
 
-def _evaluation(name, config, planned, count, timed, seeds):
-    total = sum(pruned_networks(config, planned).values())
-    dense = 1 + total * _left(config["levels"][1:]) / max(1, len(config["levels"]) - 1)
+def _relevance(basis):
+    seconds, size, images, jobs = 0, 0, 0, 0
+    for name, reading in timing.extracted(basis.config["readings"]).items():
+        timed = basis.timed.readings[name]
+        count = min(reading["images"] or math.inf, basis.sizes[reading["split"]])
+        images += count
+        jobs += reading["shards"]
+        seconds += count * timed.seconds
+        for shape in timed.shapes:
+            # R and abs(R): sums for each image and channel in float32, two maps for each channel in float64.
+            size += 8 * count * shape[0] + 16 * math.prod(shape)
+    return Stage("relevance", f"{images:,} images", basis.seeds * jobs, basis.seeds * seconds, basis.seeds * size)
+
+
+def _scores(basis):
+    criteria = basis.config["criteria"]
+    kinds = set(map(operator.itemgetter("score"), criteria["scores"]))
+    images = min(criteria["images"] or math.inf, basis.sizes["rank"]) * len(kinds & {*IMAGE_SCORES})
+    seconds = basis.seeds * images * TRAINED * basis.timed.forward
+    return Stage("scores", f"{images:,} images", basis.seeds * len(kinds), seconds, 0)
+
+
+def _ranking(basis):
+    criteria = sum(map(len, basis.planned.values()))
+    # A row of a ranking has about 30 bytes.
+    size = basis.seeds * criteria * basis.channels * 30
+    return Stage("ranking", f"{criteria} criteria", basis.seeds * criteria, None, size)
+
+
+def _evaluation(name, basis, planned, count):
+    levels = basis.config["levels"][1:]
+    total = pruned_networks(basis.config, planned)
+    dense = 1 + total * _remaining(levels) / max(1, len(levels))
     return Stage(
         name,
         f"{total + 1:,} networks on {count:,} images",
-        seeds * len(planned),
-        seeds * dense * count * timed.evaluated,
-        seeds * total * count / 8,
+        basis.seeds * len(planned),
+        basis.seeds * dense * count * basis.timed.evaluated,
+        basis.seeds * total * count / 8,
     )
 
 
-def _shown(kind, retraining, sizes):
-    """As how many forward passes of an image a kind counts, before it is tested."""
+def _retraining(retraining, basis):
+    criteria, levels = len(retraining["criteria"]), retraining["levels"]
+    kinds = asked_for(retraining)
+    passes = len(kinds) * basis.sizes["test"]
+    for kind in kinds:
+        passes += _forward_passes(KINDS[kind], retraining, basis.sizes)
+    networks = basis.seeds * criteria * _remaining(levels)
+    return Stage(
+        "retraining",
+        f"{criteria} criteria, {len(levels)} levels, {len(kinds)} kinds",
+        basis.seeds * criteria * len(levels) * len(kinds),
+        networks * passes * basis.timed.forward,
+        networks * len(kinds) * basis.weights,
+    )
+
+
+def _forward_passes(kind, retraining, sizes):
+    """The cost of a kind of retraining for one network, before it is tested, in forward passes of one image."""
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
-    epochs = retraining["scratch_epochs"] if kind.start == "fresh" else retraining["epochs"]
-    times = retraining["steps"] if kind.in_steps else 1
+    epochs, times = retraining["epochs"], 1
+    if kind.start == "fresh":
+        epochs = retraining["scratch_epochs"]
+    if kind.in_steps:
+        times = retraining["steps"]
     return epochs * times * (TRAINED * sizes["train"] + sizes["validation"])
 
 
-def _retraining(retraining, config, sizes, timed, seeds, weights):
-    criteria, left = len(retraining["criteria"]), _left(retraining["levels"])
-    asked = [KINDS[name] for name in asked_for(retraining)]
-    kinds = len(asked)
-    shown = sum(_shown(kind, retraining, sizes) for kind in asked) + kinds * sizes["test"]
-    jobs = seeds * criteria * len(retraining["levels"]) * kinds
-    return Stage(
-        "retraining",
-        f"{criteria} criteria, {len(retraining['levels'])} levels, {kinds} kinds",
-        jobs,
-        seeds * criteria * left * shown * timed.forward,
-        seeds * criteria * kinds * left * weights,
-    )
+def _export(basis):
+    networks = basis.config["export"]
+    remaining = _remaining(map(operator.itemgetter("level"), networks))
+    # The state, the program and ONNX each hold all weights.
+    size = basis.seeds * 3 * basis.weights * remaining
+    return Stage("export", "networks as files", basis.seeds * len(networks), None, size)

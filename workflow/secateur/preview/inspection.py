@@ -1,11 +1,11 @@
-"""What a study needs, looked at before any job: the network, its images, the folders that it writes to."""
+"""Inspection of the prerequisites of a study: its network, its images, the folders that it writes to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -23,49 +23,71 @@ from secateur.study.vocabulary import IMAGE_SCORES
 if TYPE_CHECKING:
     import pandas
 
-# CIFAR is the same everywhere: (classes, training images, test images), as many of each class.
-KNOWN = {"cifar10": (10, 50000, 10000), "cifar100": (100, 50000, 10000)}
+
+class Counts(NamedTuple):
+    """Counts of classes, training images and test images, with equally many images of each class."""
+
+    classes: int
+    train: int
+    test: int
 
 
-# ---- what is looked at ---------------------------------------------------------------------------------------
+# CIFAR can be counted before it is downloaded.
+KNOWN = {"cifar10": Counts(10, 50000, 10000), "cifar100": Counts(100, 50000, 10000)}
 
 
 def images_of(data: Mapping[str, Any]) -> tuple[arrays.Source, str]:
-    """(a Source with the labels of all images, where they are); of CIFAR the numbers are known before it is there."""
-    if data["source"] not in KNOWN:
-        where = data["folder"] or "inside scikit-learn"
-        return sources.opened(data), f"at hand: {where}"
-    number, *counts = KNOWN[data["source"]]
-    parts = [arrays.Part(np.arange(count) % number, None) for count in counts]
-    place = _at_hand(data)
-    where = f"at hand: {place}" if place else "fetched later, by rule fetch_images"
-    return arrays.Source(classes.KNOWN[data["source"]], *parts), where
+    """(a Source with the labels of all images, their place in words); CIFAR need not be downloaded yet."""
+    counts = KNOWN.get(data["source"])
+    if counts is None:
+        place = data["folder"] or "scikit-learn"
+        return sources.opened(data), f"from {place}"
+    train, test = _unfetched(counts.train, counts.classes), _unfetched(counts.test, counts.classes)
+    source = arrays.Source(classes.KNOWN[data["source"]], train, test)
+    place = _on_this_machine(data)
+    if place is None:
+        return source, "fetched later, by rule fetch_images"
+    return source, f"from {place}"
+
+
+def _unfetched(count, classes):
+    return arrays.Part(np.arange(count) % classes, _no_pixels)
+
+
+def _no_pixels(start: int, stop: int) -> NoReturn:
+    raise RuntimeError("these images may not be downloaded yet: only their labels are known")
+
+
+def _on_this_machine(data):
+    """The path of a form of the images on this machine, or None; the checksum is verified by rule fetch_images."""
+    entry = downloads.catalogue()[data["source"]]
+    for place in (f"data/{data['source']}", os.environ.get("SECATEUR_DATA"), data["mirror"]):
+        if place and "://" not in place:
+            for _, path in downloads.forms_in(Path(place), entry):
+                return path
+    return None
 
 
 def refuse_unseen(config: Mapping[str, Any], source: arrays.Source, divided: Mapping[str, Rows]) -> None:
-    """Refused for a reading of classes of which its split has no image."""
+    """Refuse a reading of classes of which its split has no image."""
     for name, reading in config["readings"].items():
-        rows = divided[reading["split"]]
-        labels = getattr(source, rows.part).labels[rows.index]
-        shown = store.Images(None, labels, source.classes, (), (), config["data"]["name"], reading["split"], "")
+        images = _without_pixels(config["data"]["name"], reading["split"], source, divided)
         try:
-            store.chosen(shown, reading["classes"])
+            store.chosen(images, reading["classes"])
         except Refused as error:
             raise Refused(f"readings.{name}.classes: {error}; name other classes, or another split") from error
 
 
-def _at_hand(data):
-    """Where a form of the images lies on this machine, or None; they are verified when they are fetched."""
-    name = data["source"]
-    folders = [Path("data") / name]
-    for place in (os.environ.get("SECATEUR_DATA"), data["mirror"]):
-        folders += [Path(place), Path(place) / name] if place and "://" not in place else []
-    forms = [form["name"] for form in downloads.catalogue()[name]["forms"].values()]
-    return next((folder / form for folder in folders for form in forms if (folder / form).exists()), None)
+def _without_pixels(name, split, source, divided):
+    """The Images of a split, each of no channels."""
+    rows = divided[split]
+    labels = getattr(source, rows.part).labels[rows.index]
+    pixels = np.empty((len(labels), 0, 0, 0), dtype=np.uint8)
+    return store.Images(pixels, labels, source.classes, mean=(), std=(), name=name, split=split, identity="")
 
 
 def refuse_unwritable(results: Path | str) -> Path:
-    """The folder in which the results come to lie, as far as it exists; Refused if nothing can be written there."""
+    """The innermost folder on the path of the results that exists; Refused if it cannot be written to."""
     whole = Path(results).absolute()
     folder = next(path for path in (whole, *whole.parents) if path.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -74,32 +96,37 @@ def refuse_unwritable(results: Path | str) -> Path:
 
 
 def network(config: Mapping[str, Any], classes: int) -> tuple[nn.Module, description.NetworkDescription]:
-    """(the network that the study starts from, its NetworkDescription); one batch of images has gone through it."""
+    """(the network with its first weights, its NetworkDescription), after a forward pass of one batch.
+
+    torchvision's own weights are a download, which is no part of a check: in their place the weights are random.
+    """
     model, data = config["model"], config["data"]
     channels = writing.channels(data)
-    shape = (channels, data["size"], data["size"])
     described = description.NetworkDescription(
-        **description.architecture(model, channels), shape=shape, classes=tuple(range(classes))
+        **description.architecture(model, channels),
+        shape=(channels, data["size"], data["size"]),
+        classes=tuple(range(classes)),
     )
-    # torchvision's own weights are a download, which is no part of a check.
-    weights = None if model["weights"] in (None, "imagenet") else files.found(model["weights"])
+    weights = None
+    if model["weights"] not in (None, "imagenet"):
+        weights = files.found(model["weights"])
     torch.manual_seed(config["seed"])
-    made = first_weights.initialised(described, weights)
-    description.refuse_misfit(made, described)
-    freezing.trainable(made, model["trainable"])
-    return made.eval(), described
+    built = first_weights.initialised(described, weights)
+    description.refuse_misfit(built, described)
+    freezing.trainable(built, model["trainable"])
+    return built.eval(), described
 
 
 def refuse_unscorable(
     config: Mapping[str, Any], model: nn.Module, example: torch.Tensor, table: pandas.DataFrame
 ) -> None:
-    """Refused for a score that a layer of the network cannot have; each is taken of one batch, as its job will."""
+    """Refuse a score that is not defined for a layer of the table; each is computed on one batch, as by its job."""
     layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
     for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
         try:
             if kind in IMAGE_SCORES:
                 from_images.of_images(model, kind, [(example, labels)], layers)
-            # Norms and distances of filters are there for any layer, and distances take their time.
+            # Norms and distances of filters are defined for any layer, and distances are slow.
             elif kind == "bn_scale":
                 from_weights.of_weights(model, kind, layers)
         except Refused as error:
@@ -107,12 +134,15 @@ def refuse_unscorable(
 
 
 def own_files(config: Mapping[str, Any], table: pandas.DataFrame) -> list[str]:
-    """A line for each file of scores or order of the user's own; Refused for one that does not fit the units."""
+    """A line for each of the user's own files of scores or orders; Refused for one that does not fit the units."""
     lines = []
-    for name, path in config["criteria"]["files"].items():
-        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in config["training"]["seeds"]):
-            place = files.found(one)
-            own_ranking.refuse_foreign(own_ranking.read(place), table, place)
-            kind = "an order" if own_ranking.is_order(place) else "scores"
-            lines.append(f"  {name}: {kind} of all {len(table)} channels, {place}")
-    return ["Own files", *lines] if lines else []
+    for name, pattern in config["criteria"]["files"].items():
+        paths = [pattern.replace("{seed}", str(seed)) for seed in config["training"]["seeds"]]
+        # Without {seed} in its name, one file is used for all seeds.
+        for path in map(files.found, dict.fromkeys(paths)):
+            own_ranking.refuse_foreign(own_ranking.read(path), table, path)
+            content = "scores"
+            if own_ranking.is_order(path):
+                content = "an order"
+            lines.append(f"  {name}: {content} of all {len(table)} channels, {path}")
+    return lines

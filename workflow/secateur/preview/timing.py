@@ -1,4 +1,4 @@
-"""How long one image takes on this machine, in every stage that a study has."""
+"""Measured seconds for one image on this machine, in every stage of a study."""
 
 import dataclasses
 import time
@@ -15,28 +15,35 @@ from secateur.jobs import devices
 from secateur.relevance import propagation
 from secateur.study import criteria_names
 
-# One batch of so many images is timed.
+# Images in the one batch that is timed.
 TIMED = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Timed:
-    """Seconds for one image of a forward pass, of one as networks are evaluated, and of each extracted reading, and the
-    shapes of relevance by layer.
+class Reading:
+    """Seconds of relevance for one image, its shapes (C, H, W) by layer, and {layer: channels} without relevance."""
 
-    `slower` is {part of the study: how many times float32's time} where bfloat16 is asked for and is not fast.
+    seconds: float
+    shapes: list[tuple[int, ...]]
+    without: dict[str, list[int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """Seconds for one image: of a forward pass, of one in evaluation, and of each extracted reading.
+
+    `slower` is {part of the study: time as a multiple of float32's} for the parts in bfloat16 on a device that is not
+    fast in it.
     """
 
     forward: float
     evaluated: float
-    readings: dict[str, float]
-    shapes: dict[str, list[tuple[int, ...]]]
-    without: dict[str, dict[str, list[int]]]
+    readings: dict[str, Reading]
     slower: dict[str, float]
 
 
 def extracted(readings: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Those of the readings whose relevance is read; others share their files."""
+    """The readings whose relevance is extracted; others share their files."""
     return {name: readings[name] for name in dict.fromkeys(criteria_names.relevance_of(readings).values())}
 
 
@@ -47,9 +54,10 @@ def measured(
     tested: int,
     linear: Sequence[str] = (),
 ) -> Timed:
-    """The Timed of one batch, after one that only warms up; `linear` layers have relevance of their own.
+    """The Timed of one batch, after another that warms up; `linear` are the linear layers of which relevance is read.
 
-    `tested` is the count of test images, which decides in which precision they are evaluated.
+    `tested` is the count of test images, on which the precision of their evaluation depends. Raises Refused for a
+    reading that the network does not allow.
     """
     device = devices.chosen(config["device"])
     model, example = model.to(device), example.to(device)
@@ -57,24 +65,39 @@ def measured(
         forward = _seconds(lambda: model(example))
         precision = devices.precision(config["evaluation"]["precision"], device, tested)["ran"]
         evaluated = _seconds(_as_evaluated(model, example, precision))
-    readings, shapes, without = {}, {}, {}
+    readings = {}
     for name, reading in extracted(config["readings"]).items():
         try:
-            propagator = propagation.of_reading(model, reading, linear)
-            shapes[name] = [tuple(R.shape[1:]) for R in propagator(example)[0].values()]
-            without[name] = propagator.layers_without(example.shape[1:])
+            readings[name] = _reading(model, reading, example, linear)
         except Refused as error:
             raise Refused(f"readings.{name}: {error}") from error
-        readings[name] = _seconds(lambda run=propagator, kind=reading["target"]: _explain(run, example, kind)) / TIMED
-    timed = Timed(forward / TIMED, evaluated / TIMED, readings, shapes, without, {})
+    timed = Timed(forward / TIMED, evaluated / TIMED, readings, {})
     if not devices.fast_in_bfloat16(device):
         timed = dataclasses.replace(timed, slower=_slower(config, model, example, linear, timed))
     model.cpu()
     return timed
 
 
+def _reading(model, reading, example, linear):
+    propagator = propagation.of_reading(model, reading, linear)
+    layers = propagator(example)[0]
+    shapes = [tuple(R.shape[1:]) for R in layers.values()]
+    without = propagator.layers_without(example.shape[1:])
+    seconds = _seconds(lambda: _explain(propagator, example, reading["target"]))
+    return Reading(seconds / TIMED, shapes, without)
+
+
+def _explain(propagator, example, target):
+    """Compute relevance of a batch, if the target is `all` of each class in turn."""
+    if target != "all":
+        propagator(example)
+        return
+    for _ in propagator(example, "each"):
+        pass
+
+
 def _as_evaluated(model, example, precision):
-    """A forward pass to be timed, of the network as evaluation prepares it; it keeps no gradients."""
+    """A forward pass without gradients, of the network as evaluation prepares it, to be timed."""
     ready = folding.folded(model, strict=False)
     ready = measuring.prepared(ready, precision, fast_layers.replaceable(ready, example))
     batch = example.to(measuring.PRECISIONS[precision], memory_format=torch.channels_last)
@@ -82,33 +105,27 @@ def _as_evaluated(model, example, precision):
 
 
 def _slower(config, model, example, linear, timed):
-    """What asks for bfloat16, where that is not fast: {part of the study: its time, in times of float32's}."""
-    found = {}
+    """{part of the study: time as a multiple of float32's} for all parts in bfloat16."""
+    ratios = {}
     if config["evaluation"]["precision"] == "bfloat16":
-        found["evaluation"] = TIMED * timed.evaluated / _seconds(_as_evaluated(model, example, "float32"))
-    asking = [name for name, reading in config["readings"].items() if reading["precision"] == "bfloat16"]
-    if asking:
-        # The first of those that share relevance is the one that was timed.
-        propagator = propagation.of_reading(model, config["readings"][asking[0]] | {"precision": "float32"}, linear)
+        ratios["evaluation"] = TIMED * timed.evaluated / _seconds(_as_evaluated(model, example, "float32"))
+    rounded = [name for name, reading in config["readings"].items() if reading["precision"] == "bfloat16"]
+    if rounded:
+        # Of readings that share relevance, the first one was timed.
+        propagator = propagation.of_reading(model, config["readings"][rounded[0]] | {"precision": "float32"}, linear)
         exact = _seconds(lambda: propagator(example))
-        found[f"readings {', '.join(asking)}"] = TIMED * timed.readings[asking[0]] / exact
+        ratios[f"readings {', '.join(rounded)}"] = TIMED * timed.readings[rounded[0]].seconds / exact
     for name in ("training", "retraining"):
         settings = config[name]
         if settings and settings["epochs"] and settings["precision"] == "bfloat16":
-            found[name] = _seconds(lambda: _under_autocast(model, example)) / (TIMED * timed.forward)
-    return found
+            ratios[name] = _seconds(lambda: _under_autocast(model, example)) / (TIMED * timed.forward)
+    return ratios
 
 
 @torch.no_grad()
 def _under_autocast(model, example):
     with torch.autocast(example.device.type, torch.bfloat16), modes.evaluating(model):
         return model(example)
-
-
-def _explain(propagator, example, target):
-    """Relevance of a batch: one answer for each image, or one for each class after the other."""
-    for _ in propagator(example, "each") if target == "all" else [propagator(example)]:
-        pass
 
 
 def _seconds(run):
