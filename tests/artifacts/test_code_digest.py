@@ -120,6 +120,13 @@ def test_an_edit_changes_the_digest_of_the_scripts_that_reach_it(package, module
     assert {name for name in before if before[name] != after[name]} == changed
 
 
+def test_a_scripts_own_docstring_does_not_count(package):
+    before = digests(package)
+    for name, text in SCRIPTS.items():
+        (package / f"{name}.py").write_text(f'"""The script {name}."""\n{text}')
+    assert digests(package) == before
+
+
 FOR_TYPES = "if TYPE_CHECKING:\n    import torch\nelse:\n    SIZE = 9"
 
 

@@ -39,7 +39,10 @@ class Part(NamedTuple):
 def of_script(path: Path | str) -> str:
     """Sixteen hexadecimal digits for a script and the code of this package that it can reach."""
     path = Path(path)
-    statements = list(_run(code_imports.parsed(path).body))
+    body = code_imports.parsed(path).body
+    if body and _is_docstring(body[0]):
+        body = body[1:]
+    statements = list(_run(body))
     script = _part("", statements, Contents({}, code_imports.of_file(path), statements), path)
     reached = sorted(_reached(script).items())
     return _digest([script.text, *(text for _, text in reached)])
