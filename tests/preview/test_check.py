@@ -117,9 +117,7 @@ def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said
     assert refused(said(OWN | {"model": {"factory": "nets:make", "arguments": {"wide": 5}}})).startswith(
         "model.arguments do not fit model.factory nets:make, which takes (classes, width=6): "
     )
-    assert refused(said(OWN | {"levels": [30]})).startswith(
-        "levels: got 30, but a level is the share of channels removed"
-    )
+    assert refused(said(OWN | {"levels": [30]})).startswith("levels: got 30, but a level is the share of units removed")
     assert refused(said(OWN | {"levels": [0.99]})) == (
         "levels: 0.99 removes all 9 units of the network, and nothing would be left; lower it"
     )
