@@ -147,7 +147,7 @@ def test_a_file_of_scores_is_compared_with_the_units(said, folder):
     assert status == 0 and "mine: scores of all 9 channels, mine.csv" in words(output)
     (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows, "2,7,1"]) + "\n")
     assert refused(said(study)) == (
-        "mine.csv names channel 7 of layer 2, but the layer has 4; 1 of its 10 channels are none that can go"
+        "mine.csv names channel 7 of layer 2, but the layer has 4; 1 of its 10 channels cannot be removed"
     )
     (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows[1:]]) + "\n")
     assert refused(said(study)).startswith("mine.csv lacks channel 0 of layer 0; it has 8 of the 9 channels")

@@ -37,7 +37,9 @@ def escaped(text: str) -> str:
 
 
 def _escaped_character(character):
-    return character if character.isprintable() else repr(character)[1:-1]
+    if character.isprintable():
+        return character
+    return repr(character)[1:-1]
 
 
 def line(error: jsonschema.ValidationError) -> str:
@@ -57,9 +59,7 @@ def line(error: jsonschema.ValidationError) -> str:
     if where in HINTS and keyword in HINTED:
         return f"{where}: got {given}, but {HINTS[where]}"
     if keyword == "type":
-        types = [wanted] if isinstance(wanted, str) else wanted
-        remedy = _remedy(error.instance, types)
-        return f"{_prefix(where)}got {given}, but it must be of type {' or '.join(types)}{remedy}"
+        return _mistyped(where, error.instance, wanted)
     return f"{_prefix(where)}{escaped(error.message)}"
 
 
@@ -71,6 +71,12 @@ def _prefix(where):
 def below(path: str, key: object) -> str:
     """The path of a key of the section at `path`, as "training.epochs"; the study itself has the path ""."""
     return f"{path}.{key}" if path else str(key)
+
+
+def _mistyped(where, given, wanted):
+    types = [wanted] if isinstance(wanted, str) else wanted
+    value = json.dumps(given, default=str)
+    return f"{_prefix(where)}got {value}, but it must be of type {' or '.join(types)}{_remedy(given, types)}"
 
 
 def _unknown_key(where, given, _, schema):
@@ -93,7 +99,9 @@ def _unlisted(where, given, values, _):
 
 
 def _as_in_yaml(value):
-    return "null" if value is None else str(value)
+    if value is None:
+        return "null"
+    return str(value)
 
 
 def _repeated(where, given, *_):
@@ -130,8 +138,9 @@ def _remedy_for_number(given, types):
         return "; numbers are finite"
     if "integer" not in types:
         return ""
-    integer = f": write {int(given)}" if given == int(given) else ""
-    return f", without a decimal point{integer}"
+    if given == int(given):
+        return f", without a decimal point: write {int(given)}"
+    return ", without a decimal point"
 
 
 def _reads_as_number(text):
