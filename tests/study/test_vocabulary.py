@@ -5,6 +5,7 @@ import re
 import pytest
 
 from secateur.criteria import from_images, from_weights
+from secateur.evaluation import measuring
 from secateur.relevance import propagation, rules
 from secateur.study import biases, rule_numbers, settings, vocabulary
 
@@ -20,7 +21,8 @@ def precision(schema, section):
 
 def test_precisions_of_the_schema_are_those_of_the_vocabulary(schema):
     reading = schema["readings"]["additionalProperties"]["properties"]
-    assert {*reading["precision"]["enum"]} == {*vocabulary.RELEVANCE_PRECISIONS} == {*propagation.PRECISIONS}
+    assert tuple(reading["precision"]["enum"]) == vocabulary.RELEVANCE_PRECISIONS
+    assert {*propagation.PRECISIONS} == {*measuring.PRECISIONS} == {*vocabulary.RELEVANCE_PRECISIONS}
     assert precision(schema, "training") == precision(schema, "retraining") == vocabulary.TRAINING_PRECISIONS
     assert precision(schema, "evaluation") == vocabulary.EVALUATION_PRECISIONS
 
