@@ -482,7 +482,7 @@ def test_a_file_that_cannot_rank_is_refused_by_name(tmp_path, text, message):
         ),
         (
             [("a", 4)],
-            "mine.csv names channel 4 of layer a, but the layer has 4; 1 of its 1 channels are none that can go",
+            "mine.csv names channel 4 of layer a, but the layer has 4; 1 of its 1 channels cannot be removed",
         ),
         ([("c", 0)], "mine.csv names channel 0 of layer c, but no channel of the layer c can be removed"),
     ],

@@ -474,7 +474,7 @@ def study(**entry):
         ),
         (
             {"level": 30},
-            "export.level: got 30, but a level is the share of channels removed, a fraction from 0 to below 1",
+            "export.level: got 30, but a level is the share of units removed, a fraction from 0 to below 1",
         ),
         ({"lvel": 0.3}, "unknown key export.lvel; did you mean level? Known here: criterion, level, kind"),
     ],

@@ -119,9 +119,7 @@ def test_a_network_that_fails_or_a_level_that_it_does_not_allow_is_one_line(said
     assert refused(said(OWN | {"model": {"factory": "nets:make", "arguments": {"wide": 5}}})).startswith(
         "model.arguments do not fit model.factory nets:make, which takes (classes, width=6): "
     )
-    assert refused(said(OWN | {"levels": [30]})).startswith(
-        "levels: got 30, but a level is the share of channels removed"
-    )
+    assert refused(said(OWN | {"levels": [30]})).startswith("levels: got 30, but a level is the share of units removed")
     assert refused(said(OWN | {"levels": [0.99]})) == (
         "levels: 0.99 removes all 9 units of the network, and nothing would be left; lower it"
     )
@@ -151,7 +149,7 @@ def test_a_file_of_scores_is_compared_with_the_units(said, folder):
     assert status == 0 and "mine: scores of all 9 channels, mine.csv" in words(output)
     (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows, "2,7,1"]) + "\n")
     assert refused(said(study)) == (
-        "mine.csv names channel 7 of layer 2, but the layer has 4; 1 of its 10 channels are none that can go"
+        "mine.csv names channel 7 of layer 2, but the layer has 4; 1 of its 10 channels cannot be removed"
     )
     (folder / "mine.csv").write_text("\n".join(["layer,channel,score", *rows[1:]]) + "\n")
     assert refused(said(study)).startswith("mine.csv lacks channel 0 of layer 0; it has 8 of the 9 channels")

@@ -332,8 +332,8 @@ def test_missing_keys_are_those_of_training_and_random_joins():
     ("changes", "message"),
     [
         ({"levels": [0.55]}, "retraining.levels names 0.55, which is none of the study's levels (0, 0.1, 0.2, 0.3, "),
-        ({"levels": [0]}, "retraining.levels: got 0, but a level is the share of channels removed, a fraction above 0"),
-        ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of channels removed, a fraction"),
+        ({"levels": [0]}, "retraining.levels: got 0, but a level is the share of units removed, a fraction above 0"),
+        ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of units removed, a fraction"),
         ({"epoch": 3}, "unknown key retraining.epoch; did you mean epochs? Known here: criteria, levels, epochs,"),
         ({"epochs": 0}, "retraining.epochs: 0 is less than the minimum of 1"),
         ({"schedule": "cosin"}, 'retraining.schedule is "cosin", but must be one of one_cycle, cosine, constant; did'),

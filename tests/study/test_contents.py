@@ -1,4 +1,4 @@
-"""The content of given files, remembered so that a look at a study need not read them again."""
+"""Digests of given files, cached so that a look at a study need not read them again."""
 
 import os
 import time
@@ -46,7 +46,7 @@ def test_a_copy_with_the_old_time_and_size_is_read_again(folder, monkeypatch):
     assert contents.of(path) == files.digest(path) != first
 
 
-def test_what_was_changed_just_now_is_not_remembered(folder):
+def test_a_file_that_was_changed_just_now_is_not_cached(folder):
     path = folder / "w.pt"
     path.write_text("one")
     state = path.stat()
@@ -56,13 +56,13 @@ def test_what_was_changed_just_now_is_not_remembered(folder):
     assert contents.of(path) != first
 
 
-def test_a_folder_that_cannot_be_written_to_or_a_damaged_memory_only_costs_time(folder):
+def test_a_folder_that_cannot_be_written_to_or_a_damaged_cache_only_costs_time(folder):
     path = written(folder / "w.pt", "one")
     (folder / ".snakemake").write_text("no folder")
     assert contents.of(path) == files.digest(path)
     (folder / ".snakemake").unlink()
-    contents.REMEMBERED.parent.mkdir(parents=True)
-    contents.REMEMBERED.write_text("{")
+    contents.CACHE.parent.mkdir(parents=True)
+    contents.CACHE.write_text("{")
     assert contents.of(path) == files.digest(path)
 
 

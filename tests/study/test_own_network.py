@@ -270,6 +270,14 @@ def test_relative_imports_are_followed(folder):
     assert len(set(digests)) == 3
 
 
+def test_folders_without_init_are_followed_inside_a_package(folder):
+    (folder / "parts" / "deep").mkdir()
+    (folder / "parts" / "deep" / "nets.py").write_text("def make(classes):\n    pass\n")
+    (folder / "nets.py").write_text("from parts.deep.nets import make\n")
+    own_network.check("parts.deep.nets:make")
+    assert {*own_network.modules_reached("nets:make")} == {"nets", "parts", "parts.deep.nets"}
+
+
 def test_a_factory_is_checked_and_digested_without_torch(folder):
     import subprocess
     from pathlib import Path

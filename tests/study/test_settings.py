@@ -115,9 +115,9 @@ def test_level_0_is_always_measured():
         (
             "levels",
             [0, 30],
-            "levels: got 30, but a level is the share of channels removed, a fraction from 0 to below 1: write 0.3",
+            "levels: got 30, but a level is the share of units removed, a fraction from 0 to below 1: write 0.3",
         ),
-        ("levels", ["0.3"], 'levels: got "0.3", but a level is the share of channels removed'),
+        ("levels", ["0.3"], 'levels: got "0.3", but a level is the share of units removed'),
         (
             "criteria.mixing.deltas",
             [0.5],
@@ -164,7 +164,7 @@ def test_level_0_is_always_measured():
         ),
         ("threads", 1.0, "threads: got 1.0, but it must be of type integer, without a decimal point: write 1"),
         ("split.rank", math.inf, "split.rank: got Infinity, but it must be of type number or null; numbers are finite"),
-        ("levels", [math.nan], "levels: got NaN, but a level is the share of channels removed, a fraction from 0"),
+        ("levels", [math.nan], "levels: got NaN, but a level is the share of units removed, a fraction from 0"),
         ("data.std", [math.inf], "data.std: got Infinity, but it must be of type number; numbers are finite"),
         ("data.mean", [math.nan], "data.mean: got NaN, but it must be of type number; numbers are finite"),
         (
@@ -253,12 +253,12 @@ def test_level_0_is_always_measured():
             {"until": {"stability": 0.99}, "absolute": "after_mean"},
             "leave until out, or use absolute: before_mean",
         ),
-        ("levels", [1], "levels: got 1, but a level is the share of channels removed"),
+        ("levels", [1], "levels: got 1, but a level is the share of units removed"),
         (
             "evaluation.keep_at_least",
             [0.2],
-            "levels: 0.9 removes 475 of vgg_small's 528 channels, but evaluation.keep_at_least 0.2 lets only 420 go; "
-            "the highest level that is possible is 0.795",
+            "levels: 0.9 removes 475 of vgg_small's 528 units, but evaluation.keep_at_least 0.2 allows only 420 to be "
+            "removed; the highest level that is possible is 0.795",
         ),
         ("evaluation.keep_at_least", [1.5], "give a share below 1, or a whole number of channels"),
         (
@@ -666,7 +666,7 @@ def test_a_level_that_a_floor_forbids_is_found_for_every_network_whose_widths_ar
         return settings.checked(config)
 
     for name in architectures.ZOO:
-        with pytest.raises(ValueError, match=f"{name}'s .* channels, but evaluation.keep_at_least 0.2 lets only"):
+        with pytest.raises(ValueError, match=f"{name}'s .* units, but evaluation.keep_at_least 0.2 allows only"):
             with_floor(name=name)
     # Of these, only a look at the network tells; the evaluation refuses.
     with_floor(name="resnet18")

@@ -37,7 +37,7 @@ def failing(workflow, *targets):
     ("changes", "message"),
     [
         ({"levls": [0.1]}, "The study's settings: unknown key levls; did you mean levels?"),
-        ({"levels": [30]}, "The study's settings: levels: got 30, but a level is the share of channels removed"),
+        ({"levels": [30]}, "The study's settings: levels: got 30, but a level is the share of units removed"),
         (
             {"data": {"source": "image_folder", "folder": "nowhere"}, "split": {"rank": 60}},
             "The study's settings: data.folder is nowhere",
@@ -46,7 +46,7 @@ def failing(workflow, *targets):
         ({"results": "res{seed}"}, "results is 'res{seed}', in which Snakemake takes braces"),
         ({"readings": {"taylor": {}}, "verdict": None}, "readings.taylor: the name is taken by another criterion"),
         ({"threads": 1.0}, "threads: got 1.0, but it must be of type integer, without a decimal point: write 1"),
-        ({"levels": [float("nan")]}, "levels: got NaN, but a level is the share of channels removed"),
+        ({"levels": [float("nan")]}, "levels: got NaN, but a level is the share of units removed"),
     ],
 )
 def test_a_wrong_setting_stops_the_study_before_any_job(workflow, changes, message):

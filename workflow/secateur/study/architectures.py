@@ -1,4 +1,4 @@
-"""What a study may say of each network: settings are checked by these facts, before torch is imported."""
+"""Facts about every network by which settings are checked, before torch is imported."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ VGG16_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What is known of a network without building it.
+    """The facts about a network that need not build it.
 
-    `arguments` are its choices with their defaults, those of the function that builds it. `widths` gives, for such
-    choices, how many units there are of each layer, or of several layers whose channels are tied; None where that
-    takes a look at the network. `smallest` is the side of the smallest images in pixels, and `trainable` what of
-    the network can be trained alone.
+    `arguments` are those of the function that builds it, with their defaults. `widths` gives, for such arguments, the
+    count of units of each layer, or of each set of coupled layers; None where only the built network tells. `smallest`
+    is the height and width of the smallest images, in pixels. `trainable` are the values that `model.trainable` takes,
+    and `imagenet` says whether torchvision has ImageNet weights.
     """
 
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -30,7 +30,7 @@ class Architecture:
 
 
 def of(model: Mapping[str, Any]) -> Architecture:
-    """The Architecture of a study's `model`; Refused with the nearest name for one that nobody knows."""
+    """The Architecture of a study's `model`; Refused with the nearest name for an unknown one."""
     if model["factory"]:
         return Architecture(trainable=("all",))
     name = model["name"]
@@ -47,14 +47,16 @@ def of(model: Mapping[str, Any]) -> Architecture:
 
 
 def _residual(blocks, widths):
-    """Units of a ResNet: inner channels one by one, and the stream that all blocks of a stage add to.
+    """Units of a ResNet: those of the layer inside each block, and those of the residual stream of each stage.
 
-    Option A pads: a channel of a narrow stage goes on as one of the wider, so that the three streams are one.
+    Shortcuts of option A pad: a channel of a narrow stage continues as one of the wider, so that all streams are one.
     """
+    inner = [width for width in widths for _ in range(blocks)]
 
     def units(arguments):
-        inner = [width for width in widths for _ in range(blocks)]
-        return (*inner, *(widths[-1:] if arguments.get("shortcut") == "A" else widths))
+        if arguments.get("shortcut") == "A":
+            return (*inner, widths[-1])
+        return (*inner, *widths)
 
     return units
 
@@ -64,7 +66,7 @@ def _resnet(blocks):
 
 
 def _dense_widths(arguments):
-    """Concatenation ties nothing: the first convolution, three blocks of six layers, the transitions between."""
+    """Units of a DenseNet, where concatenation couples nothing: stem, three blocks of six layers, two transitions."""
     block = (96, 24) * 6
     return (48, *block, 96, *block, 120, *block)
 
@@ -89,13 +91,13 @@ ZOO = {
     "resnet56": _resnet(9),
     "resnet110": _resnet(18),
     "resnet20_wide": Architecture({}, _residual(3, (32, 64, 128)), smallest=8),
-    # A depthwise convolution goes with the pointwise one before it.
+    # A depthwise convolution is coupled with the pointwise one before it.
     "mobilenet_v1": Architecture(
         {}, lambda arguments: (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024), smallest=16
     ),
     "densenet40_24": Architecture({}, _dense_widths, smallest=8),
 }
-# torchvision's classifiers that consist of convolutions; vgg16 and vgg16_bn are above, with heads of their own.
+# Convolutional classifiers of torchvision; vgg16 and vgg16_bn are above, with heads of their own.
 TORCHVISION = (
     *("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg19", "vgg19_bn"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"),
@@ -109,9 +111,9 @@ TORCHVISION = (
     *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
     *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
 )
-# All others take 32 pixels.
+# The smallest images, in pixels, where they are larger than 32.
 SMALLEST = {"alexnet": 63, "inception_v3": 75}
-# Networks without any BatchNorm; which others have none behind some layer, only a look at the network tells.
+# Networks without BatchNorm; whether others lack it behind some layers, only the built network tells.
 WITHOUT_BATCHNORM = (
     *("vgg16", "vgg11", "vgg13", "vgg19", "alexnet", "squeezenet1_0", "squeezenet1_1"),
     *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),

@@ -1,5 +1,6 @@
-"""The classes of a study's images, before any image is read: what settings may name, and what cannot be studied."""
+"""The classes of a study's images, before any image is read: their names, and settings that name none of them."""
 
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,67 +22,80 @@ CIFAR100 = (
     *("telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale"),
     *("willow_tree", "wolf", "woman", "worm"),
 )
-# By source; those of an image folder are its own.
+# By source; an image folder has classes of its own.
 KNOWN = {"digits": tuple("0123456789"), "cifar10": CIFAR10, "cifar100": CIFAR100}
+# The most classes that a message lists.
+MOST_LISTED = 10
 
 
 def of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the classes of the settings `data`, in the order of their numbers.
+    """The names of the classes of the settings `data`, in the order of their ids.
 
-    Raises Refused for a folder of images that no study can be made of: without a class to tell from another, or
-    with a link that leads in a circle.
+    Raises Refused for a folder of images that no study can use: with fewer than two classes, or with a link that leads
+    in a circle.
     """
     if data["source"] in KNOWN:
         return KNOWN[data["source"]]
     train, test = (Path(data["folder"]) / part for part in ("train", "test"))
     for part in (train, test):
         _refuse_circle(part)
-    found = tuple(sorted(entry.name for entry in _folders(train)))
-    refuse_single(found, f"data.folder is {data['folder']}, but {train}")
-    return found
+    names = tuple(sorted(entry.name for entry in _visible(train) if entry.is_dir()))
+    refuse_single(names, f"data.folder is {data['folder']}, but {train}")
+    return names
 
 
 def refuse_single(classes: Sequence[str], place: str) -> None:
-    """Refused for images of fewer than two classes: there is nothing to tell apart, and every answer is right."""
+    """Refused for images of fewer than two classes, of which every prediction would be right."""
     if len(classes) < 2:
         only = f"only the class {classes[0]}" if classes else "no folder of a class"
         raise Refused(f"{place} has {only}; a network tells classes apart, so give two or more")
 
 
 def refuse_unknown(wanted: Iterable[str | int], known: Sequence[str], key: str, others: Iterable[str] = ()) -> None:
-    """Refused for a class, by name or number from 0, that is none of the known; the key takes `others` too."""
-    for one in wanted:
-        if one in range(len(known)) if isinstance(one, int) else one in known:
-            continue
-        numbers, names = f"0 to {len(known) - 1}", ", ".join([*others, *known[:10]])
-        near = "" if isinstance(one, int) else nearest(one, [*others, *known])
-        more = "" if len(known) <= 10 else ", ..."
-        allowed = f"numbers go from {numbers}" if isinstance(one, int) else f"known: {names}{more}"
-        raise Refused(f"{key} names {one}, which is no class of the images{near or f'; {allowed}'}")
+    """Refused for a class, by name or by id from 0, that is none of the known; the key takes the names `others` too."""
+    names = [*others, *known]
+    for name in wanted:
+        if isinstance(name, int):
+            _refuse_unknown_id(name, len(known), key)
+        elif name not in known:
+            remedy = nearest(name, names) or f"; known: {_listed(names, len(names) - len(known))}"
+            raise Refused(f"{key} names {name}, which is no class of the images{remedy}")
 
 
-def _folders(folder):
+def _refuse_unknown_id(number, count, key):
+    if number not in range(count):
+        raise Refused(f"{key} names {number}, which is no class of the images; numbers go from 0 to {count - 1}")
+
+
+def _listed(names, others):
+    """The first names in one line: all `others` before the classes, and as many classes as a message lists."""
+    listed = ", ".join(names[: others + MOST_LISTED])
+    return listed if len(names) <= others + MOST_LISTED else f"{listed}, ..."
+
+
+def _visible(folder):
+    """The entries of a folder that are not hidden."""
     with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+        return [entry for entry in entries if not entry.name.startswith(".")]
 
 
 def _refuse_circle(folder, above=()):
     """Refused for a link below a folder that leads to itself, or back to a folder above it."""
     above = (*(above or map(_identity, folder.resolve().parents)), _identity(folder))
-    with os.scandir(folder) as entries:
-        entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in entries:
+    for entry in sorted(_visible(folder), key=operator.attrgetter("name")):
         try:
-            inner = Path(entry.path) if entry.is_dir() else None
+            is_folder = entry.is_dir()
         except OSError as error:
             raise Refused(f"data.folder: {entry.path} cannot be followed ({error.strerror}); remove it") from error
-        if inner and _identity(inner) in above:
+        if not is_folder:
+            continue
+        inner = Path(entry.path)
+        if _identity(inner) in above:
             raise Refused(f"data.folder: {inner} is a folder above itself, by a link that leads back; remove the link")
-        if inner:
-            _refuse_circle(inner, above)
+        _refuse_circle(inner, above)
 
 
 def _identity(folder):
-    """What a folder is, whatever path leads to it."""
+    """The identity of a folder, the same by whatever path it is reached."""
     state = folder.stat()
     return state.st_dev, state.st_ino

@@ -1,4 +1,4 @@
-"""What one key of a study asks of another, which a schema cannot say: settled in place, or refused in one line."""
+"""Checks of a study's keys against each other, which no schema can make: settled in place, or refused in one line."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -22,44 +22,54 @@ from secateur.study.levels import fraction
 from secateur.study.vocabulary import CHANNELS, IMAGE_SCORES, STATISTICS, WEIGHT_SCORES, nearest
 
 DEFAULT_COLOR = {"digits": "gray"}
-
-
-# Scores have a file of statistics each, and what a criterion ranks by is read from the parts of its name.
+# Shares of the images that rank, by the split that they are taken from.
+DEFAULT_RANK = {"train": 0.1, "test": 0.2}
+DEFAULT_TEST = 0.2
+# Each score has a file of statistics, and the parts of a criterion's name say by what it ranks.
 NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
 
 
 def settle(config: dict[str, Any]) -> None:
-    """Fill in what follows from other keys; Refused in one line for what contradicts them."""
+    """Fill in, in place, the settings that follow from others; Refused in one line for contradictions."""
     config["results"] = vocabulary.without_slashes(config["results"])
     _settle_data(config["data"])
     _settle_split(config["split"], config["data"]["source"])
     _settle_model(config["model"])
     _check_model(config["model"], config["data"], config["training"])
     for name, reading in config["readings"].items():
-        if name in NO_READING:
-            raise Refused(f"readings.{name}: the name is taken by another criterion; choose another")
-        criteria_checks.check_rule(name, reading["rule"])
-        if reading["bias"] is None:
-            reading["bias"] = biases.bias_of(reading["rule"])
-        criteria_checks.check_until(name, reading)
+        _settle_reading(name, reading)
     _check_classes(config["data"], config["readings"])
     config["levels"] = sorted({0, *config["levels"]}, key=fraction)
     _check_digits("levels", config["levels"])
     _check_digits("evaluation.keep_at_least", config["evaluation"]["keep_at_least"])
-    criteria_checks.check_criteria(config["criteria"], config["readings"])
-    criteria_checks.settle_scores(config["criteria"])
-    criteria_checks.check_scores(config["criteria"]["scores"], config["model"])
-    criteria_checks.check_own(config["criteria"], config["readings"])
-    criteria_checks.check_mixtures(config["criteria"], config["readings"])
-    criteria_checks.check_files(config["criteria"]["files"], config["training"]["seeds"])
+    _settle_criteria(config)
     level_checks.check_floors(config)
     retraining_checks.settle_retraining(config["retraining"], config["training"], config["levels"])
-    retraining_checks.settle_export(config["export"], config["levels"], config["retraining"])
+    retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 
 
+def _settle_reading(name, reading):
+    if name in NO_READING:
+        raise Refused(f"readings.{name}: the name is taken by another criterion; choose another")
+    criteria_checks.check_rule(name, reading["rule"])
+    if reading["bias"] is None:
+        reading["bias"] = biases.bias_of(reading["rule"])
+    criteria_checks.check_until(name, reading)
+
+
+def _settle_criteria(config):
+    criteria, readings = config["criteria"], config["readings"]
+    criteria_checks.check_criteria(criteria, readings)
+    criteria_checks.settle_scores(criteria)
+    criteria_checks.check_scores(criteria["scores"], config["model"])
+    criteria_checks.check_own(criteria, readings)
+    criteria_checks.check_mixtures(criteria, readings)
+    criteria_checks.check_files(criteria["files"], config["training"]["seeds"])
+
+
 def _check_digits(key, numbers):
-    """Tables are written with nine digits, and their rows are found by the number."""
+    """Refused for a number of more than nine digits: tables are written with nine, and rows are found by the number."""
     for number in numbers:
         if number != float(f"{number:.9g}"):
             raise Refused(
@@ -69,21 +79,23 @@ def _check_digits(key, numbers):
 
 
 def check_named(config: Mapping[str, Any], criteria: Collection[str]) -> None:
-    """Raise Refused for an exported or retrained criterion that is none of `criteria`, which are all there are."""
-    named = [("export", entry["criterion"]) for entry in config["export"]]
-    named += [("retraining.criteria", name) for name in (config["retraining"] or {"criteria": []})["criteria"]]
-    for where, name in named:
-        if name not in criteria:
-            near = nearest(name, criteria)
-            raise Refused(
-                f"{where} names {name}, which is no criterion of the study{near or '; it has ' + ', '.join(criteria)}"
-            )
+    """Refused for an exported or retrained criterion that is none of `criteria`, which are all of the study's."""
+    for entry in config["export"]:
+        _check_criterion("export", entry["criterion"], criteria)
+    for name in retraining_checks.of(config)["criteria"]:
+        _check_criterion("retraining.criteria", name, criteria)
+
+
+def _check_criterion(key, name, criteria):
+    if name not in criteria:
+        remedy = nearest(name, criteria) or f"; it has {', '.join(criteria)}"
+        raise Refused(f"{key} names {name}, which is no criterion of the study{remedy}")
 
 
 def _check_classes(data, readings):
-    """The images have two classes or more, and those that readings name."""
-    # A folder that is missing is refused where it is listed.
-    if data["folder"] and not all((Path(data["folder"]) / part).is_dir() for part in ("train", "test")):
+    """Refused for images of fewer than two classes, and for a class that a reading names and the images do not have."""
+    # A missing folder is refused where it is listed.
+    if data["folder"] and not _has_both_parts(Path(data["folder"])):
         return
     known = classes.of(data)
     for name, reading in readings.items():
@@ -93,20 +105,24 @@ def _check_classes(data, readings):
             classes.refuse_unknown([explained], known, f"readings.{name}.target", criteria_names.TARGETS)
 
 
+def _has_both_parts(folder):
+    return (folder / "train").is_dir() and (folder / "test").is_dir()
+
+
 def _settle_split(split, source):
-    split["rank"] = split["rank"] or {"train": 0.1, "test": 0.2}[split["rank_from"]]
+    split["rank"] = split["rank"] or DEFAULT_RANK[split["rank_from"]]
     for name in ("rank", "validation", "test"):
         number = split[name]
         if number is not None and not (0 < number < 1 or number == int(number)):
             raise Refused(f"split.{name} is {number}: give a share below 1, or a whole number of images")
     if source == "digits":
-        split["test"] = split["test"] or 0.2
+        split["test"] = split["test"] or DEFAULT_TEST
     elif split["test"] is not None:
         raise Refused(f"split.test is for sources without test images of their own; {source} has some, leave it out")
 
 
 def _settle_model(model):
-    """A name for paths, and the choices of a network; those of a factory are its own affair."""
+    """Settle a network's name in paths and its arguments; those of a factory are checked by the factory alone."""
     if model["factory"]:
         own_network.check(model["factory"])
         model["name"] = model["name"] or own_network.name_of(model["factory"])
@@ -128,7 +144,9 @@ def _settle_data(data):
     for key in ("mean", "std"):
         if len(data[key]) not in (1, channels):
             raise Refused(f"data.{key} has {len(data[key])} numbers, but the images have {channels} channel(s)")
-        data[key] = [float(number) for number in data[key] * (channels if len(data[key]) == 1 else 1)]
+        if len(data[key]) == 1:
+            data[key] = data[key] * channels
+        data[key] = list(map(float, data[key]))
     if data["source"] != "image_folder" and data["folder"]:
         raise Refused(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
     if data["source"] == "image_folder" and not data["folder"]:
@@ -154,16 +172,17 @@ def _check_model(model, data, training):
 
 
 def _check_network(model, data):
-    """What the network has, and which images it takes."""
+    """Refused for weights, layers or images that the network does not have or take."""
     name, known = model["name"], architectures.of(model)
     if model["weights"] == "imagenet" and not known.imagenet:
         raise Refused(
             f"model.weights is imagenet, but {name} has no ImageNet weights; give a file with a state_dict, or null"
         )
     if model["trainable"] not in known.trainable:
-        part = "appended head" if model["trainable"] == "head" else "classifier that is known as such"
+        parts = {"head": "appended head", "classifier": "classifier that is known as such"}
         raise Refused(
-            f"model.trainable is {model['trainable']}, but {name} has no {part}; use {' or '.join(known.trainable)}"
+            f"model.trainable is {model['trainable']}, but {name} has no {parts[model['trainable']]}; "
+            f"use {' or '.join(known.trainable)}"
         )
     if data["color"] not in known.colors:
         raise Refused(f"model.name is {name}, which takes three channels; set data.color to rgb")

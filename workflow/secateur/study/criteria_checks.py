@@ -1,4 +1,4 @@
-"""What the criteria of a study ask of its other settings: settled in place, or refused in one line."""
+"""Checks of the criteria against a study's other settings: settled in place, or refused in one line."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ RESERVED = (
 
 
 def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> None:
-    """Which readings are compared and mixed, by which statistic and deltas."""
+    """Settle which readings are compared and mixed, by which statistic and deltas; Refused for what does not exist."""
     mixing = criteria["mixing"]
     if mixing["readings"] is None:
         mixing["readings"] = list(readings)
@@ -27,7 +27,7 @@ def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> Non
     _check_compared(criteria, readings)
     _check_alternate_only(mixing, readings)
     deltas = mixing["deltas"]
-    if len(set(map(fraction, deltas))) < len(deltas):
+    if _repeats(deltas):
         raise Refused(f"criteria.mixing.deltas names one delta twice: {', '.join(deltas)}")
     mixing["deltas"] = list(map(_delta, deltas))
     statistic = mixing["statistic"]
@@ -38,14 +38,19 @@ def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> Non
         )
 
 
+def _repeats(deltas):
+    """Whether two texts are one delta, as 0.5 and 0.50 are."""
+    return len(set(map(fraction, deltas))) < len(deltas)
+
+
 def _delta(text):
     """The shortest text of a delta with a digit after the point: claims find a list by its name."""
-    whole, _, digits = text.partition(".")
-    return f"{whole}.{digits.rstrip('0') or '0'}"
+    integer, _, digits = text.partition(".")
+    return f"{integer}.{digits.rstrip('0') or '0'}"
 
 
 def _check_compared(criteria, readings):
-    """Refuse a name in `compared` that is neither a reading nor one of the weights."""
+    """Refused for a name in `compared` that is neither a reading nor one of the weights."""
     sources = [*readings, *criteria["weights"]]
     for name in criteria["compared"] or []:
         if name not in sources:
@@ -55,7 +60,7 @@ def _check_compared(criteria, readings):
 
 
 def _check_alternate_only(mixing, readings):
-    """Refuse a name that is no reading, or that is mixed as well."""
+    """Refused for a name that is no reading, or that is mixed as well."""
     for name in mixing["alternate_only"]:
         if name not in readings:
             raise Refused(f"criteria.mixing.alternate_only names {name}, which is no reading{nearest(name, readings)}")
@@ -67,17 +72,26 @@ def _check_alternate_only(mixing, readings):
 
 
 def settle_scores(criteria: dict[str, Any]) -> None:
-    """Every score as a whole: its name, what ranks, and how scores are made comparable between layers."""
-    given = [{"name": one, "score": one} if isinstance(one, str) else one for one in criteria["scores"]]
-    criteria["scores"] = [
-        {key: one.get(key, criteria.get(key)) for key in ("name", "score", "normalise", "scope")} for one in given
-    ]
+    """Write every score in full: its name, its score, how it is normalised between layers, and its scope."""
+    criteria["scores"] = [_whole_score(score, criteria) for score in criteria["scores"]]
+
+
+def _whole_score(score, criteria):
+    if isinstance(score, str):
+        score = {"name": score, "score": score}
+    return {
+        "name": score["name"],
+        "score": score["score"],
+        "normalise": score.get("normalise", criteria["normalise"]),
+        "scope": score.get("scope", criteria["scope"]),
+    }
 
 
 def check_scores(scores: Iterable[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
-    """A score that the network cannot have, as far as its name tells; `secateur check` looks at the network itself."""
-    lacking = not model["factory"] and model["name"] in architectures.WITHOUT_BATCHNORM
-    if lacking and any(one["score"] == "bn_scale" for one in scores):
+    """Refused for a score that the network cannot have, where its name tells; `secateur check` looks at the others."""
+    if model["factory"] or model["name"] not in architectures.WITHOUT_BATCHNORM:
+        return
+    if any(score["score"] == "bn_scale" for score in scores):
         raise Refused(
             f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
             "or take a network with BatchNorm"
@@ -85,51 +99,63 @@ def check_scores(scores: Iterable[Mapping[str, Any]], model: Mapping[str, Any]) 
 
 
 def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
-    """The names of scores, files and mixtures are names of files beside those of readings: each is taken once."""
+    """Refused for a name that two scores, files, mixtures or readings have: names become files beside each other."""
     taken = [*readings, *RESERVED]
     for kind in ("scores", "files", "mixtures"):
-        named = criteria[kind] if kind == "files" else [one["name"] for one in criteria[kind]]
-        for name in named:
+        for name in _names(criteria[kind]):
             if name in taken:
                 raise Refused(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
             taken.append(name)
 
 
+def _names(entries):
+    """The names of {name: ...}, or of a list of entries with a name each."""
+    if isinstance(entries, Mapping):
+        return list(entries)
+    return [entry["name"] for entry in entries]
+
+
 def check_mixtures(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
-    """Both sides of a mixture are criteria of the study that are no mixtures themselves."""
-    known = [f"{source}.{one}" for source in [*readings, *criteria["weights"]] for one in criteria["statistics"]]
-    known += [*(one["name"] for one in criteria["scores"]), *criteria["files"]]
+    """Refused unless both sides of every mixture are criteria of the study, and no mixtures themselves."""
+    known = []
+    for source in (*readings, *criteria["weights"]):
+        known += [f"{source}.{statistic}" for statistic in criteria["statistics"]]
+    known += _names(criteria["scores"]) + _names(criteria["files"])
     known += [f"random.{draw}" for draw in range(criteria["random"])]
     for mixture in criteria["mixtures"]:
-        for side in ("first", "second"):
-            name = mixture[side]
+        for name in (mixture["first"], mixture["second"]):
             if name not in known:
                 raise Refused(
                     f"criteria.mixtures: {mixture['name']} mixes {name}, which is no criterion of this study"
                     f"{nearest(name, known)}"
                 )
-        if len({fraction(delta) for delta in mixture["deltas"]}) < len(mixture["deltas"]):
+        if _repeats(mixture["deltas"]):
             raise Refused(f"criteria.mixtures: {mixture['name']} names one delta twice")
 
 
 def check_files(paths: Mapping[str, str], seeds: Iterable[int]) -> None:
-    """The user's own files are read before any job; whether their channels are the network's shows when it is there."""
+    """Refused for a file of the user's own that is missing, or that cannot rank whatever the network."""
     for name, path in paths.items():
-        for one in dict.fromkeys(path.replace("{seed}", str(seed)) for seed in seeds):
-            found = files.found(one)
-            if not Path(found).is_file():
-                raise Refused(
-                    f"criteria.files.{name} is {one}, but there is no such file, here or in the folder that "
-                    "SECATEUR_DATA names"
-                )
-            # Reading tables takes pandas, which is slow to import and which few studies need here.
-            from secateur.study import own_ranking
+        of_seeds = [path.replace("{seed}", str(seed)) for seed in seeds]
+        for given in dict.fromkeys(of_seeds):
+            _check_file(name, given)
 
-            own_ranking.read(found)
+
+def _check_file(name, path):
+    place = files.found(path)
+    if not Path(place).is_file():
+        raise Refused(
+            f"criteria.files.{name} is {path}, but there is no such file, here or in the folder that "
+            "SECATEUR_DATA names"
+        )
+    # Reading tables takes pandas, which is slow to import and which few studies need here.
+    from secateur.study import own_ranking
+
+    own_ranking.read(place)
 
 
 def check_rule(name: str, rule: str | Sequence[Mapping[str, Any]]) -> None:
-    """What a pattern cannot say: numbers that a rule can have, and bands of depth up to the last layer, in order."""
+    """Refused for parameters that a rule cannot have, and for bands of depth that do not rise to the last layer."""
     bands = [{"to": 1, "rule": rule}] if isinstance(rule, str) else rule
     ends = [band["to"] for band in bands]
     if ends != sorted(set(ends)) or ends[-1] != 1:
@@ -142,7 +168,7 @@ def check_rule(name: str, rule: str | Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_until(name: str, reading: Mapping[str, Any]) -> None:
-    """What ends a reading early has to see all images one after the other, and the statistic that it watches."""
+    """Refused for a reading that may end early without seeing all images in one job, or without its statistic."""
     if reading["until"] is None:
         return
     if reading["shards"] > 1:

@@ -1,4 +1,4 @@
-"""Which criteria a study has, by families that are evaluated together, and which readings share one extraction.
+"""Names of a study's criteria, by families that are evaluated together, and of readings that share their relevance.
 
 Plain data from the checked settings: the rules and `secateur check` both plan by it, and neither torch nor Snakemake is
 needed.
@@ -7,85 +7,121 @@ needed.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# What a reading's target is but the name or number of a class, and what the propagator is told where that is the same
-# for every image.
+# Targets of a reading that name no class, and the target that `propagate` takes where one target holds for all images.
 TARGETS = {"predicted": None, "label": None, "all": "each"}
-# So many mixed lists are one family; with more, jobs would wait for the longest of them.
+# The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
-# More criteria than those of readings and weights, in families of their own.
-MORE = {
-    "scores": lambda criteria: [score["name"] for score in criteria["scores"]],
-    "files": lambda criteria: list(criteria["files"]),
-    "mixtures": lambda criteria: [f"{one['name']}.{delta}" for one in criteria["mixtures"] for delta in one["deltas"]],
-}
+
+
+def _scores(criteria):
+    return [score["name"] for score in criteria["scores"]]
+
+
+def _files(criteria):
+    return list(criteria["files"])
+
+
+def _mixtures(criteria):
+    names = []
+    for mixture in criteria["mixtures"]:
+        names += [f"{mixture['name']}.{delta}" for delta in mixture["deltas"]]
+    return names
+
+
+# Criteria beside those of readings and weights, in families of their own: {family: its criteria, of `criteria`}.
+MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures}
 
 
 def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
-    criteria, draws, controls = config["criteria"], range(config["criteria"]["random"]), controlled(config["criteria"])
-    families = {
-        source: [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
-        for source in (*config["readings"], *criteria["weights"])
-    }
-    lists = mixed(criteria)
-    for one in criteria["mixing"]["readings"]:
-        for number, part in enumerate(_parts(lists)):
-            name = f"mixed.{one}" if number == 0 else f"mixed.{one}.part{number + 1}"
-            families[name] = [criterion.format(reading=one) for criterion in part]
-    families |= {f"combined.{one}": [f"combined.{one}"] for one in criteria["mixing"]["alternate_only"]}
-    for name in controls:
-        families[f"controls.{name}"] = [f"uniform.{name}", *(f"shuffled.{name}.{draw}" for draw in draws)]
-    kinds = ["random", *(["uniform.random"] if controls else [])]
-    families["random"] = [f"{kind}.{draw}" for kind in kinds for draw in draws]
-    more = {family: names(criteria) for family, names in MORE.items()}
-    return families | {family: names for family, names in more.items() if names}
+    criteria = config["criteria"]
+    families = {}
+    for source in (*config["readings"], *criteria["weights"]):
+        families[source] = [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
+    for reading in criteria["mixing"]["readings"]:
+        families |= _mixed_families(reading, mixed(criteria))
+    for reading in criteria["mixing"]["alternate_only"]:
+        families[f"combined.{reading}"] = [f"combined.{reading}"]
+    families |= _random_families(controlled(criteria), criteria["random"])
+    for family, names in MORE.items():
+        if names(criteria):
+            families[family] = names(criteria)
+    return families
 
 
-def _parts(lists):
-    """Nearly equal parts of no more than MOST."""
+def _mixed_families(reading, lists):
+    """{family: its criteria} of the mixed lists of a reading, in nearly equal parts of at most MOST."""
+    families = {}
     count = -(-len(lists) // MOST)
-    return [lists[len(lists) * part // count : len(lists) * (part + 1) // count] for part in range(count)]
+    for part in range(count):
+        family = f"mixed.{reading}.part{part + 1}" if part else f"mixed.{reading}"
+        patterns = lists[len(lists) * part // count : len(lists) * (part + 1) // count]
+        families[family] = [pattern.format(reading=reading) for pattern in patterns]
+    return families
+
+
+def _random_families(controls, draws):
+    """{family: its criteria} of all that is drawn: the controls of each criterion, and random rankings."""
+    families = {}
+    for criterion in controls:
+        families[f"controls.{criterion}"] = [f"uniform.{criterion}", *_drawn(f"shuffled.{criterion}", draws)]
+    families["random"] = _drawn("random", draws)
+    if controls:
+        families["random"] += _drawn("uniform.random", draws)
+    return families
+
+
+def _drawn(name, draws):
+    """The names of all draws of a random criterion."""
+    return [f"{name}.{draw}" for draw in range(draws)]
 
 
 def statistics(criteria: Mapping[str, Any], source: str) -> list[str]:
-    """The statistics of a reading or of weights that are evaluated: all where they are compared, else what is mixed."""
-    compared = criteria["compared"] is None or source in criteria["compared"]
-    return criteria["statistics"] if compared else [criteria["mixing"]["statistic"]]
+    """The evaluated statistics of a reading or of weights: all where these are compared, else the mixed one."""
+    if criteria["compared"] is None or source in criteria["compared"]:
+        return criteria["statistics"]
+    return [criteria["mixing"]["statistic"]]
 
 
 def mixed(criteria: Mapping[str, Any]) -> list[str]:
-    """The lists that mix a reading with the weights, {reading} standing for it."""
-    in_turns = ["combined.{reading}"] if criteria["mixing"]["alternate"] else []
-    return in_turns + [f"mixed.{{reading}}.{delta}" for delta in criteria["mixing"]["deltas"]]
+    """The lists that mix a reading with the weights, with {reading} in place of its name."""
+    lists = [f"mixed.{{reading}}.{delta}" for delta in criteria["mixing"]["deltas"]]
+    if criteria["mixing"]["alternate"]:
+        lists.insert(0, "combined.{reading}")
+    return lists
 
 
 def controlled(criteria: Mapping[str, Any]) -> list[str]:
-    """What has controls: the readings that are mixed, and the weights that they are mixed with."""
-    sources = [*criteria["mixing"]["readings"], criteria["weights"][0]] if criteria["controls"] else []
+    """The criteria that have controls: of the mixed readings, and of the weights in the mixed lists."""
+    if not criteria["controls"]:
+        return []
+    sources = [*criteria["mixing"]["readings"], criteria["weights"][0]]
     return [f"{source}.{criteria['mixing']['statistic']}" for source in sources]
 
 
 def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:
-    """The families that are measured a second time, on the images that choose, where the study has such images."""
+    """The families that are evaluated on the images that choose as well; none without such images."""
     if not config["evaluation"]["choose_on"]:
         return []
-    own = (*config["readings"], *config["criteria"]["weights"], *MORE)
-    return [family for family in families if family in own or family.startswith("mixed.")]
+    chosen = (*config["readings"], *config["criteria"]["weights"], *MORE)
+    return [family for family in families if family in chosen or family.startswith("mixed.")]
 
 
 def extraction(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What the relevance of a reading depends on: all but its shards and what its statistics do with it."""
+    """The settings on which a reading's relevance depends: all but shards and choices of its statistics."""
     return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
 
 
 def explained_class(reading: Mapping[str, Any]) -> str | int | None:
-    """The class, by name or number, that a reading explains for every image; None where it is not one class."""
-    return None if reading["target"] in TARGETS else reading["target"]
+    """The class, by name or id, that a reading explains for every image; None where it is not one class."""
+    target = reading["target"]
+    return None if target in TARGETS else target
 
 
 def relevance_of(readings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """{reading: the first by name that reads the same}: readings that differ only in statistics share one file."""
-    return {
-        name: next(first for first, other in readings.items() if extraction(other) == extraction(reading))
-        for name, reading in readings.items()
-    }
+    """{reading: the first reading with the same relevance}: readings that differ only in statistics share one file."""
+    owners = {}
+    for name, reading in readings.items():
+        same = (other for other in owners.values() if extraction(readings[other]) == extraction(reading))
+        owners[name] = next(same, name)
+    return owners

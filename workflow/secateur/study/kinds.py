@@ -1,6 +1,6 @@
 """Kinds of pruned networks, in the order in which tables and figures show them.
 
-Everything that differs by kind and is no computation stands here; `retraining/kinds.py` has the functions.
+Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Kind:
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
     in_steps: bool = False  # whether channels can be removed in several steps
     made: str = ""  # how a card begins the sentence on its schedule
-    untested: str = "Other schedules of retraining, and other orders of images."  # what a card says nobody tried
+    untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
 
 NONE = Kind(
@@ -73,6 +73,15 @@ KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH)}
 
 
 def asked_for(retraining: Mapping[str, Any]) -> list[str]:
-    """The names of what a study does to pruned networks, from its `retraining`, in the order of the table."""
-    done = [kind for kind in KINDS.values() if kind.trains != "nothing"]
-    return [kind.name for kind in done if kind.setting is None or retraining.get(kind.setting, False)]
+    """The names of the kinds that a study's `retraining` makes, in the order of the table."""
+    names = []
+    for kind in KINDS.values():
+        turned_on = kind.setting is None or retraining.get(kind.setting, False)
+        if turned_on and kind.trains != "nothing":
+            names.append(kind.name)
+    return names
+
+
+def cell(criterion: str, level: float, kind: str) -> str:
+    """The path of a retrained network below the folder of retraining."""
+    return f"{criterion}/{level}/{kind}"

@@ -24,12 +24,12 @@ def fraction(number: float | str | Fraction) -> Fraction:
 
 
 def removed_at(level: float | str | Fraction, units: int) -> int:
-    """How many of `units` a level removes: floor(level * units + 1/2)."""
+    """The count of units, of `units`, that a level removes: floor(level * units + 1/2)."""
     return math.floor(fraction(level) * units + Fraction(1, 2))
 
 
 def floor(keep_at_least: float, width: int) -> int:
-    """How many of a layer's `width` channels stay: a share (below 1) rounded up, or a count."""
+    """The count of channels that a layer of `width` channels keeps: a share (below 1), rounded up, or a count."""
     least = fraction(keep_at_least)
     return min(math.ceil(least * width) if least < 1 else int(least), width)
 
@@ -40,5 +40,5 @@ def in_words(keep_at_least: float) -> str:
 
 
 def highest(widths: Iterable[int], keep_at_least: float) -> int:
-    """How many channels of layers of these widths can be removed when each keeps its floor."""
+    """The highest count of channels that can be removed of layers of these widths, each of which keeps its floor."""
     return sum(width - floor(keep_at_least, width) for width in widths)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def read(path: Path | str) -> pandas.DataFrame:
-    """The table layer, channel, score of a file; without the column `score`, a channel's score is its place.
+    """The table of a file, with the columns layer, channel and score; without scores, rows are in order of removal.
 
-    A smaller score is removed earlier, as is an earlier row. Raises Refused that names a channel with two rows,
-    or with a score that is no number.
+    Channels with small scores are removed first. Raises Refused that names a channel with two rows, or with a score
+    that is no finite number.
     """
     table = tables.read(path, "layer", "channel")
     if "score" not in table:
@@ -28,8 +28,8 @@ def read(path: Path | str) -> pandas.DataFrame:
     twice = keys[keys.duplicated()]
     if len(twice):
         raise Refused(f"{path} names {_channel(twice.iloc[0])} twice; give every channel one row")
-    # Text among numbers is no number either.
-    bad = keys[[not _is_number(score) for score in table["score"]]]
+    # A column with text among its numbers has no numeric type, so that every entry is looked at.
+    bad = keys[~table["score"].map(_is_number).astype(bool)]
     if len(bad):
         raise Refused(f"{path} has no number as the score of {_channel(bad.iloc[0])}; every channel needs one")
     return table[["layer", "channel", "score"]].astype({"score": float})
@@ -41,18 +41,14 @@ def is_order(path: Path | str) -> bool:
 
 
 def refuse_foreign(table: pandas.DataFrame, units: pandas.DataFrame, path: Path | str) -> None:
-    """Refused unless the channels of a table are those that can be removed; it names the first that is not."""
-    given, wanted = (set(zip(t["layer"], t["channel"], strict=True)) for t in (table, units))
+    """Refused unless a table has the channels of the table of units; the message names the first that differs."""
+    given, wanted = _channels(table), _channels(units)
     foreign, missing = sorted(given - wanted, key=str), sorted(wanted - given, key=str)
     if foreign:
         layer, channel = foreign[0]
-        layers = list(dict.fromkeys(units["layer"]))
-        near = "" if layer in layers else nearest(str(layer), layers)
-        known = sum(units["layer"] == layer)
-        why = f"the layer has {known}" if known else f"no channel of the layer {layer} can be removed{near}"
         raise Refused(
-            f"{path} names channel {channel} of layer {layer}, but {why}; {len(foreign)} of its {len(given)} channels "
-            "are none that can go"
+            f"{path} names channel {channel} of layer {layer}, but {_why_foreign(layer, units)}; {len(foreign)} of its "
+            f"{len(given)} channels cannot be removed"
         )
     if missing:
         layer, channel = missing[0]
@@ -60,6 +56,19 @@ def refuse_foreign(table: pandas.DataFrame, units: pandas.DataFrame, path: Path 
             f"{path} lacks channel {channel} of layer {layer}; it has {len(given)} of the {len(wanted)} channels that "
             "can be removed, and needs all"
         )
+
+
+def _channels(table):
+    """{(layer, channel)} of all rows."""
+    return set(zip(table["layer"], table["channel"], strict=True))
+
+
+def _why_foreign(layer, units):
+    """The reason why a channel of a layer is not in the table of units."""
+    layers = list(dict.fromkeys(units["layer"]))
+    if layer in layers:
+        return f"the layer has {sum(units['layer'] == layer)}"
+    return f"no channel of the layer {layer} can be removed{nearest(str(layer), layers)}"
 
 
 def _channel(row):

@@ -1,4 +1,4 @@
-"""The files that a study writes, all of them, from its settings: names that become paths must not meet.
+"""All files that a study writes, from its settings: names that become paths must not meet.
 
 Neither torch nor Snakemake is needed; the paths are those of the rules, and a test compares the two.
 """
@@ -19,26 +19,32 @@ EXPORT = (
     "manifest.json",
 )
 
-# What file systems take for the name of a file or a folder.
+# The longest name of a file or a folder, in bytes, that file systems take.
 LONGEST = 255
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Refused in one line for a path or a name of a study with every default that its files cannot have."""
-    weights, own = config["model"]["weights"], config["criteria"]["files"]
-    given = {"results": config["results"], "verdict.page": (config["verdict"] or {}).get("page")}
-    given |= {"model.weights": None if weights == "imagenet" else weights}
-    given |= {f"criteria.files.{name}": path.replace("{seed}", "0") for name, path in own.items()}
-    for key, path in given.items():
-        if path is not None:
-            refuse_unfit(key, path)
-    page = given["verdict.page"]
-    if page is not None and not page.endswith(".md"):
-        raise Refused(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
-    if page is not None:
+    """Refused in one line for a path, or a name, of a study with every default that its files cannot have."""
+    for key, path in _given(config):
+        refuse_unfit(key, path)
+    if config["verdict"]:
+        page = config["verdict"]["page"]
+        if not page.endswith(".md"):
+            raise Refused(f"verdict.page is {page}, which is no Markdown; give a file ending in .md")
         refuse_lost(page)
     refuse_occupied(config["results"])
     refuse_meeting(config)
+
+
+def _given(config):
+    """(key, path) of every path in the settings."""
+    yield "results", config["results"]
+    if config["verdict"]:
+        yield "verdict.page", config["verdict"]["page"]
+    if config["model"]["weights"] not in (None, "imagenet"):
+        yield "model.weights", config["model"]["weights"]
+    for name, path in config["criteria"]["files"].items():
+        yield f"criteria.files.{name}", path.replace("{seed}", "0")
 
 
 def refuse_unfit(key: str, path: str) -> None:
@@ -48,7 +54,7 @@ def refuse_unfit(key: str, path: str) -> None:
 
 
 def _unfit(path):
-    """(reason, remedy) of everything that is wrong with a path."""
+    """(reason, remedy) of every reason against a path."""
     if not path.strip():
         yield "which names nothing", "give a path"
     if not path.isprintable():
@@ -71,10 +77,11 @@ def _unfit(path):
 
 def refuse_occupied(results: Path | str) -> None:
     """Refused where the folder of results, or one that it lies in, is a file."""
-    whole = Path(results).absolute()
-    found = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
-    if not found.is_dir():
-        raise Refused(f"results is {results}, but {found} is no folder that can be written to; name another")
+    place = Path(results).absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise Refused(f"results is {results}, but {place} is no folder that can be written to; name another")
 
 
 def refuse_lost(page: Path | str) -> None:
@@ -90,18 +97,18 @@ def refuse_lost(page: Path | str) -> None:
 
 def refuse_meeting(config: Mapping[str, Any]) -> None:
     """Refused where two of a study's files would be one, or one would lie where another needs a folder."""
-    found = {}
-    for path, keys in written(config):
-        path = os.path.normpath(path)
-        if path in found:
-            one, other = _apart(found[path], keys)
-            raise Refused(f"{one} and {other} would both write {path}; rename one of them")
-        found[path] = keys
-    for path, keys in found.items():
+    keys_of = {}
+    for given, keys in written(config):
+        path = os.path.normpath(given)
+        if path in keys_of:
+            first, second = _apart(keys_of[path], keys)
+            raise Refused(f"{first} and {second} would both write {path}; rename one of them")
+        keys_of[path] = keys
+    for path, keys in keys_of.items():
         for folder in _folders(path):
-            if folder in found:
-                one, other = _apart(found[folder], keys)
-                raise Refused(f"{one} would write the file {folder}, where {other} needs a folder; rename one")
+            if folder in keys_of:
+                first, second = _apart(keys_of[folder], keys)
+                raise Refused(f"{first} would write the file {folder}, where {second} needs a folder; rename one")
 
 
 def _folders(path):
@@ -111,25 +118,28 @@ def _folders(path):
 
 
 def _apart(first, second):
-    """What names two files, in words, without what names both."""
-    of_first = [key for key in first if key not in second]
-    of_second = [key for key in second if key not in first]
-    return ", ".join(of_first or first), ", ".join(of_second or second)
+    """The keys that name two files, in words, without those that name both."""
+    return _without(first, second), _without(second, first)
+
+
+def _without(keys, others):
+    remaining = [key for key in keys if key not in others]
+    return ", ".join(remaining or keys)
 
 
 def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """(path, the keys of the settings that name it) of every file that a study with every default may write."""
-    root, seeds = config["results"], config["training"]["seeds"]
-    data, model = f"data.name {config['data']['name']}", f"model.name {config['model']['name']}"
-    dataset = f"{root}/{config['data']['name']}"
+    root, dataset, model = config["results"], config["data"]["name"], config["model"]["name"]
+    of_images, of_models = [f"data.name {dataset}"], [f"data.name {dataset}", f"model.name {model}"]
     for name in ("settings.yaml", "study.html", "check.txt", "report.html"):
         yield f"{root}/{name}", ["the study's pages"]
     for split in SPLITS:
-        yield f"{dataset}/images/{split}.h5", [data]
-    yield f"{dataset}/{config['model']['name']}/levels.json", [data, model]
-    network = list(_of_network(config))
-    for seed, (path, keys) in itertools.product(seeds, network):
-        yield f"{dataset}/{config['model']['name']}/{seed}/{path}", [data, model, *keys]
+        yield f"{root}/{dataset}/images/{split}.h5", of_images
+    yield f"{root}/{dataset}/{model}/levels.json", of_models
+    of_network = list(_of_network(config))
+    for seed in config["training"]["seeds"]:
+        for path, keys in of_network:
+            yield f"{root}/{dataset}/{model}/{seed}/{path}", of_models + keys
     for path, keys in (*_figures(config), *_tables(config)):
         yield f"{root}/{path}", keys
     if config["verdict"]:
@@ -137,13 +147,15 @@ def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _of_network(config):
-    """(path below the folder of a network, keys) of all that is made of one training."""
-    parts = (_training, _relevance, _statistics, _rankings, _evaluations, _retraining, _exports)
-    return itertools.chain(*(part(config) for part in parts))
+    """(path below the folder of a network, keys) of every file of one training."""
+    for part in (_training, _relevance, _statistics, _rankings, _evaluations, _retraining, _exports):
+        yield from part(config)
 
 
-def _each(stem, ends, *keys):
-    return [(f"{stem}{end}", list(keys)) for end in ends]
+def _each(stem, ends, key):
+    """(path, keys) of files whose names differ in their ends."""
+    for end in ends:
+        yield f"{stem}{end}", [key]
 
 
 def _training(config):
@@ -153,9 +165,15 @@ def _training(config):
 
 def _relevance(config):
     for name, reading in config["readings"].items():
-        key, count = f"readings.{name}", reading["shards"]
-        shards = [f".shard-{shard}-of-{count}.h5" for shard in range(count)] if count > 1 else []
-        yield from _each(f"relevance/{name}", (".h5", *shards), key)
+        ends = [".h5"]
+        if reading["shards"] > 1:
+            ends += shard_ends(reading["shards"])
+        yield from _each(f"relevance/{name}", ends, f"readings.{name}")
+
+
+def shard_ends(count: int) -> list[str]:
+    """The ends of the names of a reading's shards, in order."""
+    return [f".shard-{shard}-of-{count}.h5" for shard in range(count)]
 
 
 def _statistics(config):
@@ -164,28 +182,42 @@ def _statistics(config):
         yield from _each(f"statistics/{name}", ends, f"readings.{name}")
     for name in config["criteria"]["weights"]:
         yield from _each(f"statistics/{name}", (".csv", ".json"), "criteria.weights")
-    # Several scores of one kind share its file.
-    for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
-        yield from _each(f"statistics/{kind}", (".csv", ".json"), f"criteria.scores: the score {kind}")
+    scores = [score["score"] for score in config["criteria"]["scores"]]
+    # Criteria with one score share its file.
+    for score in dict.fromkeys(scores):
+        yield from _each(f"statistics/{score}", (".csv", ".json"), f"criteria.scores: the score {score}")
 
 
 def _rankings(config):
-    criteria = config["criteria"]
     for family, names in criteria_names.of(config).items():
         key = _key(family, config)
-        if family in criteria_names.MORE:
-            yield from ((f"ranking/{name}{end}", [f"{key}: {name}"]) for name in names for end in (".csv", ".json"))
-        else:
-            yield from ((f"ranking/{name}.csv", [key]) for name in names)
-    yield from ((f"ranking/{name}.json", [f"readings.{name}"]) for name in config["readings"])
-    manifests = [*criteria["weights"], "random", *(f"controls.{name}" for name in criteria_names.controlled(criteria))]
-    manifests += [f"mixed.{name}" for name in criteria["mixing"]["readings"] if criteria_names.mixed(criteria)]
-    yield from ((f"ranking/{name}.json", [f"criteria.{name.partition('.')[0]}"]) for name in manifests)
+        for name in names:
+            # Each of these has a manifest; the other rankings share that of the job that makes them.
+            if family in criteria_names.MORE:
+                yield from _each(f"ranking/{name}", (".csv", ".json"), f"{key}: {name}")
+            else:
+                yield f"ranking/{name}.csv", [key]
+    for name in config["readings"]:
+        yield f"ranking/{name}.json", [f"readings.{name}"]
+    for name in _manifests(config["criteria"]):
+        yield f"ranking/{name}.json", [f"criteria.{name.partition('.')[0]}"]
+
+
+def _manifests(criteria):
+    """The names of manifests of rankings that come neither from readings alone nor from scores, files and mixtures."""
+    yield from (*criteria["weights"], "random")
+    for name in criteria_names.controlled(criteria):
+        yield f"controls.{name}"
+    if criteria_names.mixed(criteria):
+        for name in criteria["mixing"]["readings"]:
+            yield f"mixed.{name}"
 
 
 def _key(family, config):
     """The key of the settings that a family of criteria comes from."""
-    return f"readings.{family}" if family in config["readings"] else f"criteria.{family.partition('.')[0]}"
+    if family in config["readings"]:
+        return f"readings.{family}"
+    return f"criteria.{family.partition('.')[0]}"
 
 
 def _evaluations(config):
@@ -195,16 +227,16 @@ def _evaluations(config):
         yield from _each(f"evaluation/{family}", ends, _key(family, config))
     for family in criteria_names.choosing(config, planned):
         yield from _each(f"evaluation/choosing/{family}", ends, _key(family, config))
-    # The store of plans is a folder of its own.
+    # The cache of evaluated plans is a folder.
     yield "evaluation/plans/of-all-families", ["evaluation"]
 
 
 def _retraining(config):
-    retraining = config["retraining"] or {"criteria": [], "levels": []}
-    chosen = itertools.product(retraining["criteria"], retraining["levels"], kinds.asked_for(retraining))
-    for criterion, level, kind in chosen:
-        ends = (".pt", ".history.csv", ".csv", ".h5", ".json")
-        yield from _each(f"retraining/{criterion}/{level}/{kind}", ends, "retraining")
+    retraining = retraining_checks.of(config)
+    ends = (".pt", ".history.csv", ".csv", ".h5", ".json")
+    cells = itertools.product(retraining["criteria"], retraining["levels"], kinds.asked_for(retraining))
+    for cell in itertools.starmap(kinds.cell, cells):
+        yield from _each(f"retraining/{cell}", ends, "retraining")
 
 
 def _exports(config):
@@ -213,12 +245,14 @@ def _exports(config):
 
 
 def _figures(config):
-    """Pictures, each with a page of its numbers."""
-    sources = [*config["readings"], *config["criteria"]["weights"]]
-    named = {kind: list(config["readings"]) for kind in ("strategies", "deltas", "floors", "layers")}
-    named |= {"statistics": sources, "controls": criteria_names.controlled(config["criteria"])}
-    stems = [f"{kind}.{name}" for kind, names in named.items() for name in names]
-    for stem in (*stems, "scores", "stability", "retraining"):
+    """Figures, each with a page of its numbers."""
+    readings, weights = config["readings"], config["criteria"]["weights"]
+    named = itertools.chain(
+        itertools.product(("strategies", "deltas", "floors", "layers"), readings),
+        itertools.product(("statistics",), (*readings, *weights)),
+        itertools.product(("controls",), criteria_names.controlled(config["criteria"])),
+    )
+    for stem in (*map(".".join, named), "scores", "stability", "retraining"):
         yield from _each(f"figures/{stem}", FIGURES, "the study's figures")
 
 

@@ -1,6 +1,6 @@
 """Retraining and export against levels and criteria: settled in place, or refused in one line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateur import Refused
@@ -8,55 +8,61 @@ from secateur.study import kinds
 from secateur.study.levels import fraction
 
 
+def of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of retraining; without criteria and levels where nothing is retrained."""
+    return config["retraining"] or {"criteria": [], "levels": []}
+
+
 def _of_levels(level, levels, what, remedy):
-    """The study's level that is the same number; Refused where there is none."""
-    known = {fraction(one): one for one in levels}
-    if fraction(level) not in known:
-        raise Refused(
-            f"{what} is none of the study's levels ({', '.join(map(str, levels))}); add it to levels, or {remedy}"
-        )
-    return known[fraction(level)]
+    """The study's level that is the same fraction; Refused where there is none."""
+    for known in levels:
+        if fraction(known) == fraction(level):
+            return known
+    raise Refused(
+        f"{what} is none of the study's levels ({', '.join(map(str, levels))}); add it to levels, or {remedy}"
+    )
 
 
-def settle_export(
-    exports: Iterable[dict[str, Any]], levels: Sequence[float], retraining: Mapping[str, Any] | None
-) -> None:
-    """What is exported has been evaluated, and is named once."""
+def settle_export(config: Mapping[str, Any]) -> None:
+    """Settle the level and kind of every exported network; Refused unless it is evaluated, and named once."""
     named = set()
-    for entry in exports:
-        what, kind = f"level {entry['level']} of {entry['criterion']}", entry.setdefault("kind", kinds.NONE.name)
-        entry["level"] = _of_levels(entry["level"], levels, f"export: {what}", "export one of these")
-        if (entry["criterion"], entry["level"], kind) in named:
-            raise Refused(f"export names {what} twice")
-        named.add((entry["criterion"], entry["level"], kind))
-        if kind == kinds.NONE.name:
-            continue
-        retrained = retraining or {"criteria": [], "levels": []}
-        if entry["criterion"] not in retrained["criteria"] or entry["level"] not in retrained["levels"]:
-            raise Refused(
-                f"export asks for {what} as {kind}, but retraining does not name this criterion and level; add them "
-                "there, or leave kind out"
-            )
-        if kind not in kinds.asked_for(retrained):
-            raise Refused(f"export asks for {what} as {kind}, but retraining.{kind} is false; turn it on")
+    for entry in config["export"]:
+        described = f"level {entry['level']} of {entry['criterion']}"
+        kind = entry.setdefault("kind", kinds.NONE.name)
+        entry["level"] = _of_levels(entry["level"], config["levels"], f"export: {described}", "export one of these")
+        if exported(entry) in named:
+            raise Refused(f"export names {described} twice")
+        named.add(exported(entry))
+        if kind != kinds.NONE.name:
+            _check_retrained(entry, described, of(config))
+
+
+def _check_retrained(entry, described, retraining):
+    """Refused for an exported network of a kind that retraining does not make."""
+    kind = entry["kind"]
+    if entry["criterion"] not in retraining["criteria"] or entry["level"] not in retraining["levels"]:
+        raise Refused(
+            f"export asks for {described} as {kind}, but retraining does not name this criterion and level; add them "
+            "there, or leave kind out"
+        )
+    if kind not in kinds.asked_for(retraining):
+        raise Refused(f"export asks for {described} as {kind}, but retraining.{kind} is false; turn it on")
 
 
 def exported(entry: Mapping[str, Any]) -> str:
-    """The name of an exported network, criterion/level; a retrained one's also says how it was retrained."""
-    kind = "" if entry["kind"] == kinds.NONE.name else f".{entry['kind']}"
-    return f"{entry['criterion']}/{entry['level']}{kind}"
+    """The name of an exported network, criterion/level; a retrained one's ends in its kind."""
+    name = f"{entry['criterion']}/{entry['level']}"
+    return name if entry["kind"] == kinds.NONE.name else f"{name}.{entry['kind']}"
 
 
 def settle_retraining(retraining: dict[str, Any] | None, training: Mapping[str, Any], levels: Sequence[float]) -> None:
-    """The whole schedule, and the control that no comparison goes without."""
+    """Fill in the schedule from that of training, and add the random control that every comparison needs."""
     if retraining is None:
         return
-    retraining["levels"] = sorted(
-        {
-            _of_levels(level, levels, f"retraining.levels names {level}, which", "retrain at one of these")
-            for level in retraining["levels"]
-        }
-    )
+    settled = set()
+    for level in retraining["levels"]:
+        settled.add(_of_levels(level, levels, f"retraining.levels names {level}, which", "retrain at one of these"))
+    retraining["levels"] = sorted(settled)
     if not any(name.startswith("random.") for name in retraining["criteria"]):
         retraining["criteria"] = [*retraining["criteria"], "random.0"]
     for key, value in training.items():

@@ -1,10 +1,11 @@
-"""The numbers in a rule's name, such as the 0.1 of `epsilon=0.1`: which of them a rule can have."""
+"""Parameters in the name of a relevance rule, such as the 0.1 of `epsilon=0.1`: which values a rule allows."""
 
 import math
 import re
+from collections.abc import Callable
 
-# {rule: (whether its numbers are possible, what they have to be)}; the numbers are finite.
-POSSIBLE = {
+# {rule: (whether its parameters are allowed, the condition in words)}; the parameters are finite.
+POSSIBLE: dict[str, tuple[Callable[..., bool], str]] = {
     "alpha, beta": (
         lambda alpha, beta: abs(alpha - beta - 1) < 1e-9 and beta >= 0,
         "alpha - beta must be 1, and beta at least 0, as in alpha2beta1",
@@ -21,27 +22,29 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
 def complaint(rule: str) -> str | None:
-    """What is wrong with the numbers in a rule's name, as "..., but epsilon must be above 0", or None.
+    """The error in the parameters of a rule's name, as "but epsilon must be above 0, ...", or None.
 
-    A name that is no rule has no numbers that could be wrong.
+    Names of no rule, and of rules without parameters, give None.
     """
     name, texts = parsed(rule)
     if name not in POSSIBLE or not texts:
         return None
-    fits, wanted = POSSIBLE[name]
+    allows, condition = POSSIBLE[name]
     for text in texts:
         if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-            return f"but {text!r} is no number that a rule can have, as 0.1 or 1e-3 are; {wanted}"
+            return f"but {text!r} is no number that a rule can have, as 0.1 or 1e-3 are; {condition}"
     try:
-        return None if fits(*map(float, texts)) else f"but {wanted}"
+        allowed = allows(*map(float, texts))
+    # Too few parameters, or too many.
     except TypeError:
-        return f"but {wanted}"
+        allowed = False
+    return None if allowed else f"but {condition}"
 
 
 def parsed(rule: str) -> tuple[str, list[str]]:
-    """(the rule, the texts of its numbers): ("epsilon", ["0.1"]), ("alpha, beta", ["2", "1"]), ("zplus", [])."""
+    """(rule, texts of its parameters): ("epsilon", ["0.1"]), ("alpha, beta", ["2", "1"]), ("zplus", [])."""
     pair = re.fullmatch(r"alpha(.+)beta(.+)", rule)
     if pair:
         return "alpha, beta", list(pair.groups())
-    name, given, numbers = rule.partition("=")
-    return name, numbers.split(",") if given else []
+    name, given, parameters = rule.partition("=")
+    return name, parameters.split(",") if given else []

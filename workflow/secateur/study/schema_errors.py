@@ -1,24 +1,26 @@
-"""One line for what is wrong with a setting: where, what was given, what is allowed, and the nearest valid one."""
+"""One line for an error of the schema: the key, the given value, what is allowed, and the nearest valid name."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from secateur.study.vocabulary import IMAGE_SCORES, WEIGHT_SCORES, nearest
+from secateur.study.vocabulary import BAND_RULES, IMAGE_SCORES, RULES, WEIGHT_SCORES, nearest
 
 if TYPE_CHECKING:
     import jsonschema
 
 HINTS = {
-    "levels": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "levels": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "model.factory": 'a factory is a module and a function in it: "package.module:function"',
-    "retraining.levels": "a level is the share of channels removed, a fraction above 0 and below 1: write 0.3 for 30 %",
-    "export.level": "a level is the share of channels removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "retraining.levels": "a level is the share of units removed, a fraction above 0 and below 1: write 0.3 for 30 %",
+    "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "criteria.mixing.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
 }
+# The keywords of the schema that a hint answers.
+HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern")
 # Keys of earlier versions: {path: today's}.
 RENAMED = {
     "criteria.mixed": "criteria.mixing.readings",
@@ -27,64 +29,118 @@ RENAMED = {
     "criteria.combined_only": "criteria.mixing.alternate_only",
     "criteria.deltas": "criteria.mixing.deltas",
 }
-RULES = (
-    *("alpha2beta1", "alpha1beta0", "zplus", "epsilon", "epsilon=0.1", "gamma", "gamma=0.25", "gradient"),
-    *("gradient_x_input", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "epsilon_gamma_flat"),
-)
 
 
-def shown(text: str) -> str:
-    """A text of the user's in one line, for a message: what would break the line is escaped."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
+def escaped(text: str) -> str:
+    """A text of the user's in one line, for a message: characters that would break the line are escaped."""
+    return "".join(map(_escaped_character, str(text)))
+
+
+def _escaped_character(character):
+    if character.isprintable():
+        return character
+    return repr(character)[1:-1]
 
 
 def line(error: jsonschema.ValidationError) -> str:
     """One line for one error of the schema."""
-    where = ".".join(str(part) for part in error.path if not isinstance(part, int))
+    keyword, where = str(error.validator), ".".join(part for part in error.path if isinstance(part, str))
+    # A value that the schema asks for, as its author wrote it: a list or a text, which jsonschema leaves untyped.
+    wanted: Any = error.validator_value
+    if keyword in BY_KEYWORD:
+        return BY_KEYWORD[keyword](where, error.instance, wanted, error.schema)
     given = json.dumps(error.instance, default=str)
-    name = f"{where}: " if where else ""
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))[0]
-        path = f"{where}.{unknown}" if where else unknown
-        if path in RENAMED:
-            return f"{path} is called {RENAMED[path]} now; write it there"
-        return f"unknown key {shown(path)}{nearest(unknown, known) or '.'} Known here: {', '.join(known)}"
-    if error.validator == "required":
-        missing = sorted(set(error.validator_value) - set(error.instance))[0]
-        return f"{name}the key {missing} is missing; see config/README.md"
-    if error.validator == "enum":
-        allowed = [json.dumps(value) if value is None else str(value) for value in error.validator_value]
-        return f"{where} is {given}, but must be one of {', '.join(allowed)}{nearest(str(error.instance), allowed)}"
-    if error.validator == "uniqueItems":
-        return f"{where}: {given} names one value twice"
     if where.startswith("readings.") and where.endswith(".rule"):
-        return (
-            f"{where} is {given}, which names no rule{nearest(str(error.instance), RULES)}. Known: {', '.join(RULES)}"
-        )
-    if where == "criteria.scores" and error.validator == "pattern":
+        return _no_rule(where, given, error.instance)
+    if where == "criteria.scores" and keyword == "pattern":
         known = (*WEIGHT_SCORES, *IMAGE_SCORES)
         near = nearest(str(error.instance), known)
         return f"{where} names {given}, which is no score{near or '.'} Known: {', '.join(known)}"
-    if where in HINTS and error.validator in ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern"):
+    if where in HINTS and keyword in HINTED:
         return f"{where}: got {given}, but {HINTS[where]}"
-    if error.validator == "type":
-        allowed = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
-        return f"{name}got {given}, but it must be of type {' or '.join(allowed)}{_remedy(error.instance, allowed)}"
-    return f"{name}{shown(error.message)}"
+    if keyword == "type":
+        return _mistyped(where, error.instance, wanted)
+    return f"{_prefix(where)}{escaped(error.message)}"
 
 
-def _remedy(given, allowed):
-    """What to write in place of a number that is none, or no whole one."""
-    number = isinstance(given, float)
-    if number and not math.isfinite(given):
-        return "; numbers are finite"
-    if number and "integer" in allowed:
-        whole = f": write {int(given)}" if given == int(given) else ""
-        return f", without a decimal point{whole}"
-    if isinstance(given, str) and {"number", "integer"} & {*allowed} and _reads_as_number(given):
+def _prefix(where):
+    """The beginning of a line on a key; empty for the study itself."""
+    return f"{where}: " if where else ""
+
+
+def below(path: str, key: object) -> str:
+    """The path of a key of the section at `path`, as "training.epochs"; the study itself has the path ""."""
+    return f"{path}.{key}" if path else str(key)
+
+
+def _mistyped(where, given, wanted):
+    types = [wanted] if isinstance(wanted, str) else wanted
+    value = json.dumps(given, default=str)
+    return f"{_prefix(where)}got {value}, but it must be of type {' or '.join(types)}{_remedy(given, types)}"
+
+
+def _unknown_key(where, given, _, schema):
+    known = list(schema.get("properties", {}))
+    key = min({*given} - {*known})
+    path = below(where, key)
+    if path in RENAMED:
+        return f"{path} is called {RENAMED[path]} now; write it there"
+    return f"unknown key {escaped(path)}{nearest(key, known) or '.'} Known here: {', '.join(known)}"
+
+
+def _missing_key(where, given, required, _):
+    return f"{_prefix(where)}the key {min({*required} - {*given})} is missing; see config/README.md"
+
+
+def _unlisted(where, given, values, _):
+    allowed = list(map(_as_in_yaml, values))
+    value = json.dumps(given, default=str)
+    return f"{where} is {value}, but must be one of {', '.join(allowed)}{nearest(str(given), allowed)}"
+
+
+def _as_in_yaml(value):
+    if value is None:
+        return "null"
+    return str(value)
+
+
+def _repeated(where, given, *_):
+    return f"{where}: {json.dumps(given, default=str)} names one value twice"
+
+
+# {keyword of the schema: the line of (path of the key, given value, the schema's value, the schema of the key)}.
+BY_KEYWORD = {
+    "additionalProperties": _unknown_key,
+    "required": _missing_key,
+    "enum": _unlisted,
+    "uniqueItems": _repeated,
+}
+
+
+def _no_rule(where, given, rule):
+    """The line on a text, or another value, that is no relevance rule; a band's path ends with its own `rule`."""
+    known = BAND_RULES if where.endswith(".rule.rule") else RULES
+    near = nearest(str(rule), known)
+    return f"{where} is {given}, which names no rule{near or '.'} Known: {', '.join(known)}"
+
+
+def _remedy(given: Any, types: list[str]) -> str:
+    """The remedy for a text in place of a number, or for a number that is not finite or not an integer."""
+    if isinstance(given, float):
+        return _remedy_for_number(given, types)
+    if isinstance(given, str) and {"number", "integer"} & {*types} and _reads_as_number(given):
         return "; this is text: numbers have no quotes, and powers of ten a decimal point, as in 1.0e-3"
     return ""
+
+
+def _remedy_for_number(given, types):
+    if not math.isfinite(given):
+        return "; numbers are finite"
+    if "integer" not in types:
+        return ""
+    if given == int(given):
+        return f", without a decimal point: write {int(given)}"
+    return ", without a decimal point"
 
 
 def _reads_as_number(text):

@@ -11,23 +11,31 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
+import jsonschema.validators
 import yaml
 
 from secateur import Refused
 from secateur.artifacts import shipped
 from secateur.study import consistency, paths, schema_errors
+from secateur.study.schema_errors import below
 
-# JSON Schema takes 2.0 for an integer, and YAML knows numbers that are none: .inf and .nan.
+
+def _is_integer(_, value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_, value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# JSON Schema takes 2.0 for an integer, and YAML has numbers that are not finite: .inf and .nan.
 STRICT = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
-            "number": lambda checker, value: _is_number(value),
-        }
+        {"integer": _is_integer, "number": _is_number}
     ),
 )
-# Control characters, what separates lines and paragraphs, and halves of characters, which no file can hold.
+# Control characters, separators of lines and of paragraphs, and surrogates, which no file can hold.
 UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
 
@@ -37,16 +45,16 @@ def schema() -> dict[str, Any]:
 
 
 def checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole study: the given settings, checked, with every default filled in.
+    """A copy of a study's settings, checked, with every default filled in and with sorted keys.
 
-    Raises Refused with one line for the first thing that is wrong.
+    Raises Refused with one line for the first error.
     """
     config = copy.deepcopy(dict(config))
     _refuse_loops(config)
     _refuse_odd_keys(config)
     _refuse_broken_lines(config)
     rules = _rules_for(config)
-    errors = sorted(STRICT(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    errors = sorted(STRICT(rules).iter_errors(config), key=_outermost_first)
     if errors:
         raise Refused(schema_errors.line(errors[0]))
     _fill(config, rules)
@@ -55,8 +63,18 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     return _ordered(config)
 
 
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _outermost_first(error):
+    return len(error.path), str(error.path)
+
+
+def _inside(value, path):
+    """(path, value) of everything that a section or a list holds; items of a list have the path of the list."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield below(path, key), inner
+    if isinstance(value, list):
+        for inner in value:
+            yield path, inner
 
 
 def _refuse_loops(value, path="", above=frozenset()):
@@ -64,56 +82,49 @@ def _refuse_loops(value, path="", above=frozenset()):
     if not isinstance(value, (dict, list)):
         return
     if id(value) in above:
-        raise Refused(f"{schema_errors.shown(path)} holds itself, by an alias that leads back; write out what it holds")
-    for key, inner in value.items() if isinstance(value, dict) else ((None, one) for one in value):
-        _refuse_loops(inner, path if key is None else _below(path, key), above | {id(value)})
-
-
-def _below(path, key):
-    return f"{path}.{key}" if path else str(key)
+        raise Refused(
+            f"{schema_errors.escaped(path)} holds itself, by an alias that leads back; write out what it holds"
+        )
+    for inner_path, inner in _inside(value, path):
+        _refuse_loops(inner, inner_path, above | {id(value)})
 
 
 def _refuse_broken_lines(value, path=""):
     """Refused for a text, or a key, with a character that would break the line of a message or of a table."""
-    # The question may have several lines; what a factory's arguments hold is the factory's affair.
+    # A question may have several lines; arguments of a factory are checked by the factory alone.
     if path in ("question", "model.arguments"):
         return
-    if isinstance(value, str) and _breaks(value):
+    if isinstance(value, str) and _breaks_line(value):
         raise Refused(
             f"{path} is {value!r}, which holds a line break or another character that cannot be seen; leave it out"
         )
-    if isinstance(value, list):
-        for inner in value:
-            _refuse_broken_lines(inner, path)
     if isinstance(value, dict):
-        for key, inner in value.items():
-            if _breaks(key):
-                where = path or "the study"
-                raise Refused(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
-            _refuse_broken_lines(inner, _below(path, key))
+        for key in filter(_breaks_line, value):
+            where = path or "the study"
+            raise Refused(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
+    for inner_path, inner in _inside(value, path):
+        _refuse_broken_lines(inner, inner_path)
 
 
-def _breaks(text):
-    return any(unicodedata.category(one) in UNSEEN for one in text)
+def _breaks_line(text):
+    return any(unicodedata.category(character) in UNSEEN for character in text)
 
 
 def _refuse_odd_keys(value, path=""):
     """Refused for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
-    if isinstance(value, list):
-        for inner in value:
-            _refuse_odd_keys(inner, path)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                where = f"the section {path}" if path else "the study"
-                raise Refused(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
-            # What a factory's arguments hold is the factory's affair.
-            if path != "model.arguments":
-                _refuse_odd_keys(inner, _below(path, key))
+    # Arguments of a factory may have any keys.
+    if path == "model.arguments":
+        return
+    for key in value if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            where = f"the section {path}" if path else "the study"
+            raise Refused(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
+    for inner_path, inner in _inside(value, path):
+        _refuse_odd_keys(inner, inner_path)
 
 
 def _rules_for(config):
-    """The schema; what a factory's arguments are, only the factory knows."""
+    """The schema; with a factory, `model.arguments` may hold anything, because only the factory can check them."""
     rules, model = schema(), config.get("model")
     if isinstance(model, dict) and model.get("factory"):
         rules["properties"]["model"]["properties"]["arguments"] = {"type": "object", "default": {}}
@@ -121,6 +132,7 @@ def _rules_for(config):
 
 
 def _fill(value, rules):
+    """Fill in the defaults of a section and of the sections in it, in place."""
     for key, rule in rules.get("properties", {}).items():
         if key not in value and "default" in rule:
             value[key] = copy.deepcopy(rule["default"])
@@ -132,5 +144,7 @@ def _fill(value, rules):
 
 
 def _ordered(value):
-    """The same with sorted keys: Snakemake compares settings as text, and their order in the file says nothing."""
-    return {key: _ordered(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+    """Settings with sorted keys: Snakemake compares them as text, and their order in the file has no meaning."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _ordered(value[key]) for key in sorted(value)}

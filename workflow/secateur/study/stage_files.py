@@ -1,51 +1,51 @@
 """The files that a stage reads, where they depend on the study.
 
-Paths begin with Snakemake's names of folders: `<results>`, `<images>` for the images of the study, `<network>` for what
-is made of one training. Neither Snakemake nor torch is needed.
+Paths begin with Snakemake's names of folders: `<results>`, `<images>` for the images of the study, `<network>` for the
+results of one training. Neither Snakemake nor torch is needed.
 """
 
-from secateur.study import contents, kinds
+from secateur.study import contents, kinds, paths
 from secateur.study.study import Study
 
-# One path, or [] for no file: of a list with one path Snakemake would make a list.
-Optional = str | list[str]
+# One path, or [] for no file: Snakemake would give a script a list with one path as a list.
+OptionalPath = str | list[str]
 
 
-def downloaded(study: Study) -> Optional:
+def downloaded(study: Study) -> OptionalPath:
     """The manifest of a verified download, where the source has one."""
     source = study.settings["data"]["source"]
     return f"data/{source}/verified.json" if source in ("cifar10", "cifar100") else []
 
 
-def given_weights(study: Study) -> Optional:
+def given_weights(study: Study) -> OptionalPath:
     """The copy of a local file of weights, named by its content.
 
-    Another content trains again, another place does not.
+    The network is trained again when the content changes, and not when the file moves.
     """
     content = contents.weights(study.settings["model"])
     return [] if content in (None, "imagenet") else f"<results>/weights/{content}.pt"
 
 
-def linear_units(study: Study) -> Optional:
-    """The table of units, where linear layers have some: statistics are then of these as well."""
+def linear_units(study: Study) -> OptionalPath:
+    """The table of units, where hidden features of linear layers are units and have statistics too."""
     protected = study.settings["criteria"]["linear"] == "protected"
     return [] if protected else "<network>/units/units.csv"
 
 
 def explained_images(study: Study, reading: str) -> str:
-    """The split whose relevance a reading extracts."""
+    """The images whose relevance a reading extracts."""
     return f"<images>/{study.readings[reading]['split']}.h5"
 
 
 def relevance(study: Study, reading: str) -> str:
-    """The relevance behind a reading's statistics."""
+    """The relevance behind a reading's statistics; several readings can share it."""
     return f"<network>/relevance/{study.relevance_of[reading]}.h5"
 
 
 def shards(study: Study, reading: str) -> list[str]:
     """The shards of a reading's relevance, in order."""
-    count = study.readings[reading]["shards"]
-    return [f"<network>/relevance/{reading}.shard-{shard}-of-{count}.h5" for shard in range(count)]
+    ends = paths.shard_ends(study.readings[reading]["shards"])
+    return [f"<network>/relevance/{reading}{end}" for end in ends]
 
 
 def scores(study: Study, criterion: str) -> str:
@@ -53,8 +53,8 @@ def scores(study: Study, criterion: str) -> str:
     return f"<network>/statistics/{study.scores[criterion]['score']}.csv"
 
 
-def stages(scope: str) -> Optional:
-    """The table of stages, where the scope of a ranking asks for it."""
+def stages(scope: str) -> OptionalPath:
+    """The table of stages, where the scope of a ranking needs it."""
     return "<network>/units/stages.csv" if scope == "stage" else []
 
 
@@ -69,7 +69,10 @@ def mixed_lists(study: Study, reading: str) -> dict[str, str]:
 def mixture_lists(study: Study, mixture: str) -> dict[str, str]:
     """The two rankings behind a mixture."""
     sides = study.mixtures[mixture]
-    return {side: f"<network>/ranking/{sides[side]}.csv" for side in ("first", "second")}
+    return {
+        "first": f"<network>/ranking/{sides['first']}.csv",
+        "second": f"<network>/ranking/{sides['second']}.csv",
+    }
 
 
 def rankings(study: Study, family: str) -> list[str]:
@@ -78,13 +81,18 @@ def rankings(study: Study, family: str) -> list[str]:
 
 
 def exported(study: Study, name: str) -> dict[str, str]:
-    """The evaluation behind an exported network's card, and the retrained network with its own."""
-    ends = {"table": "csv", "bits": "h5", "manifest": "json"}
+    """The evaluation behind an exported network's card, and the retrained network with its own evaluation."""
     entry = study.exported[name]
-    evaluation = f"<network>/evaluation/{study.family_of(entry['criterion'])}"
-    inputs = {key: f"{evaluation}.{end}" for key, end in ends.items()}
+    inputs = _evaluated(f"<network>/evaluation/{study.family_of(entry['criterion'])}")
     if entry["kind"] == kinds.NONE.name:
         return inputs
-    cell = f"<network>/retraining/{entry['criterion']}/{entry['level']}/{entry['kind']}"
-    inputs["retrained"] = f"{cell}.pt"
-    return inputs | {f"retrained_{key}": f"{cell}.{end}" for key, end in ends.items()}
+    retrained = f"<network>/retraining/{kinds.cell(entry['criterion'], entry['level'], entry['kind'])}"
+    inputs["retrained"] = f"{retrained}.pt"
+    for key, path in _evaluated(retrained).items():
+        inputs[f"retrained_{key}"] = path
+    return inputs
+
+
+def _evaluated(stem):
+    """The files of one evaluation."""
+    return {"table": f"{stem}.csv", "bits": f"{stem}.h5", "manifest": f"{stem}.json"}

@@ -9,36 +9,49 @@ from typing import Any
 import yaml
 
 from secateur.artifacts import files, shipped
-from secateur.study import contents, criteria_names, kinds, own_network, vocabulary
+from secateur.study import contents, criteria_names, kinds, own_network, verdict_checks, vocabulary
 from secateur.study.study import Study
 
 Options = dict[str, Any]
+# Settings of a reading that decide which units have relevance.
+PROPAGATION = ("rule", "at", "bias", "pool", "seed", "precision")
+
+
+def _chosen(settings, *keys):
+    """These settings of a section."""
+    return {key: settings[key] for key in keys}
+
+
+def _without(settings, *keys):
+    """All settings of a section but these."""
+    return {key: value for key, value in settings.items() if key not in keys}
 
 
 def machine(study: Study) -> Options:
     """Threads and device of a computation with torch."""
-    return {"threads": study.settings["threads"], "device": study.settings["device"]}
+    return _chosen(study.settings, "threads", "device")
 
 
 def precision(study: Study) -> Options:
     """The precision of evaluation where the study fixes it.
 
-    What `auto` comes to is the machine's choice, and changes no answer.
+    With `auto` the machine decides, and the predictions are those of float32 either way.
     """
-    asked = study.settings["evaluation"]["precision"]
-    return {} if asked == "auto" else {"precision": asked}
+    fixed = study.settings["evaluation"]["precision"] != "auto"
+    return _chosen(study.settings["evaluation"], "precision") if fixed else {}
 
 
 def catalogue() -> dict[str, Any]:
-    """{source: its files, checksums and terms}, of the images that are known."""
+    """{source: its files, checksums and licence} of all known images."""
     return yaml.safe_load(shipped.file("data/sources.yaml").read_text(encoding="utf-8"))
 
 
 def images(study: Study, listing: str | None = None) -> Options:
-    """The source of the images and how they are split; `listing` is the digest of a folder's listing."""
-    data = {key: value for key, value in study.settings["data"].items() if key != "mirror"}
-    options = {"data": data, "split": study.settings["split"]}
-    return options if listing is None else options | {"listing": listing}
+    """The source of the images and their split; `listing` is the digest of the listing of an image folder."""
+    options = {"data": _without(study.settings["data"], "mirror"), "split": study.settings["split"]}
+    if listing is not None:
+        options["listing"] = listing
+    return options
 
 
 def download(source: str) -> Options:
@@ -57,22 +70,20 @@ def network(study: Study) -> Options:
 
 def training(study: Study) -> Options:
     """The network and its schedule."""
-    schedule = {key: value for key, value in study.settings["training"].items() if key != "seeds"}
+    schedule = _without(study.settings["training"], "seeds")
     return {**network(study), "training": schedule, "seed": study.seed, **machine(study)}
 
 
 def units(study: Study) -> Options:
-    """The network's architecture, and which of its channels may be units."""
-    criteria = study.settings["criteria"]
-    return {**network(study), "residual": criteria["residual"], "linear": criteria["linear"]}
+    """The network's architecture, and the settings that decide which of its channels are units."""
+    return {**network(study), **_chosen(study.settings["criteria"], "residual", "linear")}
 
 
 def levels(study: Study) -> Options:
-    """The highest level, its terms, and the readings that must score what it removes."""
-    keys = ("rule", "at", "bias", "pool", "seed", "precision")
+    """The highest level, its terms, and the readings, which must give relevance to the units that it removes."""
     readings = {}
     for name, reading in study.readings.items():
-        readings[name] = {key: reading[key] for key in keys}
+        readings[name] = _chosen(reading, *PROPAGATION)
     return {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
 
 
@@ -84,22 +95,19 @@ def extraction(study: Study, reading: str) -> Options:
 def summary(study: Study, reading: str) -> Options:
     """The reduction to statistics, and the choices with which the relevance must have been extracted."""
     chosen = study.readings[reading]
-    return {
-        "absolute": chosen["absolute"],
-        "reduce": chosen["reduce"],
-        "reading": criteria_names.extraction(chosen),
-    }
+    return {**_chosen(chosen, "absolute", "reduce"), "reading": criteria_names.extraction(chosen)}
 
 
 def image_scores(study: Study) -> Options:
-    """The count of images that scores look at."""
+    """The count of images behind scores of images."""
     return {"images": study.settings["criteria"]["images"], **machine(study)}
 
 
 def reading_choices(study: Study, name: str) -> Options | None:
-    """The settings of a reading but for its shards, which change no result; None for another name."""
-    reading = study.readings.get(name, {})
-    return {key: value for key, value in reading.items() if key != "shards"} or None
+    """The settings of a reading without its shards, which change no result; None for a name of no reading."""
+    if name not in study.readings:
+        return None
+    return _without(study.readings[name], "shards")
 
 
 def statistics_ranking(study: Study, source: str) -> Options:
@@ -123,7 +131,7 @@ def mixed_ranking(study: Study, reading: str) -> Options:
 
 
 def combined_ranking(study: Study, reading: str) -> Options:
-    """The choices behind a list that takes a reading and the weights in turns, and nothing else."""
+    """The choices behind the list that alternates between a reading and the weights, without mixed lists."""
     return mixed_ranking(study, reading) | {"combined": True, "deltas": []}
 
 
@@ -133,22 +141,20 @@ def random_ranking(study: Study) -> Options:
 
 
 def score_ranking(study: Study, criterion: str) -> Options:
-    """How the scores behind a ranking are made comparable."""
+    """The score behind a ranking, its normalisation and its scope."""
     return {**study.scores[criterion], "unit_score": study.settings["criteria"]["unit_score"]}
 
 
 def file_ranking(study: Study, criterion: str, seed: str) -> Options:
-    """How a file of the user's own is made comparable, and its content, wherever it lies."""
-    criteria = study.settings["criteria"]
-    chosen = {key: criteria[key] for key in ("normalise", "scope", "unit_score")}
+    """The normalisation and scope of a file of the user's own, and its content, wherever it lies."""
+    chosen = _chosen(study.settings["criteria"], "normalise", "scope", "unit_score")
     path = contents.own_file(study.settings, criterion, seed)
     return chosen | {"content": contents.of(files.found(path))}
 
 
 def mixture_ranking(study: Study, mixture: str) -> Options:
-    """The two criteria that a mixture mixes."""
-    chosen = study.mixtures[mixture]
-    return {"first": chosen["first"], "second": chosen["second"]}
+    """The two criteria of a mixture."""
+    return _chosen(study.mixtures[mixture], "first", "second")
 
 
 def evaluation(study: Study, family: str) -> Options:
@@ -163,7 +169,7 @@ def evaluation(study: Study, family: str) -> Options:
 
 
 def tables(study: Study) -> Options:
-    """The criteria and seeds of the study's tables, and how their intervals are made."""
+    """The criteria and seeds of the study's tables, and the settings of their intervals."""
     return {
         "criteria": study.criteria,
         "seeds": study.seeds,
@@ -174,31 +180,35 @@ def tables(study: Study) -> Options:
 
 
 def ranked_on(study: Study, criterion: str) -> str | None:
-    """The split that a criterion looks at: "none" for weights and chance, None where its name does not tell."""
+    """The split of the images that a criterion ranks on.
+
+    The text "none" stands for rankings by weights and at random, which need no images; None for criteria whose name
+    does not tell.
+    """
     parts = criterion.split(".")
-    reading = next((part for part in parts if part in study.readings), None)
-    if reading:
-        return study.readings[reading]["split"]
+    for part in parts:
+        if part in study.readings:
+            return study.readings[part]["split"]
     if criterion in study.scores:
         of_images = study.scores[criterion]["score"] in vocabulary.IMAGE_SCORES
         return "rank" if of_images else "none"
-    return "none" if {*study.weights, "random"}.intersection(parts) else None
+    if "random" in parts or not {*study.weights}.isdisjoint(parts):
+        return "none"
+    return None
 
 
 def schedule(study: Study, kind: str) -> Options:
-    """The training of the networks of a kind."""
-    retraining = study.retraining
+    """The schedule by which networks of a kind are trained, or the images that re-estimate their BatchNorm."""
     if kinds.KINDS[kind].trains == "statistics":
-        return {key: retraining[key] for key in ("batchnorm_images", "batch_size")}
-    keys = [key for key in study.settings["training"] if key != "seeds"]
+        return _chosen(study.retraining, "batchnorm_images", "batch_size")
+    of_training = _without(study.settings["training"], "seeds")
     if kinds.KINDS[kind].start == "fresh":
-        fresh = {key: study.settings["training"][key] for key in keys}
-        return fresh | {"epochs": retraining["scratch_epochs"]}
-    return {key: retraining[key] for key in keys}
+        return of_training | {"epochs": study.retraining["scratch_epochs"]}
+    return _chosen(study.retraining, *of_training)
 
 
 def retraining(study: Study, kind: str, level: str) -> Options:
-    """The level and the training of one retrained network; `level` is its text in paths."""
+    """The level and the schedule of one retrained network; `level` is its text in paths."""
     levels = {str(number): number for number in study.retraining["levels"]}
     return {
         "level": levels[level],
@@ -213,11 +223,11 @@ def retraining(study: Study, kind: str, level: str) -> Options:
 
 
 def retraining_tables(study: Study) -> Options:
-    """The cells of the tables and the figure of retraining."""
+    """The networks in the tables and in the figure of retraining, and their schedules."""
     retrained = study.retraining
     schedules = {}
-    if retrained["criteria"]:
-        schedules = {kind: schedule(study, kind) for kind in study.retrained_kinds}
+    for kind in study.retrained_kinds if retrained["criteria"] else ():
+        schedules[kind] = schedule(study, kind)
     return {
         "title": study.title,
         "kinds": [kinds.NONE.name, *study.retrained_kinds],
@@ -237,18 +247,21 @@ def export(study: Study, name: str) -> Options:
     entry = study.exported[name]
     source = catalogue()[study.settings["data"]["source"]]
     split = ranked_on(study, entry["criterion"])
-    kind, origin = entry["kind"], ""
+    schedules = {}
+    if entry["kind"] != kinds.NONE.name:
+        schedules[entry["kind"]] = schedule(study, entry["kind"])
+    origin = ""
     if study.settings["model"]["weights"] is not None:
         origin = "It starts from weights made elsewhere, which may have seen any of these images."
     return {
         **entry,
-        "schedules": {} if kind == kinds.NONE.name else {kind: schedule(study, kind)},
+        "schedules": schedules,
         "steps": study.retraining.get("steps"),
         "terms": study.terms[0],
         "ranked_on": split,
         "ranked_on_choosing": split is not None and split == study.choose_on,
         "origin": origin,
-        "data": {"name": study.dataset, **{key: source[key] for key in ("title", "licence", "citation")}},
+        "data": {"name": study.dataset, **_chosen(source, "title", "licence", "citation")},
         "seed": study.seed,
         "threads": study.settings["threads"],
         **study.settings["figures"],
@@ -270,12 +283,12 @@ def source_figure(study: Study, source: str) -> Options:
 
 def curves(study: Study, figure: str, source: str, statistic: str | None = None) -> Options:
     """The lines of a figure of curves (figures/lines.py), of a source or of one criterion of it."""
-    name = source if statistic is None else f"{source}.{statistic}"
+    name = f"{source}.{statistic}" if statistic else source
     return {"figure": figure, "name": name, **source_figure(study, source)}
 
 
 def scores_curves(study: Study) -> Options:
-    """The lines of the figure of all scores, files and mixtures, and those that they stand beside."""
+    """The lines of the figure of all scores, files and mixtures, and those drawn beside them."""
     sources = (*list(study.readings)[:1], study.weights[0])
     return {
         "figure": "scores",
@@ -287,28 +300,22 @@ def scores_curves(study: Study) -> Options:
 
 def stability_figure(study: Study) -> Options:
     """The agreement at which each reading stops."""
-    return {"title": study.title, "until": {name: reading["until"] for name, reading in study.readings.items()}}
-
-
-def judged_readings(study: Study) -> list[str]:
-    """The readings that the verdict names, in the order of its keys, each once."""
-    verdict = study.verdict
-    parts = [verdict[key] for key in ("ours", "faithful", "clean") if verdict.get(key)]
-    return list(dict.fromkeys([*parts, *verdict.get("reductions", [])]))
+    until = {name: reading["until"] for name, reading in study.readings.items()}
+    return {"title": study.title, "until": until}
 
 
 def printed_tables(study: Study) -> Options:
-    """The readings that stand beside the printed tables of the source."""
-    verdict = study.verdict
-    return {
-        "readings": [verdict[key] for key in ("ours", "faithful") if verdict.get(key)],
-        "weights": study.weights,
-    }
+    """The readings whose tables stand beside the printed ones of the thesis."""
+    readings = filter(None, map(study.verdict.get, ("ours", "faithful")))
+    return {"readings": list(readings), "weights": study.weights}
 
 
 def verdict(study: Study, shipped_studies: Mapping[str, str]) -> Options:
     """The parts and facts of the verdict's page; `shipped_studies` is {study: the path of its file}."""
     path = shipped_studies.get(study.name)
+    readings = {}
+    for name in verdict_checks.readings_of(study.verdict):
+        readings[name] = reading_choices(study, name)
     return {
         "verdict": study.verdict,
         "choose_on": study.choose_on,
@@ -320,7 +327,7 @@ def verdict(study: Study, shipped_studies: Mapping[str, str]) -> Options:
         "epochs": study.settings["training"]["epochs"],
         "data": {"name": study.dataset, "size": study.settings["data"]["size"]},
         "random": study.draws,
-        "readings": {name: reading_choices(study, name) for name in judged_readings(study)},
+        "readings": readings,
         "criteria": {
             "mixes": study.statistic,
             "weights": study.weights,

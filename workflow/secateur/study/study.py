@@ -1,4 +1,4 @@
-"""A checked study, and the names that follow from its settings: what the rules of the workflow are built from."""
+"""A checked study and the names that follow from its settings: the data behind the rules of the workflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from secateur.study import (
 
 @dataclass(frozen=True)
 class Study:
-    """A study with every default filled in."""
+    """A study with every default filled in; without Snakemake and without torch."""
 
     settings: Mapping[str, Any]
 
@@ -29,7 +29,7 @@ class Study:
     def of(cls, given: Mapping[str, Any]) -> Study:
         """The study of the given settings.
 
-        Raises Refused with one line for the first thing that is wrong, FileNotFoundError where the schema is missing.
+        Raises Refused with one line for the first error, FileNotFoundError where the schema is missing.
         """
         study = cls(settings.checked(given))
         consistency.check_named(study.settings, study.criteria)
@@ -63,7 +63,7 @@ class Study:
 
     @property
     def seed(self) -> int:
-        """The seed of everything that is drawn beside training."""
+        """The seed of all random numbers but those of training."""
         return self.settings["seed"]
 
     @property
@@ -73,7 +73,7 @@ class Study:
 
     @cached_property
     def relevance_of(self) -> dict[str, str]:
-        """{reading: the reading whose file of relevance it shares}."""
+        """{reading: the reading whose file of relevance it shares, often its own}."""
         return criteria_names.relevance_of(self.readings)
 
     @cached_property
@@ -83,22 +83,22 @@ class Study:
 
     @cached_property
     def in_shards(self) -> list[str]:
-        """The files of relevance that several jobs extract."""
+        """The readings whose file of relevance is extracted in shards, by several jobs."""
         return [name for name in self.extracted if self.readings[name]["shards"] > 1]
 
     @cached_property
     def in_one_piece(self) -> list[str]:
-        """The files of relevance that one job extracts."""
-        return [name for name in self.extracted if name not in self.in_shards]
+        """The readings whose file of relevance is extracted by one job."""
+        return sorted({*self.extracted} - {*self.in_shards})
 
     @property
     def weights(self) -> list[str]:
-        """The ways to read weights; the first is the one that is mixed with relevance."""
+        """The sources of weights' statistics, as they are or folded; the first is mixed with relevance."""
         return self.settings["criteria"]["weights"]
 
     @property
     def sources(self) -> list[str]:
-        """Readings and weights: what has statistics."""
+        """The sources of statistics: readings and weights."""
         return [*self.readings, *self.weights]
 
     @property
@@ -108,7 +108,7 @@ class Study:
 
     @property
     def mixing(self) -> dict[str, Any]:
-        """How relevance and weights are mixed: `criteria.mixing`."""
+        """The settings by which relevance and weights are mixed: `criteria.mixing`."""
         return self.settings["criteria"]["mixing"]
 
     @property
@@ -118,39 +118,43 @@ class Study:
 
     @cached_property
     def mixed_lists(self) -> list[str]:
-        """The lists that mix a reading with the weights; {reading} stands for it."""
+        """The lists that mix a reading with the weights, with {reading} in place of its name."""
         return criteria_names.mixed(self.settings["criteria"])
 
     @cached_property
     def mixed(self) -> list[str]:
         """The readings that are mixed with the weights."""
-        return self.mixing["readings"] if self.mixed_lists else []
+        if not self.mixed_lists:
+            return []
+        return self.mixing["readings"]
 
     @cached_property
     def by_delta(self) -> list[str]:
         """The readings that are mixed by deltas."""
-        return self.mixed if self.mixing["deltas"] else []
+        if not self.mixing["deltas"]:
+            return []
+        return self.mixed
 
     @cached_property
     def compared(self) -> list[str]:
-        """The sources of which every statistic is evaluated; of the others a figure would have one line."""
+        """The sources with a figure of their statistics: every one is evaluated; of other sources only one is."""
         criteria = self.settings["criteria"]
         return [source for source in self.sources if criteria_names.statistics(criteria, source) == self.statistics]
 
     @cached_property
     def controlled(self) -> list[str]:
-        """The criteria that have controls at equal shares and with random channels."""
+        """The criteria that have controls: equal shares of all layers, and random channels."""
         return criteria_names.controlled(self.settings["criteria"])
 
     @property
     def draws(self) -> int:
-        """How many draws every random control has."""
+        """The count of draws of every random control."""
         return self.settings["criteria"]["random"]
 
     @cached_property
     def scores(self) -> dict[str, dict[str, Any]]:
-        """{criterion: its score, and how that is normalised} of `criteria.scores`."""
-        return {score["name"]: score for score in self.settings["criteria"]["scores"]}
+        """{criterion: its score, with its normalisation and scope} of `criteria.scores`."""
+        return _by_name(self.settings["criteria"]["scores"])
 
     @property
     def files(self) -> dict[str, str]:
@@ -160,13 +164,15 @@ class Study:
     @cached_property
     def mixtures(self) -> dict[str, dict[str, Any]]:
         """{mixture: its settings}."""
-        return {mixture["name"]: mixture for mixture in self.settings["criteria"]["mixtures"]}
+        return _by_name(self.settings["criteria"]["mixtures"])
 
     @cached_property
     def more(self) -> list[str]:
         """The criteria that come neither from readings nor from the weights' statistics."""
-        criteria = self.settings["criteria"]
-        return [name for names in criteria_names.MORE.values() for name in names(criteria)]
+        criteria = []
+        for names in criteria_names.MORE.values():
+            criteria += names(self.settings["criteria"])
+        return criteria
 
     @cached_property
     def families(self) -> dict[str, list[str]]:
@@ -176,41 +182,46 @@ class Study:
     @cached_property
     def criteria(self) -> list[str]:
         """All criteria, family by family."""
-        return [criterion for family in self.families.values() for criterion in family]
+        return list(itertools.chain.from_iterable(self.families.values()))
 
     def family_of(self, criterion: str) -> str:
-        """The family of a criterion."""
-        return next(family for family, criteria in self.families.items() if criterion in criteria)
+        """The family of a criterion; KeyError for a criterion that the study does not have."""
+        for family, criteria in self.families.items():
+            if criterion in criteria:
+                return family
+        raise KeyError(criterion)
 
     @property
     def choose_on(self) -> str | None:
-        """The split on which deltas and statistics are chosen, where the study chooses."""
+        """The split on which deltas and statistics are chosen; None where the study chooses nothing."""
         return self.settings["evaluation"]["choose_on"]
 
     @cached_property
     def choosing(self) -> list[str]:
-        """The families that are evaluated on the choosing split as well."""
+        """The families that are evaluated on the split `choose_on` as well."""
         return criteria_names.choosing(self.settings, self.families)
 
     @cached_property
     def terms(self) -> list[dict[str, Any]]:
-        """The terms of a level, once for each floor; the first are those of all figures."""
+        """The terms of a level, once for each floor; most figures show the first."""
         return level_checks.terms(self.settings["evaluation"])
 
     @cached_property
     def unforeseen(self) -> bool:
-        """Whether only the network itself tells if the levels can be met."""
+        """Whether the network has to be built to tell if the levels can be met."""
         return level_checks.removable(self.settings) is None
 
     @property
     def drawn(self) -> list[str]:
-        """The sources that have figures of their own beside the weights; without readings the weights."""
+        """The sources with figures of their own: the readings, or the weights where there are none."""
         return list(self.readings) or self.weights[:1]
 
     @property
     def floored(self) -> list[str]:
-        """The sources that are drawn with and without a floor."""
-        return self.drawn if len(self.terms) > 1 else []
+        """The sources with a figure of several floors."""
+        if len(self.terms) == 1:
+            return []
+        return self.drawn
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -218,9 +229,9 @@ class Study:
         return self.settings["verdict"] or {}
 
     @property
-    def retraining(self) -> dict[str, Any]:
-        """The settings of retraining; without criteria where nothing is retrained."""
-        return self.settings["retraining"] or {"criteria": [], "levels": []}
+    def retraining(self) -> Mapping[str, Any]:
+        """The settings of retraining; without criteria and levels where nothing is retrained."""
+        return retraining_checks.of(self.settings)
 
     @cached_property
     def retrained_families(self) -> list[str]:
@@ -238,9 +249,13 @@ class Study:
         """The retrained networks of one training, as paths: criterion/level/kind."""
         retrained = self.retraining
         cells = itertools.product(retrained["criteria"], retrained["levels"], self.retrained_kinds)
-        return [f"{criterion}/{level}/{kind}" for criterion, level, kind in cells]
+        return list(itertools.starmap(kinds.cell, cells))
 
     @cached_property
     def exported(self) -> dict[str, dict[str, Any]]:
-        """{the end of a path: what is exported there}."""
+        """{the name of an exported network, as the end of its path: its entry in `export`}."""
         return {retraining_checks.exported(entry): entry for entry in self.settings["export"]}
+
+
+def _by_name(entries):
+    return {entry["name"]: entry for entry in entries}

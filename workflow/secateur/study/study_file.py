@@ -1,4 +1,4 @@
-"""A study's file as it is written: what YAML reads without a word, and should not."""
+"""A study's file as it is written: read as YAML, and refused for a key that stands twice, which YAML lets pass."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,14 @@ from typing import Any
 import yaml
 
 from secateur import Refused
-from secateur.study.schema_errors import shown
+from secateur.study.schema_errors import below, escaped
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The settings in a file, as plain data; Refused in one line for what is no study."""
+    """The settings in a file, as plain data.
+
+    Raises Refused in one line for a file that is missing, is no YAML, or holds no study or a key twice.
+    """
     if not Path(path).is_file():
         raise Refused("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
     config = plain(path)
@@ -21,18 +24,18 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def plain(path: Path | str) -> Any:
-    """The content of a YAML file, as plain data; Refused in one line for what cannot be read."""
+    """The content of a YAML file, as plain data; Refused in one line for a file that cannot be read."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    # A date of month 13, an integer of 5,000 digits, !!bool foo: YAML passes on whatever the conversion raises.
+    # A date of month 13, an integer of 5,000 digits, !!bool foo: the loader lets any error of a conversion through.
     except (yaml.YAMLError, ValueError, AttributeError, KeyError, RecursionError) as error:
         raise Refused(f"this is no YAML: {' '.join(str(error).split())}") from error
 
 
 def refuse_twice(path: Path | str) -> None:
-    """Refused if a key stands twice in one place of a file, of which YAML and JSON would take the last.
+    """Refused if a key stands twice in one section of a file: YAML and JSON would take the last.
 
-    What is no YAML is left to whoever reads the file.
+    A file that is no YAML passes; its reader refuses it.
     """
     try:
         _refuse_twice(Path(path).read_text(encoding="utf-8"))
@@ -42,14 +45,19 @@ def refuse_twice(path: Path | str) -> None:
 
 def _refuse_twice(text):
     root = yaml.compose(text, yaml.SafeLoader)
-    for key, first, second in _twice(root, "", set()) if root else ():
-        where = f"line {first}" if first == second else f"lines {first} and {second}"
-        raise Refused(f"the key {shown(key)} stands twice, in {where}; keep one of them")
+    if root is None:
+        return
+    for key, lines in _twice(root, "", set()):
+        raise Refused(f"the key {escaped(key)} stands twice, in {_named_lines(*lines)}; keep one of them")
+
+
+def _named_lines(first, second):
+    return f"line {first}" if first == second else f"lines {first} and {second}"
 
 
 def _twice(node, path, seen):
-    """(key, line of the first, line of the second) of every key below a node of YAML that stands twice."""
-    # What an anchor names is one node in several places, and may hold itself.
+    """(path of the key, (line of the first, line of the second)) of every key below a node that stands twice."""
+    # A node with an anchor stands in several places, and may hold itself.
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -59,9 +67,9 @@ def _twice(node, path, seen):
     if isinstance(node, yaml.MappingNode):
         lines = {}
         for key, value in node.value:
-            name = f"{path}.{key.value}" if path else str(key.value)
+            name = below(path, key.value)
             line = key.start_mark.line + 1
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in lines:
-                yield name, lines[key.tag, key.value], line
+                yield name, (lines[key.tag, key.value], line)
             lines[key.tag, str(key.value)] = line
             yield from _twice(value, name, seen)

@@ -1,4 +1,4 @@
-"""Names that several stages share, and the valid one that is nearest to a wrong one."""
+"""Names that several stages share, each list in one place, and the valid name that is nearest to a wrong one."""
 
 import difflib
 import re
@@ -9,15 +9,53 @@ from secateur import Refused
 
 SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
-# Every verdict page says so, and a file that does not is no such page.
+# Every page of a verdict holds these words, so that a file without them is recognised as the user's own.
 WRITTEN = "This page is written by the workflow"
-# What a level is a share of.
+# The nouns of what a level is a share of, in tables and figures.
 BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
-# Of relevance and of weights; the functions behind the names are in statistics.py.
+# Precisions of the arithmetic, by what is computed; the types behind the names stand beside the computations.
+TRAINING_PRECISIONS = ("float32", "bfloat16")
+RELEVANCE_PRECISIONS = (*TRAINING_PRECISIONS, "float64")
+EVALUATION_PRECISIONS = ("auto", *TRAINING_PRECISIONS)
+# Statistics of relevance and of weights; the functions behind the names are in statistics.py.
 STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 # Scores of channels by what they read; the functions behind the names are in criteria/.
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
+
+# Relevance rules of one layer: {rule: how settings write it}; the functions behind them are in relevance/rules.py.
+LAYER_RULES = {
+    "alpha, beta": ("alpha2beta1", "alpha1beta0"),
+    "zplus": ("zplus",),
+    "epsilon": ("epsilon", "epsilon=0.1"),
+    "gamma": ("gamma", "gamma=0.25"),
+    "gradient": ("gradient",),
+    "flat": ("flat",),
+    "zbox": ("zbox=-1,1",),
+}
+# Composites: {name: (rule of the first layer, rule of the other convolutions, rule of linear layers)}.
+COMPOSITES = {
+    "epsilon_plus_flat": ("flat", "zplus", "epsilon"),
+    "epsilon_alpha2_beta1_flat": ("flat", "alpha2beta1", "epsilon"),
+    "epsilon_gamma_flat": ("flat", "gamma", "epsilon"),
+}
+# Rules that a setting may name for all layers, and for a band of them.
+RULES = (
+    *LAYER_RULES["alpha, beta"],
+    *LAYER_RULES["zplus"],
+    *LAYER_RULES["epsilon"],
+    *LAYER_RULES["gamma"],
+    *LAYER_RULES["gradient"],
+    "gradient_x_input",
+    *COMPOSITES,
+)
+BAND_RULES = (
+    *LAYER_RULES["alpha, beta"],
+    *LAYER_RULES["zplus"],
+    *LAYER_RULES["epsilon"],
+    *LAYER_RULES["gamma"],
+    *LAYER_RULES["flat"],
+)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -27,19 +65,24 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def without_draw(criterion: str) -> str:
-    """The name of a control without the number of its draw: random.2 is random."""
+    """The name of a control without the index of its draw: random.2 is random."""
     drawn = criterion.startswith(("random.", "uniform.random.", "shuffled."))
     return criterion.rpartition(".")[0] if drawn else criterion
 
 
 def one_of(known: Mapping[str, Any], name: str, what: str) -> Any:
-    """The entry of a dict, or Refused with the nearest name and all others."""
+    """The entry of a dict by its name.
+
+    Raises Refused with the nearest name and all others, where `what` says what they name.
+    """
     if name not in known:
         raise Refused(f"unknown {what} {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
     return known[name]
 
 
 def without_slashes(path: str) -> str:
-    """A path without slashes that say nothing: Snakemake takes a//b for another path than a/b."""
-    # What holds :// is refused later on, as it was given.
-    return path if "://" in path else re.sub("/+", "/", path).rstrip("/") or path
+    """A path without repeated and trailing slashes: Snakemake takes a//b for another path than a/b."""
+    # A path with :// is refused later on, and the message has to quote it as it was given.
+    if "://" in path:
+        return path
+    return re.sub("/+", "/", path).rstrip("/") or path
