@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 import pandas
@@ -23,7 +24,8 @@ def by_score(scores: Sequence[float] | np.ndarray | pandas.Series) -> np.ndarray
     """
     units, values = np.arange(len(scores)), np.asarray(scores, dtype=np.float64)
     if isinstance(scores, pandas.Series):
-        units = scores.index.to_numpy()
+        # pandas has no types: the checker takes a Series for an array.
+        units = cast(Any, scores).index.to_numpy()
     if not np.isfinite(values).all():
         invalid = int(np.flatnonzero(~np.isfinite(values))[0])
         raise Refused(f"the score of unit {units[invalid]} is {values[invalid]}; every unit needs a finite score")
