@@ -2,7 +2,7 @@
 
 import pandas
 
-from secateur.artifacts import correctness, files, provenance, tables
+from secateur.artifacts import correctness, evaluation_table, files, provenance, tables
 from secateur.images import store as images_store
 from secateur.jobs import devices, progress, script
 from secateur.models import checkpoints
@@ -61,25 +61,14 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
 
 
 def as_table(rows, classes):
-    """One row for each level; `empty` names layers without channels, `removed.*` are shares of a layer's channels."""
-    return pandas.DataFrame(
-        {
-            "criterion": criterion,
-            **{key: one[key] for key in ("budget", "keep_at_least")},
-            "level": point.level,
-            "images": len(point.measured.right),
-            "units": point.units,
-            "realised": point.realised,
-            "parameters": point.cost.parameters,
-            "macs": point.cost.macs,
-            "loss": point.measured.loss,
-            "accuracy": point.measured.accuracy,
-            "empty": " ".join(point.empty),
-            **{f"accuracy.{name}": value for name, value in zip(classes, point.measured.by_class, strict=True)},
-            **{f"removed.{layer}": share for layer, share in point.removed.items()},
-        }
-        for criterion, one, point in rows
-    )
+    """One row for each level; `removed.*` are shares of a layer's channels."""
+    records = []
+    for criterion, one, point in rows:
+        row = evaluation_table.row(criterion, one, point.level, point, point.measured, classes)
+        for layer, share in point.removed.items():
+            row[f"{evaluation_table.OF_LAYER}{layer}"] = share
+        records.append(row)
+    return pandas.DataFrame(records)
 
 
 if "snakemake" in globals():

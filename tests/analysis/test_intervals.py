@@ -85,6 +85,13 @@ def test_draws_taken_as_fixed_cover_too_seldom():
     assert np.mean(covered) < 0.5
 
 
+def test_two_draws_whose_images_differ_too_have_a_p_value():
+    # One degree of freedom: the quantile beyond which 1e-300 lies has no finite square.
+    found = intervals.OverDraws(crossed(np.random.default_rng(0), 0.01, 40, 0.1, 0.4)[:2] + 0.1)
+    low, high = found.interval(2 * found.below(0))
+    assert low == pytest.approx(0, abs=1e-9) and high > 0 and 0 < found.below(0) < 0.5
+
+
 def test_one_draw_has_no_interval_and_none_are_cut_to_one():
     found = intervals.OverDraws(np.ones((1, 10)))
     assert found.estimate == 1 and np.isnan(found.interval(0.05)).all() and np.isnan(found.below(0))

@@ -110,9 +110,16 @@ class Student:
         if len(self.errors) == 1:
             ((error, freedom),) = self.errors
             return float(stats.t.sf(distance / error, freedom))
-        longer = lambda logarithm: self._half(2 * math.exp(logarithm)) - distance  # noqa: E731
-        ends = math.log(1e-300), math.log(0.5)
-        return math.exp(optimize.brentq(longer, *ends, xtol=1e-10)) if longer(ends[0]) > 0 else 0.0
+
+        def longer(logarithm):
+            return self._half(2 * math.exp(logarithm)) - distance
+
+        # With one degree of freedom, the square of a quantile further out has no finite value.
+        smallest = 1e-150 if any(freedom == 1 for _, freedom in self.errors) else 1e-300
+        ends = math.log(smallest), math.log(0.5)
+        if longer(ends[0]) <= 0:
+            return 0.0
+        return math.exp(optimize.brentq(longer, *ends, xtol=1e-10))
 
 
 class OverSeeds(Student):
