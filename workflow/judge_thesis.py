@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from secateur.analysis import paired_tests
+from secateur.analysis.results import Results
 from secateur.artifacts import correctness, files, provenance, tables
 from secateur.figures import documents
 from secateur.jobs import script
@@ -23,7 +23,7 @@ def judge_thesis(evaluations, tested, choosing, typed, page, html, table, option
     # Bits are read only where they are needed: for one network.
     one = len(options["seeds"]) == 1
     right = {**_right(tested, "test"), **_right(choosing, options["choose_on"])} if one else {}
-    results = paired_tests.Results(tables.read(evaluations, *NEEDED), right)
+    results = Results(tables.read(evaluations, *NEEDED), right)
     printed = thesis_numbers.read(typed / "thesis.csv")
     study = thesis_claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
     found = judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])

@@ -1,6 +1,7 @@
 """Intervals against the textbook's numbers, and how often they cover what they are about."""
 
 import numpy as np
+import pandas
 import pytest
 from scipy import stats
 
@@ -9,10 +10,19 @@ from secateur.analysis import intervals
 
 def test_students_interval_is_the_textbooks():
     values = [0.1, 0.2, 0.6]
-    mean, half = intervals.student(values, 0.95)
+    known = intervals.of_differences(pandas.Series(values))
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert np.isnan(intervals.student([0.3])[1])
+    assert (known.estimate - known.half(0.05), known.estimate + known.half(0.05)) == pytest.approx((low, high))
+    assert known.interval(0.05) == pytest.approx((low, min(high, 1)))
+    losses = intervals.of_losses(pandas.Series(values) * 10)
+    assert losses.interval(0.05) == pytest.approx((10 * low, 10 * high))
+    assert np.isnan(intervals.of_differences(pandas.Series([0.3])).half(0.05))
+
+
+def test_seeds_that_differ_alike_have_no_width_in_a_table_and_no_interval_in_a_test():
+    alike = pandas.Series([0.25, 0.25, 0.25])
+    assert intervals.of_differences(alike).interval(0.05) == (0.25, 0.25)
+    assert np.isnan(intervals.of_differences(alike, tested=True).interval(0.05)).all()
 
 
 def test_the_bootstrap_by_counts_is_the_bootstrap_by_images():

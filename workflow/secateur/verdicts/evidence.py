@@ -8,7 +8,9 @@ from typing import Any
 import pandas
 
 from secateur.analysis import paired_tests, wording
-from secateur.analysis.paired_tests import Comparison, Shift, Side
+from secateur.analysis import results as analysis_results
+from secateur.analysis.paired_tests import Comparison, Shift
+from secateur.analysis.results import MissingError, Results, Side
 from secateur.verdicts import thesis_numbers
 
 LOW = (0.1, 0.2, 0.3, 0.4)
@@ -24,7 +26,7 @@ REFERENCE = 0.6
 class Study:
     """What a study measured, what the thesis printed, and which reading plays which part; a part may be empty."""
 
-    results: paired_tests.Results
+    results: Results
     printed: pandas.DataFrame
     ours: str
     faithful: str = ""
@@ -149,9 +151,7 @@ def delta_moves(study: Study, reading: str) -> Evidence:
     levels = (0.1, 0.6)
     best = _chosen_blend(study, reading, levels)
     if len(study.proper) < 2:
-        raise paired_tests.MissingError(
-            f"the study has one delta between 0 and 1, {study.proper[0]}, which cannot move"
-        )
+        raise MissingError(f"the study has one delta between 0 and 1, {study.proper[0]}, which cannot move")
     first, last = (thesis_numbers.best_blend(study.printed, level) for level in levels)
     printed = f"best blend at delta {first} at 10 %, {last} at 60 %, among 0.1 to 0.7"
     return Evidence((Shift(reading, study.proper, levels, study.choose_on),), printed, (("text", _picked(best)),))
@@ -162,10 +162,12 @@ def mean_abs_best(study: Study, reading: str) -> Evidence:
     ours = Side(f"{reading}.mean_abs")
     others = [f"{reading}.{name}" for name in study.statistics if name != "mean_abs"]
     if not others:
-        raise paired_tests.MissingError("the study has no other statistic than mean_abs")
+        raise MissingError("the study has no other statistic than mean_abs")
     compared = []
     for level in LOW:
-        best = paired_tests.chosen(study.results, f"{reading}, best other statistic", others, (level,), study.choose_on)
+        best = analysis_results.chosen(
+            study.results, f"{reading}, best other statistic", others, (level,), study.choose_on
+        )
         compared.append(Comparison(ours, best, (level,)))
     return Evidence(tuple(compared), _printed_statistics(study))
 
@@ -218,7 +220,7 @@ def reductions(study: Study) -> Evidence:
     """Our reading against the same one with other reductions over positions."""
     others = [name for name in study.reductions if name != study.ours]
     if not others:
-        raise paired_tests.MissingError("the study names no readings with other reductions")
+        raise MissingError("the study names no readings with other reductions")
     compared = tuple(Comparison(study.relevance(study.ours), study.relevance(name), LOW) for name in others)
     return Evidence(compared, "reduces by the mean, and compares with nothing else")
 
@@ -226,7 +228,7 @@ def reductions(study: Study) -> Evidence:
 def raw_weights(study: Study) -> Evidence:
     """Filters as they are against filters after folding BatchNorm."""
     if len(study.weights) < 2:
-        raise paired_tests.MissingError("the study reads the weights in one way only")
+        raise MissingError("the study reads the weights in one way only")
     others = (Side(f"{name}.{study.mixes}") for name in study.weights[1:])
     return Evidence(tuple(Comparison(study.weight, other, LOW) for other in others), "has no BatchNorm to fold")
 
@@ -247,7 +249,7 @@ def order_within(study: Study) -> Evidence:
 
 
 def pointwise(
-    results: paired_tests.Results, first: Side, second: Side, level: float, alpha: float, resamples: int, seed: int
+    results: Results, first: Side, second: Side, level: float, alpha: float, resamples: int, seed: int
 ) -> dict[str, Any]:
     """One level of two sides: accuracies, difference, and an interval that takes no account of other comparisons."""
     one = Comparison(first, second, (level,))
@@ -262,12 +264,12 @@ def pointwise(
 def _needs(study, *parts):
     for part in parts:
         if not getattr(study, part):
-            raise paired_tests.MissingError(f"the study names no reading as `{part}`")
+            raise MissingError(f"the study names no reading as `{part}`")
 
 
 def _ends(study):
     if not {"0.0", "1.0"} <= set(study.deltas):
-        raise paired_tests.MissingError("the study lacks delta 0.0 or 1.0")
+        raise MissingError("the study lacks delta 0.0 or 1.0")
     return ("0.0", "1.0")
 
 
@@ -275,9 +277,9 @@ def _chosen_blend(study, reading, levels=BLENDS):
     """At each level and for each seed the best of the lists with a delta between 0 and 1."""
     if not study.proper:
         given = f"of its deltas, {', '.join(study.deltas)}, none lies" if study.deltas else "it has no deltas, so none"
-        raise paired_tests.MissingError(f"the study has no blend: {given} between 0 and 1")
+        raise MissingError(f"the study has no blend: {given} between 0 and 1")
     names = [f"mixed.{reading}.{delta}" for delta in study.proper]
-    return paired_tests.chosen(study.results, f"mixed.{reading}, chosen blend", names, levels, study.choose_on)
+    return analysis_results.chosen(study.results, f"mixed.{reading}, chosen blend", names, levels, study.choose_on)
 
 
 def picks(side: Side, level: float) -> dict[str, str]:
@@ -310,7 +312,7 @@ def _controlled(study, control, pair):
     known = set(study.results.table["criterion"])
     having = [name for name in dict.fromkeys(mains) if _has(known, f"{control}.{name}")]
     if not having:
-        raise paired_tests.MissingError(f"the study has no `{control}` controls of these criteria")
+        raise MissingError(f"the study has no `{control}` controls of these criteria")
     return Evidence(tuple(Comparison(*pair(name), LOW) for name in having), "has no such control")
 
 

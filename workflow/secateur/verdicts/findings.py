@@ -9,7 +9,8 @@ from typing import Any
 import pandas
 
 from secateur import Refused
-from secateur.analysis.paired_tests import Comparison, Shift, Side
+from secateur.analysis.paired_tests import Comparison, Shift
+from secateur.analysis.results import Side
 from secateur.artifacts import provenance, tables
 from secateur.verdicts import judging, thesis_claims
 from secateur.verdicts.evidence import Study

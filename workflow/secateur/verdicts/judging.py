@@ -8,6 +8,7 @@ import pandas
 
 from secateur.analysis import paired_tests
 from secateur.analysis.paired_tests import HOLDS, UNKNOWN, Comparison, Shift
+from secateur.analysis.results import MissingError
 from secateur.verdicts import evidence, thesis_claims
 
 
@@ -81,7 +82,7 @@ def _asked(study, name, claim, reading):
         evidence = claim.evidence(study, reading) if claim.by_reading else claim.evidence(study)
         for one in evidence.comparisons:
             paired_tests.check(study.results, one)
-    except paired_tests.MissingError as error:
+    except MissingError as error:
         return Finding(name, claim, reading, missing=str(error)), None
     return Finding(name, claim, reading, printed=evidence.printed), evidence
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN, Results
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
+from secateur.analysis.results import Results
 from secateur.verdicts import evidence
 
 if TYPE_CHECKING:
