@@ -285,6 +285,15 @@ def shown(accuracy: float, low: float, high: float) -> str:
     return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
 
 
+def cell(level: float, accuracy: float, low: float, high: float, collapsed: float) -> str:
+    """An accuracy in a table by level: `shown`, without an interval for the dense network, and a dagger for an empty
+    layer."""
+    if level == 0:
+        low = high = math.nan
+    dagger = " †" if collapsed > 0 else ""
+    return f"{shown(accuracy, low, high)}{dagger}"
+
+
 def in_words(networks: int, draws: int, confidence: float) -> str:
     """A paragraph on how the intervals of a study of so many networks, with so many draws of a control, are made."""
     level = f"{100 * confidence:g} %"

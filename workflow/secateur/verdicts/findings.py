@@ -1,4 +1,4 @@
-"""Findings as a table, one row for each comparison, and back: what a study found, for the page of another."""
+"""Findings as a table, one row for each comparison, and back, so that the page of another study can show them."""
 
 import dataclasses
 import json
@@ -20,6 +20,8 @@ CLAIM = ("claim", "part", "reading", "claim_verdict", "missing")
 COMPARISON = ("kind", "first", "second", "levels", "margin", "split")
 NUMBERS = ("first_value", "second_value", "difference", "low", "high", "p", "alpha", "n")
 COLUMNS = (*CLAIM, *COMPARISON, *NUMBERS, "verdict", "note")
+TEXT = ["claim", "part", "reading", "missing", "note"]
+# The facts about a study that the page of another needs.
 ABOUT = (
     *("study", "model", "epochs", "seeds", "data", "rank_from", "choose_on", "dense", "images", "levels", "deltas"),
     *("readings", "statistics", "random", "chance", "page", "command"),
@@ -28,7 +30,7 @@ ABOUT = (
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What a study is, and what it found: {(claim, part): Finding}."""
+    """A study's facts about itself, and its findings: {(claim, part): Finding}."""
 
     about: dict[str, Any]
     findings: dict[tuple[str, str], judging.Finding]
@@ -37,42 +39,44 @@ class Judged:
 def by_part(found: Iterable[judging.Finding], study: Study) -> dict[tuple[str, str], judging.Finding]:
     """{(claim, part): Finding}; readings may have other names in another study, but play the same parts."""
     parts = {study.ours: "ours", study.faithful: "faithful", "": ""}
-    return {(one.name, parts[one.reading]): one for one in found}
+    return {(finding.name, parts[finding.reading]): finding for finding in found}
 
 
 def table(by_part: Mapping[tuple[str, str], judging.Finding]) -> pandas.DataFrame:
     """Findings as a data frame; a claim that was not tested has one row without a comparison."""
     rows = []
     for (name, part), finding in by_part.items():
-        of_claim = (name, part, finding.reading, finding.verdict, finding.missing)
-        shared = dict(zip(CLAIM, of_claim, strict=True))
-        rows += [{**shared, **_row(item)} for item in finding.items] or [shared]
+        cells = (name, part, finding.reading, finding.verdict, finding.missing)
+        of_claim = dict(zip(CLAIM, cells, strict=True))
+        if not finding.items:
+            rows.append(of_claim)
+        rows += [of_claim | _row(item) for item in finding.items]
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _row(item):
-    one = item.comparison
-    shift = isinstance(one, Shift)
-    compared = {
-        "kind": "shift" if shift else "accuracy",
-        "first": one.reading if shift else one.first.label,
-        "second": " ".join(one.deltas) if shift else one.second.label,
-        "levels": " ".join(map(str, one.levels)),
-        "margin": one.margin,
-        "split": one.split if shift else "test",
-    }
+    """The columns of one comparison."""
+    row = _of_shift(item.comparison) if isinstance(item.comparison, Shift) else _of_accuracies(item.comparison)
+    row |= {"levels": " ".join(map(str, item.comparison.levels)), "margin": item.comparison.margin}
     numbers = (item.first, item.second, item.difference, item.low, item.high, item.p, item.alpha, item.n)
-    return {**compared, **dict(zip(NUMBERS, numbers, strict=True)), "verdict": item.verdict, "note": item.note}
+    return row | dict(zip(NUMBERS, numbers, strict=True)) | {"verdict": item.verdict, "note": item.note}
+
+
+def _of_shift(shift):
+    return {"kind": "shift", "first": shift.reading, "second": " ".join(shift.deltas), "split": shift.split}
+
+
+def _of_accuracies(comparison):
+    labels = {"first": comparison.first.label, "second": comparison.second.label}
+    return {"kind": "accuracy", **labels, "split": "test"}
 
 
 def read(folder: Path | str) -> Judged:
-    """What the study with this results folder found, as Judged; Refused where its files are of another version."""
+    """The findings of the study with this results folder; Refused where its files are of another version."""
     path, manifest = (Path(folder) / "tables" / name for name in ("verdict.csv", "verdict.json"))
     about = _about(manifest)
     rows = tables.read(path, *COLUMNS)
-    rows[["claim", "part", "reading", "missing", "note"]] = rows[
-        ["claim", "part", "reading", "missing", "note"]
-    ].fillna("")
+    rows[TEXT] = rows[TEXT].fillna("")
     unknown = sorted({*rows["claim"]} - {*thesis_claims.CLAIMS})
     if unknown:
         raise Refused(f"{path} judges {unknown[0]}, which is no claim of this version; run its study again")
@@ -92,15 +96,15 @@ def _about(manifest):
 
 
 def _finding(name, rows):
-    first = rows.iloc[0]
-    items = () if first["missing"] else tuple(_item(row) for row in rows.to_dict("records"))
-    verdict = "" if first["missing"] else first["claim_verdict"]
-    claim = thesis_claims.CLAIMS[name]
-    return judging.Finding(name, claim, first["reading"], verdict=verdict, items=items, missing=first["missing"])
+    first, claim = rows.iloc[0], thesis_claims.CLAIMS[name]
+    if first["missing"]:
+        return judging.Finding(name, claim, first["reading"], missing=first["missing"])
+    items = tuple(map(_item, rows.to_dict("records")))
+    return judging.Finding(name, claim, first["reading"], verdict=first["claim_verdict"], items=items)
 
 
 def _item(row):
-    levels = tuple(float(level) for level in str(row["levels"]).split())
+    levels = tuple(map(float, str(row["levels"]).split()))
     if row["kind"] == "shift":
         compared = Shift(row["first"], tuple(row["second"].split()), levels, row["split"])
     else:
