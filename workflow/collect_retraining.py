@@ -1,4 +1,4 @@
-"""Gather what retraining gave back, beside the same networks without it, and average with paired intervals."""
+"""Collect the tables of retrained networks and of the same without retraining, and average with paired intervals."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def collect_retraining(inputs, outputs, options):
             right.append(correctness.read(bits, 1))
     rows = retraining.gathered(parts)
     tables.write(rows, outputs["table"])
-    right = np.concatenate(right) if single else None
-    means = retraining.means(rows, right, options["confidence"], options["resamples"], options["seed"])
+    bits = np.concatenate(right) if single else None
+    means = retraining.means(rows, bits, options["confidence"], options["resamples"], options["seed"])
     tables.write(means, outputs["means"])
 
 

@@ -24,17 +24,17 @@ def judge_thesis(evaluations, tested, choosing, typed, page, html, table, option
     results = Results(tables.read(evaluations, *NEEDED), right)
     printed = thesis_numbers.read(typed / "thesis.csv")
     study = thesis_claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
-    found = judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
+    judged = judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
     folders = roles.get("beside", [])
     facts = {
         **options,
         "source": yaml.safe_load((typed / "thesis.yaml").read_text(encoding="utf-8")),
         "digests": _digests(evaluations, typed, folders),
     }
-    blocks = verdicts_page.blocks(study, found, facts, list(map(findings.read, folders)))
+    blocks = verdicts_page.blocks(study, judged, facts, list(map(findings.read, folders)))
     files.write_text(page, documents.as_markdown(blocks))
     files.write_text(html, documents.as_html(blocks))
-    tables.write(findings.table(findings.by_part(found, study)), table)
+    tables.write(findings.table(findings.by_part(judged, study)), table)
     return beside.about(study, facts)
 
 

@@ -1,6 +1,6 @@
 """Tabulate the accuracy of every criterion at every level, with intervals and with collapse marked."""
 
-from secateur.analysis import intervals
+from secateur.analysis import intervals, wording
 from secateur.artifacts import files, tables
 from secateur.figures import html_tables
 from secateur.jobs import script
@@ -35,7 +35,7 @@ def _by_level(rows):
     columns = (rows[name] for name in NEEDED[3:])
     cells = rows.assign(cell=list(map(intervals.cell, *columns)))
     wide = cells.pivot(index="criterion", columns="level", values="cell").loc[rows["criterion"].unique()]
-    wide.columns = [f"{100 * level:g} %" for level in wide.columns]
+    wide.columns = list(map(wording.percent, wide.columns))
     return wide.reset_index()
 
 

@@ -97,10 +97,10 @@ BUDGETS = {
 
 
 @pytest.mark.parametrize("name", BUDGETS)
-def test_equal_numbers_of_channels_are_claimed_only_where_levels_count_them(name):
+def test_equal_numbers_of_units_are_claimed_only_where_levels_count_them(name):
     floors, retrained = (caption(f"plot_{one}", evaluation=BUDGETS[name]) for one in ("floors", "retraining"))
     alike = name == "units"
-    assert ("removes as many channels" in floors) == alike and ("is the same for all criteria" in retrained) == alike
+    assert ("removes as many units" in floors) == alike and ("is the same for all criteria" in retrained) == alike
     words = {"parameters": "share of the parameters", "macs": "share of the multiply-adds", "rounded": "multiples of 4"}
     for text in () if alike else (floors, retrained):
         assert words[name] in text and "numbers" in text

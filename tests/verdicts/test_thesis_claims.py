@@ -499,7 +499,11 @@ RANKED = {
         0,
     ): "test images, because the weights come from elsewhere and may have seen every training image;",
     ("test", None, 3): "The rank images were carved out of the test images, as the study is set; the rest of the test",
-    ("train", None, 3): "The rank images were taken from the training images and held out from training. What",
+    (
+        "train",
+        None,
+        3,
+    ): "The rank images were taken from the training images and held out from training. The readings",
     ("train", "net.pt", 3): (
         "taken from the training images, and training here never saw them. The weights that the study starts from "
         "were made elsewhere, and may have seen these images."

@@ -17,7 +17,10 @@ MEANS = (*evaluation_table.COST, *MEASURES, "collapsed")
 
 def evaluations(parts: Iterable[tuple[int, str, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table from [(seed, split, table), ...]."""
-    return pandas.concat([table.assign(seed=seed, split=split) for seed, split, table in parts], ignore_index=True)
+    tables = []
+    for seed, split, table in parts:
+        tables.append(table.assign(seed=seed, split=split))
+    return pandas.concat(tables, ignore_index=True)
 
 
 def on_test(evaluations: pandas.DataFrame) -> pandas.DataFrame:
@@ -70,7 +73,10 @@ def _draws_averaged(part):
 
 def _by_seed(tested):
     """{(floor, criterion, level): accuracy and loss by seed, draws averaged}."""
-    return {keys: part.groupby("seed")[list(MEASURES)].mean() for keys, part in tested.groupby(KEYS, sort=False)}
+    cells = {}
+    for keys, part in tested.groupby(KEYS, sort=False):
+        cells[keys] = part.groupby("seed")[list(MEASURES)].mean()
+    return cells
 
 
 class _Network:
@@ -84,44 +90,45 @@ class _Network:
     def __getitem__(self, keys):
         """{measure: (images,), or of a control (draws, images)} of a floor, criterion and level."""
         cell = self.cells[keys]
-        values = {name: rows[cell.index].astype(np.float64) for name, rows in self.measured.items()}
-        if cell["drawn"].iloc[0]:
-            return values
-        return {name: rows[0] for name, rows in values.items()}
+        # A criterion that is not drawn has a single row.
+        rows = cell.index if cell["drawn"].iloc[0] else cell.index[0]
+        return {name: values[rows].astype(np.float64) for name, values in self.measured.items()}
 
 
-def _sides(source, keys):
-    """A cell, the dense network, and the random control at the same level and floor."""
+def _references(source, keys):
+    """The dense network, and the random control at the same level and floor."""
     floor, criterion, level = keys
-    return source[keys], source[floor, criterion, 0], source[floor, "random", level]
+    return source[floor, criterion, 0], source[floor, "random", level]
 
 
 def _over_seeds(source, keys, confidence, resamples):
     """Differences to the dense network and to the random control, paired by seed."""
-    own, dense, random = _sides(source, keys)
+    cell = source[keys]
+    dense, random = _references(source, keys)
     alpha = 1 - confidence
     changes = {
-        "accuracy": intervals.of_differences(own["accuracy"] - dense["accuracy"]),
-        "loss": intervals.of_losses(own["loss"] - dense["loss"]),
+        "accuracy": intervals.of_differences(cell["accuracy"] - dense["accuracy"]),
+        "loss": intervals.of_losses(cell["loss"] - dense["loss"]),
     }
     row = {}
     for measure, change in changes.items():
-        middle, half = own[measure].mean(), change.half(alpha)
+        middle, half = cell[measure].mean(), change.half(alpha)
         row[f"{measure}_change"] = change.estimate
         row |= _around(measure, middle - half, middle + half)
-    return row | _versus_random(intervals.of_differences(own["accuracy"] - random["accuracy"]), alpha)
+    return row | _versus_random(intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
 
 
 def _over_images(source, keys, confidence, resamples):
     """Differences of one network, over its test images and over the draws of its controls."""
-    own, dense, random = _sides(source, keys)
+    cell = source[keys]
+    dense, random = _references(source, keys)
     generator = seeds.numpy_generator(source.seed, "bootstrap", *keys)
     alpha = 1 - confidence
-    change = intervals.of_differences(own["accuracy"] - dense["accuracy"], resamples, generator)
+    change = intervals.of_differences(cell["accuracy"] - dense["accuracy"], resamples, generator)
     row = _change("accuracy", change, dense["accuracy"].mean(), alpha)
-    versus = intervals.of_differences(own["accuracy"] - random["accuracy"], resamples, generator)
+    versus = intervals.of_differences(cell["accuracy"] - random["accuracy"], resamples, generator)
     row |= _versus_random(versus, alpha)
-    return row | _change("loss", intervals.of_losses(own["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
+    return row | _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
 
 
 def _change(measure, change, dense, alpha):

@@ -20,6 +20,8 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike
 
+from secateur.analysis import wording
+
 # One value for each training seed; or of one network (images,), or of a control (draws, images).
 Differences = pandas.Series | np.ndarray
 
@@ -84,7 +86,10 @@ class Student:
     ) -> None:
         self.estimate, self.margin = float(estimate), margin
         self.n, self.largest = n, largest
-        self.errors = [(error, freedom) for error, freedom in errors if not error <= negligible]
+        self.errors = []
+        for error, freedom in errors:
+            if not error <= negligible:
+                self.errors.append((error, freedom))
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The interval that leaves alpha / 2 beyond each end; of differences of accuracies, within -1 and 1."""
@@ -130,7 +135,7 @@ class Student:
             return self.half(2 * math.exp(logarithm)) - distance
 
         # With one degree of freedom, the square of a quantile further out has no finite value.
-        smallest = 1e-150 if any(freedom == 1 for _, freedom in self.errors) else 1e-300
+        smallest = 1e-150 if min(freedom for _, freedom in self.errors) == 1 else 1e-300
         ends = math.log(smallest), math.log(0.5)
         if longer(ends[0]) <= 0:
             return 0.0
@@ -252,14 +257,14 @@ def bootstrap_means(values: ArrayLike, draws: int, generator: np.random.Generato
 def multinomial(
     counts: np.ndarray, draws: int, generator: np.random.Generator, at_once: int = 4000
 ) -> Iterator[np.ndarray]:
-    """How often each of several things, of which there are `counts`, is among as many drawn with replacement."""
+    """Counts of each of several things, of which there are `counts`, among as many drawn with replacement."""
     for start in range(0, draws, at_once):
         yield generator.multinomial(counts.sum(), counts / counts.sum(), size=min(at_once, draws - start))
 
 
 def within(low: float, high: float, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:
     """(low, high) cut where no value can be: an accuracy lies within 0 and 1."""
-    return tuple(float(np.clip(end, least, most)) for end in (low, high))
+    return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
 
 def wilson(right: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -290,8 +295,7 @@ def cell(level: float, accuracy: float, low: float, high: float, collapsed: floa
     layer."""
     if level == 0:
         low = high = math.nan
-    dagger = " †" if collapsed > 0 else ""
-    return f"{shown(accuracy, low, high)}{dagger}"
+    return f"{shown(accuracy, low, high)}{wording.dagger(collapsed)}"
 
 
 def in_words(networks: int, draws: int, confidence: float) -> str:

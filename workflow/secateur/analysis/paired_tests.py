@@ -14,7 +14,9 @@ from secateur.analysis.intervals import OverImages, Student
 from secateur.analysis.results import Results, Side, best
 from secateur.study import seeds
 
-HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
+HOLDS = "holds"
+FAILS = "does not hold"
+UNKNOWN = "cannot be told"
 # An accuracy within so much of chance is chance: such a network says nothing of its ranking.
 NEAR_CHANCE = 0.02
 # So many draws are expected beyond each end of the narrowest tail that is looked at.
@@ -36,7 +38,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Shift:
-    """How much higher the best of `deltas` is at the first of two levels than at the second, on the choosing split."""
+    """The best of `deltas` at the first of two levels minus that at the second, on the choosing split."""
 
     reading: str
     deltas: tuple[str, ...]
@@ -160,9 +162,9 @@ def drawn(results: Results, comparison: Comparison | Shift) -> int:
 
 
 def shifts(results: Results, shift: Shift) -> pandas.Series:
-    """For each seed, the chosen delta at the first level minus that at the second."""
-    first, second = (_chosen_deltas(results, shift, level) for level in shift.levels)
-    return first - second
+    """The chosen delta at the first level minus that at the second, by training seed."""
+    first, second = shift.levels
+    return _chosen_deltas(results, shift, first) - _chosen_deltas(results, shift, second)
 
 
 def _chosen_deltas(results, shift, level):
@@ -192,8 +194,7 @@ def shift_draws(results: Results, shift: Shift, draws: int, generator: np.random
 def _by_loss(results, shift, level):
     """The lists of a shift, the lowest loss first."""
     (seed,) = results.seeds
-    loss = {name: results.column(name, level, "loss", shift.split)[seed] for name in _mixed(shift)}
-    return sorted(_mixed(shift), key=loss.get)
+    return sorted(_mixed(shift), key=lambda name: results.column(name, level, "loss", shift.split)[seed])
 
 
 def _mixed(shift):
@@ -215,25 +216,34 @@ def check(results: Results, comparison: Comparison | Shift) -> None:
 def sides(results: Results, comparison: Comparison | Shift) -> tuple[float, float]:
     """The two accuracies that are compared, averaged over levels; of a shift, the two chosen deltas."""
     if isinstance(comparison, Shift):
-        first, second = (_chosen_deltas(results, comparison, level) for level in comparison.levels)
-        return float(np.mean(first.to_list())), float(np.mean(second.to_list()))
-    first, second = (_mean_accuracy(results, side, comparison) for side in (comparison.first, comparison.second))
-    return first, second
+        first, second = comparison.levels
+        return _mean_delta(results, comparison, first), _mean_delta(results, comparison, second)
+    levels = comparison.levels
+    return _mean_accuracy(results, comparison.first, levels), _mean_accuracy(results, comparison.second, levels)
 
 
-def _mean_accuracy(results, side, comparison):
-    return float(np.mean([results.accuracy(side, level) for level in comparison.levels]))
+def _mean_delta(results, shift, level):
+    return float(np.mean(_chosen_deltas(results, shift, level).to_list()))
+
+
+def _mean_accuracy(results, side, levels):
+    return float(np.mean(_accuracies(results, side, levels)))
+
+
+def _accuracies(results, side, levels):
+    return [results.accuracy(side, level) for level in levels]
 
 
 def at_chance(results: Results, comparison: Comparison | Shift) -> bool:
-    """Whether both sides are near chance at every level; of a shift, whether the best is at any of its two."""
+    """Tell whether both sides are near chance at every level; of a shift, whether the best is at either of its two."""
     bound = results.chance + NEAR_CHANCE
     if isinstance(comparison, Shift):
-        return min(_best_accuracy(results, comparison, level) for level in comparison.levels) <= bound
-    for side in (comparison.first, comparison.second):
-        if any(results.accuracy(side, level) > bound for level in comparison.levels):
-            return False
-    return True
+        first, second = comparison.levels
+        lowest = min(_best_accuracy(results, comparison, first), _best_accuracy(results, comparison, second))
+        return lowest <= bound
+    best_first = max(_accuracies(results, comparison.first, comparison.levels))
+    best_second = max(_accuracies(results, comparison.second, comparison.levels))
+    return max(best_first, best_second) <= bound
 
 
 def _best_accuracy(results, shift, level):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -50,9 +51,8 @@ class Results:
         self.seeds = sorted(map(int, self.table["seed"].unique()))
         self.chance = 1 / len(evaluation_table.of_classes(self.table))
         self._cells = dict(_cells(self.table))
-        self._names = {split: list(part["criterion"].unique()) for split, part in self.table.groupby("split")}
-        criteria = self.table.groupby(["split", "criterion"])
-        self._levels = {key: sorted(part["level"].unique()) for key, part in criteria}
+        self._names = self.table.groupby("split")["criterion"].unique().map(list).to_dict()
+        self._levels = self.table.groupby(["split", "criterion"])["level"].unique().map(sorted).to_dict()
 
     def names(self, criterion: str, split: str = "test") -> list[str]:
         """A criterion itself, or its draws."""
@@ -65,7 +65,7 @@ class Results:
         return draws
 
     def has(self, criterion: str) -> bool:
-        """Whether a criterion, or a draw of it, was evaluated on any split."""
+        """Tell whether a criterion, or a draw of it, was evaluated on any split."""
         named = re.compile(re.escape(criterion) + r"(\.\d+)?")
         return any(map(named.fullmatch, self.table["criterion"].unique()))
 
@@ -88,7 +88,7 @@ class Results:
         return self.column(side.criterion(level, seed), level, "accuracy", split)[seed]
 
     def is_control(self, criterion: str, split: str = "test") -> bool:
-        """Whether a name stands for draws."""
+        """Tell whether a name stands for draws."""
         return self.names(criterion, split) != [criterion]
 
     def dense(self) -> float:
@@ -129,7 +129,9 @@ class Results:
     def images(self, split: str = "test") -> int:
         """The count of a split's images, or 0 where the table does not give it."""
         rows = self.table[self.table["split"] == split]
-        return int(rows["images"].iloc[0]) if "images" in rows and len(rows) else 0
+        if rows.empty or "images" not in rows:
+            return 0
+        return int(rows["images"].iloc[0])
 
     def _cell(self, name, level, split):
         try:
@@ -156,12 +158,16 @@ def _cells(table):
 
 def best(results: Results, names: Sequence[str], level: float, split: str) -> dict[int, str]:
     """{seed: the name with the highest accuracy on a split}; on ties the lowest loss, then the first, decides."""
-    accuracy = {name: results.column(name, level, "accuracy", split) for name in names}
-    loss = {name: results.column(name, level, "loss", split) for name in names}
-    winners = {}
-    for seed in results.seeds:
-        winners[seed] = max(names, key=lambda name, seed=seed: (round(accuracy[name][seed], 12), -loss[name][seed]))
-    return winners
+    measured = {}
+    for name in names:
+        accuracy = results.column(name, level, "accuracy", split)
+        measured[name] = accuracy, results.column(name, level, "loss", split)
+
+    def merit(name, seed):
+        accuracy, loss = measured[name]
+        return round(accuracy[seed], 12), -loss[seed]
+
+    return {seed: max(names, key=functools.partial(merit, seed=seed)) for seed in results.seeds}
 
 
 def chosen(results: Results, label: str, names: Sequence[str], levels: Iterable[float], split: str) -> Side:

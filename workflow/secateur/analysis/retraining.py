@@ -1,4 +1,4 @@
-"""Tables of what retraining gives back: every network beside itself without retraining, from scratch, and at random."""
+"""Tables of retrained networks, beside the same without retraining, from fresh weights, at random, and dense."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -35,7 +35,8 @@ def untouched(table: pandas.DataFrame, criteria: Sequence[str], wanted: Iterable
 
 def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table with COLUMNS from [(seed, table), ...], criteria in the order in which they come."""
-    rows = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
+    tables = [table.assign(seed=seed) for seed, table in parts]
+    rows = pandas.concat(tables, ignore_index=True)
     return rows[COLUMNS].assign(empty=rows["empty"].fillna(""))
 
 
@@ -55,7 +56,8 @@ def means(
     compared = _over_images(bits, confidence, resamples, seed)
     if rows["seed"].nunique() > 1:
         compared = _over_seeds(confidence)
-    return pandas.DataFrame(_mean(cells, keys, compared) for keys in _in_order(cells, rows["criterion"].unique()))
+    order = _in_order(cells, rows["criterion"].unique())
+    return pandas.DataFrame(_mean(cells, keys, compared) for keys in order)
 
 
 def _in_order(cells, criteria):
@@ -73,7 +75,7 @@ def _mean(cells, keys, compared):
     own = cells[keys]
     by_seed = own.groupby("seed")[MEASURED].agg(_strict_mean)
     row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed)}
-    row |= {column: _strict_mean(by_seed[column]) for column in MEASURED}
+    row |= by_seed.agg(_strict_mean).to_dict()
     row["collapsed"] = own["empty"].ne("").groupby(own["seed"]).mean().mean()
     for name, of in REFERENCES.items():
         reference = cells.get(of(*keys))
@@ -91,10 +93,14 @@ def _strict_mean(values):
     return values.mean(skipna=False)
 
 
+def _by_seed(part):
+    """The accuracy by training seed, draws averaged."""
+    return part.groupby("seed")["accuracy"].agg(_strict_mean)
+
+
 def _over_seeds(confidence):
     def compared(own, reference, keys):
-        first, second = (part.groupby("seed")["accuracy"].agg(_strict_mean) for part in (own, reference))
-        difference = intervals.of_differences(first - second)
+        difference = intervals.of_differences(_by_seed(own) - _by_seed(reference))
         return difference.estimate, difference.interval(1 - confidence)
 
     return compared
@@ -135,7 +141,7 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
 
 def _reestimated(options):
     return (
-        f"running statistics measured anew on up to {options['batchnorm_images']} training images as they are, in "
+        f"running statistics re-estimated on up to {options['batchnorm_images']} training images as they are, in "
         f"batches of {options['batch_size']}; no weight is trained"
     )
 

@@ -1,4 +1,4 @@
-"""From the study's tables to one figure and the page with its numbers: what all scripts that plot curves share."""
+"""One figure of curves from the study's tables, and the page with its numbers, for all scripts that plot curves."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -71,7 +71,8 @@ def curves(
 
 def _styles(lines) -> dict[str, dict[str, Any]]:
     styles = {"random": appearance.RANDOM}
-    for criterion, (label, colour) in lines.items():
+    for criterion, line in lines.items():
+        label, colour = line
         styles[criterion] = {"color": colour, "label": label}
     return styles
 

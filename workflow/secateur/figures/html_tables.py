@@ -39,8 +39,10 @@ def page(title: str, *parts: str) -> str:
 def table(frame: pandas.DataFrame, digits: int = 6) -> str:
     """A data frame as an HTML table, numbers with so many significant digits."""
     head = map(_escaped, frame.columns)
-    cells = ([_cell(value, digits) for value in row] for row in frame.itertuples(index=False))
-    return of_cells(head, cells)
+    rows = []
+    for row in frame.itertuples(index=False):
+        rows.append([_cell(value, digits) for value in row])
+    return of_cells(head, rows)
 
 
 def of_cells(head: Iterable[str], rows: Iterable[Iterable[str]], attributes: str = "") -> str:

@@ -1,4 +1,4 @@
-"""A figure of what retraining gives back."""
+"""A figure of test accuracy by kind of retraining."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ SPLITS = ("train", "rank", "validation", "test")
 CHANNELS = {"gray": 1, "rgb": 3}
 # Every verdict page says so, and a file that does not is no such page.
 WRITTEN = "This page is written by the workflow"
-# What a level is a share of.
-BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
+# Budgets that a level is a share of, in words.
+BUDGETS = {"units": "units", "parameters": "parameters", "macs": "multiply-adds"}
 # Of relevance and of weights; the functions behind the names are in statistics.py.
 STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 # Scores of channels by what they read; the functions behind the names are in criteria/.

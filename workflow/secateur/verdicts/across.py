@@ -28,8 +28,12 @@ from secateur.study import criteria_names, seeds
 LEVELS = (0.1, 0.2, 0.3)
 MIDDLE = 0.2
 EQUAL = (0.9, 0.75, 0.6)
-RELEVANCE, WEIGHT, RANDOM = "relevance.mean_abs", "weight.mean_abs", "random"
-AHEAD, BEHIND, UNTOLD = "ahead", "behind", "not told apart"
+RELEVANCE = "relevance.mean_abs"
+WEIGHT = "weight.mean_abs"
+RANDOM = "random"
+AHEAD = "ahead"
+BEHIND = "behind"
+UNTOLD = "not told apart"
 # Of one network only a difference to one draw of a control has none.
 WITHOUT = "no interval (one draw)"
 CURVES = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_change", "accuracy_low", "accuracy_high")
@@ -102,6 +106,15 @@ class Difference:
         return BEHIND if self.high < 0 else UNTOLD
 
 
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """The Difference of two criteria in one study at one level."""
+
+    study: Study
+    level: float
+    difference: Difference
+
+
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one that this page cannot show."""
     folder = Path(folder)
@@ -131,7 +144,7 @@ def _right(folder, settings):
 
 
 def is_control(criterion: str) -> bool:
-    """Whether a criterion separates the choice of channels from their counts; chance stands among all others."""
+    """Tell whether a criterion separates the choice of channels from their counts; chance stands among all others."""
     return criterion.startswith(("uniform.", "shuffled."))
 
 
@@ -162,7 +175,7 @@ def _compared(study, first, second, level):
 
 
 def has(study: Study, *criteria: str) -> bool:
-    """Whether a study has all of these criteria."""
+    """Tell whether a study has all of these criteria."""
     return set(criteria) <= set(study.curves.index.get_level_values("criterion"))
 
 
@@ -175,13 +188,13 @@ def shared(studies: Sequence[Study], pairs: Iterable[tuple[str, str]]) -> list[t
     return common
 
 
-def cells(studies: Iterable[Study], first: str, second: str) -> list[tuple[Study, float, Difference]]:
-    """[(study, level, Difference), ...] over all studies and LEVELS."""
-    rows = []
+def cells(studies: Iterable[Study], first: str, second: str) -> list[Cell]:
+    """The Differences of two criteria over all studies and LEVELS."""
+    table = []
     for study in studies:
         for level in LEVELS:
-            rows.append((study, level, difference(study, first, second, level)))
-    return rows
+            table.append(Cell(study, level, difference(study, first, second, level)))
+    return table
 
 
 # ---- equal cost ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis.wording import joined, percent
+from secateur.analysis.wording import dagger, joined, percent
 from secateur.verdicts import across, across_families
 from secateur.verdicts.across import (
     AHEAD,
@@ -16,20 +16,17 @@ from secateur.verdicts.across import (
     RELEVANCE,
     WEIGHT,
     WITHOUT,
-    Difference,
     Study,
 )
-from secateur.verdicts.across_words import accuracy, behind, in_words, of_all, points, tally
+from secateur.verdicts.across_words import accuracy, behind, in_words, of_all, points, tally, with_behind
 
 REFERENCES = {"dense": "dense", RANDOM: "`random`", WEIGHT: f"`{WEIGHT}`"}
 
 
-def of_each(
-    studies: Iterable[Study], table: Callable[[Study], pandas.DataFrame], note: Callable[[Study], str] | None = None
-) -> Iterator[tuple[str, Any]]:
-    """A table of each study, under its name and a note."""
+def of_each(studies: Iterable[Study], table: Callable[[Study], pandas.DataFrame]) -> Iterator[tuple[str, Any]]:
+    """A table of each study, under its name."""
     for study in studies:
-        yield "text", f"**{study.label}**{note(study) if note else ''}"
+        yield "text", f"**{study.label}**"
         yield "table", table(study)
 
 
@@ -38,22 +35,24 @@ def of_each(
 
 def families(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     """The best of each family, chosen on images that are not reported."""
-    if not all(study.settings["evaluation"]["choose_on"] for study in studies):
-        return
+    best = {}
+    for study in studies:
+        if not study.settings["evaluation"]["choose_on"]:
+            return
+        best[study.label] = _best(study)
     yield "heading", "The best of each family"
     yield (
         "text",
         "The rule: at each level the criterion of a family with the highest accuracy on the images that choose; "
         "on ties the lower loss there, then the order of the study. Its test accuracy is shown, in percent.",
     )
-    best = {study.label: _best(study) for study in studies}
     yield from of_each(studies, lambda study: _family_table(study, best[study.label]))
     yield "list", [_between_families(study, best[study.label]) for study in studies]
 
 
 def _best(study):
     """{family: {level: the criterion chosen}}, of families that were measured on the choosing images."""
-    known, best = across_families.choosable(study), {}
+    known, best = set(across_families.choosable(study)), {}
     for family, criteria in across_families.families_of(study).items():
         measured = [name for name in criteria if name in known]
         if measured:
@@ -80,8 +79,7 @@ def _between_families(study, best):
     """A sentence: the family that the choosing images put first at each level, and the best on the test images."""
     parts = []
     for level in LEVELS:
-        names = [by_level[level] for by_level in best.values()]
-        parts.append(_first_of(study, names, level))
+        parts.append(_first_of(study, [by_level[level] for by_level in best.values()], level))
     return f"{study.label}: of all families the images that choose put first {joined(parts)}."
 
 
@@ -119,15 +117,14 @@ def _by_accuracy(study):
 
 
 def _table(study):
-    return pandas.DataFrame([_row(study, name) for name in _by_accuracy(study)])
+    return pandas.DataFrame(_row(study, name) for name in _by_accuracy(study))
 
 
 def _row(study, name):
     row = {"criterion": f"`{name}`"}
     for level in LEVELS:
         cell = study.cell(name, level)
-        collapsed = " †" if cell["collapsed"] > 0 else ""
-        row[percent(level)] = f"{accuracy(cell['accuracy'])}{collapsed}"
+        row[percent(level)] = f"{accuracy(cell['accuracy'])}{dagger(cell['collapsed'])}"
     row["multiply-adds left"] = _macs_left(study, name)
     for reference, words in REFERENCES.items():
         row[f"less {words}"] = points(_difference(study, name, reference))
@@ -147,17 +144,17 @@ def _sentences(study):
     for reference in (RANDOM, WEIGHT):
         if not across.has(study, reference):
             continue
-        others = {name: _difference(study, name, reference) for name in study.criteria if name != reference}
-        counts = [f"{in_words(count)} {verdict}" for verdict, count in tally(others.values()).items() if count]
+        others = {}
+        for name in study.criteria:
+            if name != reference:
+                others[name] = _difference(study, name, reference)
+        counts = []
+        for verdict, count in tally(others.values()).items():
+            if count:
+                counts.append(f"{in_words(count)} {verdict}")
         where = f"{study.label} at {percent(MIDDLE)}"
         text = f"{where}: of {in_words(len(others))} criteria against `{reference}`, {joined(counts)}"
-        yield _with_behind(text, others if reference == RANDOM else {}, ": ")
-
-
-def _with_behind(text, differences: dict[str, Difference], mark):
-    """A sentence with the names of the criteria that are behind, where there are any."""
-    names = behind(differences)
-    return f"{text}; behind{mark}{names}." if names else f"{text}."
+        yield with_behind(text, behind(others) if reference == RANDOM else "")
 
 
 # ---- equal cost ----------------------------------------------------------------------------------------------
@@ -191,7 +188,7 @@ def _equal_row(study, name):
     row = {"criterion": f"`{name}`"}
     for share in EQUAL:
         right = across.between(study, name, share)
-        row[percent(share)] = "-" if right is None else accuracy(right.mean())
+        row[percent(share)] = accuracy(None if right is None else right.mean())
     if across.has(study, RELEVANCE):
         row[f"`{RELEVANCE}` less it"] = points(_equal_difference(study, name))
     return row
@@ -214,11 +211,14 @@ def _equal_sentences(study):
             others[name] = difference
     where = f"{study.label} with {percent(EQUAL[1])} left, `{RELEVANCE}` against"
     if others:
-        yield f"{where} the other criteria: {of_all([*others.values()])}."
-    weights = across_families.statistics_of_weights(study)
-    weights = {name: others[name] for name in weights if name in others}
+        yield f"{where} the other criteria: {of_all(list(others.values()))}."
+    weights = {}
+    for name in across_families.statistics_of_weights(study):
+        if name in others:
+            weights[name] = others[name]
     if weights:
-        yield _with_behind(f"{where} the statistics of the weights: {of_all([*weights.values()])}", weights, " ")
+        text = f"{where} the statistics of the weights: {of_all(list(weights.values()))}"
+        yield with_behind(text, behind(weights), " ")
 
 
 # ---- controls ------------------------------------------------------------------------------------------------
@@ -231,7 +231,8 @@ def controls(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         names = _controlled(study)
         if names:
             rows += _control_rows(study, names)
-            sentences += [_control_sentence(study, name) for name in names]
+            for name in names:
+                sentences.append(_control_sentence(study, name))
     if not rows:
         return
     yield "heading", "Which channels, or how many of each layer"
@@ -260,7 +261,8 @@ def _control_rows(study, names):
 
 def _control_row(study, name, difference):
     row = {"network": study.label, "criterion": f"`{name}`"}
-    row |= {percent(level): accuracy(study.cell(name, level)["accuracy"]) for level in LEVELS}
+    for level in LEVELS:
+        row[percent(level)] = accuracy(study.cell(name, level)["accuracy"])
     return row | {f"criterion less control at {percent(MIDDLE)}": points(difference)}
 
 

@@ -21,7 +21,7 @@ def families_of(study: Study) -> dict[str, list[str]]:
     """{family in words: its criteria}: those of a family are read from one source and divided in one way."""
     families = {}
     for words, beginnings in _beginnings(study.settings):
-        families[words] = [name for name in study.criteria if name.startswith(beginnings)]
+        families[words] = _beginning_with(study, beginnings)
     for score in study.settings["criteria"]["scores"]:
         families.setdefault(_family_of_score(score), []).append(score["name"])
     return {words: criteria for words, criteria in families.items() if criteria}
@@ -40,8 +40,10 @@ def _beginnings(settings):
 def _family_of_score(score):
     source = "images" if score["score"] in vocabulary.IMAGE_SCORES else "weights"
     how = DIVIDED.get(score["normalise"], f"divided by `{score['normalise']}`")
-    scope = "" if score["scope"] == "global" else f", within a {score['scope']}"
-    return f"scores of {source}, {how}{scope}"
+    family = f"scores of {source}, {how}"
+    if score["scope"] == "global":
+        return family
+    return f"{family}, within a {score['scope']}"
 
 
 def chosen(study: Study, criteria: Sequence[str], level: float) -> str:
@@ -56,7 +58,7 @@ def choosable(study: Study) -> list[str]:
     """The criteria that were measured on the choosing images."""
     split = study.settings["evaluation"]["choose_on"]
     table = study.results.table
-    known = set(table.loc[table["split"] == split, "criterion"]) if split else set()
+    known = set(table.loc[table["split"] == split, "criterion"])
     return [name for name in study.criteria if name in known]
 
 
@@ -65,7 +67,11 @@ def choosable(study: Study) -> list[str]:
 
 def statistics_of_weights(study: Study) -> list[str]:
     """The criteria that are a statistic of the weights as they are."""
-    return [name for name in study.criteria if name.startswith("weight.")]
+    return _beginning_with(study, ("weight.",))
+
+
+def _beginning_with(study, beginnings):
+    return [name for name in study.criteria if name.startswith(beginnings)]
 
 
 def alike(study: Study) -> dict[str, tuple[str, str]]:
@@ -73,7 +79,7 @@ def alike(study: Study) -> dict[str, tuple[str, str]]:
 
     The L1 norm is the sum of what `weight.mean_abs` is the mean of, so its share of the layer is that of either.
     """
-    relevance = {reading["reduce"]: f"{name}.mean_abs" for name, reading in _same_relevance(study).items()}
+    relevance = _by_division(study)
     weights = {"mean": WEIGHT}
     for score in study.settings["criteria"]["scores"]:
         if score["score"] == "l1" and score["scope"] == "global":
@@ -86,11 +92,16 @@ def alike(study: Study) -> dict[str, tuple[str, str]]:
     return pairs
 
 
-def _same_relevance(study):
-    """The readings that take their numbers from the relevance of the first."""
+def _by_division(study):
+    """{division: criterion} of the readings that take their numbers from the relevance of the first."""
     readings = study.settings["readings"]
     first = criteria_names.relevance_of(readings)
-    return {name: readings[name] for name in readings if first[name] == first[RELEVANCE.partition(".")[0]]}
+    ours = RELEVANCE.partition(".")[0]
+    criteria = {}
+    for name, reading in readings.items():
+        if first[name] == first[ours]:
+            criteria[reading["reduce"]] = f"{name}.mean_abs"
+    return criteria
 
 
 def divided(study: Study) -> list[tuple[str, str]]:

@@ -20,25 +20,25 @@ Pairs = Sequence[tuple[str, str]]
 def with_statistics(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     """Relevance beside every statistic of the weights."""
     weights = across_families.statistics_of_weights(studies[0])
-    pairs = across.shared(studies, [(RELEVANCE, name) for name in weights if name != RELEVANCE])
+    pairs = across.shared(studies, [(RELEVANCE, name) for name in weights])
     if not pairs:
         return
     yield "heading", "Relevance and the statistics of the weights"
     yield "text", "Test accuracy of relevance less that of each statistic of the weights, in points."
-    yield "table", differences(studies, pairs)
+    yield "table", _table(studies, pairs)
     yield "list", [headline(studies, pairs), *_sentences(studies, pairs)]
 
 
 def headline(studies: Sequence[Study], pairs: Pairs) -> str:
     """A sentence: whether relevance is ahead of all statistics of the weights, over every network and level."""
-    found = []
+    differences = []
     for pair in pairs:
-        found += [cell[-1] for cell in across.cells(studies, *pair)]
+        differences += [cell.difference for cell in across.cells(studies, *pair)]
     opponents = f"{across_words.in_words(len(pairs))} statistics of the weights"
-    reach = f"differences go from {across_words.span(found)}"
-    if across_words.tally(found)[AHEAD] == len(found):
+    reach = f"differences go from {across_words.span(differences)}"
+    if across_words.tally(differences)[AHEAD] == len(differences):
         return f"Relevance is ahead of all {opponents}, in every network and at every level shown: {reach}."
-    return f"Relevance is not ahead of all {opponents} everywhere: {across_words.of_all(found)}; {reach}."
+    return f"Relevance is not ahead of all {opponents} everywhere: {across_words.of_all(differences)}; {reach}."
 
 
 def divided_alike(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
@@ -51,14 +51,15 @@ def divided_alike(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
             "`mean_abs` of relevance is a share of its layer, `mean_abs` of weights is not. Here both are divided "
             f"alike: {_explained(pairs)}. (Largest and smallest values are divided in neither.)",
         )
-        yield "table", differences(studies, list(pairs.values()))
-        sentences = _sentences(studies, pairs.values())
-        divisions = [DIVISIONS[how] for how in pairs]
-        yield "list", list(map("As {}: {}".format, divisions, sentences))
+        yield "table", _table(studies, list(pairs.values()))
+        sentences = []
+        for how, pair in pairs.items():
+            sentences.append(f"As {DIVISIONS[how]}: {across_words.against(studies, *pair)}")
+        yield "list", sentences
     scores = across.shared(studies, across_families.divided(studies[0]))
     if scores:
         yield "text", "Scores as shares of their layer, less the same scores as they are:"
-        yield "table", differences(studies, scores)
+        yield "table", _table(studies, scores)
         yield "list", _sentences(studies, scores)
 
 
@@ -74,8 +75,8 @@ def _alike(studies):
 
 def _explained(pairs):
     parts = []
-    for how, (first, second) in pairs.items():
-        parts.append(f"as {DIVISIONS[how]}, `{first}` and `{second}`")
+    for how, pair in pairs.items():
+        parts.append("as {}, `{}` and `{}`".format(DIVISIONS[how], *pair))
     return "; ".join(parts)
 
 
@@ -85,17 +86,17 @@ def in_turns(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     pairs = across.shared(studies, [(first, RELEVANCE), (first, WEIGHT)])
     if pairs:
         yield "heading", "Relevance and weights in turns"
-        yield "table", differences(studies, pairs)
+        yield "table", _table(studies, pairs)
         yield "list", _sentences(studies, pairs)
 
 
-def differences(studies: Sequence[Study], pairs: Pairs) -> pandas.DataFrame:
+def _table(studies: Sequence[Study], pairs: Pairs) -> pandas.DataFrame:
     """A row for each pair of criteria, a column for each network and level."""
     rows = []
     for first, second in pairs:
         row = {"": f"`{first}` less `{second}`"}
-        for study, level, difference in across.cells(studies, first, second):
-            row[f"{study.label}, {percent(level)}"] = across_words.points(difference)
+        for cell in across.cells(studies, first, second):
+            row[f"{cell.study.label}, {percent(cell.level)}"] = across_words.points(cell.difference)
         rows.append(row)
     return pandas.DataFrame(rows)
 

@@ -5,11 +5,10 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis.wording import joined, percent
+from secateur.analysis.wording import dagger, joined, percent
 from secateur.study.kinds import KINDS
-from secateur.verdicts import across_criteria
 from secateur.verdicts.across import RANDOM, Difference, Study
-from secateur.verdicts.across_words import accuracy, behind, of_all, points, span
+from secateur.verdicts.across_words import accuracy, behind, of_all, points, span, with_behind
 
 SCHEDULE = ("epochs", "optimizer", "learning_rate", "schedule", "batch_size", "precision")
 REFERENCES = {"none": "pruned", "random": "`random`", "dense": "dense"}
@@ -23,28 +22,28 @@ def retraining(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     yield "heading", "After retraining"
     yield (
         "text",
-        "Test accuracy in percent of the same pruned networks: as they are, with the statistics of BatchNorm "
-        "measured anew, and retrained. Then the multiply-adds that are left, and the retrained network less the "
+        "Test accuracy in percent of the same pruned networks: as they are, with BatchNorm re-estimated, "
+        "and retrained. Then the multiply-adds that are left, and the retrained network less the "
         "pruned one, less random units retrained alike, and less the dense network.",
     )
-    yield from across_criteria.of_each(retrained, _table, _schedule)
     lines = []
     for study in retrained:
+        yield "text", f"**{study.label}**: {_schedule(study.settings['retraining'])}."
+        yield "table", _table(study)
         lines += sentences(study)
     yield "list", lines
 
 
-def _schedule(study):
-    retraining = study.settings["retraining"]
-    options = [f"{key.replace('_', ' ')} `{retraining[key]}`" for key in SCHEDULE]
-    return f": {', '.join(options)}."
+def _schedule(options):
+    return ", ".join(f"{key.replace('_', ' ')} `{options[key]}`" for key in SCHEDULE)
 
 
 def _table(study):
     rows = []
     for level, by_kind in _levels(study):
         order = by_kind["retrained"].sort_values("accuracy", ascending=False, kind="stable").index
-        rows += [_row(study, level, name, by_kind) for name in order]
+        for name in order:
+            rows.append(_row(study, level, name, by_kind))
     return pandas.DataFrame(rows)
 
 
@@ -56,8 +55,7 @@ def _levels(study):
 
 def _row(study, level, name, by_kind):
     last = by_kind["retrained"].loc[name]
-    collapsed = " †" if last["collapsed"] > 0 else ""
-    row = {"level": percent(level), "criterion": f"`{name}`{collapsed}"}
+    row = {"level": percent(level), "criterion": f"`{name}`{dagger(last['collapsed'])}"}
     for kind in KINDS:
         if kind in by_kind:
             row[KINDS[kind].column] = accuracy(by_kind[kind].loc[name, "accuracy"])
@@ -79,7 +77,8 @@ def _versus(name, row, reference):
 def sentences(study: Study) -> Iterator[str]:
     """The spread of the criteria before and after, the criteria that are behind chance, and the smallest loss."""
     for level, by_kind in _levels(study):
-        pruned, retrained = (by_kind[kind].drop(RANDOM, errors="ignore") for kind in ("none", "retrained"))
+        pruned = by_kind["none"].drop(RANDOM, errors="ignore")
+        retrained = by_kind["retrained"].drop(RANDOM, errors="ignore")
         where = f"{study.label} at {percent(level)}"
         spans = [f"{_span(pruned['accuracy'])} as pruned", f"{_span(retrained['accuracy'])} retrained"]
         yield f"{where}, the criteria lie at {joined(spans)}."
@@ -103,5 +102,4 @@ def _against_chance(where, retrained):
         return
     differences = list(versus.values())
     text = f"{where}, retrained, against random units: {of_all(differences)}; {span(differences)}"
-    names = behind(versus)
-    yield f"{text}; behind: {names}." if names else f"{text}."
+    yield with_behind(text, behind(versus))

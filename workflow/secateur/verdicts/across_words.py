@@ -67,11 +67,18 @@ def against(studies: Sequence[Study], first: str, second: str) -> str:
     """A sentence on two criteria over all networks and levels, with every cell where the first is behind."""
     cells = across.cells(studies, first, second)
     lost = []
-    for study, level, difference in cells:
-        if difference.verdict == BEHIND:
-            lost.append(f"{study.label} at {percent(level)} by {points(difference)}")
-    text = f"`{first}` against `{second}`: {of_all([cell[-1] for cell in cells])}"
-    return f"{text} ({'; '.join(lost)})." if lost else f"{text}."
+    for cell in cells:
+        if cell.difference.verdict == BEHIND:
+            lost.append(f"{cell.study.label} at {percent(cell.level)} by {points(cell.difference)}")
+    text = f"`{first}` against `{second}`: {of_all([cell.difference for cell in cells])}"
+    if not lost:
+        return f"{text}."
+    return f"{text} ({'; '.join(lost)})."
+
+
+def with_behind(text: str, names: str, mark: str = ": ") -> str:
+    """A sentence with the criteria that are behind, where there are any."""
+    return f"{text}; behind{mark}{names}." if names else f"{text}."
 
 
 def span(differences: Iterable[Difference]) -> str:

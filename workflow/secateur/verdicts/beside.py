@@ -15,16 +15,16 @@ from secateur.verdicts.judging import Finding
 # The table of networks: {property: its text, from a study's facts about itself}.
 SAID = {
     "network": lambda about: f"`{about['model']['name']}`, {phrases.origin(about)}",
-    "trainings": lambda about: str(len(about["seeds"])) if about["epochs"] else "none, the weights are given",
+    "trainings": lambda about: _trainings(about),
     "epochs": lambda about: str(about["epochs"]),
     "images": lambda about: f"{about['data']['name']}, {about['data']['size']} pixels",
     "accuracy before pruning": lambda about: f"{100 * about['dense']:.2f} %",
     "test images": lambda about: phrases.count(about["images"]["test"]),
     "rank images": lambda about: f"carved out of the {FROM[about['rank_from']]} images",
-    "what ranked": lambda about: "; ".join(_reading(*pair) for pair in sorted(about["readings"].items())),
+    "what ranked": lambda about: "; ".join(map(_reading, sorted(about["readings"].items()))),
     "chosen on": lambda about: f"{about['choose_on']}, {phrases.count(about['images'][about['choose_on']])} images",
-    "intervals": lambda about: "over test images" if len(about["seeds"]) == 1 else "Student's, over trainings",
-    "levels": lambda about: ", ".join(f"{100 * level:g}" for level in about["levels"]) + " %",
+    "intervals": lambda about: _intervals(about),
+    "levels": lambda about: ", ".join(map(_hundredths, about["levels"])) + " %",
     "deltas": lambda about: ", ".join(about["deltas"]),
     "statistics": lambda about: ", ".join(about["statistics"]),
     "draws of a random control": lambda about: str(about["random"]),
@@ -45,7 +45,7 @@ def about(study: Study, facts: Mapping[str, Any]) -> dict[str, Any]:
         **taken,
         "choose_on": study.choose_on,
         "dense": results.dense(),
-        "images": {split: results.images(split) for split in dict.fromkeys(("test", study.choose_on))},
+        "images": {"test": results.images(), study.choose_on: results.images(study.choose_on)},
         "levels": list(map(float, results.levels(study.weight.label))),
         "deltas": list(study.deltas),
         "statistics": list(study.statistics),
@@ -98,20 +98,20 @@ def summary(first: Judged, others: Iterable[Judged]) -> Iterator[tuple[str, Any]
     )
     rows = []
     for key in _keys(studies):
-        rows += [_row(judged, key, first) for judged in studies]
+        for judged in studies:
+            rows.append(_row(judged, key, first))
     yield "table", pandas.DataFrame(rows)
 
 
 def _counted(judged):
-    tested = [finding for finding in judged.findings.values() if not finding.missing]
-    return f"`{judged.about['study']}` ({kind(judged.about)}): of {phrases.counted(tested)}"
+    return f"`{judged.about['study']}` ({kind(judged.about)}): of {phrases.counted(judged.tested.values())}"
 
 
 def _keys(studies):
     """Every (claim, part) that any of the studies could test, in the order of the first that names it."""
     keys = {}
     for judged in studies:
-        keys |= {key: None for key, finding in judged.findings.items() if not finding.missing}
+        keys |= dict.fromkeys(judged.tested)
     return keys
 
 
@@ -119,19 +119,22 @@ def _differing(studies):
     """The claims on which the verdicts are not the same, with the way in which they differ."""
     rows = []
     for key in _keys(studies):
-        verdicts = {f"`{judged.about['study']}`": _verdict(judged, key) for judged in studies}
+        verdicts = {}
+        for judged in studies:
+            verdicts[f"`{judged.about['study']}`"] = _verdict(judged, key)
         if len({*verdicts.values()}) > 1:
             rows.append({**_claim(studies, key), **verdicts, "": _how(verdicts.values())})
     if not rows:
         yield "text", "All studies come to the same verdict on every claim."
         return
-    opposite = sum(row[""] == "opposite" for row in rows)
+    table = pandas.DataFrame(rows)
+    opposite = int(table[""].eq("opposite").sum())
     yield (
         "text",
         f"{len(rows)} of {len(_keys(studies))} judgements differ, {opposite} of them "
         f"{phrases.agree(opposite, 'are', 'is')} opposite:",
     )
-    yield "table", pandas.DataFrame(rows)
+    yield "table", table
 
 
 def _claim(studies, key):
@@ -141,8 +144,7 @@ def _claim(studies, key):
 
 
 def _verdict(judged, key):
-    finding = judged.findings.get(key)
-    return "not tested" if finding is None or finding.missing else finding.verdict
+    return judged.tested[key].verdict if key in judged.tested else "not tested"
 
 
 def _how(verdicts):
@@ -154,13 +156,26 @@ def _how(verdicts):
 def _row(judged, key, first):
     """A study's verdict on a claim; the thesis's printed numbers stand once, with the study whose page this is."""
     row = {**_claim([judged, first], key), "networks": kind(judged.about), "thesis": "", "measured": ""}
-    finding = judged.findings.get(key)
-    if finding is not None and not finding.missing:
+    finding = judged.tested.get(key)
+    if finding:
         row["measured"] = phrases.measured(finding.items)
         if judged is first:
             row["thesis"] = finding.printed
     return row | {"verdict": f"**{_verdict(judged, key)}**"}
 
 
-def _reading(name, about):
+def _trainings(about):
+    return str(len(about["seeds"])) if about["epochs"] else "none, the weights are given"
+
+
+def _intervals(about):
+    return "over test images" if len(about["seeds"]) == 1 else "Student's, over trainings"
+
+
+def _hundredths(level):
+    return f"{100 * level:g}"
+
+
+def _reading(pair):
+    name, about = pair
     return f"`{name}` on {about['split']}, at {about['at']}, {about['absolute']}, {about['reduce']}"

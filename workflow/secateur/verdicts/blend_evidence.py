@@ -7,9 +7,10 @@ from secateur.analysis import wording
 from secateur.analysis.paired_tests import Comparison, Shift
 from secateur.analysis.results import MissingError, Side
 from secateur.verdicts import thesis_numbers
-from secateur.verdicts.evidence import ALL, LOW, SAME, Evidence, Study, at_each, pointwise
+from secateur.verdicts.evidence import ALL, LOW, SAME, Evidence, Study, against_each, at_each, mixed, pointwise
 
 BLENDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+LAST = ("0.8", "0.9", "1.0")
 
 
 def neither_extreme(study: Study, reading: str) -> Evidence:
@@ -17,9 +18,8 @@ def neither_extreme(study: Study, reading: str) -> Evidence:
     best = _chosen_blend(study, reading)
     if not {"0.0", "1.0"} <= set(study.deltas):
         raise MissingError("the study lacks delta 0.0 or 1.0")
-    ends = [Side(f"mixed.{reading}.{delta}") for delta in ("0.0", "1.0")]
-    compared = tuple(Comparison(best, end, BLENDS) for end in ends)
-    return Evidence(compared, _printed_deltas(study), (("table", _blend_rows, reading),))
+    ends = map(Side, mixed(reading, ("0.0", "1.0")))
+    return Evidence(against_each(best, ends, BLENDS), _printed_deltas(study), (("table", _blend_rows, reading),))
 
 
 def blend_over_turns(study: Study, reading: str) -> Evidence:
@@ -35,7 +35,8 @@ def delta_moves(study: Study, reading: str) -> Evidence:
     best = _chosen_blend(study, reading, levels)
     if len(study.proper) < 2:
         raise MissingError(f"the study has one delta between 0 and 1, {study.proper[0]}, which cannot move")
-    first, last = (thesis_numbers.best_blend(study.printed, level) for level in levels)
+    first = thesis_numbers.best_blend(study.printed, levels[0])
+    last = thesis_numbers.best_blend(study.printed, levels[1])
     printed = f"best blend at delta {first} at 10 %, {last} at 60 %, among 0.1 to 0.7"
     return Evidence((Shift(reading, study.proper, levels, study.choose_on),), printed, (("text", _picked(best)),))
 
@@ -54,8 +55,7 @@ def turns_like_half(study: Study, reading: str) -> Evidence:
 
 def last_deltas_alike(study: Study, reading: str) -> Evidence:
     """Delta 0.8 and 0.9 against 1.0 at the level at which the thesis contradicts itself, and the lists' accuracies."""
-    relevance = Side(f"mixed.{reading}.1.0")
-    blends = [Side(f"mixed.{reading}.{delta}") for delta in ("0.8", "0.9")]
+    *blends, relevance = map(Side, mixed(reading, LAST))
     compared = tuple(Comparison(blend, relevance, (0.3,), SAME) for blend in blends)
     rows = study.printed[(study.printed["table"] == "B.5") & (study.printed["distrust"] != "")]
     row = rows[rows["level"] == 0.3]["accuracy"].iloc[0]
@@ -79,9 +79,11 @@ def _printed_deltas(study):
 def _chosen_blend(study, reading, levels=BLENDS):
     """At each level and for each seed the best of the lists with a delta between 0 and 1."""
     if not study.proper:
-        deltas = f"of its deltas, {', '.join(study.deltas)}, none lies" if study.deltas else "it has no deltas, so none"
+        deltas = "it has no deltas, so none"
+        if study.deltas:
+            deltas = f"of its deltas, {', '.join(study.deltas)}, none lies"
         raise MissingError(f"the study has no blend: {deltas} between 0 and 1")
-    names = [f"mixed.{reading}.{delta}" for delta in study.proper]
+    names = mixed(reading, study.proper)
     label = f"mixed.{reading}, chosen blend"
     return analysis_results.chosen(study.results, label, names, levels, study.choose_on)
 
@@ -89,7 +91,8 @@ def _chosen_blend(study, reading, levels=BLENDS):
 def picks(side: Side, level: float) -> dict[str, str]:
     """{criterion chosen at a level: its seeds in words}; no seeds where all have chosen the same."""
     by_name = {}
-    for (at, seed), name in side.chosen:
+    for place, name in side.chosen:
+        at, seed = place
         if at == level:
             by_name.setdefault(name, []).append(str(seed))
     if len(by_name) == 1:
@@ -103,17 +106,21 @@ def _seeds(seeds):
 
 def _picked(side):
     """A sentence: the delta chosen at each level."""
-    levels = dict.fromkeys(level for (level, _), _ in side.chosen)
-    parts = [f"{_deltas(side, level)} at {wording.percent(level)}" for level in levels]
-    return f"Chosen delta: {wording.joined(parts)}."
+    parts = {}
+    for place, _ in side.chosen:
+        level, _ = place
+        parts[level] = f"{_deltas(side, level)} at {wording.percent(level)}"
+    return f"Chosen delta: {wording.joined(parts.values())}."
 
 
 def _deltas(side, level):
     """The deltas chosen at a level, as text."""
     parts = []
     for name, seeds in picks(side, level).items():
-        delta = name.split(".", 2)[2]
-        parts.append(f"{delta} ({seeds})" if seeds else delta)
+        text = name.split(".", 2)[2]
+        if seeds:
+            text += f" ({seeds})"
+        parts.append(text)
     return ", ".join(parts)
 
 
@@ -145,13 +152,12 @@ def _others(study, reading):
     """{words: the list} of both ends of the range and of taking turns, where the study has them."""
     ends = {"delta 0.0": f"mixed.{reading}.0.0", "delta 1.0": f"mixed.{reading}.1.0"}
     lists = ends | {"combined": f"combined.{reading}"}
-    known = set(study.results.table["criterion"])
-    return {words: Side(name) for words, name in lists.items() if name in known}
+    return {words: Side(name) for words, name in lists.items() if study.results.has(name)}
 
 
 def _last_rows(study, reading, *_):
     """Accuracy of the last three deltas, and of the relevance list, at each level."""
-    names = [f"mixed.{reading}.{delta}" for delta in ("0.8", "0.9", "1.0")]
+    names = mixed(reading, LAST)
     known = study.results.levels(names[0])
     rows = []
     for name in [*names, study.relevance(reading).label]:

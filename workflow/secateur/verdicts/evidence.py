@@ -1,7 +1,7 @@
 """The material of a claim: what a study measured, and the comparisons of test accuracies that judge the claim."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas
@@ -91,6 +91,16 @@ class Claim:
 def at_each(first: Side, second: Side, levels: Sequence[float], margin: float = 0.0) -> tuple[Comparison, ...]:
     """One comparison of two sides at each level."""
     return tuple(Comparison(first, second, (level,), margin) for level in levels)
+
+
+def against_each(first: Side, others: Iterable[Side], levels: tuple[float, ...]) -> tuple[Comparison, ...]:
+    """One comparison with each of some sides, averaged over levels."""
+    return tuple(Comparison(first, other, levels) for other in others)
+
+
+def mixed(reading: str, deltas: Iterable[str]) -> list[str]:
+    """The mixed lists of a reading."""
+    return [f"mixed.{reading}.{delta}" for delta in deltas]
 
 
 def pointwise(

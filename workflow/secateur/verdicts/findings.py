@@ -35,6 +35,11 @@ class Judged:
     about: dict[str, Any]
     findings: dict[tuple[str, str], judging.Finding]
 
+    @property
+    def tested(self) -> dict[tuple[str, str], judging.Finding]:
+        """The findings without those that could not be tested."""
+        return {key: finding for key, finding in self.findings.items() if not finding.missing}
+
 
 def by_part(found: Iterable[judging.Finding], study: Study) -> dict[tuple[str, str], judging.Finding]:
     """{(claim, part): Finding}; readings may have other names in another study, but play the same parts."""
@@ -45,8 +50,8 @@ def by_part(found: Iterable[judging.Finding], study: Study) -> dict[tuple[str, s
 def table(by_part: Mapping[tuple[str, str], judging.Finding]) -> pandas.DataFrame:
     """Findings as a data frame; a claim that was not tested has one row without a comparison."""
     rows = []
-    for (name, part), finding in by_part.items():
-        cells = (name, part, finding.reading, finding.verdict, finding.missing)
+    for key, finding in by_part.items():
+        cells = (*key, finding.reading, finding.verdict, finding.missing)
         of_claim = dict(zip(CLAIM, cells, strict=True))
         if not finding.items:
             rows.append(of_claim)
@@ -73,15 +78,17 @@ def _of_accuracies(comparison):
 
 def read(folder: Path | str) -> Judged:
     """The findings of the study with this results folder; Refused where its files are of another version."""
-    path, manifest = (Path(folder) / "tables" / name for name in ("verdict.csv", "verdict.json"))
-    about = _about(manifest)
+    path = Path(folder) / "tables" / "verdict.csv"
+    about = _about(path.with_suffix(".json"))
     rows = tables.read(path, *COLUMNS)
     rows[TEXT] = rows[TEXT].fillna("")
     unknown = sorted({*rows["claim"]} - {*thesis_claims.CLAIMS})
     if unknown:
         raise Refused(f"{path} judges {unknown[0]}, which is no claim of this version; run its study again")
-    groups = rows.groupby(["claim", "part"], sort=False)
-    return Judged(about, {key: _finding(key[0], part) for key, part in groups})
+    findings = {}
+    for key, items in rows.groupby(["claim", "part"], sort=False):
+        findings[key] = _finding(key[0], items)
+    return Judged(about, findings)
 
 
 def _about(manifest):
@@ -109,5 +116,5 @@ def _item(row):
         compared = Shift(row["first"], tuple(row["second"].split()), levels, row["split"])
     else:
         compared = Comparison(Side(row["first"]), Side(row["second"]), levels, row["margin"])
-    numbers = [row[name] for name in NUMBERS]
-    return judging.Item(compared, *numbers[:-1], int(numbers[-1]), row["verdict"], row["note"])
+    *numbers, n = map(row.get, NUMBERS)
+    return judging.Item(compared, *numbers, int(n), row["verdict"], row["note"])

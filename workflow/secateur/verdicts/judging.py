@@ -1,6 +1,7 @@
-"""From claims and tables to findings: every claim is asked of every comparison, and corrected for their number."""
+"""Findings from claims and tables: every claim is judged by its comparisons, corrected for their number."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,7 @@ def _tested(results, family, alpha, resamples, seed):
     """{comparison: its Item} of all comparisons, corrected together."""
     draws = paired_tests.draws_needed(len(family), alpha, resamples)
     tests = [paired_tests.test(results, comparison, draws, seed) for comparison in family]
-    p_values = [_p_value(results, *case) for case in zip(family, tests, strict=True)]
+    p_values = list(map(functools.partial(_p_value, results), family, tests))
     items = {}
     for place, level in enumerate(paired_tests.holm(p_values, alpha)):
         comparison = family[place]
@@ -89,14 +90,18 @@ def family_size(findings: Iterable[Finding]) -> int:
 def _cases(study):
     """(name, claim, reading) of every judgement; no reading where a claim is judged once for all."""
     for name, claim in thesis_claims.CLAIMS.items():
-        for reading in study.readings if claim.by_reading else [""]:
+        for reading in _readings(study, claim):
             yield name, claim, reading
+
+
+def _readings(study, claim):
+    return study.readings if claim.by_reading else [""]
 
 
 def _asked(study, name, claim, reading):
     """(the finding so far, its evidence), or (the finding with the reason for which there is none, None)."""
     try:
-        material = claim.evidence(study, reading) if claim.by_reading else claim.evidence(study)
+        material = _evidence(study, claim, reading)
         for comparison in material.comparisons:
             paired_tests.check(study.results, comparison)
     except MissingError as error:
@@ -104,25 +109,33 @@ def _asked(study, name, claim, reading):
     return Finding(name, claim, reading, printed=material.printed), material
 
 
+def _evidence(study, claim, reading):
+    if claim.by_reading:
+        return claim.evidence(study, reading)
+    return claim.evidence(study)
+
+
 def _settled(study, finding, material, items, how):
     """The finding with its verdict; `how` is (alpha, resamples, seed)."""
-    own = tuple(map(items.get, material.comparisons))
+    judged = tuple(map(items.get, material.comparisons))
     rule = finding.claim.rule or thesis_claims.all_hold
     extra = []
     for kind, content, *rest in material.extra:
-        extra.append((kind, content(study, *rest, *how) if callable(content) else content))
+        if callable(content):
+            content = content(study, *rest, *how)
+        extra.append((kind, content))
     return dataclasses.replace(
         finding,
-        verdict=rule([item.verdict for item in own]),
-        items=own,
-        by_level=_by_level(study.results, own, *how),
-        empty=tuple(_empty(study.results, own)),
+        verdict=rule([item.verdict for item in judged]),
+        items=judged,
+        by_level=_by_level(study.results, judged, *how),
+        empty=tuple(_empty(study.results, judged)),
         extra=tuple(extra),
     )
 
 
 def _same(results, comparison):
-    """Whether each of several networks gets equally many images right by both sides, which leaves no spread at all."""
+    """Tell whether each of several networks has equally many right images on both sides, which leaves no spread."""
     several = len(results.seeds) > 1 and isinstance(comparison, Comparison)
     return several and not any(paired_tests.seed_differences(results, comparison))
 
@@ -169,8 +182,9 @@ def _by_level(results, items, alpha, resamples, seed):
     rows = []
     for compared in _accuracies(items):
         sides = (compared.first, compared.second)
-        for level in compared.levels if len(compared.levels) > 1 else ():
-            rows.append(evidence.pointwise(results, *sides, level, alpha, resamples, seed))
+        if len(compared.levels) > 1:
+            for level in compared.levels:
+                rows.append(evidence.pointwise(results, *sides, level, alpha, resamples, seed))
     return pandas.DataFrame(rows) if rows else None
 
 

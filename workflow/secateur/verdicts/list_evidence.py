@@ -9,12 +9,14 @@ from secateur.analysis import wording
 from secateur.analysis.paired_tests import Comparison
 from secateur.analysis.results import MissingError, Side
 from secateur.verdicts import thesis_numbers
-from secateur.verdicts.evidence import ALL, LOW, Evidence, Study, at_each
+from secateur.verdicts.evidence import ALL, LOW, Evidence, Study, against_each, at_each
 
 # The thesis's own "reference accuracy level" of section 5.1.3.
 REFERENCE = 0.6
 # The thesis's lists by their names in its tables.
-COMBINED, WEIGHT, RELEVANCE = "combined.relevance", "weight.mean_abs", "relevance.mean_abs"
+COMBINED = "combined.relevance"
+WEIGHT = "weight.mean_abs"
+RELEVANCE = "relevance.mean_abs"
 
 
 def combined_at_40(study: Study, reading: str) -> Evidence:
@@ -24,8 +26,12 @@ def combined_at_40(study: Study, reading: str) -> Evidence:
         f"combined {study.percent(COMBINED, 0.4)}, weight {study.percent(WEIGHT, 0.4)}, "
         f"relevance {study.percent(RELEVANCE, 0.4)}"
     )
-    halves = (study.weight, study.relevance(reading))
-    return Evidence(tuple(Comparison(both, half, (0.4,)) for half in halves), printed)
+    return Evidence(against_each(both, _halves(study, reading), (0.4,)), printed)
+
+
+def _halves(study, reading):
+    """The two lists that are combined."""
+    return study.weight, study.relevance(reading)
 
 
 def weight_at_40(study: Study, reading: str) -> Evidence:
@@ -55,17 +61,21 @@ def _weight_against_relevance(study, reading, levels):
 
 def gradual(study: Study, reading: str) -> Evidence:
     """Combined against both of its halves over all levels, and the level at which each falls below REFERENCE."""
-    both, halves = Side(f"combined.{reading}"), (study.weight, study.relevance(reading))
     parts = []
     for word, name in (("combined", COMBINED), ("weight", WEIGHT), ("relevance", RELEVANCE)):
         parts.append(f"{word} keeps {100 * _printed_mean(study, name):.1f} % on average")
-    compared = tuple(Comparison(both, half, ALL) for half in halves)
+    compared = against_each(Side(f"combined.{reading}"), _halves(study, reading), ALL)
     return Evidence(compared, "; ".join(parts), (_last_above(study, reading),))
 
 
 def _printed_mean(study, criterion):
     """The mean of the printed accuracies over all levels."""
-    return sum(thesis_numbers.accuracy(study.printed, criterion, level) for level in ALL) / len(ALL)
+    return sum(_printed(study, criterion)) / len(ALL)
+
+
+def _printed(study, criterion):
+    """The printed accuracies at all levels."""
+    return [thesis_numbers.accuracy(study.printed, criterion, level) for level in ALL]
 
 
 def _last_above(study, reading):
@@ -74,9 +84,8 @@ def _last_above(study, reading):
     above = f"above {wording.percent(REFERENCE)} up to"
     rows = []
     for name, side in lists.items():
-        printed = [thesis_numbers.accuracy(study.printed, name, level) for level in ALL]
         measured = (study.results.accuracy(side, level) for level in ALL)
-        row = {"criterion": f"`{side.label}`", f"{above}, printed": _until(printed)}
+        row = {"criterion": f"`{side.label}`", f"{above}, printed": _until(_printed(study, name))}
         rows.append(row | {f"{above}, measured": _until(measured)})
     return ("table", pandas.DataFrame(rows))
 
@@ -140,8 +149,7 @@ def reductions(study: Study) -> Evidence:
     others = [name for name in study.reductions if name != study.ours]
     if not others:
         raise MissingError("the study names no readings with other reductions")
-    ours = study.relevance(study.ours)
-    compared = tuple(Comparison(ours, study.relevance(name), LOW) for name in others)
+    compared = against_each(study.relevance(study.ours), map(study.relevance, others), LOW)
     return Evidence(compared, "reduces by the mean, and compares with nothing else")
 
 
@@ -150,7 +158,7 @@ def raw_weights(study: Study) -> Evidence:
     if len(study.weights) < 2:
         raise MissingError("the study reads the weights in one way only")
     others = [Side(f"{name}.{study.mixes}") for name in study.weights[1:]]
-    return Evidence(tuple(Comparison(study.weight, other, LOW) for other in others), "has no BatchNorm to fold")
+    return Evidence(against_each(study.weight, others, LOW), "has no BatchNorm to fold")
 
 
 def which_channels(study: Study) -> Evidence:

@@ -37,8 +37,11 @@ def blocks(
     else:
         page += _summary(study, tested)
     page += [("heading", "How it was judged"), *page_method.method(study, tested, facts)]
+    by_claim = {}
+    for finding in tested:
+        by_claim.setdefault(finding.name, []).append(finding)
     for name in thesis_claims.CLAIMS:
-        page += _section(study, [finding for finding in tested if finding.name == name])
+        page += _section(study, by_claim.get(name))
     return [*page, *_untested(findings), *_closing(facts, others)]
 
 
@@ -47,10 +50,12 @@ def _summary(study, tested):
         yield "text", "No claim could be tested with what this study measured."
         return
     networks = len(study.results.seeds)
-    means = "" if networks == 1 else f", means over the {networks} networks"
+    percent = "percent"
+    if networks > 1:
+        percent += f", means over the {networks} networks"
     yield (
         "text",
-        f"Of {phrases.counted(tested)}. Accuracies in percent{means}, differences in points with their intervals.",
+        f"Of {phrases.counted(tested)}. Accuracies in {percent}, differences in points with their intervals.",
     )
     yield "table", pandas.DataFrame(map(_verdict, tested))
 
@@ -74,8 +79,8 @@ def _section(study, findings):
         return
     claim = findings[0].claim
     yield "heading", claim.sentence.rstrip(".")
-    subject = "The thesis" if "our question" in claim.source else "The thesis prints"
-    yield "text", f"Source: {claim.source}. {subject}: {findings[0].printed}."
+    prints = "" if "our question" in claim.source else " prints"
+    yield "text", f"Source: {claim.source}. The thesis{prints}: {findings[0].printed}."
     for finding in findings:
         yield from _judged(study, finding)
 
@@ -84,7 +89,7 @@ def _judged(study, finding):
     """The blocks of a claim for one reading."""
     subject = f"Reading `{finding.reading}`: " if finding.reading else ""
     yield "text", f"{subject}**{finding.verdict}**."
-    yield "table", pandas.DataFrame(_item(item, study.results) for item in finding.items)
+    yield "table", pandas.DataFrame([_item(item, study.results) for item in finding.items])
     if finding.by_level is not None:
         yield "text", "Level by level, each interval taken alone (they decide nothing):"
         yield "table", pandas.DataFrame(map(_at_level, finding.by_level.itertuples()))
@@ -96,14 +101,12 @@ def _judged(study, finding):
 def _item(item, results):
     """A row of a claim's table of comparisons."""
     row = _of_shift(item) if isinstance(item.comparison, Shift) else _of_accuracies(item)
-    note = f" ({item.note})" if item.note else ""
-    return {
-        **row,
-        "n": _sizes(item.comparison, results),
-        "p": "below 0.0001" if item.p < 1e-4 else f"{item.p:.2g}",
-        "Holm's level": f"{item.alpha:.2g}",
-        "verdict": f"{item.verdict}{note}",
-    }
+    row["n"] = _sizes(item.comparison, results)
+    row["p"] = "below 0.0001" if item.p < 1e-4 else f"{item.p:.2g}"
+    row |= {"Holm's level": f"{item.alpha:.2g}", "verdict": item.verdict}
+    if item.note:
+        row["verdict"] += f" ({item.note})"
+    return row
 
 
 def _of_shift(item):
@@ -150,7 +153,10 @@ def _side(side, levels):
         return side.label
     names = []
     for name, seeds in blend_evidence.picks(side, levels[0]).items():
-        names.append(f"`{name}` for {seeds}" if seeds else f"`{name}`")
+        words = f"`{name}`"
+        if seeds:
+            words += f" for {seeds}"
+        names.append(words)
     return f"{side.label} ({', '.join(names)})"
 
 
@@ -173,7 +179,9 @@ def _collapse(empty, networks):
         if len(layers) > FEW:
             named += f" and {len(layers) - FEW} more"
         by_label.setdefault(label, []).append(f"{wording.percent(level)} ({named})")
-    lists = [f"{phrases.code(label)} at {', '.join(levels)}" for label, levels in by_label.items()]
+    lists = []
+    for label, levels in by_label.items():
+        lists.append(f"{phrases.code(label)} at {', '.join(levels)}")
     where = " in any of the networks" if networks > 1 else ""
     return (
         "Layer collapse: a network with an empty layer gives every image the same answer, whatever was removed "

@@ -34,8 +34,7 @@ def method(
         "text",
         f'Where a claim says "the same", its interval has to lie within {100 * evidence.SAME:g} point of zero '
         f"to hold, and beyond to not hold. Where both sides are below {chance} accuracy at every level they are at "
-        "chance: equal ruins say nothing of their rankings, and the verdict is "
-        "that it cannot be told.",
+        "chance: two collapsed networks say nothing of their rankings, and the verdict is that it cannot be told.",
     )
     if study.deltas:
         yield "text", _on_blends(study)
@@ -45,11 +44,13 @@ def _on_blends(study):
     """A paragraph: the lists that count as blends, and the claims that are about other lists."""
     proper = f"here {', '.join(study.proper)}" if study.proper else "of which this study has none"
     ends = [delta for delta in study.deltas if delta not in study.proper]
-    never = f", and never {', '.join(ends)}" if ends else ""
+    among = "the blends"
+    if ends:
+        among += f", and never {', '.join(ends)}"
     return (
         f"A blend is a mixed list with a delta between 0 and 1, {proper}: the ends of the range are the weight list "
-        "alone and the relevance list alone. The three claims on the best blend choose among the blends"
-        f"{never}; claims that name a delta are about that list."
+        "alone and the relevance list alone. The three claims on the best blend choose among "
+        f"{among}; claims that name a delta are about that list."
     )
 
 
@@ -65,7 +66,7 @@ def _pairing(results, draws, of_control):
     return (
         f"There are {len(results.seeds)} networks from {len(results.seeds)} training seeds: differences are paired by "
         "seed, draws of a random control are averaged within a seed first, and intervals and p-values are Student's. "
-        "They speak of networks trained like these, on these test images. Chance is looked at in means over the "
+        "They speak of networks trained like these, on these test images. Chance is judged by means over the "
         "networks. Where both sides get equally many images right in every network there is no spread to judge by: "
         "they keep the same, and which of them keeps more cannot be told."
     )

@@ -22,9 +22,9 @@ def opening(study: evidence.Study, facts: Mapping[str, Any], others: Sequence[Ju
         f"the channels of VGG16 that are removed. {_asked(facts['study'], others)}",
     )
     if others:
-        studies = [beside.about(study, facts)]
-        studies += [judged.about for judged in others]
-        yield from beside.networks(studies)
+        about = [beside.about(study, facts)]
+        about += [judged.about for judged in others]
+        yield from beside.networks(about)
         yield (
             "text",
             f"What follows below the table of all verdicts is about `{facts['study']}`, as is the rest of this "
@@ -32,7 +32,7 @@ def opening(study: evidence.Study, facts: Mapping[str, Any], others: Sequence[Ju
         )
     accuracy, loss = thesis_numbers.dense(study.printed)
     verdicts = f"Every verdict of `{facts['study']}`" if others else "Every verdict"
-    networks = "this network" if len(results.seeds) == 1 else "these networks"
+    networks = phrases.agree(len(results.seeds), "these networks", "this network")
     yield (
         "text",
         f"**{_network(facts)}** The thesis's network had {100 * accuracy:.2f} % test accuracy (loss {loss:g}) before "
@@ -40,7 +40,7 @@ def opening(study: evidence.Study, facts: Mapping[str, Any], others: Sequence[Ju
         f"{networks} on {phrases.count(results.images())} test images. "
         "Nothing was retrained.",
     )
-    yield "text", f"{_rank_images(facts)} What ranked:"
+    yield "text", f"{_rank_images(facts)} The readings that ranked:"
     yield "table", pandas.DataFrame(_reading(facts["readings"], *pair) for pair in _parts(study))
     yield "text", _chosen(study)
 
@@ -48,15 +48,14 @@ def opening(study: evidence.Study, facts: Mapping[str, Any], others: Sequence[Ju
 def _asked(name, others):
     if not others:
         return f"The study `{name}` asks the same questions again. {WRITTEN} from the tables of that study."
-    names = [f"`{name}`"]
-    names += [f"`{judged.about['study']}`" for judged in others]
-    return (
-        f"The studies {wording.joined(names)} ask the same questions again. {WRITTEN} from the tables of these studies."
-    )
+    names = [name]
+    names += [judged.about["study"] for judged in others]
+    joined = wording.joined(map("`{}`".format, names))
+    return f"The studies {joined} ask the same questions again. {WRITTEN} from the tables of these studies."
 
 
 def _chosen(study):
-    again = "" if len(study.results.seeds) == 1 else ", for each network anew"
+    again = ", for each network anew" if len(study.results.seeds) > 1 else ""
     return (
         "A delta or a statistic that had to be chosen was chosen by its accuracy on the "
         f"{phrases.count(study.results.images(study.choose_on))} images of the split *{study.choose_on}*{again}, and "
@@ -69,8 +68,9 @@ def _dense(results):
     measured = results.dense()
     if len(results.seeds) == 1:
         return f"the one network here has {100 * measured:.2f} %"
-    low, high = (100 * bound for bound in results.dense_range())
-    return f"the {len(results.seeds)} networks here have {100 * measured:.2f} % on average ({low:.2f} to {high:.2f} %)"
+    low, high = results.dense_range()
+    spread = f"{100 * low:.2f} to {100 * high:.2f} %"
+    return f"the {len(results.seeds)} networks here have {100 * measured:.2f} % on average ({spread})"
 
 
 def _rank_images(facts):
@@ -102,32 +102,27 @@ def _network(facts):
     trained = "no training here"
     if facts["epochs"]:
         trained = f"{facts['epochs']} epochs, trainable: {model['trainable']}"
-    count = f"{networks} trainings of " if networks > 1 else ""
-    return f"{_compared(model, networks > 1)}: {count}{', '.join([*parts, trained])}."
+    return f"{_compared(model, networks)}{', '.join([*parts, trained])}."
 
 
-def _compared(model, several):
-    """A clause: whether the networks are built as the thesis's."""
+def _compared(model, networks):
+    """The beginning of a sentence: whether the networks are built as the thesis's, and their count if several."""
     like = model["weights"] == "imagenet" and model["trainable"] == "head" and model["name"] == "vgg16"
-    if several and like:
-        return "The networks are built as the thesis's, but are not the same one"
-    if like:
-        return "The network is built as the thesis's, but is not the same one"
-    return "The networks are not the thesis's" if several else "The network is not the thesis's"
+    if networks == 1:
+        same = "built as the thesis's, but is not the same one" if like else "not the thesis's"
+        return f"The network is {same}: "
+    same = "built as the thesis's, but are not the same one" if like else "not the thesis's"
+    return f"The networks are {same}: {networks} trainings of "
 
 
 def _parts(study):
     """(reading, part) for every reading that the page speaks of; the first part of each counts."""
-    named = [
-        (study.ours, "ours"),
-        (study.faithful, "as the thesis read it"),
-        (study.clean, "the same on a clean split"),
-    ]
-    named += [(name, "another reduction") for name in study.reductions]
-    parts = {}
-    for name, part in named:
-        if name:
-            parts.setdefault(name, part)
+    parts = {study.ours: "ours"}
+    parts.setdefault(study.faithful, "as the thesis read it")
+    parts.setdefault(study.clean, "the same on a clean split")
+    for name in study.reductions:
+        parts.setdefault(name, "another reduction")
+    parts.pop("", None)
     return parts.items()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from secateur.analysis import wording
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from secateur.verdicts.judging import Finding, Item
 
 
-def counted(tested: Sequence[Finding]) -> str:
+def counted(tested: Collection[Finding]) -> str:
     """A clause: the counts of judgements that hold, do not, or cannot be told."""
     count = dict.fromkeys((HOLDS, FAILS, UNKNOWN), 0)
     for finding in tested:

@@ -111,13 +111,14 @@ CLAIMS = {
         by_reading=False,
     ),
     "which_channels": evidence.Claim(
-        "Which channels go matters: a criterion keeps more than random channels at the criterion's own widths.",
+        "Which channels are removed matters: a criterion keeps more than random channels at the criterion's own "
+        "widths.",
         "our question; average over 10 to 40 %",
         list_evidence.which_channels,
         by_reading=False,
     ),
     "how_many": evidence.Claim(
-        "How many go per layer matters: a criterion keeps more than its own order at uniform widths.",
+        "How many are removed per layer matters: a criterion keeps more than its own order at uniform widths.",
         "our question; average over 10 to 40 %",
         list_evidence.how_many,
         by_reading=False,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 
-from secateur.analysis import intervals
+from secateur.analysis import intervals, wording
 from secateur.artifacts import evaluation_table, tables
 
 COLUMNS = ("table", "criterion", "level", "class", "accuracy", "loss", "distrust")
@@ -97,10 +97,10 @@ def by_class(printed: pandas.DataFrame, evaluations: pandas.DataFrame) -> pandas
 def grid(table: pandas.DataFrame) -> str:
     """The rows of `beside` as an HTML table; distrusted rows are grey, with their reason below."""
     levels = sorted(table["level"].unique())
-    head = _cells("th", ["criterion", "", *map("{:g} %".format, [100 * level for level in levels])])
+    head = _cells("th", ["criterion", "", *map(wording.percent, levels)])
     body = []
-    for (criterion, source), part in table.groupby(["criterion", "source"], sort=False):
-        body.append(_row(criterion, source, part, levels))
+    for names, part in table.groupby(["criterion", "source"], sort=False):
+        body.append(_row(*names, part, levels))
     notes = []
     for reason in table["distrust"].fillna("").unique():
         if reason:
@@ -121,7 +121,10 @@ def _row(criterion, source, part, levels):
     if part["distrust"].fillna("").ne("").any():
         style = ' style="color:#a5a5a5"'
     for level in levels:
-        texts.append(_cell(cells.loc[level]) if level in cells.index else "")
+        text = ""
+        if level in cells.index:
+            text = _cell(cells.loc[level])
+        texts.append(text)
     return f"<tr{style}>{_cells('td', texts)}</tr>"
 
 
