@@ -136,6 +136,12 @@ def test_an_interval_stands_as_plus_or_minus_only_where_both_halves_are_alike():
     assert intervals.shown(0.9, 0.87, 0.91) == "90.0 [87.0, 91.0]"
 
 
+def test_a_cell_of_the_dense_network_has_no_interval_and_one_with_an_empty_layer_a_dagger():
+    assert intervals.cell(0.5, 0.5, 0.4, 0.6, 0) == "50.0 ± 10.0"
+    assert intervals.cell(0.0, 0.9, 0.9, 0.9, 0) == "90.0"
+    assert intervals.cell(0.5, 0.1, float("nan"), float("nan"), 0.5) == "10.0 †"
+
+
 def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():
     assert "over 3 training seeds" in intervals.in_words(3, 8, 0.95)
     one = intervals.in_words(1, 8, 0.95)

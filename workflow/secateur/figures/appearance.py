@@ -35,6 +35,6 @@ def themed(style: str = "whitegrid", font_scale: float = 0.85, **options: Any) -
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure of `themed` as SVG without the date, so that equal figures are equal files."""
-    with matplotlib.rc_context(figure.theme):
+    """Write a figure as SVG, in its theme if it is of `themed`; without the date, equal figures are equal files."""
+    with matplotlib.rc_context(getattr(figure, "theme", SVG)):
         figure.savefig(path, format="svg", metadata={"Date": None})
