@@ -8,7 +8,7 @@ import pandas
 import pytest
 import yaml
 
-from secateur.analysis import paired_tests
+from secateur.analysis.results import Results
 from secateur.study import criteria_names, settings, stage_options
 from secateur.study.study import Study
 from secateur.verdicts import judging as verdicts_judging
@@ -59,7 +59,7 @@ def measured(config):
     classes = {f"accuracy.{name}": 0.5 for name in range(10)}
     constant = {"keep_at_least": "0", "images": 8, "loss": 1.0, "accuracy": 0.5, "empty": "", **classes}
     right = np.tile(np.arange(8) % 2 == 0, (len(levels), 1))
-    return paired_tests.Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
+    return Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
 
 
 def judging():

@@ -1,4 +1,4 @@
-"""Gather the evaluations of all criteria and seeds, and average them."""
+"""Collect the evaluations of all criteria and seeds, and average them."""
 
 from pathlib import Path
 
@@ -9,16 +9,24 @@ from secateur.jobs import script
 
 def collect_evaluations(paths, right, choosing, evaluations, curves, options):
     """`paths` and `right` are tables and bits on the test images, `choosing` tables on the images that choose."""
-    found = [(_seed(path, -3), "test", tables.read(path, *averages.NEEDED)) for path in paths]
-    found += [(_seed(path, -4), options["choose_on"], tables.read(path, *averages.NEEDED)) for path in choosing]
-    table = averages.evaluations(found)
+    tested = list(map(_read, paths))
+    parts = [(_seed(path, -3), "test", part) for path, part in zip(paths, tested, strict=True)]
+    for path in choosing:
+        parts.append((_seed(path, -4), options["choose_on"], _read(path)))
+    table = averages.evaluations(parts)
     tables.write(table, evaluations)
+    bits, losses = [], []
     # Images are looked at only where they are needed: for one network.
-    one = len(options["seeds"]) == 1
-    beside = [(path, len(part)) for path, (_, _, part) in zip(right, found, strict=False)] if one else []
-    kept, losses = ([read(*each) for each in beside] for read in (correctness.read, correctness.losses))
-    rows = averages.curves(table, kept, losses, options["confidence"], options["resamples"], options["seed"])
+    if len(options["seeds"]) == 1:
+        lengths = list(map(len, tested))
+        bits = list(map(correctness.read, right, lengths))
+        losses = list(map(correctness.losses, right, lengths))
+    rows = averages.curves(table, bits, losses, options["confidence"], options["resamples"], options["seed"])
     tables.write(rows, curves)
+
+
+def _read(path):
+    return tables.read(path, *averages.NEEDED)
 
 
 def _seed(path, place):

@@ -1,4 +1,4 @@
-"""Gather what retraining gave back, beside the same networks without it, and average with paired intervals."""
+"""Collect the tables of retrained networks and of the same without retraining, and average with paired intervals."""
 
 from pathlib import Path
 
@@ -13,23 +13,24 @@ NEEDED = ("criterion", "keep_at_least", "level", *retraining.MEASURED, "images",
 
 def collect_retraining(inputs, outputs, options):
     """`evaluated` are the tables of whole families without retraining, `retrained` those of single networks."""
-    # Bits are read only where they are needed: for one network.
-    one = len(options["seeds"]) == 1
     parts, right = [], []
-    for path, beside in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
+    # Bits are read only where they are needed: for one network.
+    single = len(options["seeds"]) == 1
+    for path, bits in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
         table = tables.read(path, *NEEDED)
-        shown = retraining.untouched(table, options["criteria"], options["levels"])
-        parts.append((_seed(path, -3), shown))
-        right += [correctness.read(beside, len(table))[shown.index]] if one else []
-    for path, beside in zip(inputs["retrained"], inputs["retrained_bits"], strict=True):
+        untouched = retraining.untouched(table, options["criteria"], options["levels"])
+        parts.append((_seed(path, -3), untouched))
+        if single:
+            right.append(correctness.read(bits, len(table))[untouched.index])
+    for path, bits in zip(inputs["retrained"], inputs["retrained_bits"], strict=True):
         parts.append((_seed(path, -5), tables.read(path, *NEEDED, "kind")))
-        right += [correctness.read(beside, 1)] if one else []
+        if single:
+            right.append(correctness.read(bits, 1))
     rows = retraining.gathered(parts)
     tables.write(rows, outputs["table"])
-    found = retraining.means(
-        rows, np.concatenate(right) if one else None, options["confidence"], options["resamples"], options["seed"]
-    )
-    tables.write(found, outputs["means"])
+    bits = np.concatenate(right) if single else None
+    means = retraining.means(rows, bits, options["confidence"], options["resamples"], options["seed"])
+    tables.write(means, outputs["means"])
 
 
 def _seed(path, place):

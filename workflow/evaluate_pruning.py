@@ -4,7 +4,7 @@ import itertools
 
 import pandas
 
-from secateur.artifacts import correctness, files, provenance, tables
+from secateur.artifacts import correctness, evaluation_table, files, provenance, tables
 from secateur.images import store as images_store
 from secateur.jobs import devices, progress, script
 from secateur.models import checkpoints
@@ -64,25 +64,10 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
 
 
 def as_row(criterion, terms, point, classes):
-    """One level; `empty` names layers without channels, `removed.*` are shares of a layer's channels."""
-    row = {
-        "criterion": criterion,
-        "budget": terms["budget"],
-        "keep_at_least": terms["keep_at_least"],
-        "level": point.level,
-        "images": len(point.measured.right),
-        "units": point.units,
-        "realised": point.realised,
-        "parameters": point.cost.parameters,
-        "macs": point.cost.macs,
-        "loss": point.measured.loss,
-        "accuracy": point.measured.accuracy,
-        "empty": " ".join(point.empty),
-    }
-    for name, accuracy in zip(classes, point.measured.by_class, strict=True):
-        row[f"accuracy.{name}"] = accuracy
+    """One level; `removed.*` are shares of a layer's channels."""
+    row = evaluation_table.row(criterion, terms, point.level, point, point.measured, classes)
     for layer, share in point.removed.items():
-        row[f"removed.{layer}"] = share
+        row[f"{evaluation_table.OF_LAYER}{layer}"] = share
     return row
 
 

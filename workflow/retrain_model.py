@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 import torch
 
-from secateur.artifacts import correctness, provenance, tables
+from secateur.artifacts import correctness, evaluation_table, provenance, tables
 from secateur.evaluation import measuring
 from secateur.images import store
 from secateur.jobs import devices, script
@@ -66,24 +66,11 @@ def nothing_measured(test):
 
 def as_row(cell, options, widths, measured, classes):
     """A table of one row, with the columns of an evaluation and `kind`."""
-    row = {
-        "criterion": cell["criterion"],
-        "budget": options["terms"]["budget"],
-        "keep_at_least": options["terms"]["keep_at_least"],
-        "level": cell["level"],
-        "kind": cell["kind"],
-        "images": len(measured.right),
-        "units": widths.units,
-        "realised": widths.realised,
-        "parameters": widths.cost.parameters,
-        "macs": widths.cost.macs,
-        "loss": measured.loss,
-        "accuracy": measured.accuracy,
-        "empty": " ".join(widths.empty),
-    }
-    for name, accuracy in zip(classes, measured.by_class, strict=True):
-        row[f"accuracy.{name}"] = accuracy
-    return pandas.DataFrame([row])
+    level, terms = cell["level"], options["terms"]
+    row = evaluation_table.row(cell["criterion"], terms, level, widths, measured, classes)
+    table = pandas.DataFrame([row])
+    table.insert(len(evaluation_table.CELL), "kind", cell["kind"])
+    return table
 
 
 if "snakemake" in globals():

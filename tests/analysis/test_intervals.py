@@ -1,6 +1,7 @@
 """Intervals against the textbook's numbers, and how often they cover what they are about."""
 
 import numpy as np
+import pandas
 import pytest
 from scipy import stats
 
@@ -9,10 +10,19 @@ from secateur.analysis import intervals
 
 def test_students_interval_is_the_textbooks():
     values = [0.1, 0.2, 0.6]
-    mean, half = intervals.student(values, 0.95)
+    known = intervals.of_differences(pandas.Series(values))
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert np.isnan(intervals.student([0.3])[1])
+    assert (known.estimate - known.half(0.05), known.estimate + known.half(0.05)) == pytest.approx((low, high))
+    assert known.interval(0.05) == pytest.approx((low, min(high, 1)))
+    losses = intervals.of_losses(pandas.Series(values) * 10)
+    assert losses.interval(0.05) == pytest.approx((10 * low, 10 * high))
+    assert np.isnan(intervals.of_differences(pandas.Series([0.3])).half(0.05))
+
+
+def test_seeds_that_differ_alike_have_no_width_in_a_table_and_no_interval_in_a_test():
+    alike = pandas.Series([0.25, 0.25, 0.25])
+    assert intervals.of_differences(alike).interval(0.05) == (0.25, 0.25)
+    assert np.isnan(intervals.of_differences(alike, tested=True).interval(0.05)).all()
 
 
 def test_the_bootstrap_by_counts_is_the_bootstrap_by_images():
@@ -85,6 +95,13 @@ def test_draws_taken_as_fixed_cover_too_seldom():
     assert np.mean(covered) < 0.5
 
 
+def test_two_draws_whose_images_differ_too_have_a_p_value():
+    # One degree of freedom: the quantile beyond which 1e-300 lies has no finite square.
+    found = intervals.OverDraws(crossed(np.random.default_rng(0), 0.01, 40, 0.1, 0.4)[:2] + 0.1)
+    low, high = found.interval(2 * found.below(0))
+    assert low == pytest.approx(0, abs=1e-9) and high > 0 and 0 < found.below(0) < 0.5
+
+
 def test_one_draw_has_no_interval_and_none_are_cut_to_one():
     found = intervals.OverDraws(np.ones((1, 10)))
     assert found.estimate == 1 and np.isnan(found.interval(0.05)).all() and np.isnan(found.below(0))
@@ -117,6 +134,12 @@ def test_an_interval_stands_as_plus_or_minus_only_where_both_halves_are_alike():
     assert intervals.shown(0.5, 0.40005, 0.6) == "50.0 ± 10.0"
     assert intervals.shown(0.5, 0.4002, 0.6) == "50.0 [40.0, 60.0]"
     assert intervals.shown(0.9, 0.87, 0.91) == "90.0 [87.0, 91.0]"
+
+
+def test_a_cell_of_the_dense_network_has_no_interval_and_one_with_an_empty_layer_a_dagger():
+    assert intervals.cell(0.5, 0.5, 0.4, 0.6, 0) == "50.0 ± 10.0"
+    assert intervals.cell(0.0, 0.9, 0.9, 0.9, 0) == "90.0"
+    assert intervals.cell(0.5, 0.1, float("nan"), float("nan"), 0.5) == "10.0 †"
 
 
 def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():

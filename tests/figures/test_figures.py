@@ -1,5 +1,9 @@
 """Figures and their captions: what is drawn is what is said."""
 
+import os
+import subprocess
+import sys
+
 import jinja2
 import pandas
 import pytest
@@ -45,7 +49,6 @@ def test_every_line_that_is_drawn_has_a_band_of_its_colour(count):
         assert {tuple(band.get_facecolor()[0][:3]) for band in drawn} >= {colour for _, colour in lines.values()}
     # All of them on one point hide no more than a few would.
     assert 1 - (1 - drawn[0].get_alpha()) ** (count + 1) < 0.6
-    curves.pyplot.close(figure)
 
 
 def test_a_control_without_intervals_has_no_band():
@@ -53,7 +56,6 @@ def test_a_control_without_intervals_has_no_band():
     evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
     figure = curves.curves(table(["random", "a"], without=["random"]), evaluations, lines, "title")
     assert len(bands(figure, 0)) == 1
-    curves.pyplot.close(figure)
 
 
 CAPTIONS = ("controls", "deltas", "floors", "scores", "statistics", "strategies", "retraining")
@@ -95,10 +97,10 @@ BUDGETS = {
 
 
 @pytest.mark.parametrize("name", BUDGETS)
-def test_equal_numbers_of_channels_are_claimed_only_where_levels_count_them(name):
+def test_equal_numbers_of_units_are_claimed_only_where_levels_count_them(name):
     floors, retrained = (caption(f"plot_{one}", evaluation=BUDGETS[name]) for one in ("floors", "retraining"))
     alike = name == "units"
-    assert ("removes as many channels" in floors) == alike and ("is the same for all criteria" in retrained) == alike
+    assert ("removes as many units" in floors) == alike and ("is the same for all criteria" in retrained) == alike
     words = {"parameters": "share of the parameters", "macs": "share of the multiply-adds", "rounded": "multiples of 4"}
     for text in () if alike else (floors, retrained):
         assert words[name] in text and "numbers" in text
@@ -125,10 +127,11 @@ def stability_figure():
     return stability.stability(pandas.DataFrame(rows), {"a": 0.9}, "title")
 
 
-def layers_figure():
+def layers_figure(criteria=("a", "b")):
     removed = {"removed.one": [0.0, 0.5], "removed.two": [0.0, 1.0]}
     table = pandas.DataFrame({"criterion": "a", "budget": "units", "seed": 0, "level": [0.0, 0.5], **removed})
-    return layers.layers(pandas.concat([table, table.assign(criterion="b")]), {"a": "a", "b": "b"}, "title")
+    tables = pandas.concat([table.assign(criterion=name) for name in criteria])
+    return layers.layers(tables, {name: name for name in criteria}, "title")
 
 
 def retraining_figure():
@@ -151,3 +154,29 @@ def test_a_figure_that_is_drawn_twice_is_one_file_with_its_text_as_text(draw, tm
         appearance.save(draw(), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert ">title</text>" in (tmp_path / "one.svg").read_text()
+
+
+def test_the_layers_of_a_single_criterion_are_one_panel_with_its_scale():
+    figure = layers_figure(["a"])
+    panel, scale = figure.axes
+    assert panel.get_title() == "a" and scale.get_ylabel() == "share of the layer's channels removed"
+    assert [label.get_text() for label in panel.texts] == ["", "", "", "×"]
+
+
+def test_no_figure_changes_the_settings_of_matplotlib(tmp_path):
+    # The settings are copied as a plain dict, because reading the backend from them would choose one.
+    code = f"""
+import matplotlib
+before = dict.copy(matplotlib.rcParams)
+from secateur.figures import appearance, curve_page, layers, retraining, stability
+assert dict.copy(matplotlib.rcParams) == before, "on import"
+import pandas
+curves = pandas.DataFrame({{"reading": "a", "seed": 0, "images": [8, 16], "spearman": [0.5, 0.75]}})
+figure = stability.stability(curves, {{}}, "title")
+assert dict.copy(matplotlib.rcParams) == before, "after drawing"
+appearance.save(figure, {str(tmp_path / "figure.svg")!r})
+assert dict.copy(matplotlib.rcParams) == before, "after saving"
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert (tmp_path / "figure.svg").stat().st_size > 1000

@@ -14,7 +14,7 @@ from secateur.analysis import averages, intervals
 from secateur.artifacts import correctness, tables
 from secateur.figures import documents
 from secateur.study import criteria_names, settings, vocabulary
-from secateur.verdicts import across, across_page
+from secateur.verdicts import across, across_families, across_page, across_retraining, across_words
 from secateur.verdicts.across import AHEAD, BEHIND, UNTOLD, WITHOUT
 from support.studies import ROOT
 
@@ -266,12 +266,12 @@ def test_the_best_of_a_family_is_chosen_on_the_images_that_choose(folders):
     table = study.results.table
     family = [f"weight.{one}" for one in statistics.STATISTICS]
     rows = table[(table["split"] == "rank") & table["criterion"].isin(family) & (table["level"] == 0.2)]
-    assert across.chosen(study, family, 0.2) == rows.loc[rows["accuracy"].idxmax(), "criterion"]
-    assert set(across.families_of(study)["scores of weights, shares of their layer"]) == {"l1_share"}
+    assert across_families.chosen(study, family, 0.2) == rows.loc[rows["accuracy"].idxmax(), "criterion"]
+    assert set(across_families.families_of(study)["scores of weights, shares of their layer"]) == {"l1_share"}
 
 
 def test_like_is_compared_with_like(folders):
-    assert across.alike(across.read(folders[0])) == {
+    assert across_families.alike(across.read(folders[0])) == {
         "layer_share": ("relevance.mean_abs", "l1_share"),
         "sum": ("relevance_sum.mean_abs", "l1"),
         "mean": ("relevance_mean.mean_abs", "weight.mean_abs"),
@@ -292,13 +292,13 @@ def test_the_l1_norm_as_a_share_is_the_mean_absolute_weight_as_a_share():
 def test_retraining_is_left_out_where_a_study_has_none(blocks, other, contradicted):
     assert len(under(blocks, "After retraining", "table")) == 2
     assert len(under(other, "After retraining", "table")) == 1
-    assert not list(across_page._retraining([across.read(contradicted[1])]))
+    assert not list(across_retraining.retraining([across.read(contradicted[1])]))
 
 
 def test_retraining_with_one_draw_of_chance_tells_no_criterion_from_it(folders):
     study = across.read(folders[0])
     ends = {f"versus_random_{end}": np.nan for end in ("low", "high")}
-    lines = list(across_page._retrained_sentences(dataclasses.replace(study, retrained=study.retrained.assign(**ends))))
+    lines = list(across_retraining.sentences(dataclasses.replace(study, retrained=study.retrained.assign(**ends))))
     (said,) = [line for line in lines if "against random units" in line]
     assert "of two comparisons no interval (one draw) in two;" in said
     assert "not told apart" not in said and "ahead" not in said and "behind" not in said
@@ -313,7 +313,7 @@ def test_the_controls_say_which_part_of_a_ranking_matters(blocks):
 
 @pytest.mark.parametrize(("count", "words"), [(0, "no"), (7, "seven"), (20, "twenty"), (47, "forty-seven")])
 def test_counts_are_words(count, words):
-    assert across_page.in_words(count) == words
+    assert across_words.in_words(count) == words
 
 
 def test_the_command_writes_the_page(folders, blocks):
@@ -353,9 +353,9 @@ def test_a_shipped_resnet_study_has_both_sides_of_what_the_page_compares(name, t
     (tmp_path / told["model"]["weights"]).touch()
     config = settings.checked(told)
     study = across.Study(config, None, None, None)
-    assert list(across.alike(study)) == ["layer_share", "sum", "mean"]
+    assert list(across_families.alike(study)) == ["layer_share", "sum", "mean"]
     scores = {*vocabulary.WEIGHT_SCORES, *vocabulary.IMAGE_SCORES}
-    assert sorted(across.divided(study)) == sorted((f"{score}_share", score) for score in scores)
+    assert sorted(across_families.divided(study)) == sorted((f"{score}_share", score) for score in scores)
     assert {*across.LEVELS, across.MIDDLE} <= {*config["levels"]} and config["evaluation"]["choose_on"] == "rank"
 
 

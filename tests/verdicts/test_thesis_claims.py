@@ -10,7 +10,8 @@ from scipy import stats
 import judge_thesis
 import tabulate_thesis
 from secateur.analysis import intervals, paired_tests
-from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN, Comparison, Shift, Side
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN, Comparison, Shift
+from secateur.analysis.results import MissingError, Results, Side, best
 from secateur.artifacts import correctness, provenance, tables
 from secateur.figures import documents
 from secateur.verdicts import beside, evidence, judging, thesis_claims, thesis_numbers
@@ -64,7 +65,7 @@ def study(accuracies, seeds=(0,), noise=0.0, generator=0, **parts):
             for seed in seeds:
                 rows += [cell(split, criterion, level, seed, right[i], drawn) for i, level in enumerate(LEVELS)]
     parts = {"ours": "relevance", "deltas": DELTAS} | parts
-    return evidence.Study(paired_tests.Results(pandas.DataFrame(rows), bits), PRINTED, **parts)
+    return evidence.Study(Results(pandas.DataFrame(rows), bits), PRINTED, **parts)
 
 
 def cell(split, criterion, level, seed, right, drawn):
@@ -245,37 +246,34 @@ def test_draws_of_a_control_are_averaged(whole):
 def test_only_the_first_floor_counts():
     rows = [cell("test", "a", 0.0, 0, np.ones(10), None), cell("test", "a", 0.0, 0, np.zeros(10), None)]
     rows[1]["keep_at_least"] = "0.1"
-    assert paired_tests.Results(pandas.DataFrame(rows), {}).accuracy(Side("a"), 0) == 1
+    assert Results(pandas.DataFrame(rows), {}).accuracy(Side("a"), 0) == 1
 
 
 def test_what_is_missing_is_named(whole):
-    with pytest.raises(paired_tests.MissingError, match=re.escape("the study has no `nothing` on the split test")):
+    with pytest.raises(MissingError, match=re.escape("the study has no `nothing` on the split test")):
         whole.results.right("nothing", 0.1)
-    with pytest.raises(paired_tests.MissingError, match=re.escape("no level 15 % of `weight.mean`")):
+    with pytest.raises(MissingError, match=re.escape("no level 15 % of `weight.mean`")):
         whole.results.column("weight.mean", 0.15, "accuracy")
-    bare = paired_tests.Results(whole.results.table, {})
-    with pytest.raises(paired_tests.MissingError, match="no right or wrong images are stored of `weight.mean`"):
+    bare = Results(whole.results.table, {})
+    with pytest.raises(MissingError, match="no right or wrong images are stored of `weight.mean`"):
         bare.right("weight.mean", 0.1)
 
 
 def test_the_best_is_chosen_by_accuracy_then_loss_then_order():
     rows = [cell("rank", name, 0.1, 0, np.arange(10) < kept, None) for name, kept in (("a", 4), ("b", 5), ("c", 5))]
-    results = paired_tests.Results(pandas.DataFrame(rows), {})
+    results = Results(pandas.DataFrame(rows), {})
     assert results.accuracy(Side("b"), 0.1, "rank") == 0.5
-    assert paired_tests.best(results, ["a", "b", "c"], 0.1, "rank") == {0: "b"}
+    assert best(results, ["a", "b", "c"], 0.1, "rank") == {0: "b"}
     rows[2]["loss"] = 0.1
-    results = paired_tests.Results(pandas.DataFrame(rows), {})
-    assert paired_tests.best(results, ["a", "b", "c"], 0.1, "rank") == {0: "c"}
+    results = Results(pandas.DataFrame(rows), {})
+    assert best(results, ["a", "b", "c"], 0.1, "rank") == {0: "c"}
 
 
 def test_the_choice_looks_at_the_choosing_split_only(whole):
     table = whole.results.table
     other = table.assign(accuracy=table["accuracy"].where(table["split"] == "rank", 1 - table["accuracy"]))
     names = [f"mixed.relevance.{delta}" for delta in DELTAS]
-    chosen = [
-        paired_tests.best(paired_tests.Results(one, {}), names, 0.3, "rank")
-        for one in (table, other.reset_index(drop=True))
-    ]
+    chosen = [best(Results(one, {}), names, 0.3, "rank") for one in (table, other.reset_index(drop=True))]
     assert chosen[0] == chosen[1] == {0: "mixed.relevance.0.5"}
 
 
@@ -431,7 +429,7 @@ def seeds_that_choose_differently():
     table = many.results.table
     here = (table["seed"] == 1) & (table["level"] == 0.1) & (table["split"] == "rank")
     table.loc[here & (table["criterion"] == "mixed.relevance.0.2"), "accuracy"] = 0.99
-    return evidence.Study(paired_tests.Results(table, {}), PRINTED, **PARTS, deltas=DELTAS)
+    return evidence.Study(Results(table, {}), PRINTED, **PARTS, deltas=DELTAS)
 
 
 PARTS = {"ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
@@ -455,7 +453,7 @@ def test_lists_that_are_the_same_in_every_network_are_the_same():
     table = many.results.table
     rows = {name: table["criterion"] == name for name in ("combined.relevance", "mixed.relevance.0.5")}
     table.loc[rows["combined.relevance"], "accuracy"] = table.loc[rows["mixed.relevance.0.5"], "accuracy"].to_numpy()
-    many = evidence.Study(paired_tests.Results(table, {}), PRINTED, ours="relevance", deltas=DELTAS)
+    many = evidence.Study(Results(table, {}), PRINTED, ours="relevance", deltas=DELTAS)
     found = found_in(many)["turns_like_half", "relevance"]
     assert found.verdict == HOLDS
     assert {(item.low, item.high, item.note) for item in found.items} == {
@@ -501,7 +499,11 @@ RANKED = {
         0,
     ): "test images, because the weights come from elsewhere and may have seen every training image;",
     ("test", None, 3): "The rank images were carved out of the test images, as the study is set; the rest of the test",
-    ("train", None, 3): "The rank images were taken from the training images and held out from training. What",
+    (
+        "train",
+        None,
+        3,
+    ): "The rank images were taken from the training images and held out from training. The readings",
     ("train", "net.pt", 3): (
         "taken from the training images, and training here never saw them. The weights that the study starts from "
         "were made elsewhere, and may have seen these images."

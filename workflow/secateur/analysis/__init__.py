@@ -1,1 +1,1 @@
-"""From evaluations to numbers: averages, intervals, paired tests, what retraining gives back."""
+"""Numbers from evaluations: averages, intervals, paired tests, tables of retraining."""

@@ -6,22 +6,28 @@ import numpy as np
 import pandas
 
 from secateur.analysis import intervals
-from secateur.artifacts import tables
+from secateur.artifacts import evaluation_table, tables
 from secateur.study import seeds, vocabulary
 
 MEASURES = ("accuracy", "loss")
-NEEDED = ("criterion", "budget", "keep_at_least", "level", "images", "accuracy", "loss", "empty")
+NEEDED = (*evaluation_table.CELL, "images", *MEASURES, "empty")
 KEYS = ["keep_at_least", "criterion", "level"]
+MEANS = (*evaluation_table.COST, *MEASURES, "collapsed")
 
 
 def evaluations(parts: Iterable[tuple[int, str, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table from [(seed, split, table), ...]."""
-    return pandas.concat([table.assign(seed=seed, split=split) for seed, split, table in parts], ignore_index=True)
+    tables = []
+    for seed, split, table in parts:
+        tables.append(table.assign(seed=seed, split=split))
+    return pandas.concat(tables, ignore_index=True)
 
 
 def on_test(evaluations: pandas.DataFrame) -> pandas.DataFrame:
-    """The rows that are reported, of the first floor: what every figure shows unless it says otherwise."""
-    rows = evaluations[evaluations["split"] == "test"] if "split" in evaluations else evaluations
+    """The rows that are reported, of the first floor: those of every figure that says nothing else."""
+    rows = evaluations
+    if "split" in evaluations:
+        rows = evaluations[evaluations["split"] == "test"]
     return tables.first_floor(rows).reset_index(drop=True)
 
 
@@ -42,88 +48,101 @@ def curves(
     in the same way.
     """
     tested = evaluations[evaluations["split"] == "test"].reset_index(drop=True)
-    own = tested["criterion"].map(vocabulary.without_draw)
-    tested = tested.assign(drawn=own != tested["criterion"], criterion=own)
-    several = tested["seed"].nunique() > 1
-    over = _over_seeds if several else _over_images
-    source = _by_seed(tested) if several else _Network(tested, np.concatenate(right), np.concatenate(losses), seed)
+    family = tested["criterion"].map(vocabulary.without_draw)
+    tested = tested.assign(drawn=family != tested["criterion"], criterion=family)
+    if tested["seed"].nunique() > 1:
+        network, compared = _by_seed(tested), _over_seeds
+    else:
+        network, compared = _Network(tested, np.concatenate(right), np.concatenate(losses), seed), _over_images
     rows = []
     for keys, part in tested.groupby(KEYS, sort=False):
-        about = {"budget": part["budget"].iloc[0], **dict(zip(KEYS, keys, strict=True))}
-        rows.append({**about, **_means(_draws_averaged(part)), **over(source, keys, confidence, resamples)})
+        cell = {"budget": part["budget"].iloc[0], **dict(zip(KEYS, keys, strict=True))}
+        means = _draws_averaged(part)
+        cell |= {"seeds": len(means), **{column: means[column].mean() for column in MEANS}}
+        rows.append(cell | compared(network, keys, confidence, resamples))
     return pandas.DataFrame(rows)
 
 
 def _draws_averaged(part):
     """A row for each seed."""
-    numbers = [c for c in part.select_dtypes("number") if c not in ("seed", *KEYS, "images")]
+    numbers = part.select_dtypes("number").columns.difference(["seed", *KEYS, "images"], sort=False)
     collapsed = part["empty"].fillna("").ne("").astype(float)
-    return part[["seed", *numbers]].assign(collapsed=collapsed).groupby("seed", as_index=False).mean()
-
-
-def _means(means):
-    columns = ["units", "realised", "parameters", "macs", "accuracy", "loss", "collapsed"]
-    return {"seeds": len(means), **{column: means[column].mean() for column in columns}}
+    columns = part[["seed", *numbers]].assign(collapsed=collapsed)
+    return columns.groupby("seed", as_index=False).mean()
 
 
 def _by_seed(tested):
     """{(floor, criterion, level): accuracy and loss by seed, draws averaged}."""
-    return {keys: part.groupby("seed")[list(MEASURES)].mean() for keys, part in tested.groupby(KEYS, sort=False)}
+    cells = {}
+    for keys, part in tested.groupby(KEYS, sort=False):
+        cells[keys] = part.groupby("seed")[list(MEASURES)].mean()
+    return cells
+
+
+class _Network:
+    """One network: its table, and the right answers and losses, (rows, images) in the order of the table."""
+
+    def __init__(self, table, right, losses, seed):
+        self.cells = dict(iter(table.groupby(KEYS, sort=False)))
+        self.measured = {"accuracy": right, "loss": losses}
+        self.seed = seed
+
+    def __getitem__(self, keys):
+        """{measure: (images,), or of a control (draws, images)} of a floor, criterion and level."""
+        cell = self.cells[keys]
+        # A criterion that is not drawn has a single row.
+        rows = cell.index if cell["drawn"].iloc[0] else cell.index[0]
+        return {name: values[rows].astype(np.float64) for name, values in self.measured.items()}
 
 
 def _references(source, keys):
-    """What a row is compared with: the dense network, and the random control at the same level and floor."""
+    """The dense network, and the random control at the same level and floor."""
     floor, criterion, level = keys
     return source[floor, criterion, 0], source[floor, "random", level]
 
 
 def _over_seeds(source, keys, confidence, resamples):
     """Differences to the dense network and to the random control, paired by seed."""
-    own, (dense, random) = source[keys], _references(source, keys)
+    cell = source[keys]
+    dense, random = _references(source, keys)
+    alpha = 1 - confidence
+    changes = {
+        "accuracy": intervals.of_differences(cell["accuracy"] - dense["accuracy"]),
+        "loss": intervals.of_losses(cell["loss"] - dense["loss"]),
+    }
     row = {}
-    for measure in MEASURES:
-        change, half = intervals.student(own[measure] - dense[measure], confidence)
-        middle = own[measure].mean()
-        row |= {f"{measure}_change": change} | _around(measure, middle, middle - half, middle + half)
-    versus, half = intervals.student(own["accuracy"] - random["accuracy"], confidence)
-    return row | _versus_random(versus, intervals.within(versus - half, versus + half, least=-1))
+    for measure, change in changes.items():
+        middle, half = cell[measure].mean(), change.half(alpha)
+        row[f"{measure}_change"] = change.estimate
+        row |= _around(measure, middle - half, middle + half)
+    return row | _versus_random(intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
 
 
-def _around(measure, middle, low, high):
-    """The interval of a change, put around a mean, and cut where no mean can be."""
+def _over_images(source, keys, confidence, resamples):
+    """Differences of one network, over its test images and over the draws of its controls."""
+    cell = source[keys]
+    dense, random = _references(source, keys)
+    generator = seeds.numpy_generator(source.seed, "bootstrap", *keys)
+    alpha = 1 - confidence
+    change = intervals.of_differences(cell["accuracy"] - dense["accuracy"], resamples, generator)
+    row = _change("accuracy", change, dense["accuracy"].mean(), alpha)
+    versus = intervals.of_differences(cell["accuracy"] - random["accuracy"], resamples, generator)
+    row |= _versus_random(versus, alpha)
+    return row | _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
+
+
+def _change(measure, change, dense, alpha):
+    """A change against the dense network, with its interval around the mean."""
+    low, high = change.interval(alpha)
+    return {f"{measure}_change": change.estimate, **_around(measure, dense + low, dense + high)}
+
+
+def _around(measure, low, high):
+    """The two ends of an interval around a mean, cut where no mean can be."""
     low, high = intervals.within(low, high, most=1 if measure == "accuracy" else np.inf)
     return {f"{measure}_low": low, f"{measure}_high": high}
 
 
-def _versus_random(value, interval):
-    return {"versus_random": value, "versus_random_low": interval[0], "versus_random_high": interval[1]}
-
-
-class _Network:
-    """One network: its table, and what it gets right and loses, (rows, images) in the order of the table."""
-
-    def __init__(self, table, right, losses, seed):
-        self.cells = dict(iter(table.groupby(KEYS, sort=False)))
-        self.right, self.losses, self.seed = right, losses, seed
-
-    def __getitem__(self, keys):
-        """(right, losses) of a floor, criterion and level: (images,), or of a control (draws, images)."""
-        cell = self.cells[keys]
-        found = (values[cell.index].astype(np.float64) for values in (self.right, self.losses))
-        return tuple(values if cell["drawn"].iloc[0] else values[0] for values in found)
-
-
-def _over_images(source, keys, confidence, resamples):
-    """The same for one network, from its test images and from the draws of its controls."""
-    own, (dense, random) = source[keys], _references(source, keys)
-    generator, alpha = seeds.numpy_generator(source.seed, "bootstrap", *keys), 1 - confidence
-    change = intervals.of_network(own[0] - dense[0], resamples, generator)
-    low, high = change.interval(alpha)
-    row = {"accuracy_change": change.estimate}
-    row |= _around("accuracy", own[0].mean(), dense[0].mean() + low, dense[0].mean() + high)
-    versus = intervals.of_network(own[0] - random[0], resamples, generator)
-    row |= _versus_random(versus.estimate, versus.interval(alpha))
-    change = intervals.of_losses(own[1] - dense[1])
-    low, high = change.interval(alpha)
-    row |= {"loss_change": change.estimate}
-    return row | _around("loss", own[1].mean(), dense[1].mean() + low, dense[1].mean() + high)
+def _versus_random(versus, alpha):
+    low, high = versus.interval(alpha)
+    return {"versus_random": versus.estimate, "versus_random_low": low, "versus_random_high": high}

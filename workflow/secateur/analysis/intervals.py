@@ -1,6 +1,6 @@
 """Intervals around means: over training seeds, over draws of a control, or over test images of one network.
 
-Everything that prints an interval takes it from here.
+Everything that prints or tests a paired difference takes its interval from `of_differences` or `of_losses`.
 
 Over seeds
     Student's distribution on one difference for each training seed, draws of a control averaged within a seed first,
@@ -17,18 +17,18 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import pandas
 from numpy.typing import ArrayLike
+
+from secateur.analysis import wording
+
+# One value for each training seed; or of one network (images,), or of a control (draws, images).
+Differences = pandas.Series | np.ndarray
 
 # Of differences of accuracies, of shares and of deltas.
 LARGEST = 1.0
-
-
-def student(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
-    """(mean, half width) of Student's interval for the mean of `values`, one for each seed; no width for one seed."""
-    values = np.asarray(values, dtype=np.float64)
-    if len(values) < 2:
-        return float(values.mean()), float("nan")
-    return float(values.mean()), _quantile(1 - confidence, len(values) - 1) * _error(values)
+# A standard error that rounding alone leaves.
+ROUNDING = 1e-12
 
 
 def _quantile(alpha, freedom):
@@ -39,7 +39,9 @@ def _quantile(alpha, freedom):
 
 def _error(values):
     """The standard error of a mean; of one value there is none."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    if len(values) < 2:
+        return math.nan
+    return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def errors(differences: ArrayLike) -> list[tuple[float, int]]:
@@ -56,17 +58,21 @@ def errors(differences: ArrayLike) -> list[tuple[float, int]]:
     """
     differences = np.atleast_2d(np.asarray(differences, dtype=np.float64))
     means = differences.mean(0)
-    images = (_error(means), len(means) - 1)
-    return [images] if len(differences) == 1 else [(_error(differences.mean(1)), len(differences) - 1), images]
+    over_images = (_error(means), len(means) - 1)
+    if len(differences) == 1:
+        return [over_images]
+    return [(_error(differences.mean(1)), len(differences) - 1), over_images]
 
 
 class Student:
-    """What Student's distribution says of an estimate with one error, or with several that add up.
+    """Student's distribution of an estimate with one error, or with several that add up.
 
     Half an interval is the root of the sum of the squares of what it would be for each of `errors` alone. It covers
     at least as often as it says: the square of a standard normal number has a concave distribution function, so that
     a weighted mean of squared quantiles is passed no more often than the mean of their own probabilities (Banerjee,
     Sankhya A 23, 1961). Where one error outweighs the others, it is that one's own interval.
+
+    Errors of at most `negligible` count as none; one that is no number stays, and leaves no interval.
     """
 
     def __init__(
@@ -76,57 +82,83 @@ class Student:
         margin: float = 0.0,
         n: int = 0,
         largest: float = LARGEST,
+        negligible: float = ROUNDING,
     ) -> None:
-        self.estimate, self.margin, self.n, self.largest = float(estimate), margin, n, largest
-        # What rounding alone leaves is none; one that is no number stays.
-        self.errors = [(error, freedom) for error, freedom in errors if not error <= 1e-12]
+        self.estimate, self.margin = float(estimate), margin
+        self.n, self.largest = n, largest
+        self.errors = []
+        for error, freedom in errors:
+            if not error <= negligible:
+                self.errors.append((error, freedom))
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The interval that leaves alpha / 2 beyond each end; of differences of accuracies, within -1 and 1."""
-        half = self._half(alpha)
+        half = self.half(alpha)
         return within(self.estimate - half, self.estimate + half, -self.largest, self.largest)
 
+    def half(self, alpha: float) -> float:
+        """Half the width of the interval, before it is cut."""
+        return math.sqrt(sum((_quantile(alpha, freedom) * error) ** 2 for error, freedom in self.errors))
+
     def below(self, bound: float) -> float:
-        """How probable a mean at or below a bound would be."""
-        distance = self.estimate - bound
-        return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
+        """The probability of a mean at or below a bound."""
+        return self._beyond(self.estimate - bound)
 
     def above(self, bound: float) -> float:
-        """How probable a mean at or above a bound would be."""
-        distance = bound - self.estimate
-        return self._tail(distance) if not distance < 0 else 1 - self._tail(-distance)
+        """The probability of a mean at or above a bound."""
+        return self._beyond(bound - self.estimate)
 
-    def _half(self, alpha):
-        return math.sqrt(sum((_quantile(alpha, freedom) * error) ** 2 for error, freedom in self.errors))
+    def _beyond(self, distance):
+        if distance < 0:
+            return 1 - self._tail(-distance)
+        return self._tail(distance)
 
     def _tail(self, distance):
         """Half the alpha at which half the interval is as long as a distance."""
-        from scipy import optimize, stats
+        from scipy import stats
 
         if any(math.isnan(error) for error, _ in self.errors):
             return math.nan
-        if not self.errors or not distance:
-            return 0.0 if distance else 0.5
+        if not distance:
+            return 0.5
+        if not self.errors:
+            return 0.0
         if len(self.errors) == 1:
-            ((error, freedom),) = self.errors
+            error, freedom = self.errors[0]
             return float(stats.t.sf(distance / error, freedom))
-        longer = lambda logarithm: self._half(2 * math.exp(logarithm)) - distance  # noqa: E731
-        ends = math.log(1e-300), math.log(0.5)
-        return math.exp(optimize.brentq(longer, *ends, xtol=1e-10)) if longer(ends[0]) > 0 else 0.0
+        return self._tail_of_several(distance)
+
+    def _tail_of_several(self, distance):
+        from scipy import optimize
+
+        def longer(logarithm):
+            return self.half(2 * math.exp(logarithm)) - distance
+
+        # With one degree of freedom, the square of a quantile further out has no finite value.
+        smallest = 1e-150 if min(freedom for _, freedom in self.errors) == 1 else 1e-300
+        ends = math.log(smallest), math.log(0.5)
+        if longer(ends[0]) <= 0:
+            return 0.0
+        return math.exp(optimize.brentq(longer, *ends, xtol=1e-10))
 
 
 class OverSeeds(Student):
-    """What Student's distribution says of the mean of differences, one for each training seed."""
+    """Student's distribution of the mean of differences, one for each training seed.
 
-    def __init__(self, values: ArrayLike, margin: float = 0.0) -> None:
+    Seeds that differ by the very same amount (a chosen delta may) say nothing of how much seeds differ: where that is
+    `tested` there is no interval, and in a table it has no width.
+    """
+
+    def __init__(self, values: ArrayLike, margin: float = 0.0, largest: float = LARGEST, tested: bool = True) -> None:
         values = np.asarray(values, dtype=np.float64)
-        # Seeds that differ by the very same amount (a chosen delta may) say nothing of how much seeds differ.
         error = _error(values)
-        super().__init__(values.mean(), [(error if error > 1e-12 else math.nan, len(values) - 1)], margin, len(values))
+        if tested and error <= ROUNDING:
+            error = math.nan
+        super().__init__(values.mean(), [(error, len(values) - 1)], margin, len(values), largest, negligible=0.0)
 
 
 class OverDraws(Student):
-    """What draws of a control say of one network's mean difference: (draws, images).
+    """Student's distribution of one network's mean difference, (draws, images), to or of a control.
 
     Student's over the draws, with one degree of freedom less than there are draws, widened by what the images add
     (`errors`). Of one draw there is no interval: nothing tells how far another would lie from it.
@@ -134,12 +166,12 @@ class OverDraws(Student):
 
     def __init__(self, differences: np.ndarray, margin: float = 0.0, largest: float = LARGEST) -> None:
         draws, images = np.shape(differences)
-        found = errors(differences) if draws > 1 else [(math.nan, 0)]
-        super().__init__(np.mean(differences, dtype=np.float64), found, margin, images, largest)
+        known = errors(differences) if draws > 1 else [(math.nan, 0)]
+        super().__init__(np.mean(differences, dtype=np.float64), known, margin, images, largest)
 
 
 class OverImages:
-    """What images drawn with replacement say of one network's mean difference."""
+    """The distribution of one network's mean difference over images drawn with replacement."""
 
     def __init__(self, estimate: float, draws: np.ndarray, margin: float, n: int) -> None:
         self.estimate, self.margin, self.n = float(estimate), margin, n
@@ -160,21 +192,45 @@ class OverImages:
         return float(self._draws[beyond]), float(self._draws[-1 - beyond])
 
 
+# ---- paired differences: the one place where a method is chosen ----------------------------------------------
+
+
+def of_differences(
+    differences: Differences,
+    resamples: int = 0,
+    generator: np.random.Generator | None = None,
+    margin: float = 0.0,
+    tested: bool = False,
+) -> Student | OverImages:
+    """Estimate the mean of paired differences of accuracies (or of shares, or of deltas).
+
+    A series has one difference for each training seed: Student's over them, see OverSeeds for `tested`. An array is of
+    one network: (images,) between two lists, with a bootstrap over test images, of which there are `resamples` by
+    `generator`; (draws, images) where a side is a control, with Student's over its draws.
+    """
+    if isinstance(differences, pandas.Series):
+        return OverSeeds(differences, margin, tested=tested)
+    return of_network(differences, resamples, generator, margin)
+
+
+def of_losses(differences: Differences) -> Student:
+    """Estimate the mean of paired differences of losses, which have no largest: Student's over seeds, over images,
+    or over draws and images."""
+    if isinstance(differences, pandas.Series):
+        return OverSeeds(differences, largest=math.inf, tested=False)
+    if np.ndim(differences) == 2:
+        return OverDraws(differences, largest=math.inf)
+    return Student(np.mean(differences), errors(differences), n=len(differences), largest=math.inf)
+
+
 def of_network(
     differences: np.ndarray, resamples: int, generator: np.random.Generator, margin: float = 0.0
 ) -> OverDraws | OverImages:
-    """What is known of one network's mean difference: right or wrong, (images,), or of a control (draws, images)."""
+    """Estimate one network's mean difference: right or wrong, (images,), or of a control (draws, images)."""
     if np.ndim(differences) == 2:
         return OverDraws(differences, margin)
     means = bootstrap_means(differences, resamples, generator)
     return OverImages(np.mean(differences), means, margin, len(differences))
-
-
-def of_losses(differences: np.ndarray) -> Student:
-    """The same for the loss, which has no largest difference: Student's over images, or over draws and images."""
-    if np.ndim(differences) == 2:
-        return OverDraws(differences, largest=math.inf)
-    return Student(np.mean(differences), errors(differences), n=len(differences), largest=math.inf)
 
 
 def paired_bootstrap(
@@ -201,14 +257,14 @@ def bootstrap_means(values: ArrayLike, draws: int, generator: np.random.Generato
 def multinomial(
     counts: np.ndarray, draws: int, generator: np.random.Generator, at_once: int = 4000
 ) -> Iterator[np.ndarray]:
-    """How often each of several things, of which there are `counts`, is among as many drawn with replacement."""
+    """Counts of each of several things, of which there are `counts`, among as many drawn with replacement."""
     for start in range(0, draws, at_once):
         yield generator.multinomial(counts.sum(), counts / counts.sum(), size=min(at_once, draws - start))
 
 
 def within(low: float, high: float, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:
     """(low, high) cut where no value can be: an accuracy lies within 0 and 1."""
-    return tuple(float(np.clip(end, least, most)) for end in (low, high))
+    return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
 
 def wilson(right: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -234,8 +290,16 @@ def shown(accuracy: float, low: float, high: float) -> str:
     return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
 
 
+def cell(level: float, accuracy: float, low: float, high: float, collapsed: float) -> str:
+    """An accuracy in a table by level: `shown`, without an interval for the dense network, and a dagger for an empty
+    layer."""
+    if level == 0:
+        low = high = math.nan
+    return f"{shown(accuracy, low, high)}{wording.dagger(collapsed)}"
+
+
 def in_words(networks: int, draws: int, confidence: float) -> str:
-    """How the intervals of a study with so many networks, and so many draws of every control, are made."""
+    """A paragraph on how the intervals of a study of so many networks, with so many draws of a control, are made."""
     level = f"{100 * confidence:g} %"
     if networks > 1:
         return (
@@ -243,16 +307,22 @@ def in_words(networks: int, draws: int, confidence: float) -> str:
             f"seed has draws of a control of its own ({draws}), which are averaged within it first. An interval of an "
             "accuracy is cut at 0 and 100 %."
         )
-    control = (
-        f"A control has {draws} draws, and draws differ: its intervals, and those of differences to it, are Student's "
-        f"over the draws' paired differences ({draws - 1} degrees of freedom), widened by what the images add"
-        if draws > 1
-        else "A control has one draw, which does not tell how far others would lie from it: neither it nor a "
-        "difference to it has an interval"
-    )
     return (
         f"Intervals ({level}) speak of this one network. Between two lists they are over test images: a paired "
-        f"bootstrap for accuracies, Student's for losses. {control}. An interval of an accuracy is cut at 0 and 100 %."
+        f"bootstrap for accuracies, Student's for losses. {_of_draws(draws)}. An interval of an accuracy is cut at 0 "
+        "and 100 %."
+    )
+
+
+def _of_draws(draws):
+    if draws == 1:
+        return (
+            "A control has one draw, which does not tell how far others would lie from it: neither it nor a "
+            "difference to it has an interval"
+        )
+    return (
+        f"A control has {draws} draws, and draws differ: its intervals, and those of differences to it, are Student's "
+        f"over the draws' paired differences ({draws - 1} degrees of freedom), widened by what the images add"
     )
 
 
@@ -260,9 +330,13 @@ def of_retraining(networks: int, draws: int, others: int) -> str:
     """A sentence on the draws of chance that were retrained, or nothing where they are as many as all `others`."""
     if draws == others:
         return ""
-    named = f"Retraining names {draws} draw{'' if draws == 1 else 's'} of the random control"
-    if networks > 1:
-        return f"{named}{'' if draws == 1 else ', averaged within a seed first'}."
+    several = networks > 1
     if draws == 1:
+        named = "Retraining names 1 draw of the random control"
+        if several:
+            return f"{named}."
         return f"{named}: in its tables neither that control nor a difference to it has an interval."
+    named = f"Retraining names {draws} draws of the random control"
+    if several:
+        return f"{named}, averaged within a seed first."
     return f"{named}: in its tables intervals against that control have {draws - 1} degrees of freedom over draws."

@@ -1,4 +1,4 @@
-"""Tables of what retraining gives back: every network beside itself without retraining, from scratch, and at random."""
+"""Tables of retrained networks, beside the same without retraining, from fresh weights, at random, and dense."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 import pandas
 
 from secateur.analysis import intervals
-from secateur.artifacts import tables
+from secateur.artifacts import evaluation_table, tables
 from secateur.study import seeds, vocabulary
 from secateur.study.kinds import KINDS, NONE, SCRATCH
 
 CELL = ["criterion", "level", "kind"]
-MEASURED = ["parameters", "macs", "loss", "accuracy"]
+MEASURED = ["parameters", "macs", *evaluation_table.LOSS_AND_ACCURACY]
 COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
-# What a cell (criterion, level, kind) is compared with: itself untouched, itself from fresh weights, the random control
-# treated alike, the dense network.
+# The references of a cell (criterion, level, kind): its own network without retraining and from fresh weights, the
+# random control treated alike, the dense network.
 REFERENCES = {
     NONE.name: lambda criterion, level, kind: (criterion, level, NONE.name),
     SCRATCH.name: lambda criterion, level, kind: (criterion, level, SCRATCH.name),
@@ -35,8 +35,9 @@ def untouched(table: pandas.DataFrame, criteria: Sequence[str], wanted: Iterable
 
 def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table with COLUMNS from [(seed, table), ...], criteria in the order in which they come."""
-    found = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
-    return found[COLUMNS].assign(empty=found["empty"].fillna(""))
+    tables = [table.assign(seed=seed) for seed, table in parts]
+    rows = pandas.concat(tables, ignore_index=True)
+    return rows[COLUMNS].assign(empty=rows["empty"].fillna(""))
 
 
 def means(
@@ -52,27 +53,38 @@ def means(
     """
     rows = rows.assign(draw=rows["criterion"], criterion=rows["criterion"].map(vocabulary.without_draw))
     cells = dict(iter(rows.groupby(CELL, sort=False)))
-    several = rows["seed"].nunique() > 1
-    compared = _over_seeds(confidence) if several else _over_images(bits, confidence, resamples, seed)
-    criteria = list(dict.fromkeys(rows["criterion"]))
-    order = list(KINDS)
-    place = lambda keys: (keys[1], criteria.index(keys[0]), order.index(keys[2]))  # noqa: E731
-    shown = sorted((keys for keys in cells if keys[1] > 0), key=place)
-    return pandas.DataFrame(_mean(cells, keys, compared) for keys in shown)
+    compared = _over_images(bits, confidence, resamples, seed)
+    if rows["seed"].nunique() > 1:
+        compared = _over_seeds(confidence)
+    order = _in_order(cells, rows["criterion"].unique())
+    return pandas.DataFrame(_mean(cells, keys, compared) for keys in order)
+
+
+def _in_order(cells, criteria):
+    """The cells at which something is removed, by level, then by criterion, then by kind."""
+    criteria, kinds = list(criteria), list(KINDS)
+
+    def place(keys):
+        criterion, level, kind = keys
+        return level, criteria.index(criterion), kinds.index(kind)
+
+    return sorted((keys for keys in cells if keys[1] > 0), key=place)
 
 
 def _mean(cells, keys, compared):
     own = cells[keys]
     by_seed = own.groupby("seed")[MEASURED].agg(_strict_mean)
     row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed)}
-    row |= {column: _strict_mean(by_seed[column]) for column in MEASURED}
+    row |= by_seed.agg(_strict_mean).to_dict()
     row["collapsed"] = own["empty"].ne("").groupby(own["seed"]).mean().mean()
     for name, of in REFERENCES.items():
-        other = cells.get(of(*keys))
-        change, low, high = (np.nan,) * 3 if other is None else compared(own, other, (*keys, name))
+        reference = cells.get(of(*keys))
+        change = low = high = np.nan
+        if reference is not None:
+            change, (low, high) = compared(own, reference, (*keys, name))
         row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
     dense = row["accuracy"] - row["versus_dense"]
-    low, high = intervals.within(*(dense + row[f"versus_dense_{side}"] for side in ("low", "high")))
+    low, high = intervals.within(dense + row["versus_dense_low"], dense + row["versus_dense_high"])
     return row | {"accuracy_low": low, "accuracy_high": high}
 
 
@@ -81,11 +93,15 @@ def _strict_mean(values):
     return values.mean(skipna=False)
 
 
+def _by_seed(part):
+    """The accuracy by training seed, draws averaged."""
+    return part.groupby("seed")["accuracy"].agg(_strict_mean)
+
+
 def _over_seeds(confidence):
-    def compared(own, other, keys):
-        ours, theirs = (part.groupby("seed")["accuracy"].agg(_strict_mean) for part in (own, other))
-        change, half = intervals.student(ours - theirs, confidence)
-        return change, *intervals.within(change - half, change + half, least=-1)
+    def compared(own, reference, keys):
+        difference = intervals.of_differences(_by_seed(own) - _by_seed(reference))
+        return difference.estimate, difference.interval(1 - confidence)
 
     return compared
 
@@ -93,30 +109,30 @@ def _over_seeds(confidence):
 def _over_images(bits, confidence, resamples, seed):
     def right(part):
         """(images,) of a criterion, (draws, images) of a control, in the order of its draws."""
-        found = bits[part.sort_values("draw").index].astype(np.float64)
-        return found if (part["draw"] != part["criterion"]).any() else found[0]
+        rows = bits[part.sort_values("draw").index].astype(np.float64)
+        return rows if (part["draw"] != part["criterion"]).any() else rows[0]
 
-    def compared(own, other, keys):
-        if pandas.concat([own, other])["accuracy"].isna().any():
-            return (np.nan,) * 3
+    def compared(own, reference, keys):
+        if pandas.concat([own, reference])["accuracy"].isna().any():
+            return np.nan, (np.nan, np.nan)
         generator = seeds.numpy_generator(seed, "bootstrap", "retraining", *keys)
-        found = intervals.of_network(right(own) - right(other), resamples, generator)
-        return found.estimate, *found.interval(1 - confidence)
+        difference = intervals.of_differences(right(own) - right(reference), resamples, generator)
+        return difference.estimate, difference.interval(1 - confidence)
 
     return compared
 
 
 def schedules(options: Mapping[str, Any]) -> dict[str, str]:
-    """{kind in words: how it was trained, as one sentence}, from {"schedules": {kind: options}, "steps"}."""
-    return {_title(KINDS[name]): in_words(name, told, options["steps"]) for name, told in options["schedules"].items()}
-
-
-def _title(kind):
-    return kind.label[0].upper() + kind.label[1:]
+    """{kind in words: its schedule as one sentence}, from {"schedules": {kind: options}, "steps"}."""
+    sentences = {}
+    for name, schedule in options["schedules"].items():
+        label = KINDS[name].label
+        sentences[label[0].upper() + label[1:]] = in_words(name, schedule, options["steps"])
+    return sentences
 
 
 def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
-    """How a kind was trained, as one sentence without its end."""
+    """The schedule of a kind as one sentence, without its full stop."""
     kind = KINDS[name]
     if kind.trains == "statistics":
         return _reestimated(options)
@@ -125,25 +141,34 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
 
 def _reestimated(options):
     return (
-        f"running statistics measured anew on up to {options['batchnorm_images']} training images as they are, in "
+        f"running statistics re-estimated on up to {options['batchnorm_images']} training images as they are, in "
         f"batches of {options['batch_size']}; no weight is trained"
     )
 
 
 def _trained(options):
-    epochs = f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)}"
+    epochs = "1 epoch" if options["epochs"] == 1 else f"{options['epochs']} epochs"
     momentum = f" with momentum {options['momentum']:g}" if options["optimizer"] == "sgd" else ""
-    turned = [f"rotated by up to {options['rotation']:g} degrees"] if options["rotation"] else []
-    turned += ["flipped at random"] if options["flip"] else []
     return (
         f"{epochs} of {options['optimizer']}{momentum}, learning rate {options['learning_rate']:g} "
         f"({options['schedule'].replace('_', ' ')}), batches of {options['batch_size']}, weight decay "
         f"{options['weight_decay']:g}, label smoothing {options['label_smoothing']:g}, images "
-        f"{' and '.join(turned) or 'as they are'}, {options['precision']}; the epoch is kept by "
+        f"{_augmented(options)}, {options['precision']}; the epoch is kept by "
         f"{options['select'].replace('_', ' ')}"
     )
 
 
+def _augmented(options):
+    changes = []
+    if options["rotation"]:
+        changes.append(f"rotated by up to {options['rotation']:g} degrees")
+    if options["flip"]:
+        changes.append("flipped at random")
+    return " and ".join(changes) or "as they are"
+
+
 def _retrained(options, steps):
-    often = "pruned at once, then " if steps == 1 else f"pruned in {steps} equal steps by one ranking, after each "
-    return f"{often}{_trained(options)}; one schedule and one order of images for every criterion and level"
+    pruned = "pruned at once, then "
+    if steps > 1:
+        pruned = f"pruned in {steps} equal steps by one ranking, after each "
+    return f"{pruned}{_trained(options)}; one schedule and one order of images for every criterion and level"

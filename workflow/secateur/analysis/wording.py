@@ -18,4 +18,11 @@ def percent(level: float) -> str:
 def joined(parts: Iterable[str]) -> str:
     """Words with commas and a last *and*."""
     *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
+    if not first:
+        return last
+    return f"{', '.join(first)} and {last}"
+
+
+def dagger(collapsed: float) -> str:
+    """The mark of a cell of which a network has an empty layer."""
+    return " †" if collapsed > 0 else ""

@@ -1,19 +1,40 @@
-"""Shared by all figures: how SVG is written, the colour of chance, and saving."""
+"""Shared by all figures: their theme, the colour of chance, how SVG is written, and saving."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
-from matplotlib import pyplot
+import seaborn
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-matplotlib.use("svg")
-# Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures equal files.
-matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "secateur", "font.family": "sans-serif"})
-
+# Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures
+# equal files.
+SVG = {"svg.fonttype": "none", "svg.hashsalt": "secateur"}
 RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
 
 
+@contextlib.contextmanager
+def themed(style: str = "whitegrid", font_scale: float = 0.85, **options: Any) -> Iterator[Figure]:
+    """An empty figure whose theme holds within the block, and again when it is saved, and nowhere else.
+
+    `options` are those of matplotlib's Figure.
+    """
+    with matplotlib.rc_context():
+        seaborn.set_theme(style=style, context="notebook", font_scale=font_scale, color_codes=False)
+        matplotlib.rcParams.update(SVG)
+        figure = Figure(layout="constrained", **options)
+        FigureCanvasSVG(figure)
+        # Layout and the ticks' labels are made when the figure is saved. A backend is no matter of theme, and restoring
+        # it would ask for one that shows windows.
+        theme = {key: value for key, value in matplotlib.rcParams.items() if key != "backend"}
+        figure.theme = theme
+        yield figure
+
+
 def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure as SVG without the date, so that equal figures are equal files."""
-    figure.savefig(path, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
+    """Write a figure as SVG, in its theme if it is of `themed`; without the date, equal figures are equal files."""
+    with matplotlib.rc_context(getattr(figure, "theme", SVG)):
+        figure.savefig(path, format="svg", metadata={"Date": None})

@@ -1,55 +1,59 @@
-"""From the study's tables to one figure and the page with its numbers: what all plot scripts share."""
+"""One figure of curves from the study's tables, and the page with its numbers, for all scripts that plot curves."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from secateur.analysis import averages, intervals
-from secateur.artifacts import files, tables
+from secateur.artifacts import evaluation_table, files, tables
 from secateur.figures import appearance, html_tables
 from secateur.figures import curves as figures_curves
 from secateur.study import vocabulary
 
-SHOWN = (
-    "budget", "keep_at_least", "criterion", "level", "seeds", "units", "realised", "parameters", "macs",
-    "accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high",
-    "versus_random", "versus_random_low", "versus_random_high", "collapsed",
-)  # fmt: skip
-SINGLE = (
-    "keep_at_least", "criterion", "level", "units", "realised", "parameters", "macs", "accuracy", "loss", "empty",
-)  # fmt: skip
+MEANS = (
+    *("budget", "keep_at_least", "criterion", "level", "seeds", *evaluation_table.COST),
+    *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
+    *("versus_random", "versus_random_low", "versus_random_high", "collapsed"),
+)
+SINGLE = ("keep_at_least", "criterion", "level", *evaluation_table.COST, "accuracy", "loss", "empty")
 
 
 def curves(inputs: Any, outputs: Any, lines: Mapping[str, tuple[str, str]], title: str, floors: bool = False) -> None:
     """Draw {criterion: (label, colour)} and the random control; `inputs` and `outputs` have Snakemake's names.
 
-    `floors` draws every floor, the first as usual and the others dashed; without it only the first is shown.
+    `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn.
     """
-    means, single = (
-        tables.read(inputs.curves, *SHOWN),
-        tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE),
-    )
+    means = tables.read(inputs.curves, *MEANS)
+    single = tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE)
     first = averages.on_test(single)
-    count = int(first["images"].iloc[0])
-    low, high = intervals.wilson(0.9 * count, count)
-    note = f"{count} test images: chance among them alone leaves 90 % within {100 * low:.1f} to {100 * high:.1f} %"
+    drawn = means if floors else averages.on_test(means)
     with files.replacing(outputs.figure) as temporary:
-        drawn = means if floors else averages.on_test(means)
+        note = _of_test_images(int(first["images"].iloc[0]))
         appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}"), temporary)
-    shown = drawn[drawn["criterion"].isin([*lines, "random"])][list(SHOWN)]
+    rows = single[single["split"] == "test"] if floors else first
     parts = [
-        html_tables.table(shown),
+        html_tables.table(_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
         "<h2>Every seed and draw</h2>",
-        html_tables.table(_single(single, lines, floors)),
+        html_tables.table(_single(rows, lines)),
     ]
     files.write_text(outputs.page, html_tables.page(title, *parts))
 
 
 def named(source: str, options: Mapping[str, Any]) -> str:
-    """What a figure shows, for its title: a reading, or the weights."""
+    """The source of a figure's rankings, for its title: a reading, or the weights."""
     return f"reading {source}" if options["reading"] else source
 
 
-def _single(evaluations, lines, floors):
-    rows = evaluations[evaluations["split"] == "test"] if floors else averages.on_test(evaluations)
-    rows = rows[rows["criterion"].map(vocabulary.without_draw).isin([*lines, "random"])]
-    return rows[["seed", *SINGLE]].fillna("")
+def _of_test_images(count):
+    low, high = intervals.wilson(0.9 * count, count)
+    spread = f"{100 * low:.1f} to {100 * high:.1f} %"
+    return f"{count} test images: chance among them alone leaves 90 % within {spread}"
+
+
+def _lines(rows, criteria, lines):
+    """The rows of the criteria that are drawn."""
+    return rows[criteria.isin([*lines, "random"])]
+
+
+def _single(rows, lines):
+    criteria = rows["criterion"].map(vocabulary.without_draw)
+    return _lines(rows, criteria, lines)[["seed", *SINGLE]].fillna("")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import seaborn
-from matplotlib import pyplot
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from secateur.artifacts import evaluation_table
 from secateur.figures import appearance
 from secateur.study import levels, vocabulary
 
@@ -18,9 +19,24 @@ if TYPE_CHECKING:
 
 # With more lines than this, single seeds would hide what they belong to.
 MOST_SINGLE = 6
-# How much of what is behind them all bands together may hide where they overlap; one alone is never darker than the
-# second number.
+# How much of the background all bands together may hide where they overlap; one alone is never
+# darker than the second number.
 BANDS, BAND = 0.8, 0.13
+SIZE = (11.5, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+    """One panel: a measure against a column of the tables, in units of `scale`."""
+
+    axes: Axes
+    measure: str
+    against: str
+    scale: float
+
+    def sorted(self, table):
+        """A table by level, with the panel's horizontal axis as `x`."""
+        return table.sort_values("level").assign(x=table[self.against] * self.scale)
 
 
 def curves(
@@ -34,56 +50,74 @@ def curves(
     many; thin lines are single seeds, of few lines only, and the random control is always drawn. Floors of `curves`
     beyond its first are drawn in dashes, without bands.
     """
-    seaborn.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
-    figure, axes = pyplot.subplots(2, 2, figsize=(11.5, 8), sharex="col", sharey="row", layout="constrained")
     budget = curves["budget"].iloc[0]
-    other = beside(budget)
-    dense = curves[other].max()
-    first, *others = (part for _, part in curves.groupby("keep_at_least", sort=False))
-    styles = {"random": appearance.RANDOM} | {name: {"color": c, "label": label} for name, (label, c) in lines.items()}
-    few, shade = len(lines) <= MOST_SINGLE, min(BAND, BANDS / len(styles))
-    for row, measure in enumerate(("accuracy", "loss")):
-        for column, against in enumerate(("level", other)):
-            scale = 1 / dense if against == other else 1
+    styles = _styles(lines)
+    single = None
+    if len(lines) <= MOST_SINGLE and evaluations["seed"].nunique() > 1:
+        single = evaluations.assign(family=evaluations["criterion"].map(vocabulary.without_draw))
+    with appearance.themed(figsize=SIZE) as figure:
+        axes = figure.subplots(2, 2, sharex="col", sharey="row")
+        for panel in _panels(axes, curves, budget):
             for criterion, style in styles.items():
-                mean = _sorted(first[first["criterion"] == criterion], against, scale)
-                _line(axes[row, column], mean, measure, style, shade)
-                for floored in others:
-                    mean = _sorted(floored[floored["criterion"] == criterion], against, scale)
-                    floor = f"{style['label']}, {levels.in_words(mean['keep_at_least'].iloc[0])} kept"
-                    dashed = style | {"linestyle": (0, (1, 1)), "label": floor}
-                    _line(axes[row, column], mean, measure, dashed)
-                if few and criterion != "random" and evaluations["seed"].nunique() > 1:
-                    own = evaluations[evaluations["criterion"].map(vocabulary.without_draw) == criterion]
-                    for _, one in own.groupby(["seed", "criterion"]):
-                        _thin_line(axes[row, column], _sorted(one, against, scale), measure, style["color"])
-    _dress(axes, _chance(evaluations), budget)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
-    figure.suptitle(title)
+                _draw(panel, curves, criterion, style, min(BAND, BANDS / len(styles)))
+                if single is not None and criterion != "random":
+                    _draw_single(panel, single[single["family"] == criterion], style["color"])
+        _dress(axes, _chance(evaluations), budget)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
+        figure.suptitle(title)
     return figure
 
 
-def _sorted(table, against, scale):
-    return table.sort_values("level").assign(x=table[against] * scale)
+def _styles(lines) -> dict[str, dict[str, Any]]:
+    styles = {"random": appearance.RANDOM}
+    for criterion, line in lines.items():
+        label, colour = line
+        styles[criterion] = {"color": colour, "label": label}
+    return styles
 
 
-def _line(axes, mean, measure, style, shade=0):
+def _panels(axes, curves, budget):
+    """Accuracy above loss; by level on the left, by cost as a share of the dense network's on the right."""
+    cost = beside(budget)
+    share = 1 / curves[cost].max()
+    for row, measure in enumerate(("accuracy", "loss")):
+        yield _Panel(axes[row, 0], measure, "level", 1)
+        yield _Panel(axes[row, 1], measure, cost, share)
+
+
+def _draw(panel, curves, criterion, style, shade):
+    """One criterion: the first floor as a line with its band, every further floor dotted."""
+    own = curves[curves["criterion"] == criterion]
+    for place, floor in enumerate(curves["keep_at_least"].unique()):
+        mean = panel.sorted(own[own["keep_at_least"] == floor])
+        if place == 0:
+            _draw_line(panel, mean, style, shade)
+        else:
+            label = f"{style['label']}, {levels.in_words(floor)} kept"
+            _draw_line(panel, mean, style | {"linestyle": (0, (1, 1)), "label": label})
+
+
+def _draw_line(panel, mean, style, shade=0):
     """One line, with a band so dark where the table has intervals of it, and crosses where a layer is empty."""
+    axes, measure = panel.axes, panel.measure
     axes.plot(mean["x"], mean[measure], linewidth=2, zorder=3, **style)
-    if shade and mean[f"{measure}_low"].notna().all():
-        low, high = mean[f"{measure}_low"], mean[f"{measure}_high"]
+    low, high = mean[f"{measure}_low"], mean[f"{measure}_high"]
+    if shade and low.notna().all():
         axes.fill_between(mean["x"], low, high, color=style["color"], alpha=shade, linewidth=0, zorder=1)
-    gone = mean[mean["collapsed"] > 0]
-    axes.plot(gone["x"], gone[measure], "x", color=style["color"], markersize=6, zorder=4)
+    collapsed = mean[mean["collapsed"] > 0]
+    axes.plot(collapsed["x"], collapsed[measure], "x", color=style["color"], markersize=6, zorder=4)
 
 
-def _thin_line(axes, one, measure, colour):
-    axes.plot(one["x"], one[measure], color=colour, linewidth=0.6, alpha=0.6, zorder=2)
+def _draw_single(panel, evaluations, colour):
+    """A thin line for each seed and draw."""
+    for _, network in evaluations.groupby(["seed", "criterion"]):
+        line = panel.sorted(network)
+        panel.axes.plot(line["x"], line[panel.measure], color=colour, linewidth=0.6, alpha=0.6, zorder=2)
 
 
 def beside(budget: str) -> str:
-    """What a level does not say: the multiply-adds that are left, or the parameters where levels count these."""
+    """The cost that a level does not state: multiply-adds, or parameters where levels are shares of multiply-adds."""
     return "parameters" if budget == "macs" else "macs"
 
 
@@ -92,9 +126,8 @@ def _dress(axes, chance, budget):
     axes[1, 0].set_ylabel("test loss (nats)")
     axes[1, 0].set_xlabel(f"{vocabulary.BUDGETS[budget]} removed")
     axes[1, 1].set_xlabel(f"{vocabulary.BUDGETS[beside(budget)]} left")
-    for row in axes:
-        for panel in row:
-            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for panel in axes.flat:
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for panel in axes[0]:
         panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
@@ -105,5 +138,4 @@ def _dress(axes, chance, budget):
 
 
 def _chance(evaluations):
-    classes = [column for column in evaluations if column.startswith("accuracy.")]
-    return 1 / len(classes)
+    return 1 / len(evaluation_table.of_classes(evaluations))

@@ -18,43 +18,52 @@ def as_markdown(parts: Iterable[tuple[str, Any]]) -> str:
         "title": lambda text: f"# {text}",
         "heading": lambda text: f"## {text}",
         "text": lambda text: text,
-        "list": lambda texts: "\n".join(f"- {text}" for text in texts),
+        "list": lambda texts: "\n".join(map("- {}".format, texts)),
         "code": lambda text: f"```\n{text}\n```",
         "table": _markdown_table,
     }
-    return "\n\n".join(write[kind](content) for kind, content in parts) + "\n"
+    blocks = (write[kind](content) for kind, content in parts)
+    return "\n\n".join(blocks) + "\n"
 
 
 def as_html(parts: Sequence[tuple[str, Any]]) -> str:
-    """The same blocks as a page of the report."""
+    """Blocks as an HTML page of the report; the title is that of the page."""
     write = {
         "title": lambda text: "",
         "heading": lambda text: f"<h2>{_inline(text)}</h2>",
         "text": lambda text: f"<p>{_inline(text)}</p>",
-        "list": lambda texts: f"<ul>{''.join(f'<li>{_inline(text)}</li>' for text in texts)}</ul>",
+        "list": _html_list,
         "code": lambda text: f"<pre>{html.escape(text)}</pre>",
         "table": _html_table,
     }
     title = next(content for kind, content in parts if kind == "title")
-    return html_tables.page(title, *(write[kind](content) for kind, content in parts))
+    blocks = (write[kind](content) for kind, content in parts)
+    return html_tables.page(title, *blocks)
 
 
 def _markdown_table(table):
-    def line(values):
-        return "| " + " | ".join(str(value).replace("|", "\\|") for value in values) + " |"
+    lines = [_markdown_row(table.columns), _markdown_row(["---"] * len(table.columns))]
+    lines += map(_markdown_row, table.itertuples(index=False))
+    return "\n".join(lines)
 
-    return "\n".join(
-        [line(table.columns), line("---" for _ in table.columns), *map(line, table.itertuples(index=False))]
-    )
+
+def _markdown_row(values):
+    cells = (str(value).replace("|", "\\|") for value in values)
+    return f"| {' | '.join(cells)} |"
+
+
+def _html_list(texts):
+    items = (f"<li>{_inline(text)}</li>" for text in texts)
+    return f"<ul>{''.join(items)}</ul>"
 
 
 def _html_table(table):
-    head = "".join(f"<th>{_inline(str(column))}</th>" for column in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="text">{_inline(str(value))}</td>' for value in row) + "</tr>"
-        for row in table.itertuples(index=False)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    head = map(_inline, map(str, table.columns))
+    return html_tables.of_cells(head, map(_html_row, table.itertuples(index=False)), ' class="text"')
+
+
+def _html_row(row):
+    return map(_inline, map(str, row))
 
 
 def _inline(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from secateur import Refused
@@ -37,17 +38,28 @@ def page(title: str, *parts: str) -> str:
 
 def table(frame: pandas.DataFrame, digits: int = 6) -> str:
     """A data frame as an HTML table, numbers with so many significant digits."""
-    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in frame.columns)
-    rows = ("".join(f"<td>{_cell(value, digits)}</td>" for value in row) for row in frame.itertuples(index=False))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    head = map(_escaped, frame.columns)
+    rows = []
+    for row in frame.itertuples(index=False):
+        rows.append([_cell(value, digits) for value in row])
+    return of_cells(head, rows)
+
+
+def of_cells(head: Iterable[str], rows: Iterable[Iterable[str]], attributes: str = "") -> str:
+    """An HTML table from a head and rows of cells that are HTML; `attributes` are those of every cell."""
+    body = (f"<tr>{_row('td', row, attributes)}</tr>" for row in rows)
+    return f"<table><thead><tr>{_row('th', head)}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def _row(tag, cells, attributes=""):
+    return "".join(f"<{tag}{attributes}>{cell}</{tag}>" for cell in cells)
 
 
 def facts(pairs: dict[str, Any]) -> str:
     """A table of two columns from {name: value}; values may be nested plain data."""
-    rows = (
-        f'<tr><td>{html.escape(str(name))}</td><td class="text">{html.escape(str(value))}</td></tr>'
-        for name, value in flat(pairs).items()
-    )
+    rows = []
+    for name, value in flat(pairs).items():
+        rows.append(f'<tr><td>{_escaped(name)}</td><td class="text">{_escaped(value)}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -55,11 +67,22 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Nested dicts as one dict with dotted names."""
     if not isinstance(value, dict):
         return {name: value}
-    return {k: v for key, inner in value.items() for k, v in flat(inner, f"{name}.{key}" if name else str(key)).items()}
+    named = {}
+    for key, inner in value.items():
+        named |= flat(inner, f"{name}.{key}".removeprefix("."))
+    return named
+
+
+def _escaped(value):
+    return html.escape(str(value))
 
 
 def _cell(value, digits):
-    if isinstance(value, float):
-        whole = value == value and value == int(value) and abs(value) >= 10**digits
-        return "" if value != value else f"{value:.0f}" if whole else f"{value:.{digits}g}"
-    return html.escape(str(value))
+    if not isinstance(value, float):
+        return _escaped(value)
+    if value != value:
+        return ""
+    # A large count is printed in full, not in scientific notation.
+    if value == int(value) and abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"

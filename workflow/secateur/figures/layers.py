@@ -1,4 +1,4 @@
-"""A figure of the share that each layer loses."""
+"""A figure of the share of its units that each layer loses."""
 
 from __future__ import annotations
 
@@ -6,51 +6,62 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import seaborn
-from matplotlib import pyplot
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from secateur.artifacts import evaluation_table
+from secateur.figures import appearance
 from secateur.study import vocabulary
 
 if TYPE_CHECKING:
     import pandas
 
+HEIGHT, WIDTH = 5.5, 3.1
+
 
 def layers(evaluations: pandas.DataFrame, criteria: Mapping[str, str], title: str) -> Figure:
-    """The share of each layer's channels that is removed, by level: one map for each of {criterion: label}."""
-    seaborn.set_theme(style="white", context="notebook", font_scale=0.75)
-    figure, axes = pyplot.subplots(
-        1, len(criteria), figsize=(3.1 * len(criteria) + 1, 5.5), sharey=True, layout="constrained"
-    )
+    """The share of each layer's channels that is removed, by level: one heat map for each of {criterion: label}."""
+    size = (WIDTH * len(criteria) + 1, HEIGHT)
     shares = removed_shares(evaluations)
-    for panel, (criterion, label) in zip(axes.flat, criteria.items(), strict=True):
-        part = (
-            shares[shares["criterion"] == criterion].groupby(["layer", "level"], sort=False)["share"].mean().unstack()
-        )
-        part.columns = [f"{100 * level:g}" for level in part.columns]
-        marks = part.map(lambda share: "×" if share == 1 else "")
-        seaborn.heatmap(
-            part,
-            ax=panel,
-            vmin=0,
-            vmax=1,
-            cmap="rocket_r",
-            cbar=panel is axes.flat[-1],
-            annot=marks,
-            fmt="",
-            cbar_kws={
-                "format": PercentFormatter(1, decimals=0),
-                "label": "share of the layer's channels removed",
-            },
-        )
-        panel.set(title=label, xlabel=f"{vocabulary.BUDGETS[evaluations['budget'].iloc[0]]} removed (%)", ylabel="")
-    figure.suptitle(title)
+    budget = vocabulary.BUDGETS[evaluations["budget"].iloc[0]]
+    with appearance.themed("white", 0.75, figsize=size) as figure:
+        axes = figure.subplots(1, len(criteria), sharey=True, squeeze=False)[0]
+        for panel, criterion in zip(axes, criteria, strict=True):
+            _heatmap(panel, shares[shares["criterion"] == criterion], legend=panel is axes[-1])
+            panel.set(title=criteria[criterion], xlabel=f"{budget} removed (%)", ylabel="")
+        figure.suptitle(title)
     return figure
+
+
+def _heatmap(panel: Axes, shares, legend):
+    """One criterion: layers from the first to the last, levels from left to right, means over seeds and draws."""
+    means = shares.groupby(["layer", "level"], sort=False)["share"].mean().unstack()
+    means.columns = [f"{100 * level:g}" for level in means.columns]
+    seaborn.heatmap(
+        means,
+        ax=panel,
+        vmin=0,
+        vmax=1,
+        cmap="rocket_r",
+        cbar=legend,
+        annot=means.map(_mark),
+        fmt="",
+        cbar_kws={
+            "format": PercentFormatter(1, decimals=0),
+            "label": "share of the layer's channels removed",
+        },
+    )
+
+
+def _mark(share):
+    return "×" if share == 1 else ""
 
 
 def removed_shares(evaluations: pandas.DataFrame) -> pandas.DataFrame:
     """A long table criterion, seed, level, layer, share from the columns `removed.*`; draws are one criterion."""
-    columns = [column for column in evaluations if column.startswith("removed.")]
-    own = evaluations["criterion"].map(vocabulary.without_draw)
-    long = evaluations.assign(criterion=own).melt(["criterion", "seed", "level"], columns, "layer", "share")
-    return long.assign(layer=long["layer"].str.removeprefix("removed."))
+    removed = evaluation_table.of_layers(evaluations)
+    control = evaluations["criterion"].map(vocabulary.without_draw)
+    keys = ["criterion", "seed", "level"]
+    long = evaluations.assign(criterion=control).melt(keys, removed, "layer", "share")
+    return long.assign(layer=long["layer"].str.removeprefix(evaluation_table.OF_LAYER))

@@ -12,7 +12,7 @@ CHANNELS = {"gray": 1, "rgb": 3}
 # Every page of a verdict holds these words, so that a file without them is recognised as the user's own.
 WRITTEN = "This page is written by the workflow"
 # The nouns of what a level is a share of, in tables and figures.
-BUDGETS = {"units": "channels", "parameters": "parameters", "macs": "multiply-adds"}
+BUDGETS = {"units": "units", "parameters": "parameters", "macs": "multiply-adds"}
 # Precisions of the arithmetic, by what is computed; the types behind the names stand beside the computations.
 TRAINING_PRECISIONS = ("float32", "bfloat16")
 RELEVANCE_PRECISIONS = (*TRAINING_PRECISIONS, "float64")

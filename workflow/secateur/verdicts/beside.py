@@ -1,4 +1,4 @@
-"""What several studies found, side by side: which networks each is about, and where their verdicts differ."""
+"""The findings of several studies side by side: the networks of each, and the verdicts that differ."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,42 +12,41 @@ from secateur.verdicts.evidence import Study
 from secateur.verdicts.findings import Judged
 from secateur.verdicts.judging import Finding
 
-# What is said of each study in the table of networks: {property: how it reads, from what a study says of itself}.
+# The table of networks: {property: its text, from a study's facts about itself}.
 SAID = {
     "network": lambda about: f"`{about['model']['name']}`, {phrases.origin(about)}",
-    "trainings": lambda about: str(len(about["seeds"])) if about["epochs"] else "none, the weights are given",
+    "trainings": lambda about: _trainings(about),
     "epochs": lambda about: str(about["epochs"]),
     "images": lambda about: f"{about['data']['name']}, {about['data']['size']} pixels",
     "accuracy before pruning": lambda about: f"{100 * about['dense']:.2f} %",
     "test images": lambda about: phrases.count(about["images"]["test"]),
     "rank images": lambda about: f"carved out of the {FROM[about['rank_from']]} images",
-    "what ranked": lambda about: "; ".join(_reading(*pair) for pair in sorted(about["readings"].items())),
+    "what ranked": lambda about: "; ".join(map(_reading, sorted(about["readings"].items()))),
     "chosen on": lambda about: f"{about['choose_on']}, {phrases.count(about['images'][about['choose_on']])} images",
-    "intervals": lambda about: "over test images" if len(about["seeds"]) == 1 else "Student's, over trainings",
-    "levels": lambda about: _numbers(f"{100 * level:g}" for level in about["levels"]) + " %",
-    "deltas": lambda about: _numbers(about["deltas"]),
-    "statistics": lambda about: _numbers(about["statistics"]),
+    "intervals": lambda about: _intervals(about),
+    "levels": lambda about: ", ".join(map(_hundredths, about["levels"])) + " %",
+    "deltas": lambda about: ", ".join(about["deltas"]),
+    "statistics": lambda about: ", ".join(about["statistics"]),
     "draws of a random control": lambda about: str(about["random"]),
     "at chance": lambda about: f"{100 * about['chance']:g} %",
     "sections": lambda about: f"`{about['page']}`",
 }
-# What may well differ between any two studies; of all else a difference is pointed at.
+# Properties that may well differ between any two studies; a difference in any other is pointed at.
 OWN = ("network", "trainings", "epochs", "accuracy before pruning", "intervals", "sections")
 FROM = {"train": "training", "test": "test"}
+TAKEN = ("study", "model", "epochs", "seeds", "data", "rank_from", "readings", "command")
 
 
 def about(study: Study, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study says of itself to the page of another, as plain data."""
+    """A study's facts about itself for the page of another, as plain data."""
     results = study.results
-    chosen = {
-        key: facts[key] for key in ("study", "model", "epochs", "seeds", "data", "rank_from", "readings", "command")
-    }
+    taken = {key: facts[key] for key in TAKEN}
     return {
-        **chosen,
+        **taken,
         "choose_on": study.choose_on,
         "dense": results.dense(),
-        "images": {split: results.images(split) for split in dict.fromkeys(("test", study.choose_on))},
-        "levels": [float(level) for level in results.levels(study.weight.label)],
+        "images": {"test": results.images(), study.choose_on: results.images(study.choose_on)},
+        "levels": list(map(float, results.levels(study.weight.label))),
         "deltas": list(study.deltas),
         "statistics": list(study.statistics),
         "random": facts["random"],
@@ -57,15 +56,20 @@ def about(study: Study, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own(study: Study, found: Iterable[Finding], facts: Mapping[str, Any]) -> Judged:
-    """This study as the others are read."""
+    """This study in the form of the others."""
     return Judged(about(study, facts), findings.by_part(found, study))
 
 
 def networks(studies: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The blocks that say which study is about which networks, and what else is not the same."""
-    columns = {f"`{one['study']}`: {kind(one)}": [say(one) for say in SAID.values()] for one in studies}
-    yield "table", pandas.DataFrame({"": list(SAID), **columns})
-    differing = [name for name, say in SAID.items() if name not in OWN and len({say(one) for one in studies}) > 1]
+    """The blocks on the networks of each study, and on the other properties in which the studies differ."""
+    columns = {"": list(SAID)}
+    for about in studies:
+        columns[f"`{about['study']}`: {kind(about)}"] = [say(about) for say in SAID.values()]
+    table = pandas.DataFrame(columns)
+    yield "table", table
+    values = table.set_index("")
+    alike = values.eq(values.iloc[:, 0], axis=0).all(axis=1)
+    differing = [name for name in SAID if name not in OWN and not alike[name]]
     if differing:
         yield (
             "text",
@@ -82,84 +86,96 @@ def kind(about: Mapping[str, Any]) -> str:
 
 
 def summary(first: Judged, others: Iterable[Judged]) -> Iterator[tuple[str, Any]]:
-    """The blocks of all verdicts: how many, where they differ, and each with what was measured."""
+    """The blocks on all verdicts: their counts, those that differ, and each with its measurements."""
     studies = [first, *others]
-    counts = (f"`{one.about['study']}` ({kind(one.about)}): of {phrases.counted(_tested(one))}" for one in studies)
-    yield "text", f"{'. '.join(counts)}. Each study's comparisons are a family of their own."
+    counts = ". ".join(map(_counted, studies))
+    yield "text", f"{counts}. Each study's comparisons are a family of their own."
     yield from _differing(studies)
     yield (
         "text",
         "All verdicts. Accuracies in percent, of several trainings their means, differences in points with their "
         "intervals.",
     )
-    yield "table", pandas.DataFrame(_row(one, key, first) for key in _keys(studies) for one in studies)
+    rows = []
+    for key in _keys(studies):
+        for judged in studies:
+            rows.append(_row(judged, key, first))
+    yield "table", pandas.DataFrame(rows)
 
 
-def _tested(judged):
-    return [finding for finding in judged.findings.values() if not finding.missing]
+def _counted(judged):
+    return f"`{judged.about['study']}` ({kind(judged.about)}): of {phrases.counted(judged.tested.values())}"
 
 
 def _keys(studies):
     """Every (claim, part) that any of the studies could test, in the order of the first that names it."""
-    return dict.fromkeys(key for one in studies for key, found in one.findings.items() if not found.missing)
+    keys = {}
+    for judged in studies:
+        keys |= dict.fromkeys(judged.tested)
+    return keys
 
 
 def _differing(studies):
-    """The claims on which the verdicts are not the same, with how they differ."""
-    rows = [
-        {**_claim(studies, key), **{_column(one): _verdict(one, key) for one in studies}, "": _how(studies, key)}
-        for key in _keys(studies)
-        if len({_verdict(one, key) for one in studies}) > 1
-    ]
+    """The claims on which the verdicts are not the same, with the way in which they differ."""
+    rows = []
+    for key in _keys(studies):
+        verdicts = {}
+        for judged in studies:
+            verdicts[f"`{judged.about['study']}`"] = _verdict(judged, key)
+        if len({*verdicts.values()}) > 1:
+            rows.append({**_claim(studies, key), **verdicts, "": _how(verdicts.values())})
     if not rows:
         yield "text", "All studies come to the same verdict on every claim."
         return
-    opposite = sum(row[""] == "opposite" for row in rows)
+    table = pandas.DataFrame(rows)
+    opposite = int(table[""].eq("opposite").sum())
     yield (
         "text",
         f"{len(rows)} of {len(_keys(studies))} judgements differ, {opposite} of them "
         f"{phrases.agree(opposite, 'are', 'is')} opposite:",
     )
-    yield "table", pandas.DataFrame(rows)
-
-
-def _column(judged):
-    return f"`{judged.about['study']}`"
+    yield "table", table
 
 
 def _claim(studies, key):
-    found = next(one.findings[key] for one in studies if key in one.findings)
-    return {"claim": found.claim.sentence, "reading": f"`{found.reading}`" if found.reading else ""}
+    """The claim and the reading in the words of the first study that has it."""
+    finding = next(judged.findings[key] for judged in studies if key in judged.findings)
+    return {"claim": finding.claim.sentence, "reading": phrases.reading(finding.reading)}
 
 
 def _verdict(judged, key):
-    found = judged.findings.get(key)
-    return "not tested" if found is None or found.missing else found.verdict
+    return judged.tested[key].verdict if key in judged.tested else "not tested"
 
 
-def _how(studies, key):
-    verdicts = {_verdict(one, key) for one in studies}
-    if {HOLDS, FAILS} <= verdicts:
+def _how(verdicts):
+    if {HOLDS, FAILS} <= set(verdicts):
         return "opposite"
     return "only one was tested" if "not tested" in verdicts else "not all can tell"
 
 
 def _row(judged, key, first):
-    """A study's verdict on a claim; what the thesis printed stands once, with the study whose page this is."""
-    found = judged.findings.get(key)
-    tested = found is not None and not found.missing
-    return {
-        **_claim([judged, first], key),
-        "networks": kind(judged.about),
-        "thesis": found.printed if tested and judged is first else "",
-        "measured": phrases.measured(found.items) if tested else "",
-        "verdict": f"**{_verdict(judged, key)}**",
-    }
+    """A study's verdict on a claim; the thesis's printed numbers stand once, with the study whose page this is."""
+    row = {**_claim([judged, first], key), "networks": kind(judged.about), "thesis": "", "measured": ""}
+    finding = judged.tested.get(key)
+    if finding:
+        row["measured"] = phrases.measured(finding.items)
+        if judged is first:
+            row["thesis"] = finding.printed
+    return row | {"verdict": f"**{_verdict(judged, key)}**"}
 
 
-def _numbers(parts):
-    return ", ".join(parts)
+def _trainings(about):
+    return str(len(about["seeds"])) if about["epochs"] else "none, the weights are given"
 
 
-def _reading(name, about):
+def _intervals(about):
+    return "over test images" if len(about["seeds"]) == 1 else "Student's, over trainings"
+
+
+def _hundredths(level):
+    return f"{100 * level:g}"
+
+
+def _reading(pair):
+    name, about = pair
     return f"`{name}` on {about['split']}, at {about['at']}, {about['absolute']}, {about['reduce']}"

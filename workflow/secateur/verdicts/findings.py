@@ -1,4 +1,4 @@
-"""Findings as a table, one row for each comparison, and back: what a study found, for the page of another."""
+"""Findings as a table, one row for each comparison, and back, so that the page of another study can show them."""
 
 import dataclasses
 import json
@@ -9,7 +9,8 @@ from typing import Any
 import pandas
 
 from secateur import Refused
-from secateur.analysis.paired_tests import Comparison, Shift, Side
+from secateur.analysis.paired_tests import Comparison, Shift
+from secateur.analysis.results import Side
 from secateur.artifacts import provenance, tables
 from secateur.verdicts import judging, thesis_claims
 from secateur.verdicts.evidence import Study
@@ -19,6 +20,8 @@ CLAIM = ("claim", "part", "reading", "claim_verdict", "missing")
 COMPARISON = ("kind", "first", "second", "levels", "margin", "split")
 NUMBERS = ("first_value", "second_value", "difference", "low", "high", "p", "alpha", "n")
 COLUMNS = (*CLAIM, *COMPARISON, *NUMBERS, "verdict", "note")
+TEXT = ["claim", "part", "reading", "missing", "note"]
+# The facts about a study that the page of another needs.
 ABOUT = (
     *("study", "model", "epochs", "seeds", "data", "rank_from", "choose_on", "dense", "images", "levels", "deltas"),
     *("readings", "statistics", "random", "chance", "page", "command"),
@@ -27,56 +30,65 @@ ABOUT = (
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What a study is, and what it found: {(claim, part): Finding}."""
+    """A study's facts about itself, and its findings: {(claim, part): Finding}."""
 
     about: dict[str, Any]
     findings: dict[tuple[str, str], judging.Finding]
+
+    @property
+    def tested(self) -> dict[tuple[str, str], judging.Finding]:
+        """The findings without those that could not be tested."""
+        return {key: finding for key, finding in self.findings.items() if not finding.missing}
 
 
 def by_part(found: Iterable[judging.Finding], study: Study) -> dict[tuple[str, str], judging.Finding]:
     """{(claim, part): Finding}; readings may have other names in another study, but play the same parts."""
     parts = {study.ours: "ours", study.faithful: "faithful", "": ""}
-    return {(one.name, parts[one.reading]): one for one in found}
+    return {(finding.name, parts[finding.reading]): finding for finding in found}
 
 
 def table(by_part: Mapping[tuple[str, str], judging.Finding]) -> pandas.DataFrame:
     """Findings as a data frame; a claim that was not tested has one row without a comparison."""
     rows = []
-    for (name, part), finding in by_part.items():
-        of_claim = (name, part, finding.reading, finding.verdict, finding.missing)
-        shared = dict(zip(CLAIM, of_claim, strict=True))
-        rows += [{**shared, **_row(item)} for item in finding.items] or [shared]
+    for key, finding in by_part.items():
+        cells = (*key, finding.reading, finding.verdict, finding.missing)
+        of_claim = dict(zip(CLAIM, cells, strict=True))
+        if not finding.items:
+            rows.append(of_claim)
+        rows += [of_claim | _row(item) for item in finding.items]
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _row(item):
-    one = item.comparison
-    shift = isinstance(one, Shift)
-    compared = {
-        "kind": "shift" if shift else "accuracy",
-        "first": one.reading if shift else one.first.label,
-        "second": " ".join(one.deltas) if shift else one.second.label,
-        "levels": " ".join(map(str, one.levels)),
-        "margin": one.margin,
-        "split": one.split if shift else "test",
-    }
+    """The columns of one comparison."""
+    row = _of_shift(item.comparison) if isinstance(item.comparison, Shift) else _of_accuracies(item.comparison)
+    row |= {"levels": " ".join(map(str, item.comparison.levels)), "margin": item.comparison.margin}
     numbers = (item.first, item.second, item.difference, item.low, item.high, item.p, item.alpha, item.n)
-    return {**compared, **dict(zip(NUMBERS, numbers, strict=True)), "verdict": item.verdict, "note": item.note}
+    return row | dict(zip(NUMBERS, numbers, strict=True)) | {"verdict": item.verdict, "note": item.note}
+
+
+def _of_shift(shift):
+    return {"kind": "shift", "first": shift.reading, "second": " ".join(shift.deltas), "split": shift.split}
+
+
+def _of_accuracies(comparison):
+    labels = {"first": comparison.first.label, "second": comparison.second.label}
+    return {"kind": "accuracy", **labels, "split": "test"}
 
 
 def read(folder: Path | str) -> Judged:
-    """What the study with this results folder found, as Judged; Refused where its files are of another version."""
-    path, manifest = (Path(folder) / "tables" / name for name in ("verdict.csv", "verdict.json"))
-    about = _about(manifest)
+    """The findings of the study with this results folder; Refused where its files are of another version."""
+    path = Path(folder) / "tables" / "verdict.csv"
+    about = _about(path.with_suffix(".json"))
     rows = tables.read(path, *COLUMNS)
-    rows[["claim", "part", "reading", "missing", "note"]] = rows[
-        ["claim", "part", "reading", "missing", "note"]
-    ].fillna("")
+    rows[TEXT] = rows[TEXT].fillna("")
     unknown = sorted({*rows["claim"]} - {*thesis_claims.CLAIMS})
     if unknown:
         raise Refused(f"{path} judges {unknown[0]}, which is no claim of this version; run its study again")
-    groups = rows.groupby(["claim", "part"], sort=False)
-    return Judged(about, {key: _finding(key[0], part) for key, part in groups})
+    findings = {}
+    for key, items in rows.groupby(["claim", "part"], sort=False):
+        findings[key] = _finding(key[0], items)
+    return Judged(about, findings)
 
 
 def _about(manifest):
@@ -91,18 +103,18 @@ def _about(manifest):
 
 
 def _finding(name, rows):
-    first = rows.iloc[0]
-    items = () if first["missing"] else tuple(_item(row) for row in rows.to_dict("records"))
-    verdict = "" if first["missing"] else first["claim_verdict"]
-    claim = thesis_claims.CLAIMS[name]
-    return judging.Finding(name, claim, first["reading"], verdict=verdict, items=items, missing=first["missing"])
+    first, claim = rows.iloc[0], thesis_claims.CLAIMS[name]
+    if first["missing"]:
+        return judging.Finding(name, claim, first["reading"], missing=first["missing"])
+    items = tuple(map(_item, rows.to_dict("records")))
+    return judging.Finding(name, claim, first["reading"], verdict=first["claim_verdict"], items=items)
 
 
 def _item(row):
-    levels = tuple(float(level) for level in str(row["levels"]).split())
+    levels = tuple(map(float, str(row["levels"]).split()))
     if row["kind"] == "shift":
         compared = Shift(row["first"], tuple(row["second"].split()), levels, row["split"])
     else:
         compared = Comparison(Side(row["first"]), Side(row["second"]), levels, row["margin"])
-    numbers = [row[name] for name in NUMBERS]
-    return judging.Item(compared, *numbers[:-1], int(numbers[-1]), row["verdict"], row["note"])
+    *numbers, n = map(row.get, NUMBERS)
+    return judging.Item(compared, *numbers, int(n), row["verdict"], row["note"])

@@ -1,6 +1,7 @@
-"""From claims and tables to findings: every claim is asked of every comparison, and corrected for their number."""
+"""Findings from claims and tables: every claim is judged by its comparisons, corrected for their number."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +9,10 @@ import pandas
 
 from secateur.analysis import paired_tests
 from secateur.analysis.paired_tests import HOLDS, UNKNOWN, Comparison, Shift
+from secateur.analysis.results import MissingError
 from secateur.verdicts import evidence, thesis_claims
+
+AT_CHANCE = "at chance, so that nothing can be compared"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A claim with its verdict for one reading; `missing` says why it could not be tested."""
+    """A claim with its verdict for one reading; `missing` is the reason for which it could not be tested."""
 
     name: str
     claim: evidence.Claim
@@ -49,106 +53,153 @@ def judge(study: evidence.Study, alpha: float, resamples: int, seed: int) -> lis
 
     A comparison that serves several claims is tested and counted once.
     """
-    asked = [_asked(study, name, claim, reading) for name, claim, reading in _cases(study)]
-    family = list(dict.fromkeys(one for _, evidence in asked if evidence for one in evidence.comparisons))
+    cases = [_asked(study, *case) for case in _cases(study)]
+    family = {}
+    for _, material in cases:
+        if material:
+            family |= dict.fromkeys(material.comparisons)
+    items = _tested(study.results, list(family), alpha, resamples, seed)
+    findings = []
+    for finding, material in cases:
+        if material:
+            finding = _settled(study, finding, material, items, (alpha, resamples, seed))
+        findings.append(finding)
+    return findings
+
+
+def _tested(results, family, alpha, resamples, seed):
+    """{comparison: its Item} of all comparisons, corrected together."""
     draws = paired_tests.draws_needed(len(family), alpha, resamples)
-    tests = [paired_tests.test(study.results, one, draws, seed) for one in family]
-    p_values = [_p_value(study.results, one, test) for one, test in zip(family, tests, strict=True)]
-    levels = paired_tests.holm(p_values, alpha)
-    judged = {
-        one: _item(study.results, one, test, p, float(level))
-        for one, test, p, level in zip(family, tests, p_values, levels, strict=True)
-    }
-    return [
-        _settled(study, finding, evidence, judged, alpha, resamples, seed) if evidence else finding
-        for finding, evidence in asked
-    ]
+    tests = [paired_tests.test(results, comparison, draws, seed) for comparison in family]
+    p_values = list(map(functools.partial(_p_value, results), family, tests))
+    items = {}
+    for place, level in enumerate(paired_tests.holm(p_values, alpha)):
+        comparison = family[place]
+        items[comparison] = _item(results, comparison, tests[place], p_values[place], float(level))
+    return items
 
 
 def family_size(findings: Iterable[Finding]) -> int:
-    """How many comparisons Holm's procedure ran over."""
-    return len({item.comparison for finding in findings for item in finding.items})
+    """The count of comparisons that Holm's procedure ran over."""
+    family = set()
+    for finding in findings:
+        family.update(item.comparison for item in finding.items)
+    return len(family)
 
 
 def _cases(study):
+    """(name, claim, reading) of every judgement; no reading where a claim is judged once for all."""
     for name, claim in thesis_claims.CLAIMS.items():
-        yield from ((name, claim, reading) for reading in (study.readings if claim.by_reading else [""]))
+        for reading in _readings(study, claim):
+            yield name, claim, reading
+
+
+def _readings(study, claim):
+    return study.readings if claim.by_reading else [""]
 
 
 def _asked(study, name, claim, reading):
-    """(the finding so far, its evidence), or with the reason for which there is none."""
+    """(the finding so far, its evidence), or (the finding with the reason for which there is none, None)."""
     try:
-        evidence = claim.evidence(study, reading) if claim.by_reading else claim.evidence(study)
-        for one in evidence.comparisons:
-            paired_tests.check(study.results, one)
-    except paired_tests.MissingError as error:
+        material = _evidence(study, claim, reading)
+        for comparison in material.comparisons:
+            paired_tests.check(study.results, comparison)
+    except MissingError as error:
         return Finding(name, claim, reading, missing=str(error)), None
-    return Finding(name, claim, reading, printed=evidence.printed), evidence
+    return Finding(name, claim, reading, printed=material.printed), material
 
 
-def _settled(study, finding, evidence, judged, alpha, resamples, seed):
-    items = tuple(judged[one] for one in evidence.comparisons)
+def _evidence(study, claim, reading):
+    if claim.by_reading:
+        return claim.evidence(study, reading)
+    return claim.evidence(study)
+
+
+def _settled(study, finding, material, items, how):
+    """The finding with its verdict; `how` is (alpha, resamples, seed)."""
+    judged = tuple(map(items.get, material.comparisons))
     rule = finding.claim.rule or thesis_claims.all_hold
+    extra = []
+    for kind, content, *rest in material.extra:
+        if callable(content):
+            content = content(study, *rest, *how)
+        extra.append((kind, content))
     return dataclasses.replace(
         finding,
-        verdict=rule([item.verdict for item in items]),
-        items=items,
-        by_level=_by_level(study.results, items, alpha, resamples, seed),
-        empty=tuple(_empty(study.results, items)),
-        extra=tuple(
-            (kind, make(study, *rest, alpha, resamples, seed) if callable(make) else make)
-            for kind, make, *rest in evidence.extra
-        ),
+        verdict=rule([item.verdict for item in judged]),
+        items=judged,
+        by_level=_by_level(study.results, judged, *how),
+        empty=tuple(_empty(study.results, judged)),
+        extra=tuple(extra),
     )
 
 
 def _same(results, comparison):
-    """Whether each of several networks gets equally many images right by both sides, which leaves no spread at all."""
+    """Tell whether each of several networks has equally many right images on both sides, which leaves no spread."""
     several = len(results.seeds) > 1 and isinstance(comparison, Comparison)
     return several and not any(paired_tests.seed_differences(results, comparison))
 
 
 def _p_value(results, comparison, test):
-    return 0.0 if comparison.margin and _same(results, comparison) else paired_tests.p_value(test)
+    if comparison.margin and _same(results, comparison):
+        return 0.0
+    return paired_tests.p_value(test)
 
 
 def _item(results, comparison, test, p, alpha):
     low, high = test.interval(alpha)
-    settled = paired_tests.verdict(test, alpha)
-    first, second = paired_tests.sides(results, comparison)
-    note, same = "", _same(results, comparison)
+    verdict = paired_tests.verdict(test, alpha)
+    same = _same(results, comparison)
     if same:
-        low, high, settled = 0.0, 0.0, HOLDS if comparison.margin else UNKNOWN
+        low = high = 0.0
+        verdict = HOLDS if comparison.margin else UNKNOWN
+    note = _note(results, comparison, same, (low, high))
+    if note == AT_CHANCE:
+        verdict = UNKNOWN
+    first, second = paired_tests.sides(results, comparison)
+    return Item(comparison, first, second, test.estimate, low, high, p, alpha, test.n, verdict, note)
+
+
+def _note(results, comparison, same, interval):
+    """The reason for which an interval is unlike others, or nothing."""
+    several = len(results.seeds) > 1
     if paired_tests.at_chance(results, comparison):
-        settled, note = UNKNOWN, "at chance, so that nothing can be compared"
-    elif same:
-        note = "equally many images right in every network"
-    elif paired_tests.drawn(results, comparison) == 1 and len(results.seeds) == 1:
-        note = "one draw of the control, so that there is no interval"
-    elif low == high == 0:
-        note = "the same images right"
-    elif low != low and len(results.seeds) > 1:
-        note = "the same difference in every network, which leaves no interval"
-    return Item(comparison, first, second, test.estimate, low, high, p, alpha, test.n, settled, note)
+        return AT_CHANCE
+    if same:
+        return "equally many images right in every network"
+    if not several and paired_tests.drawn(results, comparison) == 1:
+        return "one draw of the control, so that there is no interval"
+    low, high = interval
+    if low == high == 0:
+        return "the same images right"
+    if several and low != low:
+        return "the same difference in every network, which leaves no interval"
+    return ""
 
 
 def _by_level(results, items, alpha, resamples, seed):
-    """The averaged comparisons at each of their levels, with intervals of each alone at `alpha`."""
-    rows = [
-        evidence.pointwise(results, item.comparison.first, item.comparison.second, level, alpha, resamples, seed)
-        for item in items
-        if isinstance(item.comparison, Comparison) and len(item.comparison.levels) > 1
-        for level in item.comparison.levels
-    ]
+    """The averaged comparisons at each of their levels, with intervals of each alone at `alpha`; None without any."""
+    rows = []
+    for compared in _accuracies(items):
+        sides = (compared.first, compared.second)
+        if len(compared.levels) > 1:
+            for level in compared.levels:
+                rows.append(evidence.pointwise(results, *sides, level, alpha, resamples, seed))
     return pandas.DataFrame(rows) if rows else None
+
+
+def _accuracies(items):
+    """The comparisons of accuracies, without shifts of a delta."""
+    return [item.comparison for item in items if isinstance(item.comparison, Comparison)]
 
 
 def _empty(results, items):
     """(label, level, layers) wherever a side has lost a whole layer."""
-    seen = {}
-    for comparison in (item.comparison for item in items if isinstance(item.comparison, Comparison)):
-        for side in (comparison.first, comparison.second):
-            for level in comparison.levels:
-                if (side.label, level) not in seen:
-                    seen[side.label, level] = results.empty(side, level)
-    return [(label, level, layers) for (label, level), layers in seen.items() if layers]
+    seen = set()
+    for compared in _accuracies(items):
+        for side in (compared.first, compared.second):
+            for level in compared.levels:
+                layers = results.empty(side, level)
+                if layers and (side.label, level) not in seen:
+                    yield side.label, level, layers
+                seen.add((side.label, level))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas
 
-from secateur.analysis import intervals
-from secateur.artifacts import tables
+from secateur.analysis import intervals, wording
+from secateur.artifacts import evaluation_table, tables
 
 COLUMNS = ("table", "criterion", "level", "class", "accuracy", "loss", "distrust")
 PRUNING = ("B.1", "B.2", "B.3", "B.5")
@@ -32,11 +32,15 @@ def dense(printed: pandas.DataFrame) -> tuple[float, float]:
 
 
 def best_blend(printed: pandas.DataFrame, level: float) -> str:
-    """The printed delta between 0 and 1 with the highest accuracy at a level, as text; rows that can be no data left
-    out."""
+    """The printed delta between 0 and 1 with the highest accuracy at a level, as text; empty where none is printed.
+
+    Rows that cannot be data are left out.
+    """
     rows = printed[(printed["table"] == "B.5") & (printed["distrust"] == "") & (printed["level"] == round(level, 9))]
     rows = rows[~rows["criterion"].isin(["mixed.relevance.0.0", "mixed.relevance.1.0"])]
-    return rows.loc[rows["accuracy"].idxmax(), "criterion"].removeprefix("mixed.relevance.") if len(rows) else ""
+    if rows.empty:
+        return ""
+    return rows.loc[rows["accuracy"].idxmax(), "criterion"].removeprefix("mixed.relevance.")
 
 
 def ours(criterion: str, reading: str, weight: str = "weight") -> str:
@@ -66,10 +70,18 @@ def beside(
     parts = []
     for criterion in rows["criterion"].unique():
         parts.append(rows[rows["criterion"] == criterion].assign(source="printed"))
-        for name in dict.fromkeys(ours(criterion, reading, weight) for reading in readings for weight in weights):
+        for name in _all_ours(criterion, readings, weights):
             parts.append(_measured(curves, name).assign(criterion=criterion))
     columns = ["criterion", "source", "level", "accuracy", "low", "high", "collapsed", "distrust"]
     return pandas.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
+def _all_ours(criterion, readings, weights):
+    """Our names of a printed criterion by every reading and every way to read weights, each once."""
+    names = {}
+    for reading in readings:
+        names |= dict.fromkeys(ours(criterion, reading, weight) for weight in weights)
+    return list(names)
 
 
 def by_class(printed: pandas.DataFrame, evaluations: pandas.DataFrame) -> pandas.DataFrame:
@@ -77,36 +89,49 @@ def by_class(printed: pandas.DataFrame, evaluations: pandas.DataFrame) -> pandas
     rows = printed[printed["class"] != ""]
     # Level 0 of every criterion is the same network.
     dense = evaluations[evaluations["level"] == 0].drop_duplicates("seed")
-    columns = [f"accuracy.{name}" for name in rows["class"]]
-    measured = [dense[column].mean() if column in dense else float("nan") for column in columns]
+    dense = dense.reindex(columns=evaluation_table.OF_CLASS + rows["class"])
+    measured = [dense[column].mean() for column in dense]
     return pandas.DataFrame({"class": rows["class"], "printed": rows["accuracy"], "measured": measured})
 
 
 def grid(table: pandas.DataFrame) -> str:
     """The rows of `beside` as an HTML table; distrusted rows are grey, with their reason below."""
     levels = sorted(table["level"].unique())
-    head = "".join(f"<th>{name}</th>" for name in ["criterion", "", *(f"{100 * level:g} %" for level in levels)])
-    pairs = table.groupby(["criterion", "source"], sort=False)
-    body = "".join(_row(criterion, source, part, levels) for (criterion, source), part in pairs)
-    reasons = [reason for reason in table["distrust"].fillna("").unique() if reason]
-    notes = "".join(f"<p><small>Grey: {html.escape(reason)}.</small></p>" for reason in reasons)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+    head = _cells("th", ["criterion", "", *map(wording.percent, levels)])
+    body = []
+    for names, part in table.groupby(["criterion", "source"], sort=False):
+        body.append(_row(*names, part, levels))
+    notes = []
+    for reason in table["distrust"].fillna("").unique():
+        if reason:
+            notes.append(f"<p><small>Grey: {html.escape(reason)}.</small></p>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{''.join(notes)}"
+
+
+def _cells(tag, texts):
+    return "".join(f"<{tag}>{text}</{tag}>" for text in texts)
 
 
 def _row(criterion, source, part, levels):
-    grey = part["distrust"].fillna("").ne("").any()
     cells = part.set_index("level")
-    texts = [_cell(cells.loc[level]) if level in cells.index else "" for level in levels]
-    names = [html.escape(criterion) if source == "printed" else "", html.escape(source)]
-    style = ' style="color:#a5a5a5"' if grey else ' style="background:#f7f7f7"' if source == "printed" else ""
-    return f"<tr{style}>{''.join(f'<td>{text}</td>' for text in [*names, *texts])}</tr>"
+    texts = ["", html.escape(source)]
+    style = ""
+    if source == "printed":
+        texts[0], style = html.escape(criterion), ' style="background:#f7f7f7"'
+    if part["distrust"].fillna("").ne("").any():
+        style = ' style="color:#a5a5a5"'
+    for level in levels:
+        text = ""
+        if level in cells.index:
+            text = _cell(cells.loc[level])
+        texts.append(text)
+    return f"<tr{style}>{_cells('td', texts)}</tr>"
 
 
 def _cell(row):
     if row["source"] == "printed":
         return f"{100 * row['accuracy']:.2f}"
-    low, high = (row["low"], row["high"]) if row.name else (float("nan"),) * 2
-    return f"{intervals.shown(row['accuracy'], low, high)}{' †' if row['collapsed'] > 0 else ''}"
+    return intervals.cell(row.name, row["accuracy"], row["low"], row["high"], row["collapsed"])
 
 
 def _measured(curves, criterion):
