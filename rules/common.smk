@@ -66,6 +66,16 @@ def made_by(script, environment):
         raise lacking(error.filename) from None
 
 
+def table(stem):
+    """Outputs: a table and the manifest beside it."""
+    return {"table": f"{stem}.csv", "manifest": f"{stem}.json"}
+
+
+def evaluation(stem):
+    """Outputs: the table of an evaluation, the answers and losses of all images, and the manifest."""
+    return {**table(stem), "bits": f"{stem}.h5"}
+
+
 def figure(name, caption, category, numbers="data", **labels):
     """Outputs: a figure and the page of its numbers; captions are named by their files in report/."""
     picture = {"caption": f"../report/{caption}.rst", "labels": {**labels, "kind": "figure"}}

@@ -4,9 +4,7 @@ rule evaluate_pruning:
         images="<images>/test.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
     output:
-        table="<network>/evaluation/{family}.csv",
-        bits="<network>/evaluation/{family}.h5",
-        manifest="<network>/evaluation/{family}.json",
+        **evaluation("<network>/evaluation/{family}"),
     log:
         "<network_logs>/evaluate_pruning/{family}.log",
     conda:
@@ -33,9 +31,7 @@ use rule evaluate_pruning as evaluate_choosing with:
         images=f"<images>/{STUDY.choose_on}.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
     output:
-        table="<network>/evaluation/choosing/{family}.csv",
-        bits="<network>/evaluation/choosing/{family}.h5",
-        manifest="<network>/evaluation/choosing/{family}.json",
+        **evaluation("<network>/evaluation/choosing/{family}"),
     log:
         "<network_logs>/evaluate_choosing/{family}.log",
     message:

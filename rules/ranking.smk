@@ -100,8 +100,7 @@ rule rank_by_score:
         units="<network>/units/units.csv",
         stages=lambda wildcards: stage_files.stages(STUDY.scores[wildcards.scored]["scope"]),
     output:
-        table="<network>/ranking/{scored}.csv",
-        manifest="<network>/ranking/{scored}.json",
+        **table("<network>/ranking/{scored}"),
     log:
         "<network_logs>/rank_by_score/{scored}.log",
     conda:
@@ -120,8 +119,7 @@ rule rank_by_file:
         units="<network>/units/units.csv",
         stages=stage_files.stages(config["criteria"]["scope"]),
     output:
-        table="<network>/ranking/{given}.csv",
-        manifest="<network>/ranking/{given}.json",
+        **table("<network>/ranking/{given}"),
     log:
         "<network_logs>/rank_by_file/{given}.log",
     conda:
@@ -140,8 +138,7 @@ rule rank_mixture:
         unpack(lambda wildcards: stage_files.mixture_lists(STUDY, wildcards.mixture)),
         units="<network>/units/units.csv",
     output:
-        table="<network>/ranking/{mixture}.{delta}.csv",
-        manifest="<network>/ranking/{mixture}.{delta}.json",
+        **table("<network>/ranking/{mixture}.{delta}"),
     log:
         "<network_logs>/rank_mixture/{mixture}.{delta}.log",
     conda:

@@ -6,11 +6,9 @@ rule retrain_model:
         test="<images>/test.h5",
         ranking="<network>/ranking/{criterion}.csv",
     output:
+        **evaluation("<network>/retraining/{criterion}/{level}/{kind}"),
         network="<network>/retraining/{criterion}/{level}/{kind}.pt",
         history="<network>/retraining/{criterion}/{level}/{kind}.history.csv",
-        table="<network>/retraining/{criterion}/{level}/{kind}.csv",
-        bits="<network>/retraining/{criterion}/{level}/{kind}.h5",
-        manifest="<network>/retraining/{criterion}/{level}/{kind}.json",
     log:
         "<network_logs>/retrain_model/{criterion}/{level}/{kind}.log",
     wildcard_constraints:

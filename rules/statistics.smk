@@ -25,8 +25,7 @@ rule summarise_weights:
         network="<network>/training/trained.pt",
         units=stage_files.linear_units(STUDY),
     output:
-        table="<network>/statistics/{weights}.csv",
-        manifest="<network>/statistics/{weights}.json",
+        **table("<network>/statistics/{weights}"),
     log:
         "<network_logs>/summarise_weights/{weights}.log",
     wildcard_constraints:
@@ -47,8 +46,7 @@ rule score_weights:
         network="<network>/training/trained.pt",
         units="<network>/units/units.csv",
     output:
-        table="<network>/statistics/{score}.csv",
-        manifest="<network>/statistics/{score}.json",
+        **table("<network>/statistics/{score}"),
     log:
         "<network_logs>/score_weights/{score}.log",
     wildcard_constraints:
@@ -69,8 +67,7 @@ rule score_images:
         images="<images>/rank.h5",
         units="<network>/units/units.csv",
     output:
-        table="<network>/statistics/{score}.csv",
-        manifest="<network>/statistics/{score}.json",
+        **table("<network>/statistics/{score}"),
     log:
         "<network_logs>/score_images/{score}.log",
     wildcard_constraints:

@@ -22,8 +22,7 @@ rule list_units:
     input:
         images="<images>/train.h5",
     output:
-        table="<network>/units/units.csv",
-        manifest="<network>/units/units.json",
+        **table("<network>/units/units"),
     log:
         "<network_logs>/list_units.log",
     # A network without units is not worth training.
@@ -43,8 +42,7 @@ rule list_stages:
     input:
         network="<network>/training/initial.pt",
     output:
-        table="<network>/units/stages.csv",
-        manifest="<network>/units/stages.json",
+        **table("<network>/units/stages"),
     log:
         "<network_logs>/list_stages.log",
     conda:
