@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from secateur import Refused
 from secateur.criteria import locations, running_sums
 from secateur.graph import modes, readers, tracing
-from secateur.relevance import unweighted_layers
+from secateur.graph import operation_kinds as kinds
 
 # ---- from images -----------------------------------------------------------------------------------------------
 
@@ -185,12 +185,9 @@ def _apart(traced):
     """The same traced model with functions that leave their input alone."""
     for node in traced.graph.nodes:
         if node.op in ("call_function", "call_method"):
-            node.target = APART.get(node.target, node.target)
-        if node.op == "call_function" and node.target in locations.ACTIVATION_FUNCTIONS:
+            node.target = kinds.OUT_OF_PLACE.get(node.target, node.target)
+        if node.op == "call_function" and node.target in locations.ACTIVATIONS:
             # Given by place, `inplace` is the last argument and the only one that is True or False.
             node.args = tuple(False if argument is True else argument for argument in node.args)
             node.kwargs = {key: False if key == "inplace" else value for key, value in node.kwargs.items()}
     return traced
-
-
-APART = {**unweighted_layers.APART, torch.relu_: torch.relu}

@@ -4,12 +4,14 @@ With s = weight / sqrt(running_var + eps), BatchNorm(W x + b) = (s W) x + (b - r
 """
 
 import copy
+import itertools
 
 import torch
 from torch import nn
 
 from secateur import Refused
 from secateur.graph import modes, readers, tracing
+from secateur.graph import operation_kinds as kinds
 
 
 def folded(model: nn.Module, strict: bool = True) -> nn.Module:
@@ -87,18 +89,20 @@ def copies_merged(model: nn.Module, example: torch.Tensor) -> nn.Module:
 
 def _linear_behind(name, model, modules):
     """The name of the linear layer that alone reads a module's output through nothing but a flatten, or None."""
-    nodes = [node for node in tracing.traced(model).graph.nodes if node.op == "call_module" and node.target == name]
-    node, flat = (nodes[0] if len(nodes) == 1 else None), False
-    while node is not None and len(node.users) == 1:
-        node = next(iter(node.users))
-        module = modules.get(node.target) if node.op == "call_module" else None
-        if isinstance(module, nn.Linear):
-            uses = [other for other in node.graph.nodes if other.op == "call_module" and other.target == node.target]
-            return node.target if flat and len(uses) == 1 else None
-        flat = flat or readers.is_flatten(node, module)
-        if not (readers.is_flatten(node, module) or isinstance(module, (nn.Dropout, nn.Identity))):
-            return None
-    return None
+    nodes = list(tracing.traced(model).graph.nodes)
+    calls = _calls(name, nodes)
+    linear = readers.linear_behind(calls[0], modules) if len(calls) == 1 else None
+    if linear is None or len(_calls(linear.target, nodes)) != 1:
+        return None
+    # Without a flatten, it reads rows of the map.
+    between = itertools.takewhile(lambda reader: reader is not linear, readers.only_readers(calls[0]))
+    flat = any(kinds.FLATTENED.has(node, modules.get(node.target)) for node in between)
+    return linear.target if flat else None
+
+
+def _calls(name, nodes):
+    """The nodes that call a module."""
+    return [node for node in nodes if node.op == "call_module" and node.target == name]
 
 
 def _input_shape(model, module, example):

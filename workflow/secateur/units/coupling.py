@@ -186,7 +186,7 @@ class _Walk:
             return None
         owner = self.model.get_submodule(read.target.rpartition(".")[0])
         own = read.target.rpartition(".")[2] == ("running_mean" if kind is kinds.NORMS else "weight")
-        return owner if own and isinstance(owner, kind) else None
+        return owner if own and isinstance(owner, kind.modules) else None
 
     def called(self, node):
         """A node in words: the layer or function with its type."""
@@ -215,19 +215,19 @@ class _Walk:
         return self._handler(node)(self, node, args, kwargs)
 
     def _handler(self, node):
-        module, target = self.module(node), node.target
-        if module is not None:
-            return next((found for kinds, found in operations.OF_MODULES if isinstance(module, kinds)), _Walk.unknown)
-        if getattr(target, "__name__", "") == "stochastic_depth":
+        if kinds.is_stochastic_depth(node):
             return operations.elementwise
-        return next((found for targets, found in operations.OF_CALLS if target in targets), _Walk.unknown)
+        for kind, handler in operations.OF_KINDS:
+            if kind.has(node, self.module(node)):
+                return handler
+        return _Walk.unknown
 
     def _constant(self, node):
         """A tensor that the forward reads by itself: each element has its own number, and can go with a channel."""
         shape = self.shapes[node]
         if not shapes.is_shape(shape):
             return shape
-        of_layers = all(user.target in kinds.CONVOLVED | kinds.TRANSFORMED | kinds.NORMALISED for user in node.users)
+        of_layers = all(user.target in kinds.CONVOLVED | kinds.TRANSFORMED | kinds.NORMS for user in node.users)
         if not 1 < math.prod(shape) <= LARGEST_CONSTANT or of_layers or not _has(self.model, node.target):
             return self.fixed(node)
         if node.target not in self.constants:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import shapes
@@ -28,6 +26,9 @@ from secateur.units.channel_ids import Value, compact, first, values_in
 
 if TYPE_CHECKING:
     from secateur.units.coupling import _Walk
+
+
+SCALED = kinds.MULTIPLIED | kinds.DIVIDED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _keeps_zero(walk, node):
     module = walk.module(node)
     if module is not None:
         return bool((module(zero) == 0).all())
-    if node.target in kinds.MOVED_CALLS or getattr(node.target, "__name__", "") == "stochastic_depth":
+    if node.target in kinds.MOVED or kinds.is_stochastic_depth(node):
         return True
     of = {one: zero if isinstance(walk.values[one], Value) else walk.values[one] for one in node.all_input_nodes}
     args, kwargs = (fx.node.map_arg(part, of.__getitem__) for part in (node.args, node.kwargs))
@@ -92,7 +93,7 @@ def _per_channel(walk, node, value, module, unsilenced):
     if name in walk.norms:
         walk.tie(walk.norms[name], numbers, f"{name} is called more than once")
     walk.norms.setdefault(name, numbers)
-    codes = value.codes & ~1 if isinstance(module, kinds.NORMS) else value.codes
+    codes = value.codes & ~1 if isinstance(module, kinds.NORMS.modules) else value.codes
     return Value(codes | unsilenced, tuple(walk.shapes[node]))
 
 
@@ -170,15 +171,14 @@ def _with_number(walk, node, value, shape, args):
     divisor = node.target in kinds.DIVIDED and not isinstance(args[0], Value)
     if divisor:
         return walk.unknown(node, args, {})
-    return Value(value.codes | (node.target not in kinds.MULTIPLIED | kinds.DIVIDED), shape)
+    return Value(value.codes | (node.target not in SCALED), shape)
 
 
 def _broadcast(walk, node, narrow, wide, shape):
     """One channel meets many, as a map of attention does: it stays, and they are as many as before."""
     walk.protect(narrow, f"one channel meets all others at {walk.called(node)}")
     return Value(
-        np.array(np.broadcast_arrays(wide.codes, narrow.codes)[0])
-        | (node.target not in kinds.MULTIPLIED | kinds.DIVIDED),
+        np.array(np.broadcast_arrays(wide.codes, narrow.codes)[0]) | (node.target not in SCALED),
         shape,
     )
 
@@ -309,7 +309,7 @@ def _zeros(walk, node, args, kwargs):
 
 
 def _convolution(walk, node, args, kwargs):
-    conv, value = walk.layer(node, nn.Conv2d), first(args, kwargs)
+    conv, value = walk.layer(node, kinds.CONVOLVED), first(args, kwargs)
     if conv is None or "weight" not in conv._parameters or any(d != 1 for d in value.varying) or len(value.shape) != 4:
         return walk.unknown(node, args, kwargs)
     name = walk.names[id(conv)]
@@ -327,7 +327,7 @@ def _convolution(walk, node, args, kwargs):
 
 
 def _linear(walk, node, args, kwargs):
-    linear, value = walk.layer(node, nn.Linear), first(args, kwargs)
+    linear, value = walk.layer(node, kinds.TRANSFORMED), first(args, kwargs)
     last = len(value.shape) - 1
     if linear is None or "weight" not in linear._parameters or any(d != last for d in value.varying):
         return walk.unknown(node, args, kwargs)
@@ -363,30 +363,21 @@ def _group(walk, name, conv):
         walk.tie(outputs[:1], outputs[1:], why)
 
 
-OF_MODULES = (
-    ((nn.Conv2d,), _convolution),
-    ((nn.Linear,), _linear),
-    (kinds.NORMS, _norm),
-    ((nn.PReLU,), _prelu),
-    (kinds.ELEMENTWISE, elementwise),
-    (kinds.SOFTMAX, _softmax),
-    (kinds.SPATIAL, _spatial),
-    (kinds.REARRANGED, _rearranged),
-    (kinds.SHUFFLED, _shuffled),
-)
-OF_CALLS = (
+# A kind of operations, and what it does with channels; the first that has an operation counts.
+OF_KINDS = (
     (kinds.CONVOLVED, _convolution),
     (kinds.TRANSFORMED, _linear),
-    (kinds.NORMALISED, _norm),
+    (kinds.NORMS, _norm),
+    (kinds.kind((nn.PReLU,)), _prelu),
     (kinds.JOINED, _joined),
     (kinds.CONCATENATED, _concatenated),
-    ({F.channel_shuffle}, _shuffled),
-    ({F.pad}, _padded),
-    ({operator.getitem}, _sliced),
-    (kinds.REARRANGED_CALLS, _rearranged),
-    (kinds.ELEMENTWISE_CALLS | kinds.MOVED_CALLS, elementwise),
-    (kinds.SOFTMAX_CALLS, _softmax),
-    (kinds.SPATIAL_CALLS, _spatial),
-    (kinds.REDUCED_CALLS, _reduced),
+    (kinds.SHUFFLED, _shuffled),
+    (kinds.PADDED_ANYWHERE, _padded),
+    (kinds.INDEXED, _sliced),
+    (kinds.REARRANGED, _rearranged),
+    (kinds.ELEMENTWISE | kinds.MOVED, elementwise),
+    (kinds.SOFTMAX, _softmax),
+    (kinds.SPATIAL, _spatial),
+    (kinds.REDUCED, _reduced),
     (kinds.ZEROS, _zeros),
 )
