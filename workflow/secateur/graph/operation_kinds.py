@@ -48,6 +48,16 @@ def kind(*rows: tuple[Any, ...]) -> Kind:
     return Kind(tuple(modules), frozenset(calls))
 
 
+def argument(node: fx.Node, place: int, *names: str) -> Any:
+    """An argument of a call, given by place or by one of its names; None if it is not given."""
+    if len(node.args) > place:
+        return node.args[place]
+    for name in names:
+        if name in node.kwargs:
+            return node.kwargs[name]
+    return None
+
+
 def is_stochastic_depth(node: fx.Node) -> bool:
     """Whether a node drops whole branches; torchvision and timm each have a function of that name."""
     return node.op == "call_function" and getattr(node.target, "__name__", "") == "stochastic_depth"

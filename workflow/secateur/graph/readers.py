@@ -41,6 +41,11 @@ def readers(node: fx.Node, ignored: Collection[fx.Node] = ()) -> list[fx.Node]:
     return [user for user in node.users if user not in ignored]
 
 
+def module_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Module | None:
+    """The module that a node calls, None if it calls none; `modules` are all of the model by name."""
+    return modules[node.target] if node.op == "call_module" else None
+
+
 def sizes(nodes: Iterable[fx.Node]) -> set[fx.Node]:
     """The nodes that compute sizes, by reads of shapes and arithmetic on them, or zeros of such a size."""
     found = set()
@@ -59,15 +64,22 @@ def links(nodes: Iterable[fx.Node], modules: Mapping[str, nn.Module], layers: Co
     """
     nodes = list(nodes)
     # A network that gives a map beside its logits gives it to nobody that reads it.
-    ignored = sizes(nodes) | {node for node in nodes if node.op == "output"}
-    calls = [node for node in nodes if node.op == "call_module" and node.target in layers]
-    return [_link(node, modules, ignored) for node in calls]
+    ignored = sizes(nodes).union(filter(_is_output, nodes))
+    found = []
+    for node in nodes:
+        if node.op == "call_module" and node.target in layers:
+            found.append(_link(node, modules, ignored))
+    return found
+
+
+def _is_output(node):
+    return node.op == "output"
 
 
 def _link(node, modules, ignored):
     between = []
     for reader in only_readers(node, ignored):
-        module = modules.get(reader.target) if reader.op == "call_module" else None
+        module = module_of(reader, modules)
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             return Link(node, tuple(between), reader)
         if not keeps_channels(reader, module):
@@ -101,7 +113,7 @@ def keeps_channels(node: fx.Node, module: nn.Module | None) -> bool:
     if kinds.is_stochastic_depth(node) or any(kind.has(node, module) for kind in CHANNELWISE):
         return True
     if kinds.PADDED_ANYWHERE.has(node, module):
-        pad = node.args[1] if len(node.args) > 1 else node.kwargs["pad"]
+        pad = kinds.argument(node, 1, "pad")
         return isinstance(pad, (tuple, list)) and len(pad) <= 4
     # With a number, or with itself.
     return kinds.JOINED.has(node, module) and len(node.all_input_nodes) == 1
@@ -110,7 +122,7 @@ def keeps_channels(node: fx.Node, module: nn.Module | None) -> bool:
 def linear_behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
     """The call of a linear layer that alone reads a node, with nothing but flatten and dropout between, or None."""
     for reader in only_readers(node):
-        module = modules.get(reader.target) if reader.op == "call_module" else None
+        module = module_of(reader, modules)
         if isinstance(module, nn.Linear):
             return reader
         if not (isinstance(module, (nn.Dropout, nn.Identity)) or kinds.FLATTENED.has(reader, module)):
