@@ -14,7 +14,7 @@ from secateur.criteria import locations
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import readers, tracing
 from secateur.relevance import propagation, unweighted_layers
-from secateur.units import coupling, operations
+from secateur.units import coupling, handlers, keeping
 from support.networks import small_vgg
 
 # They mix positions or channels, or draw.
@@ -47,8 +47,7 @@ def test_every_activation_and_dropout_is_there_as_a_function_too(module):
 
 def test_every_activation_that_units_follow_has_a_relevance_rule_or_is_an_exception():
     followed = kinds.ELEMENTWISE | kinds.PRELU | kinds.MOVED
-    handlers = {kind: handler for kind, handler in operations.OF_KINDS if handler is operations.elementwise}
-    (elementwise,) = handlers
+    (elementwise,) = [kind for kind, handler in handlers.OF_KINDS if handler is keeping.elementwise]
     assert elementwise.calls <= followed.calls and {*elementwise.modules} <= {*followed.modules}
     rest = followed - unweighted_layers.PASSED
     assert rest.modules == ()
@@ -63,7 +62,7 @@ def test_every_activation_is_one_for_criteria():
 
 
 def test_no_operation_is_of_two_kinds_for_units_or_for_relevance():
-    for table in (operations.OF_KINDS, unweighted_layers.RULES):
+    for table in (handlers.OF_KINDS, unweighted_layers.RULES):
         calls = [call for kind, *_ in table for call in kind.calls]
         assert len(calls) == len(set(calls))
 

@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from secateur import Refused
 from secateur.graph import folding, functional, modes, readers, tracing
-from secateur.relevance import layer_rules, linear_maps, places, rules, traced, unweighted_layers
+from secateur.relevance import gating, layer_rules, linear_maps, places, refusals, rules, traced, unweighted_layers
 from secateur.study import biases
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -77,10 +77,10 @@ class Propagator:
         pixels: bool = False,
         linear: Iterable[str] = (),
     ) -> None:
-        _refuse_unknown("at", at, places.PLACES)
-        _refuse_unknown("pool", pool, unweighted_layers.POOLS)
-        _refuse_unknown("start", start, ("one", "logit"))
-        _refuse_unfit(model)
+        refusals.unknown("at", at, places.PLACES)
+        refusals.unknown("pool", pool, unweighted_layers.POOLS)
+        refusals.unknown("start", start, ("one", "logit"))
+        refusals.unusable(model)
         self.model = traced.without_inplace(folding.folded(functional.as_layers(model), strict=False))
         self.layout = torch.contiguous_format
         if dtype is not None:
@@ -127,7 +127,7 @@ class Propagator:
         With the target "each" it gives these for one class after the other, from one forward pass: no more than one
         class is in memory.
         """
-        _refuse_unreadable(images)
+        refusals.unreadable(images)
         with torch.no_grad():
             forward = self.forward(images)
             self._refuse_another(images, forward)
@@ -209,7 +209,7 @@ class Propagator:
         copies = forward.copies.get(node, 1)
         key = node, copies, tuple(x.shape[2:])
         if key not in self.prepared:
-            _refuse_unfit_input(node, self.graph.module(node), x, copies)
+            refusals.other_size(node, self.graph.module(node), x, copies)
             signed = not self.graph.signs.never_negative(node.all_input_nodes[0])
             linear = linear_maps.Map(self.graph.module(node), copies, x.shape[2:])
             self.prepared[key] = self._rule(node)(linear, self.bias, signed)
@@ -251,7 +251,7 @@ class Propagator:
         for node in reversed(self.graph.nodes):
             if node in arriving:
                 parts = self._passed(node, forward, arriving.pop(node), backward, again)
-                _add(arriving, parts)
+                unweighted_layers.add(arriving, parts)
         return backward
 
     def _passed(self, node, forward, R, backward, again):
@@ -290,38 +290,7 @@ class Propagator:
         `shape` (C, H, W) is that of the images. Layers of which no channel has any are left out of the relevance, and
         others have zeros there.
         """
-        if self.graph.pool == "plain":
-            return {}
-        like = next(self.model.parameters())
-        images = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(like)
-        with torch.no_grad():
-            forward = self.forward(images)
-            reached, joined = self._joined(forward, gates=False), self._joined(forward, gates=True)
-        without = {}
-        for layer in filter(joined.__contains__, self.read):
-            channels = joined[layer] & ~reached.get(layer, torch.tensor(False, device=like.device))
-            if channels.any():
-                without[layer] = channels.nonzero().flatten().tolist()
-        return without
-
-    def _joined(self, forward, gates):
-        """{layer: (C,) bool}: the channels that paths join to the classes, through `gates` or not."""
-        arriving = {self.graph.logits: torch.ones_like(forward.values[self.graph.logits])}
-        channels = {}
-        for node in reversed(self.graph.nodes):
-            if node not in arriving or node.op == "placeholder":
-                continue
-            R = arriving.pop(node)
-            if self.graph.is_linear(node):
-                maps = places.as_maps(R, self.graph.module(node))
-                joined = maps.abs().flatten(2).sum((0, 2)) > 0
-                channels[node.target] = channels.get(node.target, torch.zeros_like(joined)) | joined
-                (source,) = node.all_input_nodes
-                parts = {source: torch.ones_like(forward.values[source])}
-            else:
-                parts = unweighted_layers.joined(self.graph, node, forward, R, gates)
-            _add(arriving, {source: _absolute(part) for source, part in parts.items()})
-        return channels
+        return gating.layers_without(self, shape)
 
 
 def of_reading(model: nn.Module, reading: Mapping[str, Any], linear: Iterable[str] = ()) -> Propagator:
@@ -345,18 +314,6 @@ def from_setting(rule: str | list[dict[str, Any]]) -> str | dict[float, str]:
     return rule
 
 
-def _add(arriving, parts):
-    """Add relevance that comes from another reader to that which has arrived at each node."""
-    for source, part in parts.items():
-        if source in arriving:
-            part = unweighted_layers.added(arriving[source], part)
-        arriving[source] = part
-
-
-def _absolute(part):
-    return list(map(torch.abs, part)) if isinstance(part, list) else part.abs()
-
-
 def _default(node):
     """The default of another argument of the forward."""
     if not node.args:
@@ -364,50 +321,6 @@ def _default(node):
             f"the model's forward takes {node.target} beside the images; give it a default, or wrap the model"
         )
     return node.args[0]
-
-
-def _refuse_unknown(name, value, allowed):
-    if value not in allowed:
-        raise Refused(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-
-
-def _refuse_unfit(model):
-    if model.training:
-        raise Refused("the model is in train mode, where dropout and BatchNorm draw and count; call model.eval() first")
-    for name, values in (*model.named_parameters(), *model.named_buffers()):
-        bad = int((~values.isfinite()).sum())
-        if bad:
-            raise Refused(
-                f"the weights {name} hold {bad} values that are NaN or infinite, so relevance would be too; "
-                "take an earlier checkpoint, or train again with a lower learning rate"
-            )
-
-
-def _refuse_unreadable(images):
-    if images.dim() != 4 or not images.is_floating_point():
-        raise Refused(
-            "images must be floats (N, C, H, W), normalised as the model expects; "
-            f"got {images.dtype} {tuple(images.shape)}"
-        )
-    broken = (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-    if broken:
-        raise Refused(
-            f"{len(broken)} of {len(images)} images of the batch hold NaN or infinity, first image {broken[0]}; "
-            "leave such images out, or mend what reads or normalises them"
-        )
-
-
-def _refuse_unfit_input(node, module, x, copies):
-    if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
-        raise Refused(
-            f"the layer {node.target} reads {module.in_channels} channels, but was given {x.shape[1]}: "
-            "are these the images that the model was trained on?"
-        )
-    if isinstance(module, nn.Linear) and x.shape[-1] * copies != module.in_features:
-        raise Refused(
-            f"the layer {node.target} reads {module.in_features} values of an image, but was given "
-            f"{x.shape[-1] * copies}: are the images as large as those that the model was trained on?"
-        )
 
 
 def _chosen(target, logits):

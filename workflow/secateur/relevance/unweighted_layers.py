@@ -68,11 +68,15 @@ def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: b
     return _rearranged(graph, node, forward, sources, R)
 
 
-def added(first: Relevance, second: Relevance) -> Relevance:
-    """The sum of two parts of a node's relevance; for a value of several tensors, part by part."""
-    if isinstance(first, list):
-        return list(map(torch.add, first, second))
-    return first + second
+def add(arriving: dict[fx.Node, Relevance], parts: dict[fx.Node, Relevance]) -> None:
+    """Add parts of relevance to those that have arrived at their nodes; of several tensors, tensor by tensor."""
+    for source, part in parts.items():
+        before = arriving.get(source)
+        if isinstance(before, list):
+            part = list(map(torch.add, before, part))
+        elif before is not None:
+            part = before + part
+        arriving[source] = part
 
 
 def _sources(graph, node, values):
