@@ -1,4 +1,4 @@
-"""Where activation and normalisation of a convolution lie in the graph, and which convolutions make up a stage."""
+"""Locations in the graph: the activation and normalisation of a convolution, and the convolutions of a stage."""
 
 from collections.abc import Collection, Mapping
 
@@ -17,15 +17,15 @@ SCALING = kinds.BATCHNORMS | kinds.DROPOUT | kinds.IDENTITY
 
 
 def stages(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
-    """{layer: stage}: layers with maps of equal height and width are one, counted from 0 in network order.
+    """{layer: stage}: layers with maps of equal height and width form a stage, counted from 0 in network order.
 
     Linear layers behind a flatten are a stage of their own.
     """
     modules, traced = dict(model.named_modules()), tracing.traced(model)
-    found = shapes.of_every_node(traced, example)
+    shape_of = shapes.of_every_node(traced, example)
     sizes = {}
     for layer, nodes in _called(traced, modules).items():
-        size = found[nodes[0]].sizes
+        size = shape_of[nodes[0]].sizes
         sizes[layer] = size[2:] if isinstance(modules[layer], nn.Conv2d) else size[1:-1]
     order = list(dict.fromkeys(sizes.values()))
     return {layer: order.index(size) for layer, size in sizes.items()}
@@ -38,22 +38,22 @@ def calls(
 
     Raises Refused for one that is no Conv2d or Linear, or that it does not call.
     """
-    found = _called(traced, modules)
+    called = _called(traced, modules)
     if layers is None:
-        return {layer: nodes for layer, nodes in found.items() if isinstance(modules[layer], nn.Conv2d)}
-    foreign = [layer for layer in layers if layer not in found]
-    if foreign:
-        raise Refused(f"the network calls no layer {foreign[0]} with weights; it calls {', '.join(found)}")
-    return {layer: nodes for layer, nodes in found.items() if layer in layers}
+        layers = [layer for layer in called if isinstance(modules[layer], nn.Conv2d)]
+    for layer in layers:
+        if layer not in called:
+            raise Refused(f"the network calls no layer {layer} with weights; it calls {', '.join(called)}")
+    return {layer: nodes for layer, nodes in called.items() if layer in layers}
 
 
 def _called(traced, modules):
     """{layer: [node, ...]} of every Conv2d and Linear that a traced model calls, in its order."""
-    found = {}
+    called = {}
     for node in traced.graph.nodes:
-        if node.op == "call_module" and isinstance(modules[node.target], (nn.Conv2d, nn.Linear)):
-            found.setdefault(node.target, []).append(node)
-    return found
+        if isinstance(readers.module_of(node, modules), (nn.Conv2d, nn.Linear)):
+            called.setdefault(node.target, []).append(node)
+    return called
 
 
 def norm(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
@@ -62,7 +62,7 @@ def norm(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
 
 
 def activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
-    """Where a channel's activation is: the first activation behind BatchNorm, and behind an addition that it enters.
+    """The node of a channel's activation: the first behind BatchNorm, and behind an addition that the channel enters.
 
     Without one, as in a linear bottleneck or before a concatenation, it is what BatchNorm gives, or the convolution.
     """
@@ -70,9 +70,9 @@ def activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
 
 
 def _behind(node, modules, wanted, passed):
-    """The first node of a kind on the way on which each has one reader and all others are `passed`, or None."""
+    """The first `wanted` node on the way on which each has one reader and all others are `passed`, or None."""
     for reader in readers.only_readers(node):
-        module = modules.get(reader.target) if reader.op == "call_module" else None
+        module = readers.module_of(reader, modules)
         if wanted.has(reader, module):
             return reader
         if not passed.has(reader, module):
