@@ -37,8 +37,9 @@ def positions(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
 
     def hook(name):
         def note(module, inputs, output):
-            channels = output.shape[1] if isinstance(module, nn.Conv2d) else output.shape[-1]
-            times[name] += output[0].numel() // channels
+            # Of a linear layer, features lie along the last dimension.
+            axis = 1 if isinstance(module, nn.Conv2d) else -1
+            times[name] += output[0].numel() // output.shape[axis]
 
         return note
 

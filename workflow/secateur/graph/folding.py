@@ -75,7 +75,9 @@ def _fold(layer, norm):
         scale = scale * norm.weight.double()
     if norm.bias is not None:
         shift = norm.bias.double()
-    centred = -mean if layer.bias is None else layer.bias.double() - mean
+    centred = -mean
+    if layer.bias is not None:
+        centred = layer.bias.double() - mean
     weight = layer.weight.double() * scale.view(-1, *[1] * (layer.weight.dim() - 1))
     _replace(layer, "bias", centred * scale + shift)
     _replace(layer, "weight", weight)
@@ -94,13 +96,14 @@ def copies_merged(model: nn.Module, example: torch.Tensor) -> nn.Module:
     gives the same function with 1/49 of the weights. `example` is a batch (N, C, H, W).
     """
     modules = dict(model.named_modules())
-    for name, pool in modules.items():
-        reader = _linear_behind(name, model, modules) if isinstance(pool, nn.AdaptiveAvgPool2d) else None
+    pools = [name for name, module in modules.items() if isinstance(module, nn.AdaptiveAvgPool2d)]
+    for name in pools:
+        reader = _linear_behind(name, model, modules)
         if reader is None:
             continue
-        _, channels, *size = _input_shape(model, pool, example)
-        if size == [1, 1]:
-            _merge(modules[reader], channels)
+        shape = _input_shape(model, modules[name], example)
+        if shape[2:] == (1, 1):
+            _merge(modules[reader], shape[1])
             model.set_submodule(name, nn.Identity())
     return model
 
@@ -109,7 +112,9 @@ def _linear_behind(name, model, modules):
     """The name of the linear layer that alone reads a module's output through nothing but a flatten, or None."""
     nodes = list(tracing.traced(model).graph.nodes)
     calls = _calls(name, nodes)
-    linear = readers.linear_behind(calls[0], modules) if len(calls) == 1 else None
+    if len(calls) != 1:
+        return None
+    linear = readers.linear_behind(calls[0], modules)
     if linear is None or len(_calls(linear.target, nodes)) != 1:
         return None
     for node in readers.only_readers(calls[0]):

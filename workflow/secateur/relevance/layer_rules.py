@@ -37,9 +37,10 @@ def _by_depth(rule, layers):
 
 def _of_composite(rule, layers, modules):
     first, of_convolutions, of_linear = biases.COMPOSITES[rule]
-    names = {}
+    names = dict.fromkeys(layers, of_linear)
     for layer in layers:
-        names[layer] = of_convolutions if isinstance(modules[layer], nn.Conv2d) else of_linear
+        if isinstance(modules[layer], nn.Conv2d):
+            names[layer] = of_convolutions
     names[layers[0]] = first
     return names
 

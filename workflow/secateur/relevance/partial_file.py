@@ -43,8 +43,10 @@ class Partial:
         for name, sums in layers.items():
             for kind in ROWS:
                 self.file[name][kind][rows] = getattr(sums, kind)
-            batch = (sums.map_sum, sums.map_abs_sum)
-            self.sums[name] = list(map(np.add, self.sums[name], batch)) if name in self.sums else batch
+            batch = [sums.map_sum, sums.map_abs_sum]
+            if name in self.sums:
+                batch = list(map(np.add, self.sums[name], batch))
+            self.sums[name] = batch
         self.done += len(targets)
 
     def is_due(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -91,11 +92,8 @@ def _over_positions(node, rank):
     """Whether a node reduces, if it reduces at all, dimensions behind that of the channels."""
     if node.op == "call_module" or node.target not in kinds.REDUCED:
         return True
-    dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", node.kwargs.get("axis"))
-    if dims is None:
-        return False
-    dims = dims if isinstance(dims, (tuple, list)) else [dims]
-    return all(dim % rank > 1 for dim in dims)
+    dims = kinds.argument(node, 1, "dim", "axis")
+    return dims is not None and all(dim % rank > 1 for dim in np.atleast_1d(dims))
 
 
 def _misplaced(link):

@@ -91,11 +91,11 @@ class Propagator:
         self.at, self.start, self.pixels = at, start, pixels
         self.bias = biases.bias_of(rule) if bias is None else bias
         self.times_input = rule == "gradient_x_input"
-        is_gradient = rule in layer_rules.GRADIENTS
-        self.graph = traced.Graph(self.model, "plain" if is_gradient else pool, self.bias)
+        if rule in layer_rules.GRADIENTS:
+            rule, pool = "gradient", "plain"
+        self.graph = traced.Graph(self.model, pool, self.bias)
         self.layers = [node.target for node in filter(self.graph.is_linear, self.graph.nodes)]
-        named = "gradient" if self.times_input else rule
-        self.rule_of = layer_rules.assigned(named, self.layers, self.graph.modules)
+        self.rule_of = layer_rules.assigned(rule, self.layers, self.graph.modules)
         self.read = self._read_layers({*linear})
         self.links = []
         if at == "next_input":
@@ -196,7 +196,9 @@ class Propagator:
         x = forward.values[node.all_input_nodes[0]]
         rows = self._rows(node, x)
         value, forward.kept[node] = self._prepared(node, rows, forward)[0](rows)
-        forward.values[node] = value if rows is x else value.view(*x.shape[:-1], -1)
+        if rows is not x:
+            value = value.view(*x.shape[:-1], -1)
+        forward.values[node] = value
 
     def _rows(self, node, values):
         """Input or output of a layer; of a linear layer at several positions each is a row: (N x positions, F)."""
@@ -257,7 +259,9 @@ class Propagator:
     def _passed(self, node, forward, R, backward, again):
         """{input node: its relevance} of one node; that of layers and images is kept in `backward`."""
         if node.op == "placeholder":
-            backward.images[node] = R * forward.values[node] if self.times_input else R
+            if self.times_input:
+                R = R * forward.values[node]
+            backward.images[node] = R
             return {}
         if not self.graph.is_linear(node):
             return unweighted_layers.passed(self.graph, node, forward, R)

@@ -61,14 +61,12 @@ def two_sided(
 
         def forward(x):
             x = linear.padded(x)
-            products = product(_signs(x, groups) if signed else x)
-            # z is the sum of both sides where they are the parts of W; otherwise it took a product of its own.
-            z = products[:, :, 1].clone() if gated else products[:, :, 0] + products[:, :, 1]
-            z = z.flatten(1, 2)
+            if signed:
+                x = _signs(x, groups)
+            denominators, z = _with_value(product(x), gated)
             # With biases counted, the sum of both sides holds the bias already.
             if linear.bias is not None and (gated or not bias):
                 z += linear.along(linear.bias)
-            denominators = products[:, :, 0::2] if gated else products
             return z, denominators[:, :, :count]
 
         def backward(denominators, x, z, R):
@@ -95,6 +93,13 @@ def _products(linear, sides, offsets, gated, signed):
     return linear.forward_all([sides[0], whole, sides[1]], [first, torch.zeros_like(first), second])
 
 
+def _with_value(products, gated):
+    """(denominators of both sides, z): their sum where they are the parts of W; otherwise z is a product of its own."""
+    if gated:
+        return products[:, :, 0::2], products[:, :, 1].clone().flatten(1, 2)
+    return products, (products[:, :, 0] + products[:, :, 1]).flatten(1, 2)
+
+
 def _pull(linear, sides, coefficients):
     """(a function that pulls quotients back through the sides, count of sides): one where the other counts nothing."""
     weighted = [coefficient * side for coefficient, side in zip(coefficients, sides, strict=True)]
@@ -106,13 +111,13 @@ def _quotients(R, denominators, z, gated):
     """S = R / Z of both sides, in place of the denominators: new memory would cost three times the division."""
     # Winograd and FFT, which a GPU may choose, would smear a huge ratio over its neighbours; and where gamma's own
     # relevance is huge, the ratio overflows, and nothing times infinity is no number.
-    checked = denominators.is_cuda or gated
-    empty = denominators.abs() <= 10 * TINY if checked else None
-    S = torch.div(R, denominators, out=denominators)
+    if not gated and not denominators.is_cuda:
+        return torch.div(R, denominators, out=denominators)
+    empty = denominators.abs() <= 10 * TINY
     if gated:
         above = (z > 0).view(R.shape)
         empty |= torch.cat([~above, above], 2)
-    return S.masked_fill_(empty, 0.0) if checked else S
+    return torch.div(R, denominators, out=denominators).masked_fill_(empty, 0.0)
 
 
 def _alike(W, signed):

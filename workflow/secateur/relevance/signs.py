@@ -91,7 +91,7 @@ def _has_negative(node, module):
     if node.target is F.avg_pool2d:
         return len(node.args) > 6 or node.kwargs.get("divisor_override") is not None
     if node.target is F.pad:
-        fill = node.args[3] if len(node.args) > 3 else node.kwargs.get("value")
+        fill = kinds.argument(node, 3, "value")
         return fill is not None and fill < 0
     if not (kinds.ADDED | kinds.MULTIPLIED).has(node, module):
         return False

@@ -56,7 +56,9 @@ def averaged(
     totals, put, count = {}, 0, 0
     for layers, targets, starts in each:
         for name, sums in _summed(layers).items():
-            totals[name] = Sums(*map(np.add, totals[name], sums)) if name in totals else sums
+            if name in totals:
+                sums = Sums(*map(np.add, totals[name], sums))
+            totals[name] = sums
         put, count = put + starts.astype(np.float64), count + 1
         none = np.full(len(targets), -1)
     return {name: _divided(sums, count) for name, sums in totals.items()}, none, put / count

@@ -46,7 +46,7 @@ class Graph:
 
     def module(self, node: fx.Node) -> nn.Module | None:
         """The module that a node calls, None if it calls none."""
-        return self.modules[node.target] if node.op == "call_module" else None
+        return readers.module_of(node, self.modules)
 
     def has(self, node: fx.Node, kind: kinds.Kind) -> bool:
         """Whether a node is an operation of this kind."""
@@ -95,7 +95,7 @@ class Graph:
         module = self.module(node)
         if module is not None:
             return module.dim
-        return node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+        return kinds.argument(node, 1, "dim")
 
     def before(self, node: fx.Node) -> set[fx.Node]:
         """All nodes whose values a node depends on, itself among them."""

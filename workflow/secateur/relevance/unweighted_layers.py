@@ -12,6 +12,7 @@ A value may hold several tensors (as of `chunk`); its relevance is then a list w
 
 import itertools
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
@@ -58,14 +59,15 @@ def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: b
     if graph.is_copied_map(node, forward.values) or not sources:
         return dict.fromkeys(sources, R)
     rule = _rules(graph, node)[0]
-    if rule is _multiplied or rule is _divided:
-        signals = sources if gates else rule(graph, node, forward, sources, R)
-        return {source: R.sum_to_size(forward.values[source].shape) for source in signals}
-    if rule is _passed:
-        return {sources[0]: R}
     if rule is None:
         return {source: _ones_like(forward.values[source]) for source in sources}
-    return _rearranged(graph, node, forward, sources, R)
+    if rule is _passed:
+        return {sources[0]: R}
+    if rule not in (_multiplied, _divided):
+        return _rearranged(graph, node, forward, sources, R)
+    if gates:
+        return _narrowed(R, sources, forward.values)
+    return _narrowed(R, rule(graph, node, forward, sources, R), forward.values)
 
 
 def add(arriving: dict[fx.Node, Relevance], parts: dict[fx.Node, Relevance]) -> None:
@@ -137,7 +139,7 @@ def _proportional(graph, node, forward, sources, R):
     if _is_plain_sum(node) and all(values[source].shape == R.shape for source in sources):
         return {source: values[source] * ratio for source in sources}
     pulled = _pulled(graph, node, values, sources, ratio)
-    return {source: values[source] * part for source, part in zip(sources, pulled, strict=True)}
+    return dict(zip(sources, map(torch.mul, map(values.get, sources), pulled), strict=True))
 
 
 def _is_plain_sum(node):
@@ -154,21 +156,28 @@ def _linear_part(graph, node, values, sources):
     if graph.bias or not graph.has(node, kinds.ADDED):
         return values[node]
     operands = (*node.args[:2], *node.kwargs.values())
-    if not any(_counts(operand) for operand in operands if operand not in sources):
+    if not any(_counts(operand, sources) for operand in operands):
         return values[node]
     zeros = {source: torch.zeros_like(values[source]) for source in sources}
     return values[node] - graph.computed(node, values | zeros)
 
 
-def _counts(term):
-    return isinstance(term, fx.Node) or (isinstance(term, (int, float)) and term != 0)
+def _counts(operand, sources):
+    """Whether an operand is the same for all images, and not zero."""
+    if isinstance(operand, fx.Node):
+        return operand not in sources
+    return isinstance(operand, (int, float)) and operand != 0
 
 
 def _multiplied(graph, node, forward, sources, R):
     """The signal takes all, two signals half each."""
     signals = _signals(graph, forward.values, sources)
-    part = R / len(signals)
-    return {source: part.sum_to_size(forward.values[source].shape) for source in signals}
+    return _narrowed(R / len(signals), signals, forward.values)
+
+
+def _narrowed(R, sources, values):
+    """{source: relevance}, added up where the source was spread over several positions."""
+    return {source: R.sum_to_size(values[source].shape) for source in sources}
 
 
 def _signals(graph, values, sources):
@@ -178,34 +187,35 @@ def _signals(graph, values, sources):
     signals = [source for source in sources if not graph.signs.is_gate(source)]
     if len(signals) == 1:
         return signals
-    first, second = (values[source].shape for source in sources)
-    first_is_narrower, second_is_narrower = _is_narrower(first, second), _is_narrower(second, first)
-    if first_is_narrower == second_is_narrower:
+    first, second = sources
+    first_is_narrow = _is_narrow(values[first], values[second])
+    second_is_narrow = _is_narrow(values[second], values[first])
+    if first_is_narrow == second_is_narrow:
         return sources
-    return sources[1:] if first_is_narrower else sources[:1]
+    return [second] if first_is_narrow else [first]
 
 
-def _is_narrower(shape, other):
-    """Whether a shape is spread over another along some dimension."""
-    rank = max(len(shape), len(other))
-    sizes, others = (_with_rank(rank, sizes) for sizes in (shape, other))
-    return any(size == 1 and wide > 1 for size, wide in zip(sizes, others, strict=True))
+def _is_narrow(value, other):
+    """Whether a value is spread over another along some dimension."""
+    rank = max(value.dim(), other.dim())
+    sizes, others = _with_rank(rank, value.shape), _with_rank(rank, other.shape)
+    return bool(((sizes == 1) & (others > 1)).any())
 
 
 def _with_rank(rank, shape):
-    """A shape with dimensions of size 1 in front, as torch broadcasts."""
-    return (1,) * (rank - len(shape)) + tuple(shape)
+    """A shape with dimensions of size 1 in front, as torch broadcasts: (rank,)."""
+    return np.array((1,) * (rank - len(shape)) + tuple(shape))
 
 
 def _divided(graph, node, forward, sources, R):
     """The divisor is a constant, the signal takes all."""
-    signal = node.args[0] if node.args else node.kwargs.get("input")
+    signal = kinds.argument(node, 0, "input")
     if signal not in sources:
         raise Refused(
             f"no relevance rule for {graph.called(node)}, which divides a number by what depends on the images; the "
             "rules gradient and gradient_x_input take any layer"
         )
-    return {signal: R.sum_to_size(forward.values[signal].shape)}
+    return _narrowed(R, [signal], forward.values)
 
 
 # ---- gradients -----------------------------------------------------------------------------------------------
@@ -228,20 +238,22 @@ def _pulled(graph, node, values, sources, R):
 
 def _gradients(outputs, weights, inputs):
     """The gradient of the weighted sum of outputs with respect to each input."""
-    depending = [(output, weight) for output, weight in zip(outputs, weights, strict=True) if output.requires_grad]
-    if not depending:
+    depending = [output.requires_grad for output in outputs]
+    if not any(depending):
         return list(map(torch.zeros_like, inputs))
-    outputs, weights = zip(*depending, strict=True)
-    return torch.autograd.grad(outputs, inputs, weights, allow_unused=True, materialize_grads=True)
+    outputs, weights = itertools.compress(outputs, depending), itertools.compress(weights, depending)
+    return torch.autograd.grad(tuple(outputs), inputs, tuple(weights), allow_unused=True, materialize_grads=True)
 
 
 def _leaves(value):
     """The same value with tensors that gradients end at."""
-    if isinstance(value, (tuple, list)):
-        parts = [_leaves(part) for part in value]
-        # A pair of torch's with names (values, indices) is made of a sequence, a namedtuple of its parts.
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value.detach().requires_grad_() if tensors(value) else value
+    if not isinstance(value, (tuple, list)):
+        return value.detach().requires_grad_() if tensors(value) else value
+    parts = list(map(_leaves, value))
+    # A pair of torch's with names (values, indices) is made of a sequence, a namedtuple of its parts.
+    if hasattr(value, "_fields"):
+        return type(value)(*parts)
+    return type(value)(parts)
 
 
 def _ones_like(value):

@@ -35,6 +35,10 @@ class Value:
         """The dimensions in which channels differ."""
         return np.flatnonzero(np.greater(self.codes.shape, 1)).tolist()
 
+    def varies_beside(self, dimension: int) -> bool:
+        """Whether channels differ in another dimension too."""
+        return any(d != dimension for d in self.varying)
+
     @functools.cached_property
     def axis(self) -> int | None:
         """The dimension along which channels lie: the longest in which they differ; None if they do not."""

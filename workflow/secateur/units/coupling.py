@@ -115,8 +115,10 @@ def _sizes(outputs, convolutions, count):
     """(channels of convolutions in each bundle, or its features; whether it has features alone), (bundles,) each."""
     channels, features = np.zeros(count, int), np.zeros(count, int)
     for layer, bundles in outputs.items():
-        counted = channels if layer in convolutions else features
-        counted += np.bincount(bundles, minlength=count)
+        if layer in convolutions:
+            channels += np.bincount(bundles, minlength=count)
+        else:
+            features += np.bincount(bundles, minlength=count)
     hidden = (channels == 0) & (features > 0)
     return np.where(hidden, features, channels), hidden
 

@@ -40,7 +40,9 @@ def _keeps_zero(walk, node):
 
 def _zero_for(value, zero):
     """Zero in place of a tensor; sizes and counts as they are."""
-    return zero if isinstance(value, Value) else value
+    if isinstance(value, Value):
+        return zero
+    return value
 
 
 def prelu(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -62,7 +64,7 @@ def norm(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _per_channel(walk, node, value, module, codes):
     """A module with parameters for each channel, which are removed with it."""
-    if any(d != 1 for d in value.varying):
+    if value.varies_beside(1):
         return walk.unknown(node, (value,), {})
     name = walk.names[id(module)]
     ids = np.broadcast_to(value.numbers.ravel(), value.shape[1])
@@ -75,7 +77,7 @@ def _per_channel(walk, node, value, module, codes):
 def spatial(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A pool, resizing or padding of maps."""
     value, module = first(args, kwargs), walk.module(node)
-    if any(d != 1 for d in value.varying) or not walk.gives_one_tensor(node):
+    if value.varies_beside(1) or not walk.gives_one_tensor(node):
         return walk.unknown(node, args, kwargs)
     is_filled = isinstance(module, nn.ConstantPad2d) and module.value != 0
     return Value(value.codes | is_filled, walk.shape(node))

@@ -27,7 +27,7 @@ class Grouped:
 def convolution(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A Conv2d, called as a module or by a function with its weights."""
     conv, value = walk.layer(node, kinds.CONVOLVED), first(args, kwargs)
-    is_map = len(value.shape) == 4 and all(d == 1 for d in value.varying)
+    is_map = len(value.shape) == 4 and not value.varies_beside(1)
     if conv is None or "weight" not in conv._parameters or not is_map:
         return walk.unknown(node, args, kwargs)
     name = walk.names[id(conv)]
@@ -47,7 +47,7 @@ def linear(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
     """A Linear, called as a module or by a function with its weights."""
     layer, value = walk.layer(node, kinds.TRANSFORMED), first(args, kwargs)
     last = len(value.shape) - 1
-    if layer is None or "weight" not in layer._parameters or any(d != last for d in value.varying):
+    if layer is None or "weight" not in layer._parameters or value.varies_beside(last):
         return walk.unknown(node, args, kwargs)
     name, shape = walk.names[id(layer)], walk.shape(node)
     _layer(walk, name, layer.out_features, np.broadcast_to(value.codes.ravel(), layer.in_features))

@@ -36,7 +36,9 @@ def rearrange(
 
 
 def _full(value):
-    return value.full() if isinstance(value, Value) else value
+    if isinstance(value, Value):
+        return value.full()
+    return value
 
 
 def argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, *names: str, default: Any = None) -> Any:

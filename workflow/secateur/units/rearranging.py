@@ -61,7 +61,7 @@ def _places(index, rank):
     places = list(index)
     if Ellipsis in places:
         at = places.index(Ellipsis)
-        missing = rank + 1 - sum(place is not None for place in places)
+        missing = rank + 1 - (len(places) - places.count(None))
         places[at : at + 1] = [slice(None)] * missing
     return places
 
@@ -93,7 +93,7 @@ def _spread(part, dim):
 def shuffled(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The i-th channels of all groups are removed together, so that the groups stay equal."""
     value, module = first(args, kwargs), walk.module(node)
-    if any(d != 1 for d in value.varying):
+    if value.varies_beside(1):
         return walk.unknown(node, args, kwargs)
     groups = operations.argument(args, kwargs, 1, "groups") if module is None else module.groups
     rows = np.broadcast_to(value.codes.ravel(), value.shape[1]).reshape(groups, -1)
@@ -106,19 +106,19 @@ def padded(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
     value = first(args, kwargs)
     amounts = _amounts(operations.argument(args, kwargs, 1, "pad"), len(value.shape))
     is_filled = bool(operations.argument(args, kwargs, 3, "value"))
-    beside = {d for d, both in amounts.items() if any(both) and (d == 1 or d in value.varying)}
-    if {*value.varying, *beside} - {1} or min(amounts.get(1, (0, 0))) < 0:
+    before, after = amounts.pop(1, (0, 0))
+    if value.varies_beside(1) or min(before, after) < 0:
         return walk.unknown(node, args, kwargs)
-    pads_positions = any(any(both) for d, both in amounts.items() if d != 1)
+    pads_positions = any(map(any, amounts.values()))
     codes = value.codes | (is_filled and pads_positions)
-    if not beside:
+    if not before and not after:
         return Value(codes, walk.shape(node))
     if operations.argument(args, kwargs, 2, "mode", default="constant") != "constant":
         return walk.unknown(node, args, kwargs)
-    before, after = (2 * walk.new(count) | is_filled for count in amounts[1])
+    edges = [2 * walk.new(count) | is_filled for count in (before, after)]
     within = np.broadcast_to(codes.ravel(), value.shape[1])
     walk.fitted.append(node)
-    return Value(_along_channels(np.concatenate([before, within, after]), len(value.shape)), walk.shape(node))
+    return Value(_along_channels(np.concatenate([edges[0], within, edges[1]]), len(value.shape)), walk.shape(node))
 
 
 def _amounts(pad, rank):

@@ -95,7 +95,9 @@ class Walk:
 
     def module(self, node: fx.Node) -> nn.Module | None:
         """The module that a node calls, None if it calls none."""
-        return self.traced.get_submodule(node.target) if node.op == "call_module" else None
+        if node.op != "call_module":
+            return None
+        return self.traced.get_submodule(node.target)
 
     def layer(self, node: fx.Node, kind: kinds.Kind) -> nn.Module | None:
         """The layer that a node calls, or whose weights a function is given; None if it is of another kind."""
@@ -107,7 +109,9 @@ class Walk:
         name, _, last = tensor.target.rpartition(".")
         owner = self.model.get_submodule(name)
         wanted = "running_mean" if kind is kinds.NORMS else "weight"
-        return owner if last == wanted and isinstance(owner, kind.modules) else None
+        if last != wanted or not isinstance(owner, kind.modules):
+            return None
+        return owner
 
     def called(self, node: fx.Node) -> str:
         """A node in words: the layer or function with its type."""
@@ -166,8 +170,10 @@ class Walk:
                 self.tie(self.inputs[other], self.inputs[layer], why)
 
 
-def _fixed(found):
-    return fixed(found) if shapes.is_shape(found) else found
+def _fixed(value):
+    if shapes.is_shape(value):
+        return fixed(value)
+    return value
 
 
 def _is_layer(user):
