@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-adds for one image."""
+"""Cost of a network: parameters, and multiply-adds for one image."""
 
 import collections
 import contextlib
@@ -32,7 +32,7 @@ def count(model: nn.Module, example: torch.Tensor) -> Cost:
 
 
 def positions(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
-    """How often each layer's weights are applied to one image: {layer: height x width of its output, 1 if linear}."""
+    """{layer: count of positions of one image to which its weights are applied}: height x width, 1 if linear."""
     times = collections.Counter()
 
     def hook(name):
@@ -71,7 +71,7 @@ def _elements(parameters):
 
 
 def per_channel(module: nn.Module) -> int:
-    """How many parameters a normalisation or activation has for each channel."""
+    """Count of parameters that a normalisation or activation has for each channel."""
     return sum(parameter.dim() > 0 for parameter in module.parameters())
 
 
@@ -91,39 +91,39 @@ class Counter:
         whole = self._parameters(np.zeros(len(coupled.sizes), bool))
         self.untouched = _elements(parameters.values()) - whole
 
-    def left(self, gone: np.ndarray) -> Cost:
-        """The Cost without bundles; `gone` is a bool for each bundle of the Coupling, (bundles,)."""
+    def left(self, removed: np.ndarray) -> Cost:
+        """The Cost without bundles; `removed` is a bool for each bundle of the Coupling, (bundles,)."""
         macs = 0
         for layer, times in self.coupled.positions.items():
-            macs += self._weights(layer, gone) * times
-        return Cost(parameters=self.untouched + self._parameters(gone), macs=macs)
+            macs += self._weights(layer, removed) * times
+        return Cost(parameters=self.untouched + self._parameters(removed), macs=macs)
 
-    def _weights(self, layer, gone):
-        """How many weights a layer has left."""
+    def _weights(self, layer, removed):
+        """Count of weights that a layer has left."""
         coupled, module = self.coupled, self.layers[layer]
-        grouped, stays = coupled.grouped.get(layer), ~gone[coupled.inputs[layer]]
+        grouped, stays = coupled.grouped.get(layer), ~removed[coupled.inputs[layer]]
         if grouped:
             stays = stays[: len(stays) // grouped.groups]
-        rows = _left(gone, coupled.outputs[layer])
+        rows = _left(removed, coupled.outputs[layer])
         columns = len(stays) if grouped and grouped.whole else np.count_nonzero(stays)
         return int(rows * columns) * module.weight.shape[2:].numel()
 
-    def _parameters(self, gone):
-        """Parameters of all that loses channels with `gone`; those that layers share count once."""
+    def _parameters(self, removed):
+        """Parameters of all that loses channels with `removed`; those that layers share count once."""
         coupled, seen, total = self.coupled, set(), 0
         for layer, module in self.layers.items():
             if id(module.weight) not in seen:
-                total += self._weights(layer, gone)
+                total += self._weights(layer, removed)
             if module.bias is not None and id(module.bias) not in seen:
-                total += _left(gone, coupled.outputs[layer])
+                total += _left(removed, coupled.outputs[layer])
             seen |= {id(module.weight), id(module.bias)}
         for name, count in self.norms.items():
-            total += count * _left(gone, coupled.norms[name])
+            total += count * _left(removed, coupled.norms[name])
         for bundles in self.constants:
-            total += _left(gone, bundles)
+            total += _left(removed, bundles)
         return int(total)
 
 
-def _left(gone, bundles):
-    """How many channels are left of those of an array of bundle ids."""
-    return np.count_nonzero(~gone[bundles])
+def _left(removed, bundles):
+    """Count of channels that are left of those of an array of bundle ids."""
+    return np.count_nonzero(~removed[bundles])

@@ -15,7 +15,7 @@ STATISTICS = {
     "max_abs": lambda signed, absolute: absolute.max(1),
     "min_abs": lambda signed, absolute: absolute.min(1),
 }
-# Only sums are reduced: a largest or smallest position is one already.
+# Only sums are reduced: a largest or smallest position is one number already.
 REDUCED = ("mean", "mean_abs")
 REDUCTIONS = {
     "layer_share": lambda sums, positions: _over(sums, sums.sum()),

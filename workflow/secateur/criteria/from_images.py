@@ -18,8 +18,6 @@ from secateur.criteria import locations, running_sums
 from secateur.graph import modes, readers, tracing
 from secateur.graph import operation_kinds as kinds
 
-# ---- from images -----------------------------------------------------------------------------------------------
-
 
 @dataclasses.dataclass(frozen=True)
 class OfImages:
@@ -76,8 +74,8 @@ def of_images(
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
     each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
-    memory grows with the batch and not with the count of images; with `kept`, a `running_sums.Sums`, a killed job goes
-    on from them: then `batches` begins after the images that they hold.
+    memory grows with the batch and not with the count of images; with `kept`, a `running_sums.Sums`, a killed job
+    continues from them: then `batches` begins after the images that they hold.
     """
     score, sums = OF_IMAGES[name], running_sums.Sums() if kept is None else kept
     batches = iter(batches)
@@ -138,8 +136,8 @@ class _Reader:
             gradients = {}
             if gradient:
                 loss = F.cross_entropy(logits, labels, reduction="sum")
-                found = torch.autograd.grad(loss, list(run.values.values()), materialize_grads=True)
-                gradients = self._by_layer(dict(zip(run.values, found, strict=True)))
+                of_nodes = torch.autograd.grad(loss, list(run.values.values()), materialize_grads=True)
+                gradients = self._by_layer(dict(zip(run.values, of_nodes, strict=True)))
         return self._by_layer(run.values, without_bias=self.at == "product"), gradients
 
     def _by_layer(self, values, without_bias=False):
@@ -189,7 +187,7 @@ def _undisturbed(model):
 
 
 def _out_of_place(traced):
-    """The same traced model with functions that leave their input alone."""
+    """A traced model, changed so that its functions leave their input alone."""
     for node in traced.graph.nodes:
         if node.op not in ("call_function", "call_method"):
             continue

@@ -11,8 +11,6 @@ from secateur import Refused
 from secateur.criteria import locations
 from secateur.graph import tracing
 
-# ---- from weights ----------------------------------------------------------------------------------------------
-
 
 @dataclasses.dataclass(frozen=True)
 class Layer:

@@ -9,8 +9,6 @@ from secateur import Refused
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import readers, shapes, tracing
 
-# ---- where a channel is found ----------------------------------------------------------------------------------
-
 ACTIVATIONS = kinds.ACTIVATIONS | kinds.PRELU
 # They change a channel's scale at most.
 SCALING = kinds.BATCHNORMS | kinds.DROPOUT | kinds.IDENTITY
@@ -64,7 +62,7 @@ def norm(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
 def activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
     """The node of a channel's activation: the first behind BatchNorm, and behind an addition that the channel enters.
 
-    Without one, as in a linear bottleneck or before a concatenation, it is what BatchNorm gives, or the convolution.
+    Without one, as in a linear bottleneck or before a concatenation, it is BatchNorm's node, or the convolution's.
     """
     return _behind(node, modules, ACTIVATIONS, SCALING | kinds.SUMS) or norm(node, modules) or node
 

@@ -23,10 +23,10 @@ class Sums:
 
     def __init__(self, path: Path | str | None = None, stamp: str | None = None) -> None:
         self.path, self.stamp = path and Path(path), stamp
-        kept = tensor_files.resumable(self.path, stamp, "its images are read afresh")
+        before = tensor_files.resumable(self.path, stamp, "its images are read afresh")
         self.images, self.parts = 0, {}
-        if kept:
-            self.images, self.parts = kept["images"], kept["parts"]
+        if before:
+            self.images, self.parts = before["images"], before["parts"]
             logging.info("going on after %d images, from %s", self.images, self.path)
         self.written = time.monotonic()
 

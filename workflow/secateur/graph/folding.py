@@ -1,4 +1,4 @@
-"""The same function with fewer layers: BatchNorm folded into the layer before it, copies of a map merged.
+"""Fewer layers that compute one function: BatchNorm folded into the layer before it, copies of a map merged.
 
 With s = weight / sqrt(running_var + eps), BatchNorm(W x + b) = (s W) x + (b - running_mean) s + bias.
 """

@@ -56,7 +56,7 @@ def _calls(traced):
 
 
 def _is_read_elsewhere(traced, owner, call):
-    """Whether another node than the arguments of a call uses a module or one of its tensors."""
+    """True if a node that is no argument of a call uses a module or one of its tensors."""
     for node in traced.graph.nodes:
         is_used = node.op in ("get_attr", "call_module") and node.users
         if is_used and node not in call.all_input_nodes and f"{node.target}.".startswith(f"{owner}."):

@@ -21,13 +21,13 @@ class Kind:
     calls: frozenset[Callable[..., Any] | str] = frozenset()
 
     def has(self, node: fx.Node, module: nn.Module | None) -> bool:
-        """Whether a node is such an operation; `module` is what it calls, None if it calls no module."""
+        """True if a node is such an operation; `module` is the module that it calls, None if it calls none."""
         if node.op == "call_module":
             return isinstance(module, self.modules)
         return node.op in ("call_function", "call_method") and node.target in self.calls
 
     def __contains__(self, target: object) -> bool:
-        """Whether a function, or the method of that name, is such an operation."""
+        """True if a function, or the method of that name, is such an operation."""
         return target in self.calls
 
     def __or__(self, other: "Kind") -> "Kind":
@@ -59,7 +59,7 @@ def argument(node: fx.Node, place: int, *names: str) -> Any:
 
 
 def is_stochastic_depth(node: fx.Node) -> bool:
-    """Whether a node drops whole branches; torchvision and timm each have a function of that name."""
+    """True if a node drops whole branches: torchvision and timm each have a function of that name."""
     return node.op == "call_function" and getattr(node.target, "__name__", "") == "stochastic_depth"
 
 
@@ -77,7 +77,7 @@ SIGMOIDS = kind(
     (nn.Hardsigmoid, F.hardsigmoid),
 )
 OTHER_ACTIVATIONS = kind(
-    # That they are never negative is not made use of: relevance behind them would be rounded otherwise than before.
+    # Not among those that are never negative: relevance behind them would be rounded otherwise than before.
     (F.relu_, torch.relu_),
     (nn.LeakyReLU, F.leaky_relu, F.leaky_relu_),
     (nn.RReLU, F.rrelu),
@@ -229,7 +229,7 @@ SIZES = kind(("size", "dim", "numel", "new_zeros"), (torch.zeros_like, torch.one
 
 
 def is_size(node: fx.Node) -> bool:
-    """Whether a node reads a size or a shape, or makes zeros or ones of one: it has no part in any value."""
+    """True if a node reads a size or a shape, or makes zeros or ones of one: it has no part in any value."""
     if node.target is getattr:
         return node.args[1] in SIZE_ATTRIBUTES
     return SIZES.has(node, None)

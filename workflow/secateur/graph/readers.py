@@ -1,4 +1,4 @@
-"""Which layer reads which: a way through the graph on which each value has a single reader."""
+"""Links between layers: ways through the graph on which each value has a single reader."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -48,12 +48,12 @@ def module_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Module | No
 
 def sizes(nodes: Iterable[fx.Node]) -> set[fx.Node]:
     """The nodes that compute sizes, by reads of shapes and arithmetic on them, or zeros of such a size."""
-    found = set()
+    computing = set()
     for node in nodes:
         inputs = node.all_input_nodes
-        if kinds.is_size(node) or (inputs and found.issuperset(inputs)):
-            found.add(node)
-    return found
+        if kinds.is_size(node) or (inputs and computing.issuperset(inputs)):
+            computing.add(node)
+    return computing
 
 
 def links(nodes: Iterable[fx.Node], modules: Mapping[str, nn.Module], layers: Collection[str]) -> list[Link]:
@@ -65,11 +65,11 @@ def links(nodes: Iterable[fx.Node], modules: Mapping[str, nn.Module], layers: Co
     nodes = list(nodes)
     # A network that gives a map beside its logits gives it to nobody that reads it.
     ignored = sizes(nodes).union(filter(_is_output, nodes))
-    found = []
+    calls = []
     for node in nodes:
         if node.op == "call_module" and node.target in layers:
-            found.append(_link(node, modules, ignored))
-    return found
+            calls.append(_link(node, modules, ignored))
+    return calls
 
 
 def _is_output(node):
@@ -109,7 +109,7 @@ def _counted(users):
 
 
 def keeps_channels(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a node computes every channel from that channel alone, and leaves the channels in their order."""
+    """True if a node computes every channel from that channel alone, and leaves the channels in their order."""
     if kinds.is_stochastic_depth(node) or any(kind.has(node, module) for kind in CHANNELWISE):
         return True
     if kinds.PADDED_ANYWHERE.has(node, module):

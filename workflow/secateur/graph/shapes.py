@@ -49,7 +49,7 @@ def of_every_node(traced: fx.GraphModule, example: torch.Tensor | None) -> dict[
     """
     if example is None:
         return _of_some_size(traced)
-    # Two images tell the dimension of images from one that is left out by squeeze.
+    # With two images, squeeze leaves the dimension of images.
     shape = (2, *example.shape[1:])
     example = example.to(next(traced.parameters(), example).dtype)
     try:
@@ -100,12 +100,12 @@ def on_meta(model: nn.Module) -> nn.Module:
 
 
 def is_shape(value: Any) -> bool:
-    """Whether a value stands for one tensor."""
+    """True if a value stands for one tensor."""
     return isinstance(value, Shape)
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor, or holds some."""
+    """True if a value is a tensor, or holds some."""
     return any(map(is_shape, flat(value)))
 
 

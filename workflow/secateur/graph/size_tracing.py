@@ -165,7 +165,7 @@ def _of_batch(argument, place):
 
 
 def _is_settled(known):
-    """Whether a value is one number, or several, however many images there are."""
+    """True if a value is one number, or several, however many images there are."""
     if known is None or type(known[0]) is not type(known[1]):
         return False
     numbers = known[0] if isinstance(known[0], tuple) else (known[0],)

@@ -14,7 +14,7 @@ from secateur import Refused
 from secateur.graph import size_tracing
 
 TORCH = Path(torch.__file__).parent
-# How far the logits of a graph may be from the model's, as a share of the largest: folding and precision round.
+# The distance of a graph's logits from the model's, as a share of the largest: folding and precision round.
 CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
 
 

@@ -86,7 +86,7 @@ class Map:
         return transposed
 
     def _reach(self):
-        """How many rows and columns beyond its first one a kernel spans: (2,)."""
+        """Rows and columns that a kernel spans beyond its first: (2,)."""
         return np.multiply(self.module.dilation, np.subtract(self.module.kernel_size, 1))
 
     def _spread(self, S, size):

@@ -50,7 +50,7 @@ class Partial:
         self.done += len(targets)
 
     def is_due(self) -> bool:
-        """Whether the batches so far should count: after all images, and after some seconds."""
+        """True if the batches so far should count: after all images, and after some seconds."""
         return self.done == self.images or time.monotonic() - self.flushed > SECONDS_BETWEEN_FLUSHES
 
     def commit(self) -> None:

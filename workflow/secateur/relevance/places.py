@@ -89,7 +89,7 @@ def _refuse_mixed(link, forward, channels, modules):
 
 
 def _over_positions(node, rank):
-    """Whether a node reduces, if it reduces at all, dimensions behind that of the channels."""
+    """True unless a node reduces the dimension of channels or that of images."""
     if node.op == "call_module" or node.target not in kinds.REDUCED:
         return True
     dims = kinds.argument(node, 1, "dim", "axis")

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation (LRP): how much each channel contributed to one class, image by image.
+"""Layer-wise relevance propagation (LRP): each channel's contribution to one class, image by image.
 
 Bach et al., PLoS ONE 10(7), 2015. Relevance starts as 1 at one class and runs back through the graph that torch.fx
 traces: convolutions and linear layers by a rule of `rules.py`, everything else as `unweighted_layers.py` says.
@@ -180,7 +180,7 @@ class Propagator:
                 self._compute(node, forward)
             except torch.OutOfMemoryError:
                 raise
-            # What torch says of shapes that do not fit names no layer.
+            # torch's error on shapes that do not fit names no layer.
             except RuntimeError as error:
                 raise Refused(
                     f"the layer {node.target} cannot take images of shape {tuple(images.shape[1:])}: {error}; "
@@ -218,13 +218,13 @@ class Propagator:
         return self.prepared[key]
 
     def _rule(self, node):
-        # What enters the first layer has its own relevance only if the pixels' is wanted.
+        # The input of the first layer is the images, whose relevance is rarely wanted.
         if self._ends_at(node):
             return rules.one_sided(lambda *_: None)
         return rules.named(self.rule_of[node.target])
 
     def _ends_at(self, node):
-        """Whether relevance ends at a layer's output: it reads the images, whose relevance is not wanted."""
+        """True if relevance ends at a layer's output: it reads the images, whose relevance is not wanted."""
         return not self.pixels and self.graph.reads_images(node)
 
     # ---- backward

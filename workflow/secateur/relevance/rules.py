@@ -37,8 +37,8 @@ TINY = 1e-30
 
 
 # ---- rules ---------------------------------------------------------------------------------------------------
-# A rule is a function (Map, bias counted?, signed input?) -> (forward, backward), with forward(x) -> (z, kept) and
-# backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
+# A rule is a function (Map, bias counted?, input of either sign?) -> (forward, backward), with
+# forward(x) -> (z, kept) and backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
 
 
 def two_sided(
@@ -137,7 +137,7 @@ def _signs(x, groups):
 
 
 def _offsets(linear, positive, negative, bias):
-    """What is added to the denominators of either side: the bias as it counts there, and next to nothing.
+    """Offsets of the denominators of either side, (outputs,): the bias as it counts there, and next to nothing.
 
     A denominator is zero where every contribution is; next to nothing in its place then passes on nothing, because
     it multiplies those very contributions, and no division has to be mended. Added by the product itself, it is free.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GATES = kinds.SIGMOIDS | kinds.SHARES | kinds.kind((nn.Softmax2d,))
 NEVER_NEGATIVE = kinds.RECTIFIERS | GATES
-# Operations without weights that only move values, and pools of maxima: relevance goes where a value came from.
+# Operations without weights that only move values, and pools of maxima: relevance passes to where a value came from.
 MOVES_VALUES = (
     kinds.REARRANGED
     | kinds.CONCATENATED
@@ -51,7 +51,7 @@ class Signs:
         self.never: dict[fx.Node, bool] = {}
 
     def is_gate(self, node: fx.Node) -> bool:
-        """Whether a node only opens and closes others: a sigmoid or a softmax, or what is made of such alone."""
+        """True if a node only opens and closes others: a sigmoid or a softmax, or what is made of such alone."""
         if node not in self.gates:
             self.gates[node] = self.graph.has(node, GATES) or self._is_made_of_gates(node)
         return self.gates[node]
@@ -61,7 +61,7 @@ class Signs:
         return bool(sources) and not self.graph.is_linear(node) and all(map(self.is_gate, sources))
 
     def never_negative(self, node: fx.Node) -> bool:
-        """Whether a node's value cannot be negative, whatever the image."""
+        """True if a node's value cannot be negative, whatever the image."""
         if node not in self.never:
             self.never[node] = self._never_negative(node)
         return self.never[node]
@@ -76,14 +76,14 @@ class Signs:
 
 
 def _may_be_negative_softplus(node, module):
-    """Whether a softplus has a beta of its own, which may be negative."""
+    """True if a softplus has a beta of its own, which may be negative."""
     if isinstance(module, nn.Softplus):
         return module.beta <= 0
     return node.target is F.softplus and (len(node.args) > 1 or "beta" in node.kwargs)
 
 
 def _has_negative(node, module):
-    """Whether a number among a node's arguments could make its value negative, as x + (-1) or a padding by -1."""
+    """True if a number among a node's arguments could make its value negative, as x + (-1) or a padding by -1."""
     if isinstance(module, nn.AvgPool2d):
         return module.divisor_override is not None
     if module is not None:

@@ -1,4 +1,4 @@
-"""How many images are enough: do two halves of them rank the channels alike?
+"""Stability of a ranking: images are enough if two halves of them rank the channels alike.
 
 Relevance is summed by half, divided by the layer's total, and the channels of all layers are ranked together.
 """

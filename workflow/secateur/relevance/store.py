@@ -163,7 +163,7 @@ def _refuse_endless(layers):
 
 
 def _enough(file, done, until):
-    """Whether the images read so far rank the channels so well that no more are wanted."""
+    """True if the images read so far rank the channels so well that no more are wanted."""
     if until is None or done < until["at_least"] or done not in stability.points(len(file["row"])):
         return False
     agreement = _agreement(file, done)
@@ -172,7 +172,7 @@ def _enough(file, done, until):
 
 
 def _agreement(file, images):
-    """How alike two halves of the first images rank the channels."""
+    """Spearman's correlation between the rankings of two halves of the first images."""
     half, sums = stability.halves(file["label"][:images]), {}
     for name in partial_file.layers_of(file):
         sums[name] = rows.grouped(file[name]["per_image_abs"], half, 2)

@@ -49,15 +49,15 @@ class Graph:
         return readers.module_of(node, self.modules)
 
     def has(self, node: fx.Node, kind: kinds.Kind) -> bool:
-        """Whether a node is an operation of this kind."""
+        """True if a node is an operation of this kind."""
         return kind.has(node, self.module(node))
 
     def is_linear(self, node: fx.Node) -> bool:
-        """Whether a node calls a convolution or a linear layer."""
+        """True if a node calls a convolution or a linear layer."""
         return isinstance(self.module(node), (nn.Conv2d, nn.Linear))
 
     def reads_images(self, node: fx.Node) -> bool:
-        """Whether a node reads nothing but the images."""
+        """True if a node reads nothing but the images."""
         return all(source.op == "placeholder" for source in node.all_input_nodes)
 
     def called(self, node: fx.Node) -> str:
@@ -119,10 +119,7 @@ class Graph:
     # ---- forward
 
     def compute(self, node: fx.Node, forward: Forward) -> None:
-        """Put the value of a node into a forward pass that holds those of the nodes before it.
-
-        Convolutions and linear layers are computed like any other; a rule computes them in its own way.
-        """
+        """Put the value of a node into a forward pass that holds those of the nodes before it."""
         forward.values[node] = self._value(node, forward)
 
     def _value(self, node, forward):
@@ -154,7 +151,7 @@ class Graph:
         return target(*args, **kwargs)
 
     def is_copied_map(self, node: fx.Node, values: dict[fx.Node, Any]) -> bool:
-        """Whether a node is an adaptive average pool that only copies a map of 1x1 into a linear layer."""
+        """True if a node is an adaptive average pool that only copies a map of 1x1 into a linear layer."""
         if not isinstance(self.module(node), nn.AdaptiveAvgPool2d) or self.pool == "plain":
             return False
         if values[node.all_input_nodes[0]].shape[-2:] != (1, 1):
@@ -162,13 +159,13 @@ class Graph:
         return readers.linear_behind(node, self.modules) is not None
 
     def keeps_winners(self, node: fx.Node) -> bool:
-        """Whether a node is a max pool, of which a forward pass keeps the winners."""
+        """True if a node is a max pool, of which a forward pass keeps the winners."""
         module = self.module(node)
         return type(module) is nn.MaxPool2d and not module.return_indices
 
 
 def without_inplace(model: nn.Module) -> nn.Module:
-    """The same model with activations that leave their input alone; changes the model that is given."""
+    """A model with activations that leave their input alone; changes the model that is given."""
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False

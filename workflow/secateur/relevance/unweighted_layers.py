@@ -143,7 +143,7 @@ def _proportional(graph, node, forward, sources, R):
 
 
 def _is_plain_sum(node):
-    """Whether a node is an addition without a factor, and of no operand twice."""
+    """True if a node is an addition without a factor, and of no operand twice."""
     # A module may have the name of a method.
     if node.op == "call_module" or node.target not in kinds.SUMS or node.kwargs:
         return False
@@ -163,7 +163,7 @@ def _linear_part(graph, node, values, sources):
 
 
 def _counts(operand, sources):
-    """Whether an operand is the same for all images, and not zero."""
+    """True if an operand is the same for all images, and not zero."""
     if isinstance(operand, fx.Node):
         return operand not in sources
     return isinstance(operand, (int, float)) and operand != 0
@@ -196,7 +196,7 @@ def _signals(graph, values, sources):
 
 
 def _is_narrow(value, other):
-    """Whether a value is spread over another along some dimension."""
+    """True if a value is spread over another along some dimension."""
     rank = max(value.dim(), other.dim())
     sizes, others = _with_rank(rank, value.shape), _with_rank(rank, other.shape)
     return bool(((sizes == 1) & (others > 1)).any())
@@ -246,7 +246,7 @@ def _gradients(outputs, weights, inputs):
 
 
 def _leaves(value):
-    """The same value with tensors that gradients end at."""
+    """A value with the same numbers, in tensors at which gradients end."""
     if not isinstance(value, (tuple, list)):
         return value.detach().requires_grad_() if tensors(value) else value
     parts = list(map(_leaves, value))

@@ -36,7 +36,7 @@ class Value:
         return np.flatnonzero(np.greater(self.codes.shape, 1)).tolist()
 
     def varies_beside(self, dimension: int) -> bool:
-        """Whether channels differ in another dimension too."""
+        """True if channels differ in another dimension than this one."""
         return any(d != dimension for d in self.varying)
 
     @functools.cached_property

@@ -23,7 +23,7 @@ from secateur.units.walk import Walk
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Coupling:
-    """Which channels of a model are coupled: a model that was followed from the images to its output.
+    """Coupled channels of a model that was followed from the images to its output.
 
     Arrays hold bundle ids: channels with the same one can only be removed together.
     """
@@ -39,7 +39,7 @@ class Coupling:
     grouped: dict[str, Grouped]  # {layer: how its groups divide channels} of grouped convolutions
     reasons: dict[int, str]  # {bundle: why it cannot be removed}
     added: np.ndarray  # (bundles,) bool: whether an addition joins it
-    positions: dict[str, int]  # {layer: how often its weights are applied to one image}
+    positions: dict[str, int]  # {layer: count of positions of one image to which its weights are applied}
     sizes: np.ndarray  # (bundles,) channels of convolutions in each; of hidden ones, features of linear layers
     hidden: np.ndarray  # (bundles,) bool: features of linear layers alone
     values: dict[fx.Node, Value]  # {node: its channels}, or tuples of them

@@ -1,4 +1,4 @@
-"""What can be removed from a model as a whole, and what that saves."""
+"""Units of a model, which can be removed as a whole, and what their removal saves."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -171,7 +171,7 @@ def saved_by_bundle(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]
 
 
 def _weights_saved(coupled, layer):
-    """How many weights of a layer the removal of each bundle alone saves, (bundles,)."""
+    """Weights of a layer that the removal of each bundle alone saves, (bundles,)."""
     weight, grouped, count = coupled.model.get_submodule(layer).weight, coupled.grouped.get(layer), len(coupled.sizes)
     removed_rows = np.bincount(coupled.outputs[layer], minlength=count)
     removed_columns = np.bincount(coupled.inputs[layer], minlength=count)

@@ -1,4 +1,4 @@
-"""What each kind of operation does with the ids of channels: the table of functions.
+"""Kinds of operations, each with the function that follows channels through it.
 
 keeping      activations, BatchNorm, pools, means over space: the ids stay
 joining      additions, products and the like: channels that meet are tied

@@ -52,7 +52,7 @@ def _aligned(value, rank):
 
 
 def _is_narrow(value, other):
-    """Whether a value has one position along a dimension in which the channels of the other differ."""
+    """True if a value has one position along a dimension in which the channels of the other differ."""
     return any(value.shape[d] == 1 and other.shape[d] > 1 for d in other.varying)
 
 

@@ -26,7 +26,7 @@ def elementwise(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[s
 
 @torch.no_grad()
 def _keeps_zero(walk, node):
-    """Whether an elementwise function of 0 is 0."""
+    """True if an elementwise function of 0 is 0."""
     zero = torch.zeros(1, 1, 1, 1)
     module = walk.module(node)
     if module is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Grouped:
-    """How a grouped convolution loses channels: whole groups, or the i-th channel of all groups alike."""
+    """The way in which a grouped convolution loses channels: whole groups, or the i-th channel of all groups alike."""
 
     groups: int
     whole: bool

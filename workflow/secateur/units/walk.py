@@ -90,7 +90,7 @@ class Walk:
         return tuple(self.shapes[node])
 
     def gives_one_tensor(self, node: fx.Node) -> bool:
-        """Whether a node gives one tensor and not several."""
+        """True if a node gives one tensor and not several."""
         return shapes.is_shape(self.shapes[node])
 
     def module(self, node: fx.Node) -> nn.Module | None:
@@ -177,12 +177,12 @@ def _fixed(value):
 
 
 def _is_layer(user):
-    """Whether a node is a layer's function, which is given the layer's tensors."""
+    """True if a node is a layer's function, which is given the layer's tensors."""
     return any(user.target in kind for kind in (kinds.CONVOLVED, kinds.TRANSFORMED, kinds.NORMS))
 
 
 def _has(model, name):
-    """Whether a tensor is the model's own; tracing keeps others that a forward makes of numbers alone."""
+    """True if a tensor is the model's own; tracing keeps others that a forward makes of numbers alone."""
     for part in name.split("."):
         if not hasattr(model, part):
             return False
