@@ -55,11 +55,10 @@ def find(model: nn.Module, example: torch.Tensor, residual: str = "units", linea
     held = np.zeros(len(coupled.sizes), bool)
     held[list(reasons)] = True
     protected = _protected(coupled, held, reasons)
-    table = _channels(coupled)
-    table = table[~held[table["bundle"]]]
-    if table.empty:
+    units = _units(coupled, held)
+    if not units:
         raise Refused(_nothing_to_remove(coupled, protected, linear))
-    return Units(_units(coupled, table), protected, coupled)
+    return Units(units, protected, coupled)
 
 
 def _refuse_unknown(name, value, known):
@@ -129,27 +128,24 @@ def _protected(coupled, held, reasons):
     return protected
 
 
-def _channels(coupled):
-    """A table layer, channel, bundle of every channel that can be listed, in network order."""
-    rows = []
-    for layer in coupled.listed:
-        bundles = coupled.outputs[layer].tolist()
-        for channel in np.flatnonzero(coupled.own(layer)).tolist():
-            rows.append((layer, channel, bundles[channel]))
-    table = pandas.DataFrame(rows, columns=["layer", "channel", "bundle"])
-    return table.astype({"channel": int, "bundle": int})
-
-
-def _units(coupled, table):
-    """The units of a table of channels, in the order of their first channels."""
-    channels = {}
-    for row in table.itertuples(index=False):
-        channels.setdefault(row.bundle, []).append((row.layer, row.channel))
+def _units(coupled, held):
+    """The units of all bundles that are not held, in the order of their first channels."""
     parameters, macs = (saved.tolist() for saved in saved_by_bundle(coupled))
     units = []
-    for bundle, of_bundle in channels.items():
-        units.append(Unit(tuple(of_bundle), parameters[bundle], macs[bundle]))
+    for bundle, channels in _members(coupled, held).items():
+        units.append(Unit(tuple(channels), parameters[bundle], macs[bundle]))
     return tuple(units)
+
+
+def _members(coupled, held):
+    """{bundle: [(layer, index), ...]} of the channels that can be listed, without bundles that are held."""
+    members = {}
+    for layer in coupled.listed:
+        bundles = coupled.outputs[layer]
+        free = np.flatnonzero(coupled.own(layer) & ~held[bundles])
+        for index, bundle in zip(free.tolist(), bundles[free].tolist(), strict=True):
+            members.setdefault(bundle, []).append((layer, index))
+    return members
 
 
 def saved_by_bundle(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]:

@@ -142,8 +142,9 @@ class Walk:
     def _handler(self, node):
         if kinds.is_stochastic_depth(node):
             return keeping.elementwise
+        module = self.module(node)
         for kind, handler in handlers.OF_KINDS:
-            if kind.has(node, self.module(node)):
+            if kind.has(node, module):
                 return handler
         return Walk.unknown
 
