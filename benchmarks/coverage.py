@@ -74,9 +74,9 @@ def deviation(model, images):
 
 def by_rule(propagator):
     """What of a network is passed by a rule of its own, in words."""
-    nodes, graph = propagator.graph.nodes, propagator.graph
-    products = sum(graph._is(node, (), operation_kinds.MULTIPLIED) for node in nodes)
-    norms = sum(graph._is(node, unweighted_layers.NORMALISED, unweighted_layers.NORMALISED_CALLS) for node in nodes)
+    graph = propagator.graph
+    products = sum(graph.has(node, operation_kinds.MULTIPLIED) for node in graph.nodes)
+    norms = sum(graph.has(node, unweighted_layers.NORMALISED) for node in graph.nodes)
     parts = [f"{products} products" * bool(products), f"{norms} normalisations" * bool(norms)]
     return ", ".join(part for part in parts if part) or "-"
 
@@ -92,9 +92,7 @@ def row(name):
         return (name, "-", "-", "-", f"refused: {error}")
     away = float((found[next(iter(found))].flatten(1).sum(1) - 1).abs().max())
     without = propagator.layers_without(images.shape[1:])
-    named = (
-        f"{len(without)} of {len(found) + len(propagator.unreached)}, as `{next(iter(without))}`" if without else "-"
-    )
+    named = f"{len(without)} of {len(propagator.read)}, as `{next(iter(without))}`" if without else "-"
     print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr, flush=True)
     return (name, f"{worst:.0e}", f"{away:.0e}", by_rule(propagator), named)
 

@@ -143,13 +143,13 @@ def floor(model, images):
     propagator, places = propagation.Propagator(model), cost.positions(model, images[:1])
     dense = products = 0
     for node in propagator.graph.nodes:
-        if propagator._is_linear(node):
+        if propagator.graph.is_linear(node):
             macs = propagator.graph.module(node).weight.numel() * places[node.target]
             dense += macs
             if propagator.graph.reads_images(node):
                 products += macs
             else:
-                products += macs * (4 if propagator.graph.never_negative(node.all_input_nodes[0]) else 8)
+                products += macs * (4 if propagator.graph.signs.never_negative(node.all_input_nodes[0]) else 8)
     return products / dense
 
 

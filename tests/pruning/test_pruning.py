@@ -9,7 +9,6 @@ import torch
 from hypothesis import strategies
 
 from secateur import cost
-from secateur.graph import readers
 from secateur.pruning import groups, masking, removal
 from secateur.pruning import plans as pruning_plans
 from secateur.study import levels
@@ -135,10 +134,6 @@ def test_counting_leaves_batchnorm_and_mode_alone(network, pictures):
     cost.count(network, pictures)
     assert network.features.training and not network.classifier.training
     assert torch.equal(network.features[1].running_mean, before)
-
-
-def test_links_follow_channels_to_their_reader(network):
-    assert readers.links(network)[2] == readers.Link("features.7", ("features.8",), "classifier.0", 4)
 
 
 RANKED = pandas.DataFrame({"unit": range(10), "layer": list("aaaabbbbbb"), "channel": [0, 1, 2, 3, 0, 1, 2, 3, 4, 5]})

@@ -102,19 +102,19 @@ def test_relevance_is_conserved_where_no_denominator_vanishes(seed, rule):
     images = torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     propagator = propagation.Propagator(model, rule=rule)
     with torch.no_grad():
-        values = propagator._forward(images)
-        logits = values[propagator.graph.nodes[-1]]
+        forward = propagator.forward(images)
+        logits = forward.values[propagator.graph.nodes[-1]]
         seed = torch.zeros_like(logits).scatter_(1, logits.argmax(1)[:, None], 1.0)
-        outputs, inputs = propagator._backward(values, seed)
+        backward = propagator.backward(forward, seed)
     alpha, beta = (2, 1) if rule == "alpha2beta1" else (1, 0)
     for node in propagator.graph.nodes:
-        if node.target in inputs:
+        if node in backward.inputs:
             linear = linear_maps.Map(propagator.graph.modules[node.target])
-            x, R = values[node.all_input_nodes[0]], outputs[node.target][1]
+            x, R = forward.values[node.all_input_nodes[0]], backward.outputs[node]
             above, below = linear.weight.clamp(min=0), linear.weight.clamp(max=0)
             share = alpha * (linear.forward(above)(x) != 0) - beta * (linear.forward(below)(x) != 0)
             torch.testing.assert_close(
-                inputs[node.target][1].flatten(1).sum(1), (R * share).flatten(1).sum(1), rtol=1e-6, atol=1e-9
+                backward.inputs[node].flatten(1).sum(1), (R * share).flatten(1).sum(1), rtol=1e-6, atol=1e-9
             )
 
 

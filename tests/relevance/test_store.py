@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from secateur.jobs import prefetch
-from secateur.relevance import stability, store
+from secateur.relevance import partial_file, rows, stability, store
 from support.studies import ROOT
 
 R = {
@@ -66,7 +66,7 @@ def test_the_file_holds_sums_over_images_and_rows_by_image(tmp_path):
 
 @pytest.mark.parametrize("stop", [0, 5, 15, 20])
 def test_a_stopped_run_continues_to_the_same_numbers(tmp_path, monkeypatch, stop):
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_FLUSHES", 0)
+    monkeypatch.setattr(partial_file, "SECONDS_BETWEEN_FLUSHES", 0)
     store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT)
     with pytest.raises(KeyboardInterrupt):
         store.write(tmp_path / "r.h5", lambda start: batches(start, stop=stop), COLUMNS, "stamp", ABOUT)
@@ -82,7 +82,7 @@ def test_a_stopped_run_continues_to_the_same_numbers(tmp_path, monkeypatch, stop
 
 
 def test_working_ahead_changes_no_bit_and_loses_no_more_than_a_flush(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_FLUSHES", 0)
+    monkeypatch.setattr(partial_file, "SECONDS_BETWEEN_FLUSHES", 0)
     store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT)
     begun = []
 
@@ -98,7 +98,7 @@ def test_working_ahead_changes_no_bit_and_loses_no_more_than_a_flush(tmp_path, m
 
 
 def test_another_stamp_other_images_or_a_broken_partial_start_afresh(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_FLUSHES", 0)
+    monkeypatch.setattr(partial_file, "SECONDS_BETWEEN_FLUSHES", 0)
     others = COLUMNS | {"row": np.arange(23)}
     for stamp, columns, prepare in (
         ("new", COLUMNS, lambda: None),
@@ -173,7 +173,7 @@ def shards(folder, cuts, size=5):
 
 @pytest.mark.parametrize("cuts", [(0, 23), (0, 10, 23), (0, 5, 5, 15, 23), (0, 0, 23, 23)])
 def test_merged_shards_are_the_file_of_one_run(tmp_path, monkeypatch, cuts):
-    monkeypatch.setattr(store, "CHUNK", 4)
+    monkeypatch.setattr(rows, "CHUNK", 4)
     store.write(tmp_path / "whole.h5", batches, COLUMNS, "stamp", ABOUT | {"provenance": "whole"})
     store.merge(shards(tmp_path, cuts), tmp_path / "merged.h5", "merged")
     whole, merged = contents(tmp_path / "whole.h5"), contents(tmp_path / "merged.h5")
@@ -225,7 +225,7 @@ def slow_agreement(images):
 
 
 def test_the_curve_compares_halves_of_more_and_more_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "CHUNK", 64)
+    monkeypatch.setattr(rows, "CHUNK", 64)
     store.write(tmp_path / "r.h5", noisy, MANY_COLUMNS, "stamp", ABOUT)
     curve = store.stability_of(tmp_path / "r.h5")
     assert curve[:, 0].tolist() == [50, 100, 200, 400, 420]
@@ -251,7 +251,7 @@ def test_reading_ends_when_two_halves_agree(tmp_path, at_least):
 
 @pytest.mark.parametrize("stop", [0, 50, 90, 140, 200])
 def test_a_stopped_run_ends_at_the_same_number_of_images(tmp_path, monkeypatch, stop):
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_FLUSHES", 0)
+    monkeypatch.setattr(partial_file, "SECONDS_BETWEEN_FLUSHES", 0)
     until = {"stability": slow_agreement(200) - 1e-9, "at_least": 2}
     store.write(tmp_path / "whole.h5", noisy, MANY_COLUMNS, "stamp", ABOUT, until)
     assert store.read(tmp_path / "whole.h5")[1] == 200
@@ -277,7 +277,7 @@ def test_a_ranking_that_never_settles_takes_all_images(tmp_path):
 
 
 def test_means_by_class_are_those_of_its_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "CHUNK", 4)
+    monkeypatch.setattr(rows, "CHUNK", 4)
     columns = COLUMNS | {"label": np.where(LABELS == 1, 0, LABELS)}
     store.write(tmp_path / "r.h5", batches, columns, "stamp", ABOUT)
     classes, layers = store.by_class(tmp_path / "r.h5")
@@ -295,7 +295,7 @@ def test_means_by_class_are_those_of_its_images(tmp_path, monkeypatch):
 
 
 def test_what_is_left_of_the_start_is_told_of_layers_that_every_path_crosses(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "CHUNK", 4)
+    monkeypatch.setattr(rows, "CHUNK", 4)
     starts = np.where(np.arange(23) == 7, 0, STARTS)
     monkeypatch.setitem(globals(), "STARTS", starts)
     store.write(tmp_path / "r.h5", batches, COLUMNS, "stamp", ABOUT)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
 from secateur import statistics
-from secateur.relevance import propagation, unweighted_layers
+from secateur.relevance import propagation, traced
 
 SIGNED = ("alpha2beta1", "zplus", "gradient")
 
@@ -255,7 +255,7 @@ def test_every_block_conserves_to_the_stem(block, pictures):
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_gradient_of_every_block_is_autograds(block, pictures):
-    model = unweighted_layers.without_inplace(seeded(BLOCKS[block]))
+    model = traced.without_inplace(seeded(BLOCKS[block]))
     outputs = {}
 
     def keep(name):
@@ -461,8 +461,8 @@ class Batch(Net):
 def test_a_batchnorm_of_the_batch_is_not_made_one_of_running_statistics(pictures):
     model = seeded(Batch)
     propagator = propagation.Propagator(model)
-    values = propagator._forward(pictures)
     with torch.no_grad():
+        values = propagator.forward(pictures).values
         torch.testing.assert_close(values[propagator.graph.logits], model(pictures))
 
 

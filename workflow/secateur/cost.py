@@ -1,5 +1,6 @@
-"""What a network costs: parameters, and multiply-adds for one image."""
+"""Cost of a network: parameters, and multiply-adds for one image."""
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ COUNTED = (nn.Conv2d, nn.Linear)
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Number of parameters, and multiply-adds of convolutions and linear layers for one image."""
+    """Count of parameters, and multiply-adds of convolutions and linear layers for one image."""
 
     parameters: int
     macs: int
@@ -31,23 +32,27 @@ def count(model: nn.Module, example: torch.Tensor) -> Cost:
 
 
 def positions(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
-    """How often each layer's weights are applied to one image: {layer: height x width of its output, 1 if linear}."""
-    found = {}
+    """{layer: count of positions of one image to which its weights are applied}: height x width, 1 if linear."""
+    times = collections.Counter()
 
     def hook(name):
         def note(module, inputs, output):
-            found[name] = (
-                found.get(name, 0) + output[0].numel() // output.shape[1 if isinstance(module, nn.Conv2d) else -1]
-            )
+            # Of a linear layer, features lie along the last dimension.
+            axis = 1 if isinstance(module, nn.Conv2d) else -1
+            times[name] += output[0].numel() // output.shape[axis]
 
         return note
 
     with contextlib.ExitStack() as stack, modes.evaluating(model), torch.no_grad():
-        for name, module in model.named_modules():
-            if isinstance(module, COUNTED):
-                stack.callback(module.register_forward_hook(hook(name)).remove)
+        for name, module in _layers(model).items():
+            stack.callback(module.register_forward_hook(hook(name)).remove)
         model(example[:1])
-    return found
+    return dict(times)
+
+
+def _layers(model):
+    """{name: module} of the layers whose multiply-adds count."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, COUNTED)}
 
 
 def of_positions(model: nn.Module, positions: Mapping[str, int]) -> Cost:
@@ -55,13 +60,23 @@ def of_positions(model: nn.Module, positions: Mapping[str, int]) -> Cost:
 
     Layers that the model has no more, as a branch without channels loses them, cost nothing.
     """
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, COUNTED)}
-    macs = sum(layers[name].weight.numel() * times for name, times in positions.items() if name in layers)
-    return Cost(parameters=sum(p.numel() for p in model.parameters()), macs=macs)
+    macs = 0
+    for name, layer in _layers(model).items():
+        macs += layer.weight.numel() * positions.get(name, 0)
+    return Cost(parameters=_elements(model.parameters()), macs=macs)
+
+
+def _elements(parameters):
+    return sum(map(torch.numel, parameters))
+
+
+def per_channel(module: nn.Module) -> int:
+    """Count of parameters that a normalisation or activation has for each channel."""
+    return sum(parameter.dim() > 0 for parameter in module.parameters())
 
 
 class Counter:
-    """Counts what a followed model (`coupling.followed`) costs without some of its channels, from their numbers alone.
+    """The cost of a followed model (`coupling.followed`) without some of its channels, from their ids alone.
 
     Nothing is copied or run, and layers may be empty: fractions of a millisecond for each set of channels.
     """
@@ -69,43 +84,46 @@ class Counter:
     def __init__(self, coupled: Any) -> None:
         self.coupled = coupled
         self.layers = {layer: coupled.model.get_submodule(layer) for layer in coupled.outputs}
-        self.norms = {
-            name: sum(p.dim() > 0 for p in coupled.model.get_submodule(name).parameters()) for name in coupled.norms
-        }
+        self.norms = {name: per_channel(coupled.model.get_submodule(name)) for name in coupled.norms}
         parameters = dict(coupled.model.named_parameters())
         self.constants = [bundles for name, bundles in coupled.constants.items() if name in parameters]
-        self.untouched = 0
-        counted = self._parameters(np.zeros(len(coupled.sizes), bool))
-        self.untouched = sum(p.numel() for p in parameters.values()) - counted
+        # Parameters that no removal touches.
+        whole = self._parameters(np.zeros(len(coupled.sizes), bool))
+        self.untouched = _elements(parameters.values()) - whole
 
-    def left(self, gone: np.ndarray) -> Cost:
-        """The Cost without bundles; `gone` is a bool for each bundle of the Coupling."""
-        return Cost(
-            parameters=self.untouched + self._parameters(gone),
-            macs=sum(self._weights(layer, gone) * times for layer, times in self.coupled.positions.items()),
-        )
+    def left(self, removed: np.ndarray) -> Cost:
+        """The Cost without bundles; `removed` is a bool for each bundle of the Coupling, (bundles,)."""
+        macs = 0
+        for layer, times in self.coupled.positions.items():
+            macs += self._weights(layer, removed) * times
+        return Cost(parameters=self.untouched + self._parameters(removed), macs=macs)
 
-    def _weights(self, layer, gone):
-        """How many weights a layer has left."""
+    def _weights(self, layer, removed):
+        """Count of weights that a layer has left."""
         coupled, module = self.coupled, self.layers[layer]
-        rows, read = np.count_nonzero(~gone[coupled.outputs[layer]]), ~gone[coupled.inputs[layer]]
-        grouped = coupled.grouped.get(layer)
+        grouped, stays = coupled.grouped.get(layer), ~removed[coupled.inputs[layer]]
         if grouped:
-            width = len(read) // grouped.groups
-            columns = width if grouped.whole else np.count_nonzero(read[:width])
-        else:
-            columns = np.count_nonzero(read)
+            stays = stays[: len(stays) // grouped.groups]
+        rows = _left(removed, coupled.outputs[layer])
+        columns = len(stays) if grouped and grouped.whole else np.count_nonzero(stays)
         return int(rows * columns) * module.weight.shape[2:].numel()
 
-    def _parameters(self, gone):
-        """Parameters of all that loses channels with `gone`; those that layers share count once."""
+    def _parameters(self, removed):
+        """Parameters of all that loses channels with `removed`; those that layers share count once."""
         coupled, seen, total = self.coupled, set(), 0
         for layer, module in self.layers.items():
             if id(module.weight) not in seen:
-                total += self._weights(layer, gone)
+                total += self._weights(layer, removed)
             if module.bias is not None and id(module.bias) not in seen:
-                total += np.count_nonzero(~gone[coupled.outputs[layer]])
+                total += _left(removed, coupled.outputs[layer])
             seen |= {id(module.weight), id(module.bias)}
-        for name, kinds in self.norms.items():
-            total += kinds * np.count_nonzero(~gone[coupled.norms[name]])
-        return int(total + sum(np.count_nonzero(~gone[bundles]) for bundles in self.constants))
+        for name, count in self.norms.items():
+            total += count * _left(removed, coupled.norms[name])
+        for bundles in self.constants:
+            total += _left(removed, bundles)
+        return int(total)
+
+
+def _left(removed, bundles):
+    """Count of channels that are left of those of an array of bundle ids."""
+    return np.count_nonzero(~removed[bundles])

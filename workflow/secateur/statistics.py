@@ -1,4 +1,4 @@
-"""From relevance maps or filters to one number for a channel: the six statistics of the thesis."""
+"""One number for a channel from relevance maps or filters: the six statistics of the thesis."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ STATISTICS = {
     "max_abs": lambda signed, absolute: absolute.max(1),
     "min_abs": lambda signed, absolute: absolute.min(1),
 }
-# Only sums are reduced: a largest or smallest position is one already.
+# Only sums are reduced: a largest or smallest position is one number already.
 REDUCED = ("mean", "mean_abs")
 REDUCTIONS = {
     "layer_share": lambda sums, positions: _over(sums, sums.sum()),
@@ -40,12 +40,16 @@ def of_relevance(
     the sum over positions by the layer's total: LRP conserves the sum, so its mean would only say how large a
     layer is.
     """
-    found = {layer: _of_map(R, A if absolute == "before_mean" else np.abs(R), reduce) for layer, (R, A) in maps.items()}
+    values = {}
+    for layer, (signed, of_absolute) in maps.items():
+        if absolute != "before_mean":
+            of_absolute = np.abs(signed)
+        values[layer] = _of_map(signed, of_absolute, reduce)
     for layer, channels in (without or {}).items():
-        values = found.setdefault(layer, {name: np.zeros(len(channels)) for name in STATISTICS})
+        values.setdefault(layer, {name: np.zeros(len(channels)) for name in STATISTICS})
         for name in STATISTICS:
-            values[name][channels] = np.nan
-    return _table(found)
+            values[layer][name][channels] = np.nan
+    return _table(values)
 
 
 def by_class(
@@ -56,17 +60,22 @@ def by_class(
     `signed` and `absolute`, (classes, channels), are the means over a class's images of the sums over positions of R
     and of abs(R): absolute values are taken before the mean.
     """
-    parts = []
+    reduced, parts = REDUCTIONS[reduce], []
     for layer, (signed, absolute, positions) in layers.items():
-        for name, *sums in zip(classes, signed, absolute, strict=True):
-            mean, mean_abs = (REDUCTIONS[reduce](values, positions) for values in sums)
-            columns = {"channel": range(len(mean)), "class": name, "mean": mean, "mean_abs": mean_abs}
-            parts.append(pandas.DataFrame({"layer": layer, **columns}))
+        for place, name in enumerate(classes):
+            columns = {
+                "layer": layer,
+                "channel": range(signed.shape[1]),
+                "class": name,
+                "mean": reduced(signed[place], positions),
+                "mean_abs": reduced(absolute[place], positions),
+            }
+            parts.append(pandas.DataFrame(columns))
     return pandas.concat(parts, ignore_index=True)
 
 
 def of_conservation(kept: Mapping[str, np.ndarray], tolerance: float) -> pandas.DataFrame:
-    """A table with a row for each layer from {layer: (images,)}, the share of relevance that is left at the layer.
+    """A table with a row for each layer from {layer: (images,)}, the shares of relevance that are left at the layer.
 
     `not_conserved` is the share of images where it differs from 1 by more than `tolerance`; `median` and `largest`
     are of that difference.
@@ -75,7 +84,7 @@ def of_conservation(kept: Mapping[str, np.ndarray], tolerance: float) -> pandas.
     rows = []
     for layer, shares in kept.items():
         away = np.abs(shares - 1)
-        # What is no number is not conserved either.
+        # A share that is no number is not conserved either.
         rows.append((layer, len(away), tolerance, (~(away <= tolerance)).mean(), np.median(away), away.max()))
     return pandas.DataFrame(rows, columns=columns)
 
@@ -93,22 +102,34 @@ def of_weights(filters: Mapping[str, np.ndarray]) -> pandas.DataFrame:
 
 def of_scores(scores: Mapping[str, np.ndarray]) -> pandas.DataFrame:
     """A table layer, channel, score from {layer: scores (C,)}."""
-    parts = [pandas.DataFrame({"layer": layer, "channel": range(len(s)), "score": s}) for layer, s in scores.items()]
-    return pandas.concat(parts, ignore_index=True)
+    return _table({layer: {"score": values} for layer, values in scores.items()})
 
 
 def _of_map(signed, absolute, reduce):
     """{statistic: (C,)} of one layer."""
-    signed, absolute = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (signed, absolute))
+    signed, absolute = _positions(signed), _positions(absolute)
     values = {name: function(signed, absolute) for name, function in STATISTICS.items()}
-    return values | {name: REDUCTIONS[reduce](values[name], signed.shape[1]) for name in REDUCED}
+    for name in REDUCED:
+        values[name] = REDUCTIONS[reduce](values[name], signed.shape[1])
+    return values
+
+
+def _positions(values):
+    """Maps (C, ...) as (C, positions) in float64."""
+    return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
 
 
 def _over(sums, total):
     """Shares of a total; a layer without any relevance has none to share."""
-    return sums / total if total != 0 else np.zeros_like(sums)
+    if total == 0:
+        return np.zeros_like(sums)
+    return sums / total
 
 
 def _table(layers):
-    parts = [pandas.DataFrame({"layer": layer, "channel": range(len(v["mean"])), **v}) for layer, v in layers.items()]
+    """One row for each channel from {layer: {column: (C,)}}."""
+    parts = []
+    for layer, columns in layers.items():
+        channels = range(len(next(iter(columns.values()))))
+        parts.append(pandas.DataFrame({"layer": layer, "channel": channels, **columns}))
     return pandas.concat(parts, ignore_index=True)

@@ -16,9 +16,7 @@ from torch.nn import functional as F
 from secateur import Refused
 from secateur.criteria import locations, running_sums
 from secateur.graph import modes, readers, tracing
-from secateur.relevance import unweighted_layers
-
-# ---- from images -----------------------------------------------------------------------------------------------
+from secateur.graph import operation_kinds as kinds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +74,10 @@ def of_images(
 
     `batches` yields images (N, C, H, W), normalised as the model expects, and labels (N,): gradients are those of
     each image's cross-entropy. The model is in eval mode meanwhile, and is left as it was. Only sums are kept, so
-    memory grows with the batch and not with the number of images; with `kept`, a `running_sums.Sums`, a killed job goes
-    on from them: then `batches` begins after the images that they hold.
+    memory grows with the batch and not with the count of images; with `kept`, a `running_sums.Sums`, a killed job
+    continues from them: then `batches` begins after the images that they hold.
     """
-    score, kept = OF_IMAGES[name], running_sums.Sums() if kept is None else kept
+    score, sums = OF_IMAGES[name], running_sums.Sums() if kept is None else kept
     batches = iter(batches)
     first = list(itertools.islice(batches, 1))
     answers = [_answers(model, pixels) for pixels, _ in first]
@@ -89,30 +87,38 @@ def of_images(
             tracing.refuse_another(reader.answers(pixels), wanted, reader.overwriting)
         for pixels, labels in itertools.chain(first, batches):
             values, gradients = reader.read(pixels, labels, score.gradient)
-            found = {layer: score.function(seen, gradients.get(layer)).sum(0) for layer, seen in values.items()}
-            kept.add(found, len(labels))
-    if not kept.images:
+            sums.add(_summed(score, values, gradients), len(labels))
+    if not sums.images:
         raise Refused(f"there are no images from which to take the score {name}")
-    return kept.means()
+    return sums.means()
+
+
+def _summed(score, values, gradients):
+    """{layer: the sum over images of its scores, (C,)} of one batch."""
+    sums = {}
+    for layer, of_layer in values.items():
+        sums[layer] = score.function(of_layer, gradients.get(layer)).sum(0)
+    return sums
 
 
 @torch.no_grad()
 def _answers(model, pixels):
-    """What a model answers in eval mode; its forward may overwrite what it is given."""
+    """A model's answers in eval mode; its forward may overwrite its input."""
     with modes.evaluating(model):
         return model(pixels.detach().clone())
 
 
 class _Reader:
-    """Runs a traced model and gives what its layers' channels are at one place, and the gradients there."""
+    """A traced model that gives the values of its layers' channels at one place, and the gradients there."""
 
     def __init__(self, model, at, layers):
         self.at, self.modules = at, dict(model.named_modules())
         traced = tracing.traced(model)
         self.overwriting = tracing.in_place(traced.graph.nodes)
-        self.traced = _apart(traced)
-        calls = locations.calls(self.traced, self.modules, layers)
-        self.nodes = {layer: [self._place(node) for node in nodes] for layer, nodes in calls.items()}
+        self.traced = _out_of_place(traced)
+        self.nodes = {}
+        for layer, nodes in locations.calls(self.traced, self.modules, layers).items():
+            self.nodes[layer] = list(map(self._place, nodes))
 
     def _place(self, node):
         return locations.activation(node, self.modules) if self.at == "activation" else node
@@ -125,45 +131,44 @@ class _Reader:
         """({layer: values (N, C, P)}, {layer: gradients (N, C, P)}); the second is empty unless `gradient`."""
         with torch.set_grad_enabled(gradient):
             # Gradients reach the first layer only if something before it asks for one.
-            run = _Run(self.traced, {node for nodes in self.nodes.values() for node in nodes})
+            run = _Run(self.traced, set().union(*self.nodes.values()))
             logits = run.run(pixels.detach().requires_grad_(gradient))
             gradients = {}
             if gradient:
-                loss, nodes = F.cross_entropy(logits, labels, reduction="sum"), list(run.seen)
-                found = torch.autograd.grad(loss, [run.seen[node] for node in nodes], materialize_grads=True)
-                gradients = self._by_layer(dict(zip(nodes, found, strict=True)))
-        values = {node: value.detach() for node, value in run.seen.items()}
-        return self._by_layer(values, without_bias=self.at == "product"), gradients
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                of_nodes = torch.autograd.grad(loss, list(run.values.values()), materialize_grads=True)
+                gradients = self._by_layer(dict(zip(run.values, of_nodes, strict=True)))
+        return self._by_layer(run.values, without_bias=self.at == "product"), gradients
 
-    def _by_layer(self, seen, without_bias=False):
-        """A layer that is used twice has the positions of both uses."""
-        found = {}
+    def _by_layer(self, values, without_bias=False):
+        """{layer: (N, C, P)} of values by node; a layer that is used twice has the positions of both uses."""
+        by_layer = {}
         for layer, nodes in self.nodes.items():
             module = self.modules[layer]
-            laid_out = _positions if isinstance(module, nn.Conv2d) else readers.features
-            parts = [laid_out(seen[node]) for node in nodes]
+            uses = [_positions(module, values[node].detach()) for node in nodes]
             if without_bias and module.bias is not None:
-                parts = [part - module.bias.detach()[:, None] for part in parts]
-            found[layer] = torch.cat(parts, 2)
-        return found
+                bias = module.bias.detach()[:, None]
+                uses = [use - bias for use in uses]
+            by_layer[layer] = torch.cat(uses, 2)
+        return by_layer
 
 
-def _positions(values):
-    """Maps (N, C, H, W) of a convolution: (N, C, positions)."""
-    return values.flatten(2)
+def _positions(module, values):
+    """Maps (N, C, H, W) of a convolution, or features (N, ..., F) of a linear layer, as (N, C, positions)."""
+    return values.flatten(2) if isinstance(module, nn.Conv2d) else readers.features(values)
 
 
 class _Run(fx.Interpreter):
-    """Runs a traced model and keeps what some of its nodes gave."""
+    """One run of a traced model, which keeps the values of some of its nodes."""
 
     def __init__(self, traced, wanted):
         super().__init__(traced)
-        self.wanted, self.seen = wanted, {}
+        self.wanted, self.values = wanted, {}
 
     def run_node(self, node):
         value = super().run_node(node)
         if node in self.wanted:
-            self.seen[node] = value
+            self.values[node] = value
         return value
 
 
@@ -181,16 +186,15 @@ def _undisturbed(model):
             module.inplace = True
 
 
-def _apart(traced):
-    """The same traced model with functions that leave their input alone."""
+def _out_of_place(traced):
+    """A traced model, changed so that its functions leave their input alone."""
     for node in traced.graph.nodes:
-        if node.op in ("call_function", "call_method"):
-            node.target = APART.get(node.target, node.target)
-        if node.op == "call_function" and node.target in locations.ACTIVATION_FUNCTIONS:
+        if node.op not in ("call_function", "call_method"):
+            continue
+        node.target = kinds.OUT_OF_PLACE.get(node.target, node.target)
+        if node.op == "call_function" and node.target in locations.ACTIVATIONS:
             # Given by place, `inplace` is the last argument and the only one that is True or False.
             node.args = tuple(False if argument is True else argument for argument in node.args)
-            node.kwargs = {key: False if key == "inplace" else value for key, value in node.kwargs.items()}
+            if "inplace" in node.kwargs:
+                node.kwargs = {**node.kwargs, "inplace": False}
     return traced
-
-
-APART = {**unweighted_layers.APART, torch.relu_: torch.relu}

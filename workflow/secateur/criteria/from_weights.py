@@ -11,8 +11,6 @@ from secateur import Refused
 from secateur.criteria import locations
 from secateur.graph import tracing
 
-# ---- from weights ----------------------------------------------------------------------------------------------
-
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
@@ -63,9 +61,16 @@ def of_weights(model: nn.Module, name: str, layers: Collection[str] | None = Non
     Raises Refused that names the layer for which the score is not defined.
     """
     modules = dict(model.named_modules())
-    found = {}
+    scores = {}
     for layer, nodes in locations.calls(tracing.traced(model), modules, layers).items():
-        norm = locations.norm(nodes[0], modules)
-        scale = None if norm is None or modules[norm.target].weight is None else modules[norm.target].weight.double()
-        found[layer] = OF_WEIGHTS[name](Layer(layer, modules[layer].weight.double(), scale)).numpy()
-    return found
+        described = Layer(layer, modules[layer].weight.double(), _scale(nodes[0], modules))
+        scores[layer] = OF_WEIGHTS[name](described).numpy()
+    return scores
+
+
+def _scale(node, modules):
+    """The weights of the BatchNorm right behind a layer's node, (C,), or None."""
+    norm = locations.norm(node, modules)
+    if norm is None or modules[norm.target].weight is None:
+        return None
+    return modules[norm.target].weight.double()

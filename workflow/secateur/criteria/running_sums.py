@@ -1,4 +1,4 @@
-"""Sums over images that a killed job goes on from."""
+"""Sums over images that a killed job continues from."""
 
 import logging
 import time
@@ -10,30 +10,32 @@ import torch
 
 from secateur.models import tensor_files
 
-# How often they are written: they are small, and images are many.
+# Between two writes: sums are small, and images are many.
 SECONDS = 30
 
 
 class Sums:
-    """{layer: tensor} added up batch by batch, and of how many images.
+    """{layer: tensor} added up batch by batch, and the count of images.
 
-    `path` is a file beside the final one, `stamp` what the sums depend on: those of another stamp are not continued.
-    Without a path nothing is written.
+    `path` is a file beside the final one, `stamp` a digest of all that the sums depend on: those of another stamp are
+    not continued. Without a path nothing is written.
     """
 
     def __init__(self, path: Path | str | None = None, stamp: str | None = None) -> None:
         self.path, self.stamp = path and Path(path), stamp
-        kept = tensor_files.resumable(self.path, stamp, "its images are read afresh")
-        self.images, self.parts = (kept["images"], kept["parts"]) if kept else (0, {})
-        if kept:
+        before = tensor_files.resumable(self.path, stamp, "its images are read afresh")
+        self.images, self.parts = 0, {}
+        if before:
+            self.images, self.parts = before["images"], before["parts"]
             logging.info("going on after %d images, from %s", self.images, self.path)
         self.written = time.monotonic()
 
     def add(self, parts: Mapping[str, torch.Tensor], images: int) -> None:
         """Add the sums of a batch of so many images."""
         for layer, part in parts.items():
-            before = self.parts.get(layer)
-            self.parts[layer] = part if before is None else before.to(part.device) + part
+            if layer in self.parts:
+                part = self.parts[layer].to(part.device) + part
+            self.parts[layer] = part
         self.images += images
         if self.path and time.monotonic() - self.written >= SECONDS:
             tensor_files.write(self.path, {"stamp": self.stamp, "images": self.images, "parts": self.parts})

@@ -1,4 +1,4 @@
-"""The same function with fewer layers: BatchNorm folded into the layer before it, copies of a map merged.
+"""Fewer layers that compute one function: BatchNorm folded into the layer before it, copies of a map merged.
 
 With s = weight / sqrt(running_var + eps), BatchNorm(W x + b) = (s W) x + (b - running_mean) s + bias.
 """
@@ -10,6 +10,7 @@ from torch import nn
 
 from secateur import Refused
 from secateur.graph import modes, readers, tracing
+from secateur.graph import operation_kinds as kinds
 
 
 def folded(model: nn.Module, strict: bool = True) -> nn.Module:
@@ -21,37 +22,46 @@ def folded(model: nn.Module, strict: bool = True) -> nn.Module:
     """
     model = copy.deepcopy(model).eval()
     modules = dict(model.named_modules())
-    norms = [name for name, module in modules.items() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
-    # A network without BatchNorm need not be traceable.
-    nodes = list(tracing.traced(model).graph.nodes) if norms else []
-    pairs = []
-    for name in norms:
+    layers = {}
+    for name, node in _norms(model, modules).items():
         try:
-            pairs.append((name, _layer_before(name, nodes, modules)))
+            layers[name] = _layer_before(name, node, modules)
         except Refused:
             if strict:
                 raise
-    for name, layer in pairs:
+    for name, layer in layers.items():
         _fold(modules[layer], modules[name])
         model.set_submodule(name, nn.Identity())
     return model
 
 
-def _layer_before(name, nodes, modules):
+def _norms(model, modules):
+    """{BatchNorm: the nodes that call it}."""
+    names = [name for name, module in modules.items() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    # A network without BatchNorm need not be traceable.
+    nodes = list(tracing.traced(model).graph.nodes) if names else []
+    return {name: _calls(name, nodes) for name in names}
+
+
+def _calls(name, nodes):
+    """The nodes that call a module."""
+    return [node for node in nodes if node.op == "call_module" and node.target == name]
+
+
+def _layer_before(name, calls, modules):
     """The name of the layer that this BatchNorm can be folded into: it alone reads its output."""
-    if modules[name].running_mean is None or modules[name].running_var is None:
+    norm = modules[name]
+    if norm.running_mean is None or norm.running_var is None:
         raise Refused(f"BatchNorm {name} has no running statistics; it cannot be folded")
-    calls = [node for node in nodes if node.op == "call_module" and node.target == name]
     if len(calls) != 1:
         raise Refused(f"BatchNorm {name} is used {len(calls)} times; only one that is used once can be folded")
     before = calls[0].all_input_nodes[0]
-    module = modules.get(before.target) if before.op == "call_module" else None
-    if not isinstance(module, nn.Conv2d if isinstance(modules[name], nn.BatchNorm2d) else nn.Linear):
+    wanted = nn.Conv2d if isinstance(norm, nn.BatchNorm2d) else nn.Linear
+    if not isinstance(readers.module_of(before, modules), wanted):
         raise Refused(
             f"BatchNorm {name} does not follow a convolution or linear layer but {before.target}; it cannot be folded"
         )
-    uses = sum(node.op == "call_module" and node.target == before.target for node in nodes)
-    if len(before.users) != 1 or uses != 1:
+    if len(before.users) != 1 or len(_calls(before.target, before.graph.nodes)) != 1:
         raise Refused(f"BatchNorm {name} is not the only one to use {before.target}; it cannot be folded")
     return before.target
 
@@ -60,13 +70,23 @@ def _layer_before(name, nodes, modules):
 def _fold(layer, norm):
     """Fold in float64: float32 would round every weight twice."""
     mean, variance = norm.running_mean.double(), norm.running_var.double()
-    scale = (variance + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight.double())
-    shift = 0 if norm.bias is None else norm.bias.double()
-    bias = (-mean if layer.bias is None else layer.bias.double() - mean) * scale + shift
+    scale, shift = (variance + norm.eps).rsqrt(), 0
+    if norm.weight is not None:
+        scale = scale * norm.weight.double()
+    if norm.bias is not None:
+        shift = norm.bias.double()
+    centred = -mean
+    if layer.bias is not None:
+        centred = layer.bias.double() - mean
     weight = layer.weight.double() * scale.view(-1, *[1] * (layer.weight.dim() - 1))
-    trains = layer.weight.requires_grad
-    layer.weight = nn.Parameter(weight.to(layer.weight.dtype), requires_grad=trains)
-    layer.bias = nn.Parameter(bias.to(layer.weight.dtype), requires_grad=trains)
+    _replace(layer, "bias", centred * scale + shift)
+    _replace(layer, "weight", weight)
+
+
+def _replace(layer, name, values):
+    """Put values in the place of a layer's weights or bias, in the type of its weights."""
+    like = layer.weight
+    setattr(layer, name, nn.Parameter(values.to(like.dtype), requires_grad=like.requires_grad))
 
 
 def copies_merged(model: nn.Module, example: torch.Tensor) -> nn.Module:
@@ -79,25 +99,30 @@ def copies_merged(model: nn.Module, example: torch.Tensor) -> nn.Module:
     pools = [name for name, module in modules.items() if isinstance(module, nn.AdaptiveAvgPool2d)]
     for name in pools:
         reader = _linear_behind(name, model, modules)
-        if reader and _input_shape(model, modules[name], example)[2:] == (1, 1):
-            _merge(modules[reader], _input_shape(model, modules[name], example)[1])
+        if reader is None:
+            continue
+        shape = _input_shape(model, modules[name], example)
+        if shape[2:] == (1, 1):
+            _merge(modules[reader], shape[1])
             model.set_submodule(name, nn.Identity())
     return model
 
 
 def _linear_behind(name, model, modules):
     """The name of the linear layer that alone reads a module's output through nothing but a flatten, or None."""
-    nodes = [node for node in tracing.traced(model).graph.nodes if node.op == "call_module" and node.target == name]
-    node, flat = (nodes[0] if len(nodes) == 1 else None), False
-    while node is not None and len(node.users) == 1:
-        node = next(iter(node.users))
-        module = modules.get(node.target) if node.op == "call_module" else None
-        if isinstance(module, nn.Linear):
-            uses = [other for other in node.graph.nodes if other.op == "call_module" and other.target == node.target]
-            return node.target if flat and len(uses) == 1 else None
-        flat = flat or readers.is_flatten(node, module)
-        if not (readers.is_flatten(node, module) or isinstance(module, (nn.Dropout, nn.Identity))):
+    nodes = list(tracing.traced(model).graph.nodes)
+    calls = _calls(name, nodes)
+    if len(calls) != 1:
+        return None
+    linear = readers.linear_behind(calls[0], modules)
+    if linear is None or len(_calls(linear.target, nodes)) != 1:
+        return None
+    for node in readers.only_readers(calls[0]):
+        # Without a flatten, the layer reads rows of the map.
+        if node is linear:
             return None
+        if kinds.FLATTENED.has(node, readers.module_of(node, modules)):
+            return linear.target
     return None
 
 
@@ -115,6 +140,5 @@ def _input_shape(model, module, example):
 @torch.no_grad()
 def _merge(linear, channels):
     """Add up, in float64, the columns that read the copies of one channel."""
-    weight = linear.weight.double().reshape(linear.out_features, channels, -1).sum(2)
-    linear.weight = nn.Parameter(weight.to(linear.weight.dtype), requires_grad=linear.weight.requires_grad)
+    _replace(linear, "weight", linear.weight.double().reshape(linear.out_features, channels, -1).sum(2))
     linear.in_features = channels

@@ -18,6 +18,8 @@ ARGUMENTS = {
     F.batch_norm: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
 }
 TENSORS = ("weight", "bias", "running_mean", "running_var")
+# The tensors without which it is no layer.
+NEEDED = {F.conv2d: {"weight"}, F.linear: {"weight"}, F.batch_norm: {"weight", "running_mean", "running_var"}}
 
 
 def as_layers(model: nn.Module) -> nn.Module:
@@ -29,77 +31,89 @@ def as_layers(model: nn.Module) -> nn.Module:
         return model
     traced = tracing.traced(copy.deepcopy(model))
     for node in _calls(traced):
-        name, given = _owner(node), _arguments(node)
-        layer = MADE[node.target](given, traced.get_submodule(name))
+        name, arguments = _owner(node), _arguments(node)
+        layer = MADE[node.target](arguments, traced.get_submodule(name))
         traced.set_submodule(name, layer.eval())
         with traced.graph.inserting_before(node):
-            node.replace_all_uses_with(traced.graph.call_module(name, (given["input"],)))
+            node.replace_all_uses_with(traced.graph.call_module(name, (arguments["input"],)))
     traced.graph.eliminate_dead_code()
     traced.recompile()
     return traced.eval()
 
 
 def _calls(traced):
-    """The nodes that can be made layers: all that their owner holds is what the function is given, once."""
-    calls = [node for node in traced.graph.nodes if node.op == "call_function" and node.target in ARGUMENTS]
-    owned = [node for node in calls if _owner(node) is not None]
-    owners = [_owner(node) for node in owned]
-    read = [node for node in traced.graph.nodes if node.op in ("get_attr", "call_module") and node.users]
-    return [
-        node
-        for node in owned
-        if owners.count(_owner(node)) == 1 and not _other_readers(read, _owner(node), set(node.all_input_nodes))
-    ]
+    """The nodes that can be made layers: all that their owner holds is an argument of the function, once."""
+    owner_of = {}
+    for node in traced.graph.nodes:
+        owner = _owner(node)
+        if owner is not None:
+            owner_of[node] = owner
+    owners, calls = list(owner_of.values()), []
+    for node, owner in owner_of.items():
+        if owners.count(owner) == 1 and not _is_read_elsewhere(traced, owner, node):
+            calls.append(node)
+    return calls
 
 
-def _other_readers(read, owner, given):
-    return [node for node in read if node not in given and f"{node.target}.".startswith(f"{owner}.")]
+def _is_read_elsewhere(traced, owner, call):
+    """True if a node that is no argument of a call uses a module or one of its tensors."""
+    for node in traced.graph.nodes:
+        is_used = node.op in ("get_attr", "call_module") and node.users
+        if is_used and node not in call.all_input_nodes and f"{node.target}.".startswith(f"{owner}."):
+            return True
+    return False
 
 
 def _owner(node):
     """The name of the module to which all tensors of a call belong, each under its own name; None if there is none."""
-    given = _arguments(node)
-    parts = {name: given[name] for name in TENSORS if given.get(name) is not None}
-    if not all(isinstance(part, fx.Node) and part.op == "get_attr" for part in parts.values()):
+    if node.op != "call_function" or node.target not in ARGUMENTS:
         return None
-    owners = {part.target.rpartition(".")[0] for name, part in parts.items() if part.target.endswith(f".{name}")}
-    named = all(part.target.endswith(f".{name}") for name, part in parts.items())
-    needed = {"weight", "running_mean", "running_var"} if node.target is F.batch_norm else {"weight"}
+    arguments = _arguments(node)
+    owners, named = set(), set()
+    for name in TENSORS:
+        tensor = arguments.get(name)
+        if tensor is None:
+            continue
+        if not isinstance(tensor, fx.Node) or tensor.op != "get_attr" or not tensor.target.endswith(f".{name}"):
+            return None
+        owners.add(tensor.target.rpartition(".")[0])
+        named.add(name)
     # In training, BatchNorm is another function: of the batch.
-    fixed = given.get("training", False) is False
-    return owners.pop() if named and len(owners) == 1 and needed <= parts.keys() and fixed else None
+    if len(owners) != 1 or not NEEDED[node.target] <= named or arguments.get("training", False) is not False:
+        return None
+    return owners.pop()
 
 
 def _arguments(node):
     return dict(zip(ARGUMENTS[node.target], node.args, strict=False)) | dict(node.kwargs)
 
 
-def _convolution(given, owner):
-    groups = given.get("groups", 1)
-    outputs, inputs, *kernel = owner.weight.shape
-    shape = {key: given[key] for key in ("stride", "padding", "dilation") if key in given}
-    made = nn.Conv2d(inputs * groups, outputs, tuple(kernel), groups=groups, bias=False, device="meta", **shape)
-    return _with_tensors(made, given, owner)
+def _convolution(arguments, owner):
+    groups = arguments.get("groups", 1)
+    outputs, inputs, *kernel_size = owner.weight.shape
+    shape = {key: arguments[key] for key in ("stride", "padding", "dilation") if key in arguments}
+    layer = nn.Conv2d(inputs * groups, outputs, tuple(kernel_size), groups=groups, bias=False, device="meta", **shape)
+    return _with_tensors(layer, arguments, owner)
 
 
-def _linear(given, owner):
-    made = nn.Linear(owner.weight.shape[1], owner.weight.shape[0], bias=False, device="meta")
-    return _with_tensors(made, given, owner)
+def _linear(arguments, owner):
+    layer = nn.Linear(owner.weight.shape[1], owner.weight.shape[0], bias=False, device="meta")
+    return _with_tensors(layer, arguments, owner)
 
 
-def _batchnorm(given, owner):
-    kind = nn.BatchNorm1d if isinstance(owner, nn.BatchNorm1d) else nn.BatchNorm2d
-    made = kind(len(owner.running_mean), eps=given.get("eps", 1e-5), device="meta")
-    made.bias = None
-    return _with_tensors(made, given, owner)
+def _batchnorm(arguments, owner):
+    norm = nn.BatchNorm1d if isinstance(owner, nn.BatchNorm1d) else nn.BatchNorm2d
+    layer = norm(len(owner.running_mean), eps=arguments.get("eps", 1e-5), device="meta")
+    layer.bias = None
+    return _with_tensors(layer, arguments, owner)
 
 
-def _with_tensors(made, given, owner):
-    """The layer with its owner's own tensors."""
+def _with_tensors(layer, arguments, owner):
+    """The layer with the tensors of its owner."""
     for name in TENSORS:
-        if given.get(name) is not None:
-            setattr(made, name, owner.get_parameter(name) if name in owner._parameters else owner.get_buffer(name))
-    return made
+        if arguments.get(name) is not None:
+            setattr(layer, name, {**owner._parameters, **owner._buffers}[name])
+    return layer
 
 
 MADE = {F.conv2d: _convolution, F.linear: _linear, F.batch_norm: _batchnorm}

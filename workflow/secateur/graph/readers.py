@@ -1,109 +1,135 @@
-"""Which layer reads which: the links between convolutions, and what may lie between them."""
+"""Links between layers: ways through the graph on which each value has a single reader."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import fx, nn
 
 from secateur import Refused
-from secateur.graph import tracing
+from secateur.graph import operation_kinds as kinds
 
-# What lies between a convolution and the layer that reads it, and keeps channels apart.
+# Each channel passes them by itself, and channels stay in their order.
 CHANNELWISE = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.ReLU,
-    nn.Dropout,
-    nn.Dropout2d,
-    nn.Identity,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
+    *(kinds.ELEMENTWISE, kinds.PRELU, kinds.MOVED, kinds.NORMS),
+    *(kinds.SPATIAL, kinds.REDUCED, kinds.RESHAPED),
 )
-CHANNELWISE_FUNCTIONS = (torch.relu, nn.functional.relu)
-FLATTEN_FUNCTIONS = (torch.flatten,)
+REMEDY = "read relevance at the layers' own outputs instead (at: output)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A convolution or linear layer, the BatchNorms behind it, and the one layer that reads its channels.
+    """A call of a convolution or linear layer, the only layer that reads it, and the operations between them."""
 
-    `copies` is how many inputs of `reader` one channel becomes: 1 for a convolution, the number of positions
-    for a linear layer behind a flatten.
-    """
-
-    layer: str
-    norms: tuple[str, ...]
-    reader: str
-    copies: int
+    node: fx.Node
+    between: tuple[fx.Node, ...]
+    reader: fx.Node
 
 
-def links(model: nn.Module, layers: Collection[str] | None = None) -> list[Link]:
-    """A Link for every Conv2d of a model, or for these layers, in the order of computation.
-
-    Raises Refused that names the layer whose channels join others (additions, concatenations, grouped
-    convolutions) or that nobody reads: those are no channels that can be removed alone.
-    """
-    graph = tracing.traced(model)
-    modules = dict(model.named_modules())
-    return [
-        _link(node, modules)
-        for node in graph.graph.nodes
-        if node.op == "call_module"
-        and (isinstance(modules[node.target], nn.Conv2d) if layers is None else node.target in layers)
-    ]
-
-
-def _link(node, modules):
-    layer, norms, flat = node.target, [], False
-    if getattr(modules[layer], "groups", 1) != 1:
-        raise Refused(f"the layer {layer} is a grouped convolution; its channels cannot be removed one by one yet")
+def only_readers(node: fx.Node, ignored: Collection[fx.Node] = ()) -> Iterator[fx.Node]:
+    """The reader of a node, the reader of that, and so on, as long as each value has one; `ignored` do not count."""
     while True:
-        node = _only_user(node, layer)
-        module = modules.get(node.target) if node.op == "call_module" else None
+        users = readers(node, ignored)
+        if len(users) != 1:
+            return
+        (node,) = users
+        yield node
+
+
+def readers(node: fx.Node, ignored: Collection[fx.Node] = ()) -> list[fx.Node]:
+    """The nodes that read a node, without those `ignored`."""
+    return [user for user in node.users if user not in ignored]
+
+
+def module_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Module | None:
+    """The module that a node calls, None if it calls none; `modules` are all of the model by name."""
+    return modules[node.target] if node.op == "call_module" else None
+
+
+def sizes(nodes: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes that compute sizes, by reads of shapes and arithmetic on them, or zeros of such a size."""
+    computing = set()
+    for node in nodes:
+        inputs = node.all_input_nodes
+        if kinds.is_size(node) or (inputs and computing.issuperset(inputs)):
+            computing.add(node)
+    return computing
+
+
+def links(nodes: Iterable[fx.Node], modules: Mapping[str, nn.Module], layers: Collection[str]) -> list[Link]:
+    """A Link for every call of these layers, in the order of computation.
+
+    Raises Refused that names a layer whose channels join others (additions, concatenations) or are mixed before the
+    next layer, that several operations read, or none.
+    """
+    nodes = list(nodes)
+    # A network that gives a map beside its logits gives it to nobody that reads it.
+    ignored = sizes(nodes).union(filter(_is_output, nodes))
+    calls = []
+    for node in nodes:
+        if node.op == "call_module" and node.target in layers:
+            calls.append(_link(node, modules, ignored))
+    return calls
+
+
+def _is_output(node):
+    return node.op == "output"
+
+
+def _link(node, modules, ignored):
+    between = []
+    for reader in only_readers(node, ignored):
+        module = module_of(reader, modules)
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            return Link(layer, tuple(norms), node.target, _copies(layer, modules[layer], node.target, module, flat))
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            norms.append(node.target)
-        flat = flat or is_flatten(node, module)
-        if not (is_channelwise(node, module) or is_flatten(node, module)):
+            return Link(node, tuple(between), reader)
+        if not keeps_channels(reader, module):
             raise Refused(
-                f"the channels of layer {layer} reach {node.target} ({node.op}), where they cannot be followed yet"
+                f"the channels of layer {node.target} reach {_named(reader)}, behind which they are not those of this "
+                f"layer alone: {REMEDY}"
             )
+        between.append(reader)
+    last = between[-1] if between else node
+    raise Refused(
+        f"the output of layer {node.target} is read by {_counted(readers(last, ignored))}, not by a single layer: "
+        f"{REMEDY}"
+    )
 
 
-def _only_user(node, layer):
-    users = [user for user in node.users if user.op != "output"]
-    if len(users) != 1:
-        what = "no other layer" if not users else f"{len(users)} others ({', '.join(map(str, users))})"
-        raise Refused(f"the output of layer {layer} is read by {what}; only a single reader is supported yet")
-    return users[0]
+def _named(node):
+    """A node in words: the layer, or the function with its name in the graph."""
+    if node.op == "call_module":
+        return str(node.target)
+    return f"{node.name} ({getattr(node.target, '__name__', node.target)})"
 
 
-def _copies(layer, made, reader, module, flat):
-    if isinstance(module, nn.Conv2d):
-        if module.groups != 1:
-            raise Refused(f"{reader} is a grouped convolution; the channels of {layer} cannot be removed alone yet")
-        return 1
-    flat = flat or isinstance(made, nn.Linear)
-    if not flat or module.in_features % len(made.weight):
-        raise Refused(f"the linear layer {reader} has {module.in_features} inputs, no multiple of {layer}'s channels")
-    return module.in_features // len(made.weight)
+def _counted(users):
+    if not users:
+        return "no other layer"
+    return f"{len(users)} others ({', '.join(map(str, users))})"
+
+
+def keeps_channels(node: fx.Node, module: nn.Module | None) -> bool:
+    """True if a node computes every channel from that channel alone, and leaves the channels in their order."""
+    if kinds.is_stochastic_depth(node) or any(kind.has(node, module) for kind in CHANNELWISE):
+        return True
+    if kinds.PADDED_ANYWHERE.has(node, module):
+        pad = kinds.argument(node, 1, "pad")
+        return isinstance(pad, (tuple, list)) and len(pad) <= 4
+    # With a number, or with itself.
+    return kinds.JOINED.has(node, module) and len(node.all_input_nodes) == 1
+
+
+def linear_behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node | None:
+    """The call of a linear layer that alone reads a node, with nothing but flatten and dropout between, or None."""
+    for reader in only_readers(node):
+        module = module_of(reader, modules)
+        if isinstance(module, nn.Linear):
+            return reader
+        if not (isinstance(module, (nn.Dropout, nn.Identity)) or kinds.FLATTENED.has(reader, module)):
+            return None
+    return None
 
 
 def features(values: torch.Tensor) -> torch.Tensor:
     """Features (N, ..., F) of a linear layer as channels at the positions where it is applied: (N, F, positions)."""
     return values.reshape(len(values), -1, values.shape[-1]).transpose(1, 2)
-
-
-def is_channelwise(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a node treats every channel on its own."""
-    if node.op == "call_module":
-        return isinstance(module, CHANNELWISE)
-    return node.op == "call_function" and node.target in CHANNELWISE_FUNCTIONS
-
-
-def is_flatten(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a node lays all positions of all channels in a row."""
-    return isinstance(module, nn.Flatten) or (node.op == "call_function" and node.target in FLATTEN_FUNCTIONS)

@@ -11,20 +11,20 @@ from torch import fx, nn
 from secateur import Refused
 from secateur.graph import modes
 
-# Squares that a model is tried on when no image is at hand.
+# Sides of square images on which a model is tried when there is no example.
 SIZES = (32, 224, 28, 16, 8, 64, 96, 128, 299, *range(1, 65))
 
 
 class Noting(fx.Interpreter):
-    """Notes the shape of every tensor, and every other value itself."""
+    """A run of a graph that notes the Shape of every tensor, and every other value itself."""
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
-        self.found = {}
+        self.shapes: dict[fx.Node, Any] = {}
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
-        self.found[node] = fx.node.map_aggregate(result, _noted)
+        self.shapes[node] = fx.node.map_aggregate(result, _noted)
         return result
 
 
@@ -43,15 +43,18 @@ def _noted(value):
 
 
 def of_every_node(traced: fx.GraphModule, example: torch.Tensor | None) -> dict[fx.Node, Any]:
-    """{node: its Shape, or what it is if no tensor}, for a batch like `example` or of the first size that fits."""
+    """{node: its Shape, or its value if it is no tensor}, for a batch like `example` or of the first size that fits.
+
+    `example` is (N, C, H, W), of which only the shape counts. Raises Refused if the model cannot take such images.
+    """
     if example is None:
         return _of_some_size(traced)
-    # Two images tell the dimension of images from one that is left out by squeeze.
+    # With two images, squeeze leaves the dimension of images.
     shape = (2, *example.shape[1:])
     example = example.to(next(traced.parameters(), example).dtype)
     try:
         return _run(on_meta(traced), traced.graph, torch.empty(shape, device="meta", dtype=example.dtype))
-    except Exception:  # noqa: BLE001 - whatever meta tensors cannot do, images may
+    except Exception:  # noqa: BLE001 - an operation that meta tensors do not have may take images
         try:
             return _run(traced, traced.graph, example[:1].expand(shape))
         except Exception as error:
@@ -60,24 +63,29 @@ def of_every_node(traced: fx.GraphModule, example: torch.Tensor | None) -> dict[
 
 def _of_some_size(traced):
     meta = on_meta(traced)
-    first = next((m for m in traced.modules() if isinstance(m, nn.Conv2d)), None)
-    for size in SIZES if first is not None else ():
-        try:
-            images = torch.empty(2, first.in_channels, size, size, device="meta", dtype=first.weight.dtype)
-            return _run(meta, traced.graph, images)
-        except Exception:  # noqa: BLE001, S112 - this size does not fit
-            continue
+    for first in filter(_is_convolution, traced.modules()):
+        for size in SIZES:
+            try:
+                images = torch.empty(2, first.in_channels, size, size, device="meta", dtype=first.weight.dtype)
+                return _run(meta, traced.graph, images)
+            except Exception:  # noqa: BLE001, S112 - this size does not fit
+                continue
+        break
     raise Refused(
         "the model takes no square images of 1 to 64, 96, 128, 224 or 299 pixels: follow its channels with an example, "
         "coupled.followed(model, example), and pass what that gives"
     )
 
 
+def _is_convolution(module):
+    return isinstance(module, nn.Conv2d)
+
+
 def _run(model, graph, images):
-    shapes = Noting(model, graph)
+    noting = Noting(model, graph)
     with torch.no_grad(), modes.evaluating(model):
-        shapes.run(images)
-    return shapes.found
+        noting.run(images)
+    return noting.shapes
 
 
 def on_meta(model: nn.Module) -> nn.Module:
@@ -85,22 +93,27 @@ def on_meta(model: nn.Module) -> nn.Module:
     memo = {}
     for tensor in (*model.parameters(), *model.buffers()):
         bare = tensor.detach().to("meta")
-        memo[id(tensor)] = nn.Parameter(bare, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else bare
+        if isinstance(tensor, nn.Parameter):
+            bare = nn.Parameter(bare, tensor.requires_grad)
+        memo[id(tensor)] = bare
     return copy.deepcopy(model, memo)
 
 
-def is_shape(found: Any) -> bool:
-    """Whether a value stands for one tensor."""
-    return isinstance(found, Shape)
+def is_shape(value: Any) -> bool:
+    """True if a value stands for one tensor."""
+    return isinstance(value, Shape)
 
 
-def is_tensor(found: Any) -> bool:
-    """Whether a value is a tensor, or holds some."""
-    return any(is_shape(one) for one in flat(found))
+def is_tensor(value: Any) -> bool:
+    """True if a value is a tensor, or holds some."""
+    return any(map(is_shape, flat(value)))
 
 
-def flat(found: Any) -> list[Any]:
+def flat(value: Any) -> list[Any]:
     """All that a value holds, lists within lists too."""
-    if isinstance(found, (tuple, list)) and not is_shape(found):
-        return [part for one in found for part in flat(one)]
-    return [found]
+    if not isinstance(value, (tuple, list)):
+        return [value]
+    parts = []
+    for part in value:
+        parts += flat(part)
+    return parts

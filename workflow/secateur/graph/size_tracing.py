@@ -1,9 +1,9 @@
-"""Tracing for images of one size: what a forward computes from sizes are numbers, and it may branch on them.
+"""Tracing for images of one size: sizes are numbers, and a forward may branch on them.
 
 torch.fx alone traces no forward that asks how large its images are: paddings that are counted ("same" of TensorFlow),
-maps that are enlarged where they are too small, shapes that are asserted. Here every proxy knows what it would be for
-two and for three images, in fake tensors that hold no values. What both agree on is a number; what differs depends on
-how many images there are, and stays a part of the graph.
+maps that are enlarged where they are too small, shapes that are asserted. Here every proxy knows its value for two and
+for three images, in fake tensors that hold no numbers. A value that is equal for both becomes a number; one that
+differs depends on the count of images, and stays a part of the graph.
 """
 
 from collections.abc import Sequence
@@ -14,38 +14,34 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.proxy import Attribute
 
 from secateur import Refused
+from secateur.graph import modes
 
-# Two numbers of images: what changes between them is the batch.
+# Two counts of images: a size that differs between them is that of the batch.
 BATCHES = (2, 3)
 NUMBERS = (bool, int, float)
 
 
 def traced(model: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
-    """The model as a torch.fx GraphModule for images of `shape` (C, H, W), any number of them, as it is in eval mode.
+    """The model as a torch.fx GraphModule for images of `shape` (C, H, W), any count of them, as it is in eval mode.
 
     It shares the model's layers; dropout by functions is off in it. Raises what torch.fx does where a forward depends
     on the values of tensors.
     """
-    was = {name: module.training for name, module in model.named_modules()}
-    model.eval()
-    try:
+    with modes.evaluating(model):
         tracer = _Tracer(shape, next(model.parameters()))
         graph = tracer.trace(model)
-    finally:
-        for name, module in model.named_modules():
-            module.training = was[name]
-    found = fx.GraphModule(model, graph, type(model).__name__)
-    # What the forward does not call is in files of weights all the same.
+    result = fx.GraphModule(model, graph, type(model).__name__)
+    # Files of weights hold all parts, those too that the forward does not call.
     for name, part in (*model.named_children(), *model.named_parameters(recurse=False)):
-        setattr(found, name, part)
+        setattr(result, name, part)
     for name, buffer in model.named_buffers(recurse=False):
-        found.register_buffer(name, buffer, persistent=name not in model._non_persistent_buffers_set)
-    found.training, found.trainable_parts = model.training, getattr(model, "trainable_parts", {})
-    return found
+        result.register_buffer(name, buffer, persistent=name not in model._non_persistent_buffers_set)
+    result.training, result.trainable_parts = model.training, getattr(model, "trainable_parts", {})
+    return result
 
 
 class _Proxy(fx.Proxy):
-    """A proxy that knows what it would be for each of BATCHES; None where that is not known."""
+    """A proxy that knows its value for each of BATCHES; None where that is not known."""
 
     def __init__(self, node, tracer):
         super().__init__(node, tracer)
@@ -56,19 +52,23 @@ class _Proxy(fx.Proxy):
 
 
 class _Attribute(Attribute):
-    """What a proxy has by name: a shape, a method."""
+    """An attribute of a proxy: a shape, a method."""
 
     @property
     def known(self):
-        of = _known(self.root)
-        return [getattr(one, self.attr) for one in of] if of and all(hasattr(one, self.attr) for one in of) else None
+        values = _known(self.root)
+        if not values or not all(hasattr(value, self.attr) for value in values):
+            return None
+        return [getattr(value, self.attr) for value in values]
 
     def __getattr__(self, name):
         return _Attribute(self, name)
 
     def __len__(self):
         known = self.known
-        return len(known[0]) if known and isinstance(known[0], tuple) else super().__len__()
+        if known and isinstance(known[0], tuple):
+            return len(known[0])
+        return super().__len__()
 
 
 class _Tracer(fx.Tracer):
@@ -76,7 +76,10 @@ class _Tracer(fx.Tracer):
 
     def __init__(self, shape, like):
         super().__init__()
-        self.mode, self.quiet, self.settled = FakeTensorMode(allow_non_fake_inputs=True), False, []
+        # While it computes, layers are called and parameters read as usual, and nothing is traced.
+        self.computing = False
+        self.settled = []
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         with self.mode:
             self.images = [torch.empty(count, *shape, dtype=like.dtype, device=like.device) for count in BATCHES]
 
@@ -92,46 +95,49 @@ class _Tracer(fx.Tracer):
 
     def create_proxy(self, kind, target, args, kwargs, *rest, **named):
         """A proxy, or the number that it stands for."""
-        made = super().create_proxy(kind, target, args, kwargs, *rest, **named)
+        proxy = super().create_proxy(kind, target, args, kwargs, *rest, **named)
         if kind == "placeholder":
-            made.known = self.images
+            proxy.known = self.images
         elif kind != "output":
-            made.known = self._computed(kind, target, args, kwargs)
-        # torch.fx asks what it reads by name for its node.
-        number = kind in ("call_function", "call_method") and target is not getattr and _is_settled(made.known)
-        if number or target is getattr:
-            self.settled.append(made.node)
-        return made.known[0] if number else made
+            proxy.known = self._computed(kind, target, args, kwargs)
+        # torch.fx asks an attribute that it reads for its node.
+        is_number = kind in ("call_function", "call_method") and target is not getattr and _is_settled(proxy.known)
+        if is_number or target is getattr:
+            self.settled.append(proxy.node)
+        return proxy.known[0] if is_number else proxy
 
     def _computed(self, kind, target, args, kwargs):
-        """What a node gives for each of BATCHES, or None."""
-        self.quiet = True
+        """The value of a node for each of BATCHES, or None."""
+        self.computing = True
         try:
             with torch.no_grad(), self.mode:
-                return [
-                    self._called(kind, target, *fx.node.map_aggregate((args, kwargs), lambda one: _of(one, place)))  # noqa: B023
-                    for place in range(len(BATCHES))
-                ]
-        except Exception:  # noqa: BLE001 - what is not known is traced as torch.fx does
+                return [self._of_batch(kind, target, (args, kwargs), place) for place in range(len(BATCHES))]
+        except Exception:  # noqa: BLE001 - a value that is not known is traced as torch.fx does
             return None
         finally:
-            self.quiet = False
+            self.computing = False
 
-    def _called(self, kind, target, args, kwargs):
+    def _of_batch(self, kind, target, arguments, place):
+        """The value of a node for one of BATCHES."""
+        args, kwargs = fx.node.map_aggregate(arguments, lambda argument: _of_batch(argument, place))
         if kind == "get_attr":
             owner, _, last = target.rpartition(".")
             return getattr(self.root.get_submodule(owner), last)
         if kind == "call_module":
             return self.root.get_submodule(target)(*args, **kwargs)
-        return getattr(args[0], target)(*args[1:], **kwargs) if kind == "call_method" else target(*args, **kwargs)
-
-    # While it computes, layers are called and parameters read as usual.
+        if kind == "call_method":
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        return target(*args, **kwargs)
 
     def call_module(self, m, forward, args, kwargs):
-        return forward(*args, **kwargs) if self.quiet else super().call_module(m, forward, args, kwargs)
+        if self.computing:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
 
     def getattr(self, attr, attr_val, parameter_proxy_cache):
-        return attr_val if self.quiet else super().getattr(attr, attr_val, parameter_proxy_cache)
+        if self.computing:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def to_bool(self, obj):
         known = _known(obj)
@@ -148,19 +154,19 @@ def _known(proxy):
     return proxy.known if isinstance(proxy, (_Proxy, _Attribute)) else None
 
 
-def _of(one, place):
+def _of_batch(argument, place):
     """An argument as it is for one of BATCHES."""
-    if not isinstance(one, fx.Proxy):
-        return one
-    known = _known(one)
+    if not isinstance(argument, fx.Proxy):
+        return argument
+    known = _known(argument)
     if known is None:
-        raise Refused(f"{one} is not known")
+        raise Refused(f"{argument} is not known")
     return known[place]
 
 
 def _is_settled(known):
-    """Whether it is one number, or several, however many images there are."""
+    """True if a value is one number, or several, however many images there are."""
     if known is None or type(known[0]) is not type(known[1]):
         return False
-    parts = known[0] if isinstance(known[0], tuple) else (known[0],)
-    return bool(parts) and all(isinstance(part, NUMBERS) for part in parts) and known[0] == known[1]
+    numbers = known[0] if isinstance(known[0], tuple) else (known[0],)
+    return bool(numbers) and all(isinstance(number, NUMBERS) for number in numbers) and known[0] == known[1]

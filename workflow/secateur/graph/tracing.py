@@ -14,7 +14,7 @@ from secateur import Refused
 from secateur.graph import size_tracing
 
 TORCH = Path(torch.__file__).parent
-# How far the logits of a graph may be from the model's, as a share of the largest: folding and precision round.
+# The distance of a graph's logits from the model's, as a share of the largest: folding and precision round.
 CLOSE = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
 
 
@@ -41,7 +41,7 @@ def traced(model: nn.Module, shape: Sequence[int] | None = None) -> fx.GraphModu
         if shape is not None:
             with contextlib.suppress(Exception):
                 return size_tracing.traced(model, shape)
-        # torch's own hint spells out half a page.
+        # torch's own hint is half a page long.
         raise Untraceable(model, _where(error), str(error).split("\n")[0]) from error
 
 
@@ -49,24 +49,24 @@ def traceable(model: nn.Module, shape: Sequence[int]) -> nn.Module:
     """The model itself, or, if its forward asks for sizes, the same for images of `shape` (C, H, W) alone.
 
     Then it is a GraphModule of the model's layers, with the same names of weights; dropout by functions is off in it,
-    which is logged. What cannot be traced at all is given back as it is. Raises Refused for a wrapped network.
+    which is logged. A model that cannot be traced at all is returned as it is. Raises Refused for a wrapped network.
     """
     _refuse_wrapped(model)
     try:
         traced(model)
     except Untraceable as error:
         try:
-            found = size_tracing.traced(model, shape)
+            sized = size_tracing.traced(model, shape)
         except Exception:  # noqa: BLE001 - the error above says it better
             return model
         size = "x".join(map(str, shape))
         logging.warning("%s; it is traced for images of %s alone, without dropout by functions", error.reason, size)
-        return found
+        return sized
     return model
 
 
 def _refuse_wrapped(model):
-    """What hides the network, or computes its weights anew in each forward, comes off before channels can."""
+    """Refuse a wrapper around the network, and weights that are computed anew in each forward."""
     for wrapper in ("module", "_orig_mod"):
         inner = getattr(model, wrapper, None)
         if isinstance(inner, nn.Module) and list(model._modules) == [wrapper]:
@@ -81,22 +81,26 @@ def _refuse_wrapped(model):
 
 def _where(error):
     """The line of the user's own code at which a trace ended."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__]
-    return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].line}): " if own else ""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__:
+            return f"{frame.filename}:{frame.lineno} ({frame.line}): "
+    return ""
 
 
 def in_place(nodes: Iterable[fx.Node]) -> list[str]:
-    """The names of those nodes that are written as operations that overwrite a value."""
+    """The names of the nodes that are written as operations that overwrite a value."""
     return [node.name for node in nodes if _overwrites(node)]
 
 
-def refuse_another(found: torch.Tensor, wanted: Any, overwriting: Iterable[str]) -> None:
-    """Refused if a graph, in which the nodes named `overwriting` do not, answers otherwise than its model."""
+def refuse_another(logits: torch.Tensor, wanted: Any, overwriting: Iterable[str]) -> None:
+    """Refused if a graph's logits are not those of its model; `overwriting` names operations in place of the model.
+
+    Both are (N, classes); how far they may differ depends on the graph's precision.
+    """
     if not isinstance(wanted, torch.Tensor):
         return
-    away = float((found.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
-    if away > CLOSE[found.dtype]:
+    away = float((logits.to(wanted) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+    if away > CLOSE[logits.dtype]:
         named = ", ".join(overwriting) or "an activation with inplace=True"
         raise Refused(
             f"the graph that is followed answers otherwise than the model (logits differ by {away:.2g} of the largest)"
@@ -109,5 +113,6 @@ def _overwrites(node):
         return True
     if node.op not in ("call_method", "call_function"):
         return False
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    # A method stands in the graph by its name.
+    name = getattr(node.target, "__name__", node.target)
     return name in ("iadd", "isub", "imul", "itruediv") or name.endswith("_")

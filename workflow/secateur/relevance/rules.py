@@ -37,8 +37,8 @@ TINY = 1e-30
 
 
 # ---- rules ---------------------------------------------------------------------------------------------------
-# A rule is a function (Map, bias counted?, signed input?) -> (forward, backward), with forward(x) -> (z, kept) and
-# backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
+# A rule is a function (Map, bias counted?, input of either sign?) -> (forward, backward), with
+# forward(x) -> (z, kept) and backward(kept, x, z, R) -> R_in, which may overwrite `kept`.
 
 
 def two_sided(
@@ -47,56 +47,77 @@ def two_sided(
     coefficients: tuple[float, float],
     gated: bool = False,
 ) -> Rule:
-    """A rule that treats contributions of either sign apart; `gated` lets z's own sign choose the side."""
+    """A rule with other coefficients for positive contributions than for negative ones.
+
+    `positive` and `negative` give P and N of weights or biases; `gated` lets the sign of z choose the side.
+    """
 
     def of_layer(linear, bias, signed):
         P, N = linear.folded(positive(linear.weight)), linear.folded(negative(linear.weight))
-        g, both = linear.groups, bool(coefficients[1])
-        sides = [_expanded(P, N, signed), _expanded(N, P, signed)]
-        # z is the sum of both sides where they are the parts of W; otherwise it takes a product of its own.
-        # With biases counted, so does their sum hold the bias already.
-        parts = not gated
+        sides, groups = [_expanded(P, N, signed), _expanded(N, P, signed)], linear.groups
         offsets = _offsets(linear, positive, negative, bias)
-        into = list(sides)
-        if gated:
-            into.insert(1, _alike(linear.folded(linear.weight), signed))
-            offsets.insert(1, torch.zeros_like(offsets[0]))
-        product = linear.forward_all(into, offsets)
-        weighted = [c * side for c, side in zip(coefficients, sides, strict=True)]
-        back = linear.transpose_all(weighted if both else weighted[:1])
+        product = _products(linear, sides, offsets, gated, signed)
+        pull, count = _pull(linear, sides, coefficients)
 
         def forward(x):
-            z = product(_signs(linear.padded(x), g) if signed else linear.padded(x))
-            found = (z[:, :, 0] + z[:, :, 1] if parts else z[:, :, 1].clone()).flatten(1, 2)
-            if linear.bias is not None and not (parts and bias):
-                found += linear.along(linear.bias)
-            kept = z if parts else z[:, :, 0::2]
-            return found, (kept if both else kept[:, :, :1])
-
-        def backward(kept, x, z, R):
-            R = R.view(len(R), g, 1, -1, *R.shape[2:])
-            # Winograd and FFT, which a GPU may choose, would smear a huge ratio over its neighbours; and where
-            # gamma's own relevance is huge, the ratio overflows, and nothing times infinity is no number.
-            empty = kept.abs() <= 10 * TINY if kept.is_cuda or gated else None
-            # In place of what was kept: new memory would cost three times the division.
-            S = torch.div(R, kept, out=kept)
-            if gated:
-                above = (z > 0).view(R.shape)
-                empty |= torch.cat([~above, above], 2)
-            if empty is not None:
-                S = S.masked_fill_(empty, 0.0)
-            wide = linear.padded(x)
-            size = wide.shape[2:]
-            passed = back(S, size)
+            x = linear.padded(x)
             if signed:
-                passed = (passed * _signs(wide, g)).view(len(x), g, 2, -1, *size).sum(2).flatten(1, 2)
-            else:
-                passed = passed.mul_(wide)
-            return linear.unpadded(passed, x)
+                x = _signs(x, groups)
+            denominators, z = _with_value(product(x), gated)
+            # With biases counted, the sum of both sides holds the bias already.
+            if linear.bias is not None and (gated or not bias):
+                z += linear.along(linear.bias)
+            return z, denominators[:, :, :count]
+
+        def backward(denominators, x, z, R):
+            R = R.view(len(R), groups, 1, -1, *R.shape[2:])
+            S = _quotients(R, denominators, z, gated)
+            wide = linear.padded(x)
+            pulled = pull(S, wide.shape[2:])
+            if not signed:
+                return linear.unpadded(pulled.mul_(wide), x)
+            of_signs = (pulled * _signs(wide, groups)).view(len(x), groups, 2, -1, *wide.shape[2:])
+            return linear.unpadded(of_signs.sum(2).flatten(1, 2), x)
 
         return forward, backward
 
     return of_layer
+
+
+def _products(linear, sides, offsets, gated, signed):
+    """A function of the input: the products with the weights of both sides, and of W itself between them if `gated`."""
+    if not gated:
+        return linear.forward_all(sides, offsets)
+    whole = _alike(linear.folded(linear.weight), signed)
+    first, second = offsets
+    return linear.forward_all([sides[0], whole, sides[1]], [first, torch.zeros_like(first), second])
+
+
+def _with_value(products, gated):
+    """(denominators of both sides, z): their sum where they are the parts of W; otherwise z is a product of its own."""
+    if gated:
+        return products[:, :, 0::2], products[:, :, 1].clone().flatten(1, 2)
+    return products, (products[:, :, 0] + products[:, :, 1]).flatten(1, 2)
+
+
+def _pull(linear, sides, coefficients):
+    """(a function that pulls quotients back through the sides, count of sides): one where the other counts nothing."""
+    weighted = [coefficient * side for coefficient, side in zip(coefficients, sides, strict=True)]
+    count = len(sides) if coefficients[1] else 1
+    return linear.transpose_all(weighted[:count]), count
+
+
+def _quotients(R, denominators, z, gated):
+    """S = R / Z of both sides, in place of the denominators: new memory would cost three times the division."""
+    # Winograd and FFT, which a GPU may choose, would smear a huge ratio over its neighbours; and where gamma's own
+    # relevance is huge, the ratio overflows, and nothing times infinity is no number.
+    if not gated and not denominators.is_cuda:
+        return torch.div(R, denominators, out=denominators)
+    empty = denominators.abs() <= 10 * TINY
+    if gated:
+        above = (z > 0).view(R.shape)
+        empty |= torch.cat([~above, above], 2)
+    return torch.div(R, denominators, out=denominators).masked_fill_(empty, 0.0)
 
 
 def _alike(W, signed):
@@ -116,15 +137,15 @@ def _signs(x, groups):
 
 
 def _offsets(linear, positive, negative, bias):
-    """What is added to the denominators of either side: the bias as it counts there, and next to nothing.
+    """Offsets of the denominators of either side, (outputs,): the bias as it counts there, and next to nothing.
 
     A denominator is zero where every contribution is; next to nothing in its place then passes on nothing, because
     it multiplies those very contributions, and no division has to be mended. Added by the product itself, it is free.
     """
-    zero = linear.weight.new_zeros(len(linear.weight))
-    counted = bias and linear.bias is not None
-    sides = (positive(linear.bias), negative(linear.bias)) if counted else (zero, zero)
-    return [side + TINY * sign for side, sign in zip(sides, (1, -1), strict=True)]
+    counted = linear.weight.new_zeros(len(linear.weight))
+    if bias and linear.bias is not None:
+        return [positive(linear.bias) + TINY, negative(linear.bias) - TINY]
+    return [counted + TINY, counted - TINY]
 
 
 def _over(R, Z):
@@ -137,7 +158,10 @@ def one_sided(
         [Map, bool, torch.Tensor], Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None
     ],
 ) -> Rule:
-    """A rule that needs z alone; `backward_of(linear, bias)` gives backward(x, z, R)."""
+    """A rule that needs z alone; `backward_of(linear, bias, weight)` gives backward(x, z, R) -> R_in.
+
+    `weight` is that of the layer with the columns of copied inputs added up, `bias` whether biases count.
+    """
 
     def of_layer(linear, bias, signed):
         weight = linear.folded(linear.weight)
@@ -145,7 +169,9 @@ def one_sided(
 
         def forward(x):
             z = product(linear.padded(x))
-            return (z if linear.bias is None else z + linear.along(linear.bias)), None
+            if linear.bias is not None:
+                z = z + linear.along(linear.bias)
+            return z, None
 
         def backward(kept, x, z, R):
             return linear.unpadded(inner(linear.padded(x), z, R), x)
@@ -194,14 +220,14 @@ def z_box(low: float, high: float) -> Rule:
     def backward_of(linear, bias, weight):
         above = linear.folded(linear.weight.clamp(min=0))
         below = linear.folded(linear.weight.clamp(max=0))
-        backs, products = ([make(w) for w in (weight, above, below)] for make in (linear.transpose, linear.forward))
+        products = list(map(linear.forward, (weight, above, below)))
+        pulls = list(map(linear.transpose, (weight, above, below)))
 
         def backward(x, z, R):
-            inputs = x, torch.full_like(x, low), torch.full_like(x, high)
-            signs = 1, -1, -1
-            Z = sum(s * product(i) for s, i, product in zip(signs, inputs, products, strict=True))
-            S = _over(R, Z)
-            return sum(s * i * back(S, x.shape[2:]) for s, i, back in zip(signs, inputs, backs, strict=True))
+            lows, highs = torch.full_like(x, low), torch.full_like(x, high)
+            S = _over(R, sum((products[0](x), -products[1](lows), -products[2](highs))))
+            of_x, of_lows, of_highs = (pull(S, x.shape[2:]) for pull in pulls)
+            return sum((x * of_x, -lows * of_lows, -highs * of_highs))
 
         return backward
 
@@ -217,7 +243,10 @@ def _below(W):
 
 
 def alpha_beta(alpha: float, beta: float) -> Rule:
-    """alpha times what the positive contributions pass on, less beta times what the negative ones do."""
+    """Positive contributions count alpha times, negative ones -beta times (Bach et al. 2015, eq. 60).
+
+    Raises Refused unless alpha - beta is 1 and beta at least 0.
+    """
     if abs(alpha - beta - 1) > 1e-9 or beta < 0:
         raise Refused(f"alpha - beta must be 1 and beta at least 0, got alpha {alpha} and beta {beta}")
     return two_sided(_above, _below, (alpha, -beta))
@@ -246,9 +275,9 @@ NAMES = (
 
 
 def named(text: str) -> Rule:
-    """The rule that a text names, such as `alpha2beta1`, `epsilon=0.1` or `gamma=0.25`."""
+    """The rule that a text names, such as `alpha2beta1`, `epsilon=0.1` or `gamma=0.25`; Refused if none does."""
     for pattern, make in RULES.items():
         match = re.fullmatch(pattern, text)
         if match:
-            return make(*(float(number) for number in match.groups() if number is not None))
+            return make(*map(float, filter(None, match.groups())))
     raise Refused(f"unknown rule {text!r}; known: {NAMES}")

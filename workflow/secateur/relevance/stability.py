@@ -1,9 +1,8 @@
-"""How many images are enough: do two halves of them rank the channels alike?
+"""Stability of a ranking: images are enough if two halves of them rank the channels alike.
 
 Relevance is summed by half, divided by the layer's total, and the channels of all layers are ranked together.
 """
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,9 +11,12 @@ FIRST = 50
 
 
 def points(images: int) -> list[int]:
-    """Numbers of images after which the halves are compared: 50, 100, 200, ..., and all of them."""
-    doubled = (FIRST * 2**step for step in itertools.count())
-    return [*itertools.takewhile(lambda point: point < images, doubled), images]
+    """Counts of images after which the halves are compared: 50, 100, 200, ..., and all of them."""
+    counts, point = [], FIRST
+    while point < images:
+        counts.append(point)
+        point *= 2
+    return [*counts, images]
 
 
 def halves(labels: np.ndarray) -> np.ndarray:
@@ -31,12 +33,14 @@ def agreement(layers: Mapping[str, np.ndarray]) -> float:
     """Spearman's correlation between two halves from {layer: sums (2, channels)}; NaN if one ranks nothing."""
     from scipy import stats
 
-    shares = np.concatenate([_shares(np.asarray(sums, dtype=np.float64)) for sums in layers.values()], axis=1)
-    first, second = (stats.rankdata(half) for half in shares)
-    return float(np.corrcoef(first, second)[0, 1]) if np.ptp(first) and np.ptp(second) else float("nan")
+    first, second = map(stats.rankdata, np.concatenate(list(map(_shares, layers.values())), axis=1))
+    if not np.ptp(first) or not np.ptp(second):
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _shares(sums):
-    """Each half's shares of its layer; a half without any relevance has none."""
+    """Each half's shares of its layer, (2, channels); a half without any relevance has none."""
+    sums = np.asarray(sums, dtype=np.float64)
     totals = sums.sum(1, keepdims=True)
     return np.divide(sums, totals, out=np.zeros_like(sums), where=totals != 0)

@@ -1,4 +1,4 @@
-"""What can be removed from a network as a whole: channels that are coupled are one unit."""
+"""Units of a network, each of which can be removed as a whole: channels that are coupled are one unit."""
 
 from secateur.units.finding import find
 

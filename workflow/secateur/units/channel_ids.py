@@ -1,4 +1,4 @@
-"""Tensors of a graph by the numbers of their channels."""
+"""Tensors of a graph by the ids of their channels."""
 
 import dataclasses
 import functools
@@ -10,15 +10,15 @@ import torch
 
 from secateur.graph.shapes import Shape
 
-# The number of all that can never go: images, and results of what cannot be followed.
+# The id of all that can never be removed: images, and results of operations that cannot be followed.
 FIXED = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """A tensor of the graph by the numbers of its channels.
+    """A tensor of the graph by the ids of its channels.
 
-    `codes` is 2 x number, plus 1 where a channel that is silenced is not zero all the same (behind a sigmoid, say);
+    `codes` is 2 x id, plus 1 where a channel that is masked is not zero all the same (behind a sigmoid, say);
     its size is 1 along dimensions in which all positions agree. `shape` is the tensor's own.
     """
 
@@ -27,17 +27,21 @@ class Value:
 
     @property
     def numbers(self) -> np.ndarray:
-        """Those of the channels, at every place of `codes`."""
+        """The ids of the channels, at every place of `codes`."""
         return self.codes >> 1
 
     @property
     def varying(self) -> list[int]:
         """The dimensions in which channels differ."""
-        return [d for d, size in enumerate(self.codes.shape) if size > 1]
+        return np.flatnonzero(np.greater(self.codes.shape, 1)).tolist()
+
+    def varies_beside(self, dimension: int) -> bool:
+        """True if channels differ in another dimension than this one."""
+        return any(d != dimension for d in self.varying)
 
     @functools.cached_property
     def axis(self) -> int | None:
-        """The dimension along which channels go: the longest in which they differ; None if they do not."""
+        """The dimension along which channels lie: the longest in which they differ; None if they do not."""
         return max(self.varying, key=lambda d: (self.codes.shape[d], d), default=None)
 
     def full(self) -> torch.Tensor:
@@ -45,15 +49,17 @@ class Value:
         return torch.from_numpy(self.codes).expand(self.shape)
 
 
-def values_in(found: Any) -> list[Value]:
+def values_in(arguments: Any) -> list[Value]:
     """All Values within arguments, in order."""
-    if isinstance(found, Value):
-        return [found]
-    if isinstance(found, dict):
-        found = list(found.values())
-    if isinstance(found, (tuple, list)):
-        return [value for one in found for value in values_in(one)]
-    return []
+    if isinstance(arguments, Value):
+        return [arguments]
+    if isinstance(arguments, dict):
+        arguments = list(arguments.values())
+    values = []
+    if isinstance(arguments, (tuple, list)):
+        for argument in arguments:
+            values += values_in(argument)
+    return values
 
 
 def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
@@ -62,7 +68,7 @@ def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
 
 
 def fixed(shape: Shape) -> Value:
-    """A Value of `shapes.Shape` that can never go."""
+    """A Value of `shapes.Shape` that can never be removed."""
     return Value(np.full((1,) * len(shape.sizes), 2 * FIXED), shape.sizes)
 
 
@@ -70,7 +76,7 @@ def compact(codes: np.ndarray, shape: Iterable[int]) -> Value:
     """A Value from the codes of all positions: dimensions in which they agree shrink to 1."""
     for d, size in enumerate(codes.shape):
         if size > 1:
-            one = codes.take([0], d)
-            if (codes == one).all():
-                codes = one
+            front = codes.take([0], d)
+            if (codes == front).all():
+                codes = front
     return Value(codes, tuple(shape))
