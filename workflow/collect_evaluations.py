@@ -1,18 +1,16 @@
 """Collect the evaluations of all criteria and seeds, and average them."""
 
-from pathlib import Path
-
 from secateur.analysis import averages
-from secateur.artifacts import correctness, provenance, tables
+from secateur.artifacts import correctness, places, provenance, tables
 from secateur.jobs import script
 
 
 def collect_evaluations(paths, right, choosing, evaluations, curves, options):
     """`paths` and `right` are tables and bits on the test images, `choosing` tables on the images that choose."""
     tested = list(map(_read, paths))
-    parts = [(_seed(path, -3), "test", part) for path, part in zip(paths, tested, strict=True)]
+    parts = [(places.seed_of(path), "test", part) for path, part in zip(paths, tested, strict=True)]
     for path in choosing:
-        parts.append((_seed(path, -4), options["choose_on"], _read(path)))
+        parts.append((places.seed_of(path), options["choose_on"], _read(path)))
     table = averages.evaluations(parts)
     tables.write(table, evaluations)
     bits, losses = [], []
@@ -27,11 +25,6 @@ def collect_evaluations(paths, right, choosing, evaluations, curves, options):
 
 def _read(path):
     return tables.read(path, *averages.NEEDED)
-
-
-def _seed(path, place):
-    """The training seed of results/{dataset}/{model}/{seed}/evaluation/{family}.csv."""
-    return int(Path(path).parts[place])
 
 
 if "snakemake" in globals():

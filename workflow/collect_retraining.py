@@ -1,11 +1,9 @@
 """Collect the tables of retrained networks and of the same without retraining, and average with paired intervals."""
 
-from pathlib import Path
-
 import numpy as np
 
 from secateur.analysis import retraining
-from secateur.artifacts import correctness, provenance, tables
+from secateur.artifacts import correctness, places, provenance, tables
 from secateur.jobs import script
 
 NEEDED = ("criterion", "keep_at_least", "level", *retraining.MEASURED, "images", "empty")
@@ -19,11 +17,11 @@ def collect_retraining(inputs, outputs, options):
     for path, bits in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
         table = tables.read(path, *NEEDED)
         untouched = retraining.untouched(table, options["criteria"], options["levels"])
-        parts.append((_seed(path, -3), untouched))
+        parts.append((places.seed_of(path), untouched))
         if single:
             right.append(correctness.read(bits, len(table))[untouched.index])
     for path, bits in zip(inputs["retrained"], inputs["retrained_bits"], strict=True):
-        parts.append((_seed(path, -5), tables.read(path, *NEEDED, "kind")))
+        parts.append((places.seed_of(path), tables.read(path, *NEEDED, "kind")))
         if single:
             right.append(correctness.read(bits, 1))
     rows = retraining.gathered(parts)
@@ -31,11 +29,6 @@ def collect_retraining(inputs, outputs, options):
     bits = np.concatenate(right) if single else None
     means = retraining.means(rows, bits, options["confidence"], options["resamples"], options["seed"])
     tables.write(means, outputs["means"])
-
-
-def _seed(path, place):
-    """The training seed in results/{dataset}/{model}/{seed}/..."""
-    return int(Path(path).parts[place])
 
 
 if "snakemake" in globals():

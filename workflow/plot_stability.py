@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas
 
-from secateur.artifacts import files, tables
+from secateur.artifacts import files, places, tables
 from secateur.figures import appearance, html_tables, stability
 from secateur.jobs import script
 
@@ -29,7 +29,7 @@ def plot_stability(paths, outputs, options):
 def _curve(path):
     """The table of results/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv, with its names."""
     path = Path(path)
-    names = {"reading": path.name.removesuffix(".stability.csv"), "seed": int(path.parts[-3])}
+    names = {"reading": path.name.removesuffix(".stability.csv"), "seed": places.seed_of(path)}
     return tables.read(path, "images", "spearman").assign(**names)
 
 
