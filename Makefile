@@ -28,6 +28,7 @@ lint: .venv/lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow/Snakefile rules
+	.venv/bin/pyright
 	.venv/bin/snakemake --lint
 
 format: .venv/lint
