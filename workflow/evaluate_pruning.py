@@ -44,8 +44,8 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
         points, rows = [], []
         total = len(rankings) * len(options["terms"]) * len(options["levels"])
         with progress.over(total, "levels", "evaluation") as bar:
-            for (criterion, ranking), terms in itertools.product(rankings.items(), options["terms"]):
-                for point in network.points(ranking, options["levels"], Terms(**terms)):
+            for criterion, terms in itertools.product(rankings, options["terms"]):
+                for point in network.points(rankings[criterion], options["levels"], Terms(**terms)):
                     points.append(point)
                     rows.append(as_row(criterion, terms, point, images.classes))
                     bar.update(1)

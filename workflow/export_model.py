@@ -46,10 +46,13 @@ def export_model(inputs, folder, options, seed, record, images_per_batch):
     networks, right = _evaluated(inputs, options)
     networks["dense"] |= _size(dense.model, check) | {"bytes": Path(inputs["network"]).stat().st_size}
     networks["smaller"] |= _size(exported.model, check)
+    network_facts = {name: card_facts.NetworkFacts(**network) for name, network in networks.items()}
     return card_facts.Facts(
         **_chosen(options, ("criterion", "level", "kind", "ranked_on", "ranked_on_choosing", "origin")),
         **_chosen(record, ("study", "secateur", "versions")),
-        **{name: card_facts.NetworkFacts(**network) for name, network in networks.items()},
+        dense=network_facts["dense"],
+        smaller=network_facts["smaller"],
+        pruned=network_facts.get("pruned"),
         description=exported.description,
         training=exported.facts,
         realised=plans.realised(ranking, channels, terms.budget, coupled),

@@ -26,7 +26,7 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
     with images_store.opened(split) as images:
         checkpoints.same_images(network.description, images, checkpoint)
         chosen = images_store.chosen(images, reading["classes"], reading["images"])
-        first, last = images_store.shard(len(chosen), *shard, images_per_batch)
+        first, last = images_store.shard(len(chosen), *shard, size=images_per_batch)
         rows = chosen[first:last]
         attributes = {
             "reading": reading,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas
-import torch
 
 from secateur.artifacts import correctness, evaluation_table, provenance, tables
 from secateur.evaluation import measuring
@@ -60,8 +60,8 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
 
 def nothing_measured(test):
     """A Measured without numbers for a network that gives all images the same logits, and so was not retrained."""
-    right = torch.zeros(len(test), dtype=torch.bool).numpy()
-    return measuring.Measured(float("nan"), float("nan"), [float("nan")] * len(test.classes), right)
+    by_class, right = np.full(len(test.classes), np.nan), np.zeros(len(test), dtype=bool)
+    return measuring.Measured(float("nan"), float("nan"), by_class, right)
 
 
 def as_row(cell, options, widths, measured, classes):

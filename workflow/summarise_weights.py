@@ -1,5 +1,7 @@
 """Compute six statistics of a network's filters for each channel."""
 
+from typing import cast
+
 from torch import nn
 
 from secateur import statistics
@@ -20,7 +22,8 @@ def summarise_weights(checkpoint, units_table, table, folded):
     filters = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d) or name in linear:
-            filters[name] = module.weight.detach().numpy()
+            layer = cast(nn.Conv2d | nn.Linear, module)
+            filters[name] = layer.weight.detach().numpy()
     tables.write(statistics.of_weights(filters), table)
 
 

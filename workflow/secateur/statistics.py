@@ -53,7 +53,9 @@ def of_relevance(
 
 
 def by_class(
-    classes: Sequence[str], layers: Mapping[str, tuple[np.ndarray, np.ndarray, int]], reduce: str = "layer_share"
+    classes: Sequence[str | int],
+    layers: Mapping[str, tuple[np.ndarray, np.ndarray, int]],
+    reduce: str = "layer_share",
 ) -> pandas.DataFrame:
     """A table layer, channel, class, mean, mean_abs from {layer: (signed, absolute, positions)}.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import numpy as np
 import pandas
@@ -77,7 +78,7 @@ class Student:
 
     def __init__(
         self,
-        estimate: float,
+        estimate: float | np.floating,
         errors: Iterable[tuple[float, int]],
         margin: float = 0.0,
         n: int = 0,
@@ -173,7 +174,7 @@ class OverDraws(Student):
 class OverImages:
     """The distribution of one network's mean difference over images drawn with replacement."""
 
-    def __init__(self, estimate: float, draws: np.ndarray, margin: float, n: int) -> None:
+    def __init__(self, estimate: float | np.floating, draws: np.ndarray, margin: float, n: int) -> None:
         self.estimate, self.margin, self.n = float(estimate), margin, n
         # Without rounding, equal counts of right and wrong would be 1e-18 on one side of zero.
         self._draws = np.sort(np.round(draws, 12))
@@ -210,7 +211,8 @@ def of_differences(
     """
     if isinstance(differences, pandas.Series):
         return OverSeeds(differences, margin, tested=tested)
-    return of_network(differences, resamples, generator, margin)
+    # Only differences by seed come without a generator.
+    return of_network(differences, resamples, cast(np.random.Generator, generator), margin)
 
 
 def of_losses(differences: Differences) -> Student:
@@ -244,7 +246,7 @@ def paired_bootstrap(
     return of_network(differences, resamples, generator).interval(1 - confidence)
 
 
-def bootstrap_means(values: ArrayLike, draws: int, generator: np.random.Generator) -> np.ndarray:
+def bootstrap_means(values: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Means of images drawn with replacement.
 
     The mean of a resample depends only on how often each distinct value is drawn, so these counts are drawn instead.

@@ -249,4 +249,5 @@ def at_chance(results: Results, comparison: Comparison | Shift) -> bool:
 def _best_accuracy(results, shift, level):
     """The mean over seeds of the best list's accuracy on the choosing split."""
     winners = best(results, _mixed(shift), level, shift.split)
-    return np.mean([results.of_seed(Side(name), level, seed, shift.split) for seed, name in winners.items()])
+    accuracies = [results.of_seed(Side(name), level, seed, shift.split) for seed, name in winners.items()]
+    return float(np.mean(accuracies))

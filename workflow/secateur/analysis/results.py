@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -76,7 +76,8 @@ class Results:
     def column(self, criterion: str, level: float, column: str, split: str = "test") -> dict[int, float]:
         """{seed: value} of one column, draws averaged within a seed."""
         parts = [self._cell(name, level, split)[column] for name in self.names(criterion, split)]
-        return (sum(parts) / len(parts)).to_dict()
+        total = cast("pandas.Series", sum(parts))
+        return (total / len(parts)).to_dict()
 
     def accuracy(self, side: Side, level: float, split: str = "test") -> float:
         """Mean accuracy over seeds, draws averaged first."""

@@ -1,23 +1,30 @@
 """Shared by all figures: their theme, the colour of chance, how SVG is written, and saving."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib
 import seaborn
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 # Text stays text, so that figures are small and can be searched; a fixed salt makes equal figures
 # equal files.
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "secateur"}
+SVG: dict[RcKeyType, Any] = {"svg.fonttype": "none", "svg.hashsalt": "secateur"}
 RANDOM = {"color": "0.55", "linestyle": (0, (4, 2)), "label": "random"}
 
 
 @contextlib.contextmanager
-def themed(style: str = "whitegrid", font_scale: float = 0.85, **options: Any) -> Iterator[Figure]:
+def themed(
+    style: Literal["white", "whitegrid"] = "whitegrid", font_scale: float = 0.85, **options: Any
+) -> Iterator[Figure]:
     """An empty figure whose theme holds within the block, and again when it is saved, and nowhere else.
 
     `options` are those of matplotlib's Figure.
@@ -30,7 +37,8 @@ def themed(style: str = "whitegrid", font_scale: float = 0.85, **options: Any) -
         # Layout and the ticks' labels are made when the figure is saved. A backend is no matter of theme, and restoring
         # it would ask for one that shows windows.
         theme = {key: value for key, value in matplotlib.rcParams.items() if key != "backend"}
-        figure.theme = theme
+        # matplotlib's Figure has no attribute for it; `save` reads it.
+        figure.theme = theme  # pyright: ignore[reportAttributeAccessIssue]
         yield figure
 
 

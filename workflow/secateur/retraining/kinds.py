@@ -28,7 +28,7 @@ class Material:
     validation: store.Images
     options: dict[str, Any]  # as those of the study's `training`
     seed: int  # of all random draws
-    partial: Path | None = None  # the state after each epoch, by which `loop.train` resumes
+    partial: Path | str | None = None  # the state after each epoch, by which `loop.train` resumes
     stamp: str | None = None  # of the job; the state of another is not resumed
 
 

@@ -86,7 +86,7 @@ def _between_families(study, best):
 def _first_of(study, names, level):
     first = across_families.chosen(study, names, level)
     tested = {name: study.cell(name, level)["accuracy"] for name in names}
-    most = max(tested, key=tested.get)
+    most = max(tested, key=tested.__getitem__)
     text = f"at {percent(level)} `{first}` ({accuracy(tested[first])} % of the test images"
     if tested[first] == tested[most]:
         return f"{text}, the most of these families)"

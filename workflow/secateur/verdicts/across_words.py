@@ -39,7 +39,7 @@ def accuracy(value: float | None) -> str:
 
 def tally(differences: Iterable[Difference]) -> dict[str, int]:
     """The counts of Differences that are ahead, behind, not told apart, and without an interval: {verdict: count}."""
-    counts = dict.fromkeys((AHEAD, BEHIND, UNTOLD, WITHOUT), 0)
+    counts: dict[str, int] = dict.fromkeys((AHEAD, BEHIND, UNTOLD, WITHOUT), 0)
     for difference in differences:
         counts[difference.verdict] += 1
     return counts

@@ -33,7 +33,7 @@ def delta_moves(study: Study, reading: str) -> Evidence:
     """The move of the best blend's delta between 10 and 60 %."""
     levels = (0.1, 0.6)
     best = _chosen_blend(study, reading, levels)
-    if len(study.proper) < 2:
+    if len(study.proper) == 1:
         raise MissingError(f"the study has one delta between 0 and 1, {study.proper[0]}, which cannot move")
     first = thesis_numbers.best_blend(study.printed, levels[0])
     last = thesis_numbers.best_blend(study.printed, levels[1])

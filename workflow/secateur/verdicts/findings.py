@@ -117,4 +117,4 @@ def _item(row):
     else:
         compared = Comparison(Side(row["first"]), Side(row["second"]), levels, row["margin"])
     *numbers, n = map(row.get, NUMBERS)
-    return judging.Item(compared, *numbers, int(n), row["verdict"], row["note"])
+    return judging.Item(compared, *numbers, n=int(n), verdict=row["verdict"], note=row["note"])

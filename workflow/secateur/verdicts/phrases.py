@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def counted(tested: Collection[Finding]) -> str:
     """A clause: the counts of judgements that hold, do not, or cannot be told."""
-    count = dict.fromkeys((HOLDS, FAILS, UNKNOWN), 0)
+    count: dict[str, int] = dict.fromkeys((HOLDS, FAILS, UNKNOWN), 0)
     for finding in tested:
         count[finding.verdict] += 1
     return (

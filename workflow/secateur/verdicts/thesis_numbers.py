@@ -100,7 +100,8 @@ def grid(table: pandas.DataFrame) -> str:
     head = _cells("th", ["criterion", "", *map(wording.percent, levels)])
     body = []
     for names, part in table.groupby(["criterion", "source"], sort=False):
-        body.append(_row(*names, part, levels))
+        criterion, source = names
+        body.append(_row(criterion, source, part, levels))
     notes = []
     for reason in table["distrust"].fillna("").unique():
         if reason:
