@@ -19,7 +19,7 @@ def settled(name, seed=0, batches=5):
 
 def drawn(units, share):
     """A share of the units at random, without the last channel of any layer, as {layer: [index, ...]}."""
-    left = {layer: len(bundles) for layer, bundles in units.coupled.outputs.items()}
+    left = {layer: len(groups) for layer, groups in units.coupled.outputs.items()}
     channels = {}
     for unit in random.Random(0).sample(units.units, int(share * len(units.units))):
         if min(left[layer] for layer, _ in unit.channels) > len(unit.channels):

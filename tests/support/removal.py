@@ -11,7 +11,7 @@ from secateur.pruning import masking, removal
 
 def drawn(units, share, seed=0, floor=1):
     """Channels of random units, {layer: [index, ...]}, which leave at least `floor` channels of each layer."""
-    left = Counter({layer: len(bundles) for layer, bundles in units.coupled.outputs.items()})
+    left = Counter({layer: len(groups) for layer, groups in units.coupled.outputs.items()})
     order, channels = list(range(len(units.units))), {}
     random.Random(seed).shuffle(order)
     for place in order[: round(share * len(order))]:

@@ -316,5 +316,5 @@ def test_rounded_widths_are_multiples_or_whole_and_only_units_of_the_plan_go(ord
 def test_a_flow_without_an_example_is_the_same():
     model = separable()
     given_size, guessed = coupling.followed(model, pixels()), coupling.followed(model)
-    for layer, bundles in given_size.inputs.items():
-        np.testing.assert_array_equal(bundles, guessed.inputs[layer])
+    for layer, inputs in given_size.inputs.items():
+        np.testing.assert_array_equal(inputs, guessed.inputs[layer])

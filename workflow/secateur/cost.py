@@ -86,13 +86,13 @@ class Counter:
         self.layers = {layer: coupled.model.get_submodule(layer) for layer in coupled.outputs}
         self.norms = {name: per_channel(coupled.model.get_submodule(name)) for name in coupled.norms}
         parameters = dict(coupled.model.named_parameters())
-        self.constants = [bundles for name, bundles in coupled.constants.items() if name in parameters]
+        self.constants = [groups for name, groups in coupled.constants.items() if name in parameters]
         # Parameters that no removal touches.
         whole = self._parameters(np.zeros(len(coupled.sizes), bool))
         self.untouched = _elements(parameters.values()) - whole
 
     def left(self, removed: np.ndarray) -> Cost:
-        """The Cost without bundles; `removed` is a bool for each bundle of the Coupling, (bundles,)."""
+        """The Cost without the groups of the Coupling marked in `removed`, (groups,) bool."""
         macs = 0
         for layer, times in self.coupled.positions.items():
             macs += self._weights(layer, removed) * times
@@ -119,11 +119,11 @@ class Counter:
             seen |= {id(module.weight), id(module.bias)}
         for name, count in self.norms.items():
             total += count * _left(removed, coupled.norms[name])
-        for bundles in self.constants:
-            total += _left(removed, bundles)
+        for groups in self.constants:
+            total += _left(removed, groups)
         return int(total)
 
 
-def _left(removed, bundles):
-    """Count of channels that are left of those of an array of bundle ids."""
-    return np.count_nonzero(~removed[bundles])
+def _left(removed, groups):
+    """Count of channels that are left of those of an array of group ids."""
+    return np.count_nonzero(~removed[groups])

@@ -95,7 +95,7 @@ def _changed_pad(pruned, node):
     # Pads are listed from the last dimension back, two for each.
     at = 2 * (len(dense.shape) - 2)
     before, behind = (_size_in_dense(pruned, width) for width in pad[at : at + 2])
-    remaining = ~pruned.removed[np.broadcast_to(dense.numbers.ravel(), dense.shape[1])]
+    remaining = ~pruned.removed[np.broadcast_to(dense.ids.ravel(), dense.shape[1])]
     fitting = [int(remaining[:before].sum()), int(remaining[len(remaining) - behind :].sum())]
     if list(pruned.resolved(pad)[at : at + 2]) == fitting:
         return None
@@ -190,7 +190,7 @@ def _changed_slice(pruned, node):
     places = list(index) if isinstance(index, tuple) else [index]
     if d is None or d >= len(places) or not all(isinstance(place, slice) for place in places):
         return None
-    remaining = ~pruned.removed[np.moveaxis(dense.numbers, d, -1).reshape(-1, dense.codes.shape[d])[0]]
+    remaining = ~pruned.removed[np.moveaxis(dense.ids, d, -1).reshape(-1, dense.codes.shape[d])[0]]
     first, last, _ = places[d].indices(len(remaining))
     places[d] = slice(int(remaining[:first].sum()), int(remaining[:last].sum()))
     return operator.getitem, (source, tuple(places))

@@ -49,11 +49,11 @@ def _masked_rows(model, coupled, removed):
 
 def _masked_columns(model, coupled, removed):
     """(layer, (all rows, columns)) of every layer with input channels that stay nonzero under masking."""
-    for layer, unsilenced in coupled.unsilenced.items():
-        columns = np.flatnonzero(unsilenced & removed[coupled.inputs[layer]])
+    for layer, unmasked in coupled.unmasked.items():
+        columns = np.flatnonzero(unmasked & removed[coupled.inputs[layer]])
         grouped = coupled.grouped.get(layer)
         if grouped:
-            columns = _columns_of_groups(grouped, columns, len(unsilenced))
+            columns = _columns_of_groups(grouped, columns, len(unmasked))
         if len(columns):
             yield model.get_submodule(layer), (slice(None), torch.as_tensor(columns))
 

@@ -31,7 +31,7 @@ class PrunedGraph:
         """A Value without its removed channels; anything else as it is."""
         if not isinstance(value, Value):
             return value
-        remaining = ~self.removed[value.numbers]
+        remaining = ~self.removed[value.ids]
         if remaining.all():
             return value
         axis = value.axis
@@ -45,7 +45,7 @@ class PrunedGraph:
 
     def loses_channels(self, node: fx.Node) -> bool:
         """True if a tensor loses channels."""
-        return any(self.removed[value.numbers].any() for value in values_in(self.coupled.values[node]))
+        return any(self.removed[value.ids].any() for value in values_in(self.coupled.values[node]))
 
     def differs(self, node: fx.Node) -> bool:
         """True if a tensor loses channels, or a size changes."""

@@ -26,7 +26,7 @@ class Value:
     shape: tuple[int, ...]
 
     @property
-    def numbers(self) -> np.ndarray:
+    def ids(self) -> np.ndarray:
         """The ids of the channels, at every place of `codes`."""
         return self.codes >> 1
 

@@ -25,7 +25,8 @@ from secateur.units.walk import Walk
 class Coupling:
     """Coupled channels of a model that was followed from the images to its output.
 
-    Arrays hold bundle ids: channels with the same one can only be removed together.
+    Arrays hold ids of groups: channels of one group can only be removed together. Units are the groups that a list
+    of channels can name and nothing protects. The groups of a grouped convolution stand in `grouped` alone.
     """
 
     model: nn.Module
@@ -35,20 +36,20 @@ class Coupling:
     inputs: dict[str, np.ndarray]  # {layer: (input channels,)} of the same layers
     norms: dict[str, np.ndarray]  # {module: (channels,)} of other modules with parameters for each channel
     constants: dict[str, np.ndarray]  # {name: (...)} of tensors that the forward reads by itself, in their shape
-    unsilenced: dict[str, np.ndarray]  # {layer: (columns,)}: inputs that stay nonzero under masking
-    grouped: dict[str, Grouped]  # {layer: how its groups divide channels} of grouped convolutions
-    reasons: dict[int, str]  # {bundle: why it cannot be removed}
-    added: np.ndarray  # (bundles,) bool: whether an addition joins it
+    unmasked: dict[str, np.ndarray]  # {layer: (columns,)}: inputs that stay nonzero under masking
+    grouped: dict[str, Grouped]  # {layer: how its own groups divide channels} of grouped convolutions
+    reasons: dict[int, str]  # {group: why it cannot be removed}
+    added: np.ndarray  # (groups,) bool: True if an addition joins it
     positions: dict[str, int]  # {layer: count of positions of one image to which its weights are applied}
-    sizes: np.ndarray  # (bundles,) channels of convolutions in each; of hidden ones, features of linear layers
-    hidden: np.ndarray  # (bundles,) bool: features of linear layers alone
+    sizes: np.ndarray  # (groups,) channels of convolutions in each; of hidden ones, features of linear layers
+    hidden: np.ndarray  # (groups,) bool: features of linear layers alone
     values: dict[fx.Node, Value]  # {node: its channels}, or tuples of them
     plain: dict[fx.Node, object]  # {node: its value} of nodes that give no tensor: sizes and counts
     fitted: tuple[fx.Node, ...]  # nodes whose arguments may have to change when channels are removed
 
     @functools.cached_property
     def protected(self) -> np.ndarray:
-        """(bundles,) bool: those that cannot be removed."""
+        """(groups,) bool: those that cannot be removed."""
         protected = np.zeros(len(self.sizes), bool)
         protected[list(self.reasons)] = True
         return protected
@@ -83,66 +84,66 @@ def followed(model: nn.Module, example: torch.Tensor | None = None) -> Coupling:
 
 def _coupling(walk):
     """The Coupling that the books of a walk amount to."""
-    bundle = _bundles(walk.count, walk.ties)
-    outputs = _by_bundle(walk.outputs, bundle)
+    group_of = _groups(walk.count, walk.ties)
+    outputs = _by_group(walk.outputs, group_of)
     sizes, hidden = _sizes(outputs, walk.convolutions, walk.count)
     return Coupling(
         model=walk.model,
         graph=walk.traced,
         convolutions=tuple(walk.convolutions),
         outputs=outputs,
-        inputs=_by_bundle(walk.inputs, bundle),
-        norms=_by_bundle(walk.norms, bundle),
-        constants=_by_bundle(walk.constants, bundle),
-        unsilenced=walk.unsilenced,
+        inputs=_by_group(walk.inputs, group_of),
+        norms=_by_group(walk.norms, group_of),
+        constants=_by_group(walk.constants, group_of),
+        unmasked=walk.unmasked,
         grouped=walk.grouped,
-        reasons=_reasons(walk.reasons, bundle),
-        added=_added(walk.added, bundle),
+        reasons=_reasons(walk.reasons, group_of),
+        added=_added(walk.added, group_of),
         positions=walk.positions,
         sizes=sizes,
         hidden=hidden,
-        values={node: _mapped(value, bundle) for node, value in walk.values.items()},
+        values={node: _mapped(value, group_of) for node, value in walk.values.items()},
         plain={node: value for node, value in walk.shapes.items() if not shapes.is_tensor(value)},
         fitted=tuple(walk.fitted),
     )
 
 
-def _by_bundle(ids, bundle):
-    return {name: bundle[part] for name, part in ids.items()}
+def _by_group(ids, group_of):
+    return {name: group_of[part] for name, part in ids.items()}
 
 
 def _sizes(outputs, convolutions, count):
-    """(channels of convolutions in each bundle, or its features; whether it has features alone), (bundles,) each."""
+    """(channels of convolutions in each group, or its features; True if it has features alone), (groups,) each."""
     channels, features = np.zeros(count, int), np.zeros(count, int)
-    for layer, bundles in outputs.items():
+    for layer, groups in outputs.items():
         if layer in convolutions:
-            channels += np.bincount(bundles, minlength=count)
+            channels += np.bincount(groups, minlength=count)
         else:
-            features += np.bincount(bundles, minlength=count)
+            features += np.bincount(groups, minlength=count)
     hidden = (channels == 0) & (features > 0)
     return np.where(hidden, features, channels), hidden
 
 
-def _reasons(reasons, bundle):
-    """{bundle: the first reason why it cannot be removed}."""
+def _reasons(reasons, group_of):
+    """{group: the first reason why it cannot be removed}."""
     first = {}
     for ids, reason in reasons:
-        for held in np.unique(bundle[ids]).tolist():
-            first.setdefault(held, reason)
+        for group in np.unique(group_of[ids]).tolist():
+            first.setdefault(group, reason)
     first.setdefault(FIXED, "it is no channel of a layer")
     return first
 
 
-def _added(parts, bundle):
-    """(bundles,) bool: whether an addition joins it."""
-    added = np.zeros(len(bundle), bool)
+def _added(parts, group_of):
+    """(groups,) bool: True if an addition joins it."""
+    added = np.zeros(len(group_of), bool)
     for ids in parts:
-        added[bundle[ids]] = True
+        added[group_of[ids]] = True
     added[FIXED] = False
     return added
 
 
-def _bundles(count, ties):
+def _groups(count, ties):
     """(count,): the smallest id that each id is tied to, directly or not."""
     labels = np.arange(count)
     if not ties:
@@ -160,12 +161,12 @@ def _bundles(count, ties):
         labels = new
 
 
-def _mapped(value, bundle):
-    """A value, or several, with bundle ids in place of the ids of channels."""
+def _mapped(value, group_of):
+    """A value, or several, with ids of groups in place of the ids of channels."""
 
     def mapped(part):
         if not isinstance(part, Value):
             return part
-        return Value(2 * bundle[part.numbers] + (part.codes & 1), part.shape)
+        return Value(2 * group_of[part.ids] + (part.codes & 1), part.shape)
 
     return fx.node.map_aggregate(value, mapped)

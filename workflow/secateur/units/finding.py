@@ -102,7 +102,7 @@ def _named(layers):
 
 
 def _reasons(coupled, residual, linear):
-    """{bundle: why it cannot be removed}."""
+    """{group: why it cannot be removed}."""
     reasons = {}
     if residual == "inner":
         why = "its channels are joined with others by an addition, and residual is inner"
@@ -116,12 +116,12 @@ def _reasons(coupled, residual, linear):
 def _protected(coupled, held, reasons):
     """{layer: why some or all of its channels cannot be removed}."""
     protected = {}
-    for layer, bundles in coupled.outputs.items():
-        of_layer = bundles[held[bundles]]
+    for layer, groups in coupled.outputs.items():
+        of_layer = groups[held[groups]]
         if len(of_layer):
             protected[layer] = reasons[int(of_layer[0])]
-        if 0 < len(of_layer) < len(bundles):
-            protected[layer] = f"{len(of_layer)} of {len(bundles)} channels: {protected[layer]}"
+        if 0 < len(of_layer) < len(groups):
+            protected[layer] = f"{len(of_layer)} of {len(groups)} channels: {protected[layer]}"
     for name, module in coupled.model.named_modules():
         if isinstance(module, cost.COUNTED) and name not in coupled.outputs:
             protected[name] = "the forward does not call it as a layer, so its channels cannot be followed"
@@ -129,27 +129,27 @@ def _protected(coupled, held, reasons):
 
 
 def _units(coupled, held):
-    """The units of all bundles that are not held, in the order of their first channels."""
-    parameters, macs = (saved.tolist() for saved in saved_by_bundle(coupled))
+    """The units of all groups that are not held, in the order of their first channels."""
+    parameters, macs = (saved.tolist() for saved in saved_by_group(coupled))
     units = []
-    for bundle, channels in _members(coupled, held).items():
-        units.append(Unit(tuple(channels), parameters[bundle], macs[bundle]))
+    for group, channels in _members(coupled, held).items():
+        units.append(Unit(tuple(channels), parameters[group], macs[group]))
     return tuple(units)
 
 
 def _members(coupled, held):
-    """{bundle: [(layer, index), ...]} of the channels that can be listed, without bundles that are held."""
+    """{group: [(layer, index), ...]} of the channels that can be listed, without groups that are held."""
     members = {}
     for layer in coupled.listed:
-        bundles = coupled.outputs[layer]
-        free = np.flatnonzero(coupled.own(layer) & ~held[bundles])
-        for index, bundle in zip(free.tolist(), bundles[free].tolist(), strict=True):
-            members.setdefault(bundle, []).append((layer, index))
+        groups = coupled.outputs[layer]
+        free = np.flatnonzero(coupled.own(layer) & ~held[groups])
+        for index, group in zip(free.tolist(), groups[free].tolist(), strict=True):
+            members.setdefault(group, []).append((layer, index))
     return members
 
 
-def saved_by_bundle(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]:
-    """(parameters, multiply-adds) that the removal of each bundle alone saves, (bundles,) each."""
+def saved_by_group(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]:
+    """(parameters, multiply-adds) that the removal of each group alone saves, (groups,) each."""
     count = len(coupled.sizes)
     parameters, macs = np.zeros(count, int), np.zeros(count, int)
     for layer, times in coupled.positions.items():
@@ -157,22 +157,22 @@ def saved_by_bundle(coupled: coupling.Coupling) -> tuple[np.ndarray, np.ndarray]
         has_bias = coupled.model.get_submodule(layer).bias is not None
         parameters += weights + np.bincount(coupled.outputs[layer], minlength=count) * has_bias
         macs += weights * times
-    for name, bundles in coupled.norms.items():
-        parameters += cost.per_channel(coupled.model.get_submodule(name)) * np.bincount(bundles, minlength=count)
-    for name, bundles in coupled.constants.items():
+    for name, groups in coupled.norms.items():
+        parameters += cost.per_channel(coupled.model.get_submodule(name)) * np.bincount(groups, minlength=count)
+    for name, groups in coupled.constants.items():
         module, _, last = name.rpartition(".")
         if last in coupled.model.get_submodule(module)._parameters:
-            parameters += np.bincount(bundles.ravel(), minlength=count)
+            parameters += np.bincount(groups.ravel(), minlength=count)
     return parameters, macs
 
 
 def _weights_saved(coupled, layer):
-    """Weights of a layer that the removal of each bundle alone saves, (bundles,)."""
+    """Weights of a layer that the removal of each group of coupled channels alone saves, (groups,)."""
     weight, grouped, count = coupled.model.get_submodule(layer).weight, coupled.grouped.get(layer), len(coupled.sizes)
     removed_rows = np.bincount(coupled.outputs[layer], minlength=count)
     removed_columns = np.bincount(coupled.inputs[layer], minlength=count)
     if grouped:
-        # A group's width: groups that are removed as a whole leave it as it is.
+        # The width of one of the convolution's own groups: where those are removed as a whole, it stays as it is.
         removed_columns = removed_columns * 0 if grouped.whole else removed_columns // grouped.groups
     rows, columns = weight.shape[:2]
     return (rows * columns - (rows - removed_rows) * (columns - removed_columns)) * weight[0, 0].numel()

@@ -21,7 +21,7 @@ def joined(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
     values = values_in((args, kwargs))
     if len(values) == 1:
         return _with_number(walk, node, values[0], args)
-    if len(values) != 2 or (node.target in kinds.DIVIDED and values[1].numbers.any()):
+    if len(values) != 2 or (node.target in kinds.DIVIDED and values[1].ids.any()):
         # 0 / 0 is no number: masks could not make a divisor zero.
         return walk.unknown(node, args, kwargs)
     shape = walk.shape(node)
@@ -30,11 +30,11 @@ def joined(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
         return _broadcast(walk, node, first, second)
     if _is_narrow(second, first):
         return _broadcast(walk, node, second, first)
-    walk.tie(first.numbers, second.numbers, f"it is joined at {walk.called(node)} with what cannot be removed")
+    walk.tie(first.ids, second.ids, f"it is joined at {walk.called(node)} with what cannot be removed")
     if node.target in kinds.ADDED:
-        walk.added += [first.numbers.ravel(), second.numbers.ravel()]
+        walk.added += [first.ids.ravel(), second.ids.ravel()]
     # Tied ids are one: those of the operand that differs in fewer dimensions stand for both.
-    ids = min(first.numbers, second.numbers, key=np.size)
+    ids = min(first.ids, second.ids, key=np.size)
     return compact(2 * ids | _nonzero(node, first, second), shape)
 
 

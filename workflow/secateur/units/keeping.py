@@ -67,7 +67,7 @@ def _per_channel(walk, node, value, module, codes):
     if value.varies_beside(1):
         return walk.unknown(node, (value,), {})
     name = walk.names[id(module)]
-    ids = np.broadcast_to(value.numbers.ravel(), value.shape[1])
+    ids = np.broadcast_to(value.ids.ravel(), value.shape[1])
     if name in walk.norms:
         walk.tie(walk.norms[name], ids, f"{name} is called more than once")
     walk.norms.setdefault(name, ids)

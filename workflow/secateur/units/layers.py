@@ -60,14 +60,14 @@ def _layer(walk, name, outputs, codes):
     nonzero = (codes & 1).astype(bool)
     if name in walk.outputs:
         walk.tie(walk.inputs[name], codes >> 1, f"{name} is called again on what cannot be removed")
-        walk.unsilenced[name] = walk.unsilenced[name] | nonzero
+        walk.unmasked[name] = walk.unmasked[name] | nonzero
         return
     walk.outputs[name], walk.inputs[name] = walk.new(outputs), codes >> 1
-    walk.unsilenced[name] = nonzero
+    walk.unmasked[name] = nonzero
 
 
 def _group(walk, name, groups):
-    """A group of one input (or one output) is removed as a whole; larger ones lose their i-th channels alike."""
+    """Tie the groups of a convolution: small ones (one input or output) as a whole, larger ones channel by channel."""
     inputs, outputs = walk.inputs[name].reshape(groups, -1), walk.outputs[name].reshape(groups, -1)
     whole = 1 in (inputs.shape[1], outputs.shape[1])
     walk.grouped[name] = Grouped(groups, whole)

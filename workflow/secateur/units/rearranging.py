@@ -29,7 +29,7 @@ def rearranged(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[st
 def _tie_in_blocks(walk, node, value):
     """Channels along several dimensions (groups of a shuffle) are removed along one: all at the same place in it."""
     if len(value.varying) > 1:
-        rows = np.moveaxis(value.numbers, value.axis, -1).reshape(-1, value.codes.shape[value.axis])
+        rows = np.moveaxis(value.ids, value.axis, -1).reshape(-1, value.codes.shape[value.axis])
         walk.tie(rows[:1], rows[1:], f"it is laid out beside others at {walk.called(node)}")
 
 

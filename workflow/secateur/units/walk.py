@@ -35,7 +35,7 @@ class Walk:
         self.inputs: dict[str, np.ndarray] = {}
         self.norms: dict[str, np.ndarray] = {}
         self.constants: dict[str, np.ndarray] = {}
-        self.unsilenced: dict[str, np.ndarray] = {}
+        self.unmasked: dict[str, np.ndarray] = {}
         self.grouped: dict[str, Grouped] = {}
         self.positions: dict[str, int] = {}
         self.convolutions: list[str] = []
@@ -73,7 +73,7 @@ class Walk:
     def protect(self, value: Any, why: str) -> None:
         """No channel of a value, or of the values in it, can be removed, for this reason."""
         for part in values_in(value):
-            ids = np.unique(part.numbers)
+            ids = np.unique(part.ids)
             self.reasons.append((ids[ids != FIXED], why))
 
     def fixed(self, node: fx.Node) -> Any:
