@@ -1,6 +1,5 @@
 """Compute the relevance of every channel for every image, and write it to HDF5."""
 
-import itertools
 import logging
 
 import torch
@@ -50,16 +49,20 @@ def extract_relevance(checkpoint, split, units_table, path, reading, shard, imag
 
 def _relevance(propagator, images, rows, start, reading, images_per_batch, device):
     """Relevance of `rows` from position `start` on, batch by batch, as the file stores it."""
-    target, of_label = _fixed_target(images, reading["target"]), reading["target"] == "label"
+    target, explained = _fixed_target(images, reading["target"]), reading["target"]
     ends = ()
     if reading["until"]:
         ends = stability.points(len(rows))
     batches = _pinned(images_store.batches(images, images_per_batch, rows, start, ends), device)
     with progress.over(len(rows), "images", f"relevance of {images.split} images", start) as bar:
         for pixels, labels in prefetch.ahead(batches):
-            if of_label:
+            if explained == "label":
                 target = labels.to(device, non_blocking=True)
-            yield _stored(propagator(pixels.to(device, non_blocking=True), target), device)
+            pixels = pixels.to(device, non_blocking=True)
+            if explained == "all":
+                yield _averaged(propagator.each_class(pixels), device)
+            else:
+                yield _stored(propagator(pixels, target), device)
             bar.update(len(labels))
 
 
@@ -72,21 +75,22 @@ def _pinned(batches, device):
 
 
 def _fixed_target(images, target):
-    """The propagator's target for all images; None where it depends on the image."""
-    fixed = criteria_names.TARGETS
-    if target in fixed:
-        return fixed[target]
-    return images_store.class_id(images, target, fixed)
+    """The class that is explained for all images; None where it is no single one."""
+    if target in criteria_names.TARGETS:
+        return None
+    return images_store.class_id(images, target, criteria_names.TARGETS)
+
+
+def _averaged(each, device):
+    """Means over classes of one batch for the file, from its relevance of one class after the other."""
+    return relevance_store.averaged(_stored(relevance, device) for relevance in each)
 
 
 def _stored(relevance, device):
-    """Arrays or sums of one batch for the file; their means over classes if every class is explained in turn."""
-    convert = _arrays
-    if device.type != "cpu":
-        convert = _summed
-    if isinstance(relevance, tuple):
-        return convert(*relevance)
-    return relevance_store.averaged(itertools.starmap(convert, relevance))
+    """Arrays of one batch for the file; from a GPU, sums."""
+    if device.type == "cpu":
+        return _arrays(*relevance)
+    return _summed(*relevance)
 
 
 def _arrays(layers, targets, starts):

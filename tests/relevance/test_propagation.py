@@ -28,6 +28,15 @@ def test_relevance_at_the_output_equals_torchlrp(oracle, rule):
         np.testing.assert_allclose(found[layer], oracle[f"{rule}/{layer}/out"], rtol=1e-9, atol=1e-12)
 
 
+def test_nothing_is_pulled_back_through_the_first_layer():
+    linear = linear_maps.Map(torch.nn.Conv2d(1, 1, 1))
+    forward, backward = rules.forward_only()(linear, bias=False, signed=True)
+    x = torch.ones(1, 1, 2, 2)
+    z, kept = forward(x)
+    with pytest.raises(AssertionError, match="relevance ends"):
+        backward(kept, x, z, z)
+
+
 @pytest.mark.parametrize("rule", ["alpha2beta1", "alpha1beta0"])
 def test_relevance_at_the_next_input_equals_torchlrp(oracle, rule):
     found = propagation.propagate(oracle_network(oracle), torch.from_numpy(oracle["x"]), rule=rule, at="next_input")

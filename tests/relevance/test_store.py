@@ -366,7 +366,7 @@ def test_the_means_over_classes_are_those_of_one_answer_after_the_other(network,
     from secateur.relevance import propagation
 
     propagator = propagation.Propagator(network, start="logit", linear=["classifier.0"])
-    each = ((maps, targets, starts) for maps, targets, starts in propagator(pictures, "each"))
+    each = ((maps, targets, starts) for maps, targets, starts in propagator.each_class(pictures))
     plain = (({name: R.numpy() for name, R in maps.items()}, t.numpy(), s.numpy()) for maps, t, s in each)
     layers, targets, starts = store.averaged(plain)
     alone = [propagation.Propagator(network, start="logit", linear=["classifier.0"])(pictures, c) for c in range(5)]
@@ -384,7 +384,7 @@ def test_the_means_over_classes_are_those_of_one_answer_after_the_other(network,
 def test_one_class_at_a_time_is_in_memory_and_no_graph_is_kept(network, pictures):
     from secateur.relevance import propagation
 
-    each = propagation.Propagator(network)(pictures, "each")
+    each = propagation.Propagator(network).each_class(pictures)
     assert torch.is_grad_enabled()
     first, targets, _ = next(each)
     assert torch.is_grad_enabled() and targets.tolist() == [0] * 8

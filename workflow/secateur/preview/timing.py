@@ -92,7 +92,7 @@ def _explain(propagator, example, target):
     if target != "all":
         propagator(example)
         return
-    for _ in propagator(example, "each"):
+    for _ in propagator.each_class(example):
         pass
 
 

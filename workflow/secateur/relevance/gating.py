@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import torch
 from secateur.relevance import places, unweighted_layers
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from secateur.relevance.propagation import Propagator
     from secateur.relevance.traced import Forward, Graph
 
@@ -34,7 +37,7 @@ def layers_without(propagator: Propagator, shape: Sequence[int]) -> dict[str, li
 
 def _joined(graph: Graph, forward: Forward, gates: bool) -> dict[str, torch.Tensor]:
     """{layer: (C,) bool}: the channels that paths join to the classes, through `gates` or not."""
-    arriving = {graph.logits: torch.ones_like(forward.values[graph.logits])}
+    arriving: dict[fx.Node, unweighted_layers.Relevance] = {graph.logits: torch.ones_like(forward.values[graph.logits])}
     channels = {}
     for node in reversed(graph.nodes):
         if node not in arriving or node.op == "placeholder":
@@ -44,7 +47,8 @@ def _joined(graph: Graph, forward: Forward, gates: bool) -> dict[str, torch.Tens
             parts = unweighted_layers.joined(graph, node, forward, R, gates)
             unweighted_layers.add(arriving, {source: _absolute(part) for source, part in parts.items()})
             continue
-        maps = places.as_maps(R, graph.module(node))
+        # A linear layer gives one tensor.
+        maps = places.as_maps(typing.cast(torch.Tensor, R), graph.module(node))
         joined = maps.abs().flatten(2).sum((0, 2)) > 0
         channels[node.target] = channels.get(node.target, torch.zeros_like(joined)) | joined
         (source,) = node.all_input_nodes

@@ -6,7 +6,7 @@ traces: convolutions and linear layers by a rule of `rules.py`, everything else 
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
@@ -16,6 +16,8 @@ from secateur.graph import folding, functional, modes, readers, tracing
 from secateur.relevance import gating, layer_rules, linear_maps, places, refusals, rules, traced, unweighted_layers
 from secateur.study import biases
 
+# ({layer: relevance (N, C, H, W)}, the class explained (N,), the relevance put on it (N,))
+Explained = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -23,7 +25,7 @@ def propagate(
     model: nn.Module,
     images: torch.Tensor,
     rule: str | dict[float, str] = "alpha2beta1",
-    target: int | str | Sequence[int] | torch.Tensor | None = None,
+    target: int | Sequence[int] | torch.Tensor | Literal["all"] | None = None,
     at: str = "output",
     dtype: torch.dtype | None = None,
     bias: bool | None = None,
@@ -50,7 +52,18 @@ def propagate(
     """
     choices = {"at": at, "dtype": dtype, "bias": bias, "pool": pool, "start": start, "pixels": pixels, "linear": linear}
     propagator = Propagator(model, rule, **choices)
+    if isinstance(target, str) and target == "all":
+        return _stacked(propagator.each_class(images))
     return propagator(images, target)[0]
+
+
+def _stacked(each):
+    """{layer: (classes, N, C, H, W)}."""
+    of_classes = [relevance for relevance, _, _ in each]
+    stacked = {}
+    for layer in of_classes[0]:
+        stacked[layer] = torch.stack([relevance[layer] for relevance in of_classes])
+    return stacked
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,7 +116,7 @@ class Propagator:
         # Dominators of the output carry all relevance.
         self.whole = [node.target for node in self.graph.crossed() if node.target in self.read]
         explained = self.graph.before(self.graph.logits)
-        self.explained = {node.target for node in filter(self.graph.is_linear, explained)}
+        self.explained = {str(node.target) for node in filter(self.graph.is_linear, explained)}
         # The model as it was given, until the first batch has shown that the graph computes the same.
         self.unchecked = model
         self.prepared = {}
@@ -116,30 +129,28 @@ class Propagator:
                 layers.append(layer)
         return layers
 
-    def __call__(
-        self, images: torch.Tensor, target: int | str | Sequence[int] | torch.Tensor | None = None
-    ) -> (
-        tuple[dict[str, torch.Tensor], torch.Tensor | None, torch.Tensor | None]
-        | Iterator[tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]
-    ):
-        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch.
-
-        With the target "each" it gives these for one class after the other, from one forward pass: no more than one
-        class is in memory.
-        """
-        refusals.unreadable(images)
+    def __call__(self, images: torch.Tensor, target: int | Sequence[int] | torch.Tensor | None = None) -> Explained:
+        """({layer: (N, C, H, W)}, the class explained (N,), the relevance put on it (N,)) for one batch."""
         with torch.no_grad():
-            forward = self.forward(images)
-            self._refuse_another(images, forward)
-            logits = forward.values[self.graph.logits]
-            if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
-                raise Refused("the model must give one tensor of logits (N, classes); wrap it in a module that does")
-            if isinstance(target, str) and target == "each":
-                return self._each(forward, logits)
-            if isinstance(target, str) and target == "all":
-                return self._all(forward, logits), None, None
+            forward, logits = self._with_logits(images)
             chosen = _chosen(target, logits)
             return self._relevance(forward, logits, chosen), chosen, self._start(logits, chosen)
+
+    def each_class(self, images: torch.Tensor) -> Iterator[Explained]:
+        """Relevance of one class after the other, from one forward pass: no more than one class is in memory."""
+        with torch.no_grad():
+            forward, logits = self._with_logits(images)
+        return self._each(forward, logits)
+
+    def _with_logits(self, images):
+        """(forward pass, logits (N, classes)) of a batch."""
+        refusals.unreadable(images)
+        forward = self.forward(images)
+        self._refuse_another(images, forward)
+        logits = forward.values[self.graph.logits]
+        if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
+            raise Refused("the model must give one tensor of logits (N, classes); wrap it in a module that does")
+        return forward, logits
 
     def _each(self, forward, logits):
         for index in range(logits.shape[1]):
@@ -148,14 +159,6 @@ class Propagator:
                 relevance = self._relevance(forward, logits, chosen, again=True)
                 start = self._start(logits, chosen)
             yield relevance, chosen, start
-
-    def _all(self, forward, logits):
-        """{layer: (classes, N, C, H, W)}."""
-        of_classes = [relevance for relevance, _, _ in self._each(forward, logits)]
-        stacked = {}
-        for layer in of_classes[0]:
-            stacked[layer] = torch.stack([relevance[layer] for relevance in of_classes])
-        return stacked
 
     def _refuse_another(self, images, forward):
         """Once: the graph computes what the model does. An operation in place may change a value that is read again."""
@@ -211,16 +214,17 @@ class Propagator:
         copies = forward.copies.get(node, 1)
         key = node, copies, tuple(x.shape[2:])
         if key not in self.prepared:
-            refusals.other_size(node, self.graph.module(node), x, copies)
+            layer = self.graph.linear(node)
+            refusals.other_size(node, layer, x, copies)
             signed = not self.graph.signs.never_negative(node.all_input_nodes[0])
-            linear = linear_maps.Map(self.graph.module(node), copies, x.shape[2:])
+            linear = linear_maps.Map(layer, copies, x.shape[2:])
             self.prepared[key] = self._rule(node)(linear, self.bias, signed)
         return self.prepared[key]
 
     def _rule(self, node):
         # The input of the first layer is the images, whose relevance is rarely wanted.
         if self._ends_at(node):
-            return rules.one_sided(lambda *_: None)
+            return rules.forward_only()
         return rules.named(self.rule_of[node.target])
 
     def _ends_at(self, node):
@@ -249,14 +253,15 @@ class Propagator:
 
         `again` if the forward pass is needed once more, for another class: what it keeps is overwritten otherwise.
         """
-        backward, arriving = Backward(), {self.graph.logits: seed}
+        backward = Backward()
+        arriving: dict[fx.Node, unweighted_layers.Relevance] = {self.graph.logits: seed}
         for node in reversed(self.graph.nodes):
             if node in arriving:
                 parts = self._passed(node, forward, arriving.pop(node), backward, again)
                 unweighted_layers.add(arriving, parts)
         return backward
 
-    def _passed(self, node, forward, R, backward, again):
+    def _passed(self, node, forward, R, backward, again) -> Mapping[fx.Node, unweighted_layers.Relevance]:
         """{input node: its relevance} of one node; that of layers and images is kept in `backward`."""
         if node.op == "placeholder":
             if self.times_input:

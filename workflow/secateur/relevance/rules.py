@@ -16,6 +16,7 @@ A denominator of zero passes nothing on. Biases are left out of denominators unl
 from __future__ import annotations
 
 import re
+import typing
 from typing import TYPE_CHECKING
 
 import torch
@@ -155,7 +156,7 @@ def _over(R, Z):
 
 def one_sided(
     backward_of: Callable[
-        [Map, bool, torch.Tensor], Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None
+        [Map, bool, torch.Tensor], Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
     ],
 ) -> Rule:
     """A rule that needs z alone; `backward_of(linear, bias, weight)` gives backward(x, z, R) -> R_in.
@@ -179,6 +180,15 @@ def one_sided(
         return forward, backward
 
     return of_layer
+
+
+def forward_only() -> Rule:
+    """The rule of a layer at whose output relevance ends: no weights are laid out to pull it back."""
+    return one_sided(lambda linear, bias, weight: _ended)
+
+
+def _ended(x, z, R):
+    raise AssertionError("relevance ends at the output of this layer")
 
 
 def epsilon(value: float) -> Rule:
@@ -227,7 +237,8 @@ def z_box(low: float, high: float) -> Rule:
             lows, highs = torch.full_like(x, low), torch.full_like(x, high)
             S = _over(R, sum((products[0](x), -products[1](lows), -products[2](highs))))
             of_x, of_lows, of_highs = (pull(S, x.shape[2:]) for pull in pulls)
-            return sum((x * of_x, -lows * of_lows, -highs * of_highs))
+            # To a checker a sum may be the 0 that it begins with.
+            return typing.cast("torch.Tensor", sum((x * of_x, -lows * of_lows, -highs * of_highs)))
 
         return backward
 

@@ -40,12 +40,12 @@ class Sums(typing.NamedTuple):
 
 def sums_of(R: np.ndarray) -> Sums:
     """The Sums of an array (n, C, H, W)."""
-    absolute, double = np.abs(R), {"dtype": np.float64}
+    absolute = np.abs(R)
     return Sums(
-        per_image=R.sum((2, 3), **double),
-        per_image_abs=absolute.sum((2, 3), **double),
-        map_sum=R.sum(0, **double),
-        map_abs_sum=absolute.sum(0, **double),
+        per_image=R.sum((2, 3), dtype=np.float64),
+        per_image_abs=absolute.sum((2, 3), dtype=np.float64),
+        map_sum=R.sum(0, dtype=np.float64),
+        map_abs_sum=absolute.sum(0, dtype=np.float64),
     )
 
 
@@ -53,7 +53,7 @@ def averaged(
     each: Iterable[tuple[Mapping[str, np.ndarray | Sums], np.ndarray, np.ndarray]],
 ) -> tuple[dict[str, Sums], np.ndarray, np.ndarray]:
     """The means over classes of what `write` takes, from that of one class after the other, for the same images."""
-    totals, put, count = {}, 0, 0
+    totals, put, count = {}, np.zeros(()), 0
     for layers, targets, starts in each:
         for name, sums in _summed(layers).items():
             if name in totals:

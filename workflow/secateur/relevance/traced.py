@@ -2,10 +2,12 @@
 
 import dataclasses
 import operator
+import typing
 from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.node import map_arg
 from torch.nn import functional as F
 from torch.nn.modules.utils import _pair
 
@@ -55,6 +57,10 @@ class Graph:
     def is_linear(self, node: fx.Node) -> bool:
         """True if a node calls a convolution or a linear layer."""
         return isinstance(self.module(node), (nn.Conv2d, nn.Linear))
+
+    def linear(self, node: fx.Node) -> nn.Conv2d | nn.Linear:
+        """The convolution or linear layer that a node calls, for which `is_linear` is true."""
+        return typing.cast(nn.Conv2d | nn.Linear, self.module(node))
 
     def reads_images(self, node: fx.Node) -> bool:
         """True if a node reads nothing but the images."""
@@ -129,7 +135,8 @@ class Graph:
             return operator.attrgetter(node.target)(self.model)
         if self.is_copied_map(node, forward.values):
             # A 1x1 map that a pool copies is read once: the linear layer behind adds up the columns of its copies.
-            height, width = _pair(self.module(node).output_size)
+            pool = typing.cast(nn.AdaptiveAvgPool2d, self.module(node))
+            height, width = _pair(pool.output_size)
             linear = readers.linear_behind(node, self.modules)
             forward.copies[linear] = (height or 1) * (width or 1)
             return forward.values[node.all_input_nodes[0]]
@@ -140,11 +147,12 @@ class Graph:
 
     def computed(self, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
         """The node's function on the values of its input nodes, out of place."""
-        args = fx.node.map_arg(node.args, values.__getitem__)
+        args = map_arg(node.args, values.__getitem__)
         kwargs = {key: argument for key, argument in node.kwargs.items() if key != "inplace"}
-        kwargs = fx.node.map_arg(kwargs, values.__getitem__)
-        if node.op == "call_module":
-            return self.modules[node.target](*args, **kwargs)
+        kwargs = map_arg(kwargs, values.__getitem__)
+        module = self.module(node)
+        if module is not None:
+            return module(*args, **kwargs)
         target = kinds.OUT_OF_PLACE.get(node.target, node.target)
         if node.op == "call_method":
             return getattr(args[0], target)(*args[1:], **kwargs)
@@ -168,7 +176,8 @@ def without_inplace(model: nn.Module) -> nn.Module:
     """A model with activations that leave their input alone; changes the model that is given."""
     for module in model.modules():
         if getattr(module, "inplace", False):
-            module.inplace = False
+            # torch's types know attributes of modules as tensors and modules only.
+            module.inplace = False  # pyright: ignore[reportArgumentType]
     return model
 
 

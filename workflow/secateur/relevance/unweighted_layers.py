@@ -11,6 +11,8 @@ A value may hold several tensors (as of `chunk`); its relevance is then a list w
 """
 
 import itertools
+import typing
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -38,7 +40,7 @@ PASSED = (kinds.ELEMENTWISE - WITHOUT_RULE) | kinds.PRELU | kinds.MOVED | NORMAL
 AVERAGED = kinds.AVERAGE_POOLS | kinds.POWER_POOLS | kinds.RESIZED | kinds.MEANS
 
 
-def passed(graph: Graph, node: fx.Node, forward: Forward, R: Relevance) -> dict[fx.Node, Relevance]:
+def passed(graph: Graph, node: fx.Node, forward: Forward, R: Relevance) -> Mapping[fx.Node, Relevance]:
     """{input node: its relevance} from the relevance of a node; Refused where it would get lost."""
     sources = _sources(graph, node, forward.values)
     if graph.is_copied_map(node, forward.values):
@@ -53,7 +55,7 @@ def passed(graph: Graph, node: fx.Node, forward: Forward, R: Relevance) -> dict[
     return parts
 
 
-def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: bool) -> dict[fx.Node, Relevance]:
+def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: bool) -> Mapping[fx.Node, Relevance]:
     """{input node: not zero where a path joins it to what `R` is not zero at}; `gates` are paths too, or not."""
     sources = _sources(graph, node, forward.values)
     if graph.is_copied_map(node, forward.values) or not sources:
@@ -70,14 +72,15 @@ def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: b
     return _narrowed(R, rule(graph, node, forward, sources, R), forward.values)
 
 
-def add(arriving: dict[fx.Node, Relevance], parts: dict[fx.Node, Relevance]) -> None:
+def add(arriving: dict[fx.Node, Relevance], parts: Mapping[fx.Node, Relevance]) -> None:
     """Add parts of relevance to those that have arrived at their nodes; of several tensors, tensor by tensor."""
     for source, part in parts.items():
         before = arriving.get(source)
         if isinstance(before, list):
             part = list(map(torch.add, before, part))
         elif before is not None:
-            part = before + part
+            # What arrives at one node has one form.
+            part = before + typing.cast(torch.Tensor, part)
         arriving[source] = part
 
 

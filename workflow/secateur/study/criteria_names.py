@@ -7,8 +7,8 @@ needed.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Targets of a reading that name no class, and the target that `propagate` takes where one target holds for all images.
-TARGETS = {"predicted": None, "label": None, "all": "each"}
+# Targets of a reading that name no class.
+TARGETS = ("predicted", "label", "all")
 # The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
 
