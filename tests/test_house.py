@@ -1,8 +1,10 @@
 """The house stands: rooms, floors, arrows down only, and what may import torch."""
 
+import ast
 import importlib
 import inspect
 import os
+import statistics
 import subprocess
 import sys
 
@@ -103,3 +105,16 @@ def test_public_functions_have_types():
     found = list(shape.public())
     assert len(found) > 500
     assert [place for place, typed in found if not typed] == []
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb():
+    assert list(shape.questions()) == []
+
+
+def test_functions_and_statements_stay_small():
+    bodies = shape.lengths()
+    comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    assert statistics.median(bodies) <= 8 and bodies[int(0.9 * len(bodies))] <= 20
+    assert shape.per_hundred_lines(*comprehensions) <= 2.7
+    assert shape.per_hundred_lines(ast.IfExp) <= 1.5
+    assert statistics.median(shape.rules()) <= 17

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
+QUESTION_WORDS = ("What", "How", "Which", "Whether", "Where", "When", "Who", "That")
 PACKAGE = Path(__file__).resolve().parents[2] / "workflow" / "secateur"
 
 
@@ -67,6 +68,16 @@ def per_hundred_lines(*kinds: type[ast.AST]) -> float:
     count = sum(isinstance(node, kinds) for node in nodes())
     lines = sum(path.read_text(encoding="utf-8").count("\n") for path in PACKAGE.rglob("*.py"))
     return 100 * count / lines
+
+
+def questions() -> Iterator[str]:
+    """Docstrings that begin like a question, not with a noun or a verb."""
+    for path in sorted(PACKAGE.parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
+                docstring = ast.get_docstring(node) or ""
+                if docstring.partition(" ")[0] in QUESTION_WORDS:
+                    yield f"{path.relative_to(PACKAGE.parent)}: {docstring.splitlines()[0]}"
 
 
 def rules() -> list[int]:

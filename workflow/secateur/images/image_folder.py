@@ -108,7 +108,7 @@ def _refuse_empty(folder, paths_by_class, ignored):
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name has the suffix of a format that is read: PNG, JPEG, WebP."""
+    """True if a file's name has the suffix of a format that is read: PNG, JPEG, WebP."""
     return name.lower().endswith(SUFFIXES)
 
 

@@ -88,7 +88,7 @@ def _size(path):
 
 
 def _is_final(error):
-    """Whether a retry cannot help: the server has answered that it will not give the file."""
+    """True if a retry cannot help: the server has answered that it will not give the file."""
     if isinstance(getattr(error, "reason", None), FileNotFoundError):
         return True
     status = _status(error)

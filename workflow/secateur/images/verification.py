@@ -24,7 +24,7 @@ def verify(path: Path | str, checksum: str, origin: Path | str | None = None) ->
 
 
 def matches(path: Path, checksum: str) -> bool:
-    """Whether a file has the checksum."""
+    """True if a file has the checksum."""
     algorithm, _, expected = checksum.partition(":")
     return digest_of(path, algorithm) == expected
 

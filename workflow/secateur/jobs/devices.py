@@ -42,7 +42,7 @@ def precision(asked: str, device: torch.device, images: int) -> dict[str, str]:
 
 
 def fast_in_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for products in bfloat16; without them bfloat16 is slower than float32.
+    """True if a device has instructions for products in bfloat16; without them bfloat16 is slower than float32.
 
     On x86, oneDNN reports support for bfloat16 on any processor with AVX-512, where it only converts to float32.
     """

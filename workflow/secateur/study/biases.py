@@ -35,7 +35,7 @@ def _bands(rule):
 
 
 def bias_of(rule: Rule) -> bool:
-    """Whether biases are counted by default: in all layers, if the rule of any layer needs them."""
+    """True if biases are counted by default: in all layers, if the rule of any layer needs them."""
     return any(map(_needs_bias, rules_of(rule)))
 
 
@@ -44,7 +44,7 @@ def _needs_bias(name):
 
 
 def explodes(rule: Rule, bias: bool | None) -> bool:
-    """Whether relevance by this rule is known to explode: `bias` is False although the rule needs it."""
+    """True if relevance by this rule is known to explode: `bias` is False although the rule needs it."""
     return bias is False and bias_of(rule)
 
 

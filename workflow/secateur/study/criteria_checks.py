@@ -39,7 +39,7 @@ def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> Non
 
 
 def _repeats(deltas):
-    """Whether two texts are one delta, as 0.5 and 0.50 are."""
+    """True if two texts are one delta, as 0.5 and 0.50 are."""
     return len(set(map(fraction, deltas))) < len(deltas)
 
 

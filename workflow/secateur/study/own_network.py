@@ -191,20 +191,20 @@ def refuse_foreign(factory: str, file: Path | str | None) -> None:
 
 
 def _is_own(file):
-    """Whether a file is neither Python's, nor an installed package's, nor of this package."""
+    """True if a file is neither Python's, nor an installed package's, nor of this package."""
     if not file or not Path(file).is_file() or _is_installed(Path(file)):
         return False
     return PACKAGE not in Path(file).resolve().parents
 
 
 def _is_installed(path):
-    """Whether a file or folder is Python's or a package's, by its own path or by that of a link's target."""
+    """True if a file or folder is Python's or a package's, by its own path or by that of a link's target."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     return _lies_in(path.absolute(), stdlib.absolute()) or _lies_in(path.resolve(), stdlib.resolve())
 
 
 def _lies_in(path, stdlib):
-    """Whether a path lies in Python's library, or in a folder of installed packages."""
+    """True if a path lies in Python's library, or in a folder of installed packages."""
     return not {*path.parts}.isdisjoint(INSTALLED) or path.is_relative_to(stdlib)
 
 

@@ -36,7 +36,7 @@ def read(path: Path | str) -> pandas.DataFrame:
 
 
 def is_order(path: Path | str) -> bool:
-    """Whether a file gives an order of removal, and no scores."""
+    """True if a file gives an order of removal, and no scores."""
     return "score" not in tables.read(path)
 
 

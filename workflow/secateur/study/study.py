@@ -208,7 +208,7 @@ class Study:
 
     @cached_property
     def unforeseen(self) -> bool:
-        """Whether the network has to be built to tell if the levels can be met."""
+        """True if the network has to be built to tell if the levels can be met."""
         return level_checks.removable(self.settings) is None
 
     @property
