@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class OfImages:
     or "activation". `gradients` are those of each image's own loss there, None unless `gradient`.
     """
 
-    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    function: Callable[[torch.Tensor, Any], torch.Tensor]
     at: str
     gradient: bool
 

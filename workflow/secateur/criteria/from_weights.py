@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection
+from typing import cast
 
 import numpy as np
 import torch
@@ -63,12 +64,13 @@ def of_weights(model: nn.Module, name: str, layers: Collection[str] | None = Non
     modules = dict(model.named_modules())
     scores = {}
     for layer, nodes in locations.calls(tracing.traced(model), modules, layers).items():
-        described = Layer(layer, modules[layer].weight.double(), _scale(nodes[0], modules))
+        weight = cast(torch.Tensor, modules[layer].weight)
+        described = Layer(layer, weight.double(), _scale(nodes[0], modules))
         scores[layer] = OF_WEIGHTS[name](described).numpy()
     return scores
 
 
-def _scale(node, modules):
+def _scale(node, modules) -> torch.Tensor | None:
     """The weights of the BatchNorm right behind a layer's node, (C,), or None."""
     norm = locations.norm(node, modules)
     if norm is None or modules[norm.target].weight is None:

@@ -22,7 +22,8 @@ class Sums:
     """
 
     def __init__(self, path: Path | str | None = None, stamp: str | None = None) -> None:
-        self.path, self.stamp = path and Path(path), stamp
+        self.path = Path(path) if path else None
+        self.stamp = stamp
         before = tensor_files.resumable(self.path, stamp, "its images are read afresh")
         self.images, self.parts = 0, {}
         if before:

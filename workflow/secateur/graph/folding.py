@@ -4,6 +4,7 @@ With s = weight / sqrt(running_var + eps), BatchNorm(W x + b) = (s W) x + (b - r
 """
 
 import copy
+from typing import cast
 
 import torch
 from torch import nn
@@ -122,7 +123,7 @@ def _linear_behind(name, model, modules):
         if node is linear:
             return None
         if kinds.FLATTENED.has(node, readers.module_of(node, modules)):
-            return linear.target
+            return cast(str, linear.target)
     return None
 
 

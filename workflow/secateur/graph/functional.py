@@ -30,8 +30,8 @@ def as_layers(model: nn.Module) -> nn.Module:
     if not _calls(tracing.traced(model)):
         return model
     traced = tracing.traced(copy.deepcopy(model))
-    for node in _calls(traced):
-        name, arguments = _owner(node), _arguments(node)
+    for node, name in _calls(traced).items():
+        arguments = _arguments(node)
         layer = MADE[node.target](arguments, traced.get_submodule(name))
         traced.set_submodule(name, layer.eval())
         with traced.graph.inserting_before(node):
@@ -42,16 +42,16 @@ def as_layers(model: nn.Module) -> nn.Module:
 
 
 def _calls(traced):
-    """The nodes that can be made layers: all that their owner holds is an argument of the function, once."""
+    """{node: its owner} of those that can be made layers: all that it holds is an argument of the function, once."""
     owner_of = {}
     for node in traced.graph.nodes:
         owner = _owner(node)
         if owner is not None:
             owner_of[node] = owner
-    owners, calls = list(owner_of.values()), []
+    owners, calls = list(owner_of.values()), {}
     for node, owner in owner_of.items():
         if owners.count(owner) == 1 and not _is_read_elsewhere(traced, owner, node):
-            calls.append(node)
+            calls[node] = owner
     return calls
 
 
@@ -102,9 +102,10 @@ def _linear(arguments, owner):
 
 
 def _batchnorm(arguments, owner):
+    width = len(owner.running_mean)
     norm = nn.BatchNorm1d if isinstance(owner, nn.BatchNorm1d) else nn.BatchNorm2d
-    layer = norm(len(owner.running_mean), eps=arguments.get("eps", 1e-5), device="meta")
-    layer.bias = None
+    layer = norm(width, eps=arguments.get("eps", 1e-5), device="meta")
+    layer.register_parameter("bias", None)
     return _with_tensors(layer, arguments, owner)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import fx, nn
@@ -43,7 +44,7 @@ def readers(node: fx.Node, ignored: Collection[fx.Node] = ()) -> list[fx.Node]:
 
 def module_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Module | None:
     """The module that a node calls, None if it calls none; `modules` are all of the model by name."""
-    return modules[node.target] if node.op == "call_module" else None
+    return modules[cast(str, node.target)] if node.op == "call_module" else None
 
 
 def sizes(nodes: Iterable[fx.Node]) -> set[fx.Node]:

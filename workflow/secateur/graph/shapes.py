@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.node import map_aggregate
 
 from secateur import Refused
 from secateur.graph import modes
@@ -24,7 +25,7 @@ class Noting(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
-        self.shapes[node] = fx.node.map_aggregate(result, _noted)
+        self.shapes[node] = map_aggregate(result, _noted)
         return result
 
 
@@ -38,7 +39,7 @@ class Shape:
         return iter(self.sizes)
 
 
-def _noted(value):
+def _noted(value: Any) -> Any:
     return Shape(tuple(value.shape)) if isinstance(value, torch.Tensor) else value
 
 

@@ -7,10 +7,12 @@ differs depends on the count of images, and stays a part of the graph.
 """
 
 from collections.abc import Sequence
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.node import map_aggregate
 from torch.fx.proxy import Attribute
 
 from secateur import Refused
@@ -36,7 +38,9 @@ def traced(model: nn.Module, shape: Sequence[int]) -> fx.GraphModule:
         setattr(result, name, part)
     for name, buffer in model.named_buffers(recurse=False):
         result.register_buffer(name, buffer, persistent=name not in model._non_persistent_buffers_set)
-    result.training, result.trainable_parts = model.training, getattr(model, "trainable_parts", {})
+    result.training = model.training
+    # torch's types know tensors and modules alone as a module's attributes.
+    result.trainable_parts = cast(Any, getattr(model, "trainable_parts", {}))
     return result
 
 
@@ -45,7 +49,7 @@ class _Proxy(fx.Proxy):
 
     def __init__(self, node, tracer):
         super().__init__(node, tracer)
-        self.known = None
+        self.known: list[Any] | None = None
 
     def __getattr__(self, name):
         return _Attribute(self, name)
@@ -95,16 +99,19 @@ class _Tracer(fx.Tracer):
 
     def create_proxy(self, kind, target, args, kwargs, *rest, **named):
         """A proxy, or the number that it stands for."""
-        proxy = super().create_proxy(kind, target, args, kwargs, *rest, **named)
+        proxy = cast(_Proxy, super().create_proxy(kind, target, args, kwargs, *rest, **named))
         if kind == "placeholder":
             proxy.known = self.images
         elif kind != "output":
             proxy.known = self._computed(kind, target, args, kwargs)
         # torch.fx asks an attribute that it reads for its node.
-        is_number = kind in ("call_function", "call_method") and target is not getattr and _is_settled(proxy.known)
-        if is_number or target is getattr:
+        if target is getattr:
             self.settled.append(proxy.node)
-        return proxy.known[0] if is_number else proxy
+            return proxy
+        if kind in ("call_function", "call_method") and _is_settled(proxy.known):
+            self.settled.append(proxy.node)
+            return proxy.known[0]
+        return proxy
 
     def _computed(self, kind, target, args, kwargs):
         """The value of a node for each of BATCHES, or None."""
@@ -119,7 +126,7 @@ class _Tracer(fx.Tracer):
 
     def _of_batch(self, kind, target, arguments, place):
         """The value of a node for one of BATCHES."""
-        args, kwargs = fx.node.map_aggregate(arguments, lambda argument: _of_batch(argument, place))
+        args, kwargs = map_aggregate(arguments, lambda argument: _of_batch(argument, place))
         if kind == "get_attr":
             owner, _, last = target.rpartition(".")
             return getattr(self.root.get_submodule(owner), last)
@@ -143,7 +150,7 @@ class _Tracer(fx.Tracer):
         known = _known(obj)
         return bool(known[0]) if _is_settled(known) else super().to_bool(obj)
 
-    def iter(self, obj):
+    def iter(self, obj: Any):
         known = _known(obj)
         if known and isinstance(known[0], (tuple, list)):
             return iter([obj[place] for place in range(len(known[0]))])
@@ -154,7 +161,7 @@ def _known(proxy):
     return proxy.known if isinstance(proxy, (_Proxy, _Attribute)) else None
 
 
-def _of_batch(argument, place):
+def _of_batch(argument: Any, place: int) -> Any:
     """An argument as it is for one of BATCHES."""
     if not isinstance(argument, fx.Proxy):
         return argument
@@ -164,7 +171,7 @@ def _of_batch(argument, place):
     return known[place]
 
 
-def _is_settled(known):
+def _is_settled(known: Any) -> TypeGuard[list[Any]]:
     """True if a value is one number, or several, however many images there are."""
     if known is None or type(known[0]) is not type(known[1]):
         return False

@@ -9,10 +9,12 @@ nowhere are protected, and the reason names it.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import torch
 from torch import fx, nn
+from torch.fx.node import map_aggregate
 
 from secateur import cost
 from secateur.graph import modes, shapes, tracing
@@ -164,9 +166,9 @@ def _groups(count, ties):
 def _mapped(value, group_of):
     """A value, or several, with ids of groups in place of the ids of channels."""
 
-    def mapped(part):
+    def mapped(part: Any) -> Any:
         if not isinstance(part, Value):
             return part
         return Value(2 * group_of[part.ids] + (part.codes & 1), part.shape)
 
-    return fx.node.map_aggregate(value, mapped)
+    return map_aggregate(value, mapped)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import fx, nn
+from torch.fx.node import map_arg
 
 from secateur.graph import operation_kinds as kinds
 from secateur.units import operations
@@ -34,7 +35,7 @@ def _keeps_zero(walk, node):
     if node.target in kinds.MOVED or kinds.is_stochastic_depth(node):
         return True
     inputs = {source: _zero_for(walk.values[source], zero) for source in node.all_input_nodes}
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), inputs.__getitem__)
+    args, kwargs = map_arg((node.args, node.kwargs), inputs.__getitem__)
     return bool((operations.computed(node, args, kwargs) == 0).all())
 
 
@@ -47,7 +48,7 @@ def _zero_for(value, zero):
 
 def prelu(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A PReLU, whose slopes belong to channels unless there is one for all."""
-    value, module = first(args, kwargs), walk.module(node)
+    value, module = first(args, kwargs), cast(nn.PReLU, walk.module(node))
     if module.num_parameters == 1:
         return value
     return _per_channel(walk, node, value, module, value.codes)
@@ -85,7 +86,7 @@ def spatial(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, 
 
 def softmax(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Over a dimension along which channels do not lie, as that of branches: nothing is mixed, nothing stays zero."""
-    value, module = first(args, kwargs), walk.module(node)
+    value, module = first(args, kwargs), cast(nn.Softmax | nn.LogSoftmax | None, walk.module(node))
     dim = operations.argument(args, kwargs, 1, "dim") if module is None else module.dim
     if dim is None or value.axis in (None, dim % len(value.shape)):
         return walk.unknown(node, args, kwargs)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from torch import fx
+from torch import fx, nn
 
 from secateur.graph import operation_kinds as kinds
 from secateur.units.channel_ids import Value, first
@@ -26,7 +26,7 @@ class Grouped:
 
 def convolution(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A Conv2d, called as a module or by a function with its weights."""
-    conv, value = walk.layer(node, kinds.CONVOLVED), first(args, kwargs)
+    conv, value = cast(nn.Conv2d | None, walk.layer(node, kinds.CONVOLVED)), first(args, kwargs)
     is_map = len(value.shape) == 4 and not value.varies_beside(1)
     if conv is None or "weight" not in conv._parameters or not is_map:
         return walk.unknown(node, args, kwargs)
@@ -45,7 +45,7 @@ def convolution(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[s
 
 def linear(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A Linear, called as a module or by a function with its weights."""
-    layer, value = walk.layer(node, kinds.TRANSFORMED), first(args, kwargs)
+    layer, value = cast(nn.Linear | None, walk.layer(node, kinds.TRANSFORMED)), first(args, kwargs)
     last = len(value.shape) - 1
     if layer is None or "weight" not in layer._parameters or value.varies_beside(last):
         return walk.unknown(node, args, kwargs)

@@ -5,13 +5,15 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.node import map_aggregate
 
 from secateur.units.channel_ids import Value
 
 
 def computed(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of a function or method of the graph, on given arguments."""
-    if node.op == "call_method":
+    # A method stands in the graph by its name.
+    if isinstance(node.target, str):
         return getattr(args[0], node.target)(*args[1:], **kwargs)
     return node.target(*args, **kwargs)
 
@@ -25,7 +27,7 @@ def rearrange(
 ) -> torch.Tensor | Sequence[torch.Tensor]:
     """The result of a node (or of another `target` in its place) on codes at every position in place of tensors."""
     target = node.target if target is None else target
-    args, kwargs = fx.node.map_aggregate((args, kwargs), _full)
+    args, kwargs = map_aggregate((args, kwargs), _full)
     if module is not None:
         return module(*args, **kwargs)
     if isinstance(target, str):
@@ -35,7 +37,7 @@ def rearrange(
     return target(*args, **kwargs)
 
 
-def _full(value):
+def _full(value: Any) -> Any:
     if isinstance(value, Value):
         return value.full()
     return value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from torch import fx, nn
+from torch.fx.node import map_aggregate
 
 from secateur.graph import operation_kinds as kinds
 from secateur.units import operations
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 def rearranged(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operation itself, on codes instead of values."""
     codes = operations.rearrange(node, walk.module(node), args, kwargs)
-    result = fx.node.map_aggregate(codes, lambda part: compact(part.numpy(), part.shape))
+    result = map_aggregate(cast(Any, codes), _compacted)
     for value in values_in(result):
         _tie_in_blocks(walk, node, value)
     if node.target not in kinds.ALWAYS_FIT and not isinstance(walk.module(node), nn.Flatten):
         walk.fitted.append(node)
     return result
+
+
+def _compacted(codes: Any) -> Any:
+    """A tensor of codes at every position as a Value."""
+    return compact(codes.numpy(), codes.shape)
 
 
 def _tie_in_blocks(walk, node, value):
@@ -92,7 +98,7 @@ def _spread(part, dim):
 
 def shuffled(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The i-th channels of all groups are removed together, so that the groups stay equal."""
-    value, module = first(args, kwargs), walk.module(node)
+    value, module = first(args, kwargs), cast(nn.ChannelShuffle | None, walk.module(node))
     if value.varies_beside(1):
         return walk.unknown(node, args, kwargs)
     groups = operations.argument(args, kwargs, 1, "groups") if module is None else module.groups

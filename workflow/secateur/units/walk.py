@@ -2,10 +2,11 @@
 
 import math
 import operator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import fx, nn
+from torch.fx.node import map_aggregate, map_arg
 
 from secateur.graph import operation_kinds as kinds
 from secateur.graph import shapes
@@ -78,7 +79,7 @@ class Walk:
 
     def fixed(self, node: fx.Node) -> Any:
         """The result of a node of which no channel can be removed."""
-        return fx.node.map_aggregate(self.shapes[node], _fixed)
+        return map_aggregate(self.shapes[node], _fixed)
 
     def unknown(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a node that cannot be followed: the channels that reach it are protected."""
@@ -97,7 +98,7 @@ class Walk:
         """The module that a node calls, None if it calls none."""
         if node.op != "call_module":
             return None
-        return self.traced.get_submodule(node.target)
+        return self.traced.get_submodule(cast(str, node.target))
 
     def layer(self, node: fx.Node, kind: kinds.Kind) -> nn.Module | None:
         """The layer that a node calls, or whose weights a function is given; None if it is of another kind."""
@@ -127,7 +128,7 @@ class Walk:
             return self.fixed(node)
         if node.op == "get_attr":
             return self._constant(node)
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
+        args, kwargs = map_arg((node.args, node.kwargs), self.values.__getitem__)
         if node.op == "output":
             self.protect(args, "its channels are what the model puts out")
             return None
@@ -171,7 +172,7 @@ class Walk:
                 self.tie(self.inputs[other], self.inputs[layer], why)
 
 
-def _fixed(value):
+def _fixed(value: Any) -> Any:
     if shapes.is_shape(value):
         return fixed(value)
     return value
