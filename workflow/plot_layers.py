@@ -7,9 +7,9 @@ from secateur.jobs import script
 
 
 def plot_layers(inputs, outputs, source, options):
-    mixes, shown_source = options["mixes"], curve_page.named(source, options)
+    statistic, shown_source = options["statistic"], curve_page.named(source, options)
     title = f"Removed share of each layer: {options['title']}, {shown_source}"
-    criteria = [f"{source}.{mixes}", f"{options['weight']}.{mixes}", "random"]
+    criteria = [f"{source}.{statistic}", f"{options['weight']}.{statistic}", "random"]
     if options["combined"]:
         criteria.insert(2, f"combined.{source}")
     evaluations = tables.read(inputs.evaluations, "criterion", "seed", "budget", "keep_at_least", "level")

@@ -513,3 +513,9 @@ def test_scores_of_a_network_that_its_graph_does_not_compute_are_refused(name, p
     batch = [(pictures, torch.zeros(len(pictures), dtype=torch.long))]
     with pytest.raises(ValueError, match=r"^the graph that is followed answers otherwise than the model .*\(relu_\)$"):
         from_images.of_images(Overwritten().double(), name, batch)
+
+
+def test_the_first_channel_that_is_missing_is_so_by_number():
+    units = pandas.DataFrame({"layer": ["a"] * 12, "channel": range(12)})
+    with pytest.raises(ValueError, match="^mine.csv lacks channel 2 of layer a; it has 10 of the 12 channels"):
+        own_ranking.refuse_foreign(units.query("channel not in (2, 10)"), units, "mine.csv")

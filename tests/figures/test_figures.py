@@ -1,5 +1,6 @@
 """Figures and their captions: what is drawn is what is said."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from secateur.figures import appearance, curves, layers, retraining, stability
 from secateur.study import settings
+from secateur.study.kinds import KINDS
 from support.studies import ROOT
 
 LEVELS = (0.0, 0.3, 0.6)
@@ -134,18 +136,27 @@ def layers_figure(criteria=("a", "b")):
     return layers.layers(tables, {name: name for name in criteria}, "title")
 
 
-def retraining_figure():
+def retraining_figure(kinds=("none", "retrained"), levels=(0.5,)):
     cell = {
         "criterion": "a",
-        "level": 0.5,
         "collapsed": 0.0,
         "accuracy": 0.5,
         "accuracy_low": 0.4,
         "accuracy_high": 0.6,
     }
-    means = pandas.DataFrame([cell | {"kind": kind} for kind in ("none", "retrained")])
+    cells = itertools.product(kinds, levels)
+    means = pandas.DataFrame([cell | {"kind": kind, "level": level} for kind, level in cells])
     rows = pandas.concat([means, means.assign(level=0.0)])
-    return retraining.recovery(means, rows, ["a"], ["none", "retrained"], "title")
+    return retraining.recovery(means, rows, ["a"], list(kinds), "title")
+
+
+@pytest.mark.parametrize("levels", [(0.5,), (0.3, 0.5), (0.3, 0.5, 0.7)])
+def test_the_legend_of_retraining_fits_into_the_figure(levels, tmp_path):
+    figure = retraining_figure(kinds=tuple(KINDS), levels=levels)
+    appearance.save(figure, tmp_path / "figure.svg")
+    (legend,) = figure.legends
+    extent = legend.get_window_extent()
+    assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
 
 
 @pytest.mark.parametrize("draw", [stability_figure, layers_figure, retraining_figure])

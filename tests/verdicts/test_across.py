@@ -362,3 +362,10 @@ def test_a_shipped_resnet_study_has_both_sides_of_what_the_page_compares(name, t
 def test_the_vgg_study_has_the_share_of_bn_scale_beside_relevance():
     told = yaml.safe_load((ROOT / "config" / "studies" / "vgg16-cifar10.yaml").read_text())
     assert {"name": "bn_scale_share", "score": "bn_scale", "normalise": "layer_share"} in told["criteria"]["scores"]
+
+
+def test_counts_of_a_hundred_and_more_are_digits():
+    assert [across_words.in_words(count) for count in (0, 19, 42, 99, 100, 1200)] == [
+        *("no", "nineteen", "forty-two", "ninety-nine"),
+        *("100", "1,200"),
+    ]

@@ -671,7 +671,7 @@ def options(whole):
     roles = {"page": "docs/toy.md", "ours": "relevance", "faithful": "thesis", "clean": "thesis_clean"}
     roles["reductions"] = list(whole.reductions)
     criteria = {
-        "mixes": "mean_abs",
+        "statistic": "mean_abs",
         "weights": list(whole.weights),
         "deltas": list(DELTAS),
         "statistics": list(STATISTICS),

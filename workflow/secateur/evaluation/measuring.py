@@ -44,7 +44,7 @@ def by_image(measured: Measured, losses: np.ndarray) -> ByImage:
 
 
 def measure(model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor, images_per_batch: int = 256) -> Measured:
-    """Evaluate a model on images (N, C, H, W), normalised as in its training, and labels (N,)."""
+    """Evaluate a model on images (N, C, H, W), normalised as in its training, and labels (N,), as `over` does."""
     starts = range(0, len(pixels), images_per_batch)
     batches = ((pixels[s : s + images_per_batch], labels[s : s + images_per_batch]) for s in starts)
     return over(model, batches)

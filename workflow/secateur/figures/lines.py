@@ -96,8 +96,8 @@ def floors(options: Mapping[str, Any]) -> Figure:
 
 def _with_weights(options):
     """The lines of one source and of the weights."""
-    mixes = options["mixes"]
-    source, weight = f"{options['name']}.{mixes}", f"{options['weight']}.{mixes}"
+    statistic = options["statistic"]
+    source, weight = f"{options['name']}.{statistic}", f"{options['weight']}.{statistic}"
     return {source: (source, OURS), weight: (weight, WEIGHTS)}
 
 

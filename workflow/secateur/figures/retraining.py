@@ -70,7 +70,8 @@ def _add_legend(figure, panel):
     """One legend for all panels, each label once."""
     handles, labels = panel.get_legend_handles_labels()
     entries = dict(zip(labels, handles, strict=True))
-    columns = len(entries)
+    # Two labels are as wide as a panel.
+    columns = min(len(entries), 2 * len(figure.axes))
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns, frameon=False)
 
 

@@ -34,7 +34,7 @@ def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> Non
     if statistic not in criteria["statistics"]:
         raise Refused(
             f"criteria.mixing.statistic is {statistic}, which criteria.statistics does not list; "
-            "add it there, or mix by one that is"
+            f"add it there, or mix by one that is: mixing: {{statistic: {criteria['statistics'][0]}}}"
         )
 
 
@@ -168,7 +168,10 @@ def check_rule(name: str, rule: str | Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_until(name: str, reading: Mapping[str, Any]) -> None:
-    """Refused for a reading that may end early without seeing all images in one job, or without its statistic."""
+    """Refused for a reading with `until` that has shards, or takes absolute values after the mean.
+
+    `until` watches one job, and absolute values before the mean.
+    """
     if reading["until"] is None:
         return
     if reading["shards"] > 1:

@@ -43,7 +43,7 @@ def is_order(path: Path | str) -> bool:
 def refuse_foreign(table: pandas.DataFrame, units: pandas.DataFrame, path: Path | str) -> None:
     """Refused unless a table has the channels of the table of units; the message names the first that differs."""
     given, wanted = _channels(table), _channels(units)
-    foreign, missing = sorted(given - wanted, key=str), sorted(wanted - given, key=str)
+    foreign, missing = _sorted(given - wanted), _sorted(wanted - given)
     if foreign:
         layer, channel = foreign[0]
         raise Refused(
@@ -56,6 +56,11 @@ def refuse_foreign(table: pandas.DataFrame, units: pandas.DataFrame, path: Path 
             f"{path} lacks channel {channel} of layer {layer}; it has {len(given)} of the {len(wanted)} channels that "
             "can be removed, and needs all"
         )
+
+
+def _sorted(channels):
+    """Channels by layer and id; ids of a file that are no numbers come last, as text."""
+    return sorted(channels, key=lambda pair: (str(pair[0]), isinstance(pair[1], str), pair[1]))
 
 
 def _channels(table):

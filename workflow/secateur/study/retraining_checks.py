@@ -46,7 +46,8 @@ def _check_retrained(entry, described, retraining):
             "there, or leave kind out"
         )
     if kind not in kinds.asked_for(retraining):
-        raise Refused(f"export asks for {described} as {kind}, but retraining.{kind} is false; turn it on")
+        setting = kinds.KINDS[kind].setting
+        raise Refused(f"export asks for {described} as {kind}, but retraining.{setting} is false; turn it on")
 
 
 def exported(entry: Mapping[str, Any]) -> str:

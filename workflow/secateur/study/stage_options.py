@@ -125,7 +125,7 @@ def mixed_ranking(study: Study, reading: str) -> Options:
         "reading": reading_choices(study, reading),
         "combined": study.mixing["alternate"],
         "deltas": study.mixing["deltas"],
-        "mixes": study.statistic,
+        "statistic": study.statistic,
         "weight": study.weights[0],
     }
 
@@ -272,7 +272,7 @@ def source_figure(study: Study, source: str) -> Options:
     """The lines of a figure of one reading or of one of the weights."""
     return {
         "title": study.title,
-        "mixes": study.statistic,
+        "statistic": study.statistic,
         "weight": study.weights[0],
         "deltas": study.mixing["deltas"],
         "statistics": study.statistics,
@@ -329,7 +329,7 @@ def verdict(study: Study, shipped_studies: Mapping[str, str]) -> Options:
         "random": study.draws,
         "readings": readings,
         "criteria": {
-            "mixes": study.statistic,
+            "statistic": study.statistic,
             "weights": study.weights,
             "deltas": study.mixing["deltas"],
             "statistics": study.statistics,

@@ -113,7 +113,7 @@ class Study:
 
     @property
     def statistic(self) -> str:
-        """The statistic behind combined and mixed lists."""
+        """The statistic behind combined and mixed lists, controls, and the lines of most figures."""
         return self.mixing["statistic"]
 
     @cached_property

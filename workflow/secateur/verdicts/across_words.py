@@ -16,9 +16,11 @@ TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eight
 
 
 def in_words(count: int) -> str:
-    """A count in words, so that every digit of the text is a number of a table."""
+    """A count below 100 in words, so that every digit of the text is a number of a table; others in digits."""
     if count < len(ONES):
         return ONES[count]
+    if count >= 100:
+        return f"{count:,}"
     tens, ones = divmod(count, 10)
     return f"{TENS[tens]}-{ONES[ones]}" if ones else TENS[tens]
 
@@ -46,7 +48,7 @@ def tally(differences: Iterable[Difference]) -> dict[str, int]:
 
 
 def of_all(differences: Sequence[Difference]) -> str:
-    """The tally in words: ahead in four of six comparisons, behind in two."""
+    """The tally in words: of six comparisons ahead in four and behind in two."""
     parts = []
     for verdict, count in tally(differences).items():
         if count:

@@ -144,7 +144,7 @@ def of_settings(
         clean=verdict.get("clean") or "",
         reductions=tuple(verdict.get("reductions") or ()),
         choose_on=choose_on,
-        mixes=criteria["mixes"],
+        mixes=criteria["statistic"],
         weights=tuple(criteria["weights"]),
         deltas=tuple(criteria["deltas"]),
         statistics=tuple(criteria["statistics"]),
