@@ -1,5 +1,7 @@
 """Collect the evaluations of all criteria and seeds, and average them."""
 
+import itertools
+
 from secateur.analysis import averages
 from secateur.artifacts import correctness, places, provenance, tables
 from secateur.jobs import script
@@ -17,8 +19,9 @@ def collect_evaluations(paths, right, choosing, evaluations, curves, options):
     # Images are looked at only where they are needed: for one network.
     if len(options["seeds"]) == 1:
         lengths = list(map(len, tested))
-        bits = list(map(correctness.read, right, lengths))
-        losses = list(map(correctness.losses, right, lengths))
+        pairs = list(zip(right, lengths, strict=True))
+        bits = list(itertools.starmap(correctness.read, pairs))
+        losses = list(itertools.starmap(correctness.losses, pairs))
     rows = averages.curves(table, bits, losses, options["confidence"], options["resamples"], options["seed"])
     tables.write(rows, curves)
 
