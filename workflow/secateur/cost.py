@@ -56,9 +56,10 @@ def _layers(model):
 
 
 def of_positions(model: nn.Module, positions: Mapping[str, int]) -> Cost:
-    """The cost of a model whose layers are applied at the given positions; needs no run, so layers may be empty.
+    """The Cost of a model by {layer: count of positions of one image to which its weights are applied}.
 
-    Layers that the model has no more, as a branch without channels loses them, cost nothing.
+    Nothing is run, so layers may be empty. A layer of `positions` that the model lacks, as a branch without channels
+    loses it, costs nothing; one that `positions` lacks costs no multiply-adds, but its parameters count.
     """
     macs = 0
     for name, layer in _layers(model).items():

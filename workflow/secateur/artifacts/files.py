@@ -53,7 +53,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def digest(path: Path | str) -> str:
-    """Sixteen hexadecimal digits of a file's content."""
+    """The first sixteen hexadecimal digits of a file's SHA-256."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

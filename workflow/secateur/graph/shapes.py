@@ -90,7 +90,7 @@ def _run(model, graph, images):
 
 
 def on_meta(model: nn.Module) -> nn.Module:
-    """A copy of a model without its weights, only their shapes."""
+    """A copy of a model with its parameters and buffers on the meta device: shapes and dtypes without values."""
     memo = {}
     for tensor in (*model.parameters(), *model.buffers()):
         bare = tensor.detach().to("meta")

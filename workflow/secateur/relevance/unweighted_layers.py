@@ -73,7 +73,10 @@ def joined(graph: Graph, node: fx.Node, forward: Forward, R: Relevance, gates: b
 
 
 def add(arriving: dict[fx.Node, Relevance], parts: Mapping[fx.Node, Relevance]) -> None:
-    """Add parts of relevance to those that have arrived at their nodes; of several tensors, tensor by tensor."""
+    """Add parts of relevance to those that have arrived at their nodes; of several tensors, tensor by tensor.
+
+    The dict is changed, its tensors are not: sums are new tensors.
+    """
     for source, part in parts.items():
         before = arriving.get(source)
         if isinstance(before, list):
