@@ -13,12 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "report", "data/sources.yaml")
 
 
-TINY = """
-study: tiny
-question: "Does every rule run?"
+# Few images, and a network of few channels.
+ON_DIGITS = """\
 data: {source: digits, size: 16}
 split: {rank: 60, validation: 60, test: 120}
 model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+"""
+TINY = f"""
+study: tiny
+question: "Does every rule run?"
+{ON_DIGITS}"""
+TINY += """\
 training: {seeds: [0, 1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: false}
 readings:
   relevance: {}

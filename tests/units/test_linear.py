@@ -17,7 +17,7 @@ from secateur.relevance import propagation
 from secateur.study.levels import Terms
 from secateur.units import finding
 from support.networks import LABELS, small_vgg
-from support.studies import Workflow
+from support.studies import ON_DIGITS, Workflow
 from support.torchlrp import ORACLE, oracle_network
 
 HIDDEN, TWIN = "classifier.0", "whole"
@@ -196,12 +196,11 @@ def test_statistics_of_weights_take_a_row_as_a_filter(network):
     np.testing.assert_allclose(table["max"], row.max(1))
 
 
-STUDY = """
+STUDY = f"""
 study: linear
 question: "Do linear layers lose features?"
-data: {source: digits, size: 16}
-split: {rank: 60, validation: 60, test: 120}
-model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+{ON_DIGITS}"""
+STUDY += """\
 training: {seeds: [0], epochs: 1, batch_size: 32, learning_rate: 0.05, flip: false}
 readings: {relevance: {shards: 2}}
 criteria:

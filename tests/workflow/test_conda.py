@@ -5,15 +5,14 @@ import os
 import pytest
 
 from support import conda_standin
-from support.studies import ROOT, Workflow
+from support.studies import ON_DIGITS, ROOT, Workflow
 
 # Every job starts an interpreter in an environment, so that the study has few of each environment's.
-SMALL = """
+SMALL = f"""
 study: conda
 question: "Do the environments run?"
-data: {source: digits, size: 16}
-split: {rank: 60, validation: 60, test: 120}
-model: {name: vgg_small, arguments: {widths: [4, 4, 6, 6, 8, 8], hidden: 12}}
+{ON_DIGITS}"""
+SMALL += """\
 training: {seeds: [0], epochs: 1, batch_size: 32}
 readings: {relevance: {}}
 criteria: {statistics: [mean_abs], mixing: {deltas: ["0.5"]}, controls: false, random: 2}

@@ -23,7 +23,8 @@ from secateur.jobs import devices
 from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import plans
-from secateur.study import biases, consistency, criteria_names, level_checks, verdict_checks
+from secateur.study import biases, level_checks
+from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
 
@@ -46,9 +47,9 @@ def text(config: Mapping[str, Any]) -> str:
 
     Raises Refused or OSError with one line that names the setting or file and the remedy.
     """
-    planned = criteria_names.of(config)
-    consistency.check_named(config, list(itertools.chain(*planned.values())))
-    verdict_checks.check_beside(config["verdict"], config["study"], config["results"])
+    study = Study(config)
+    study.check_names()
+    planned = study.families
     folder = inspection.refuse_unwritable(config["results"])
     source, place = inspection.images_of(config["data"])
     divided = splits.divided(source, config["split"])

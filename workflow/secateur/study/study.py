@@ -32,9 +32,13 @@ class Study:
         Raises Refused with one line for the first error, FileNotFoundError where the schema is missing.
         """
         study = cls(settings.checked(given))
-        consistency.check_named(study.settings, study.criteria)
-        verdict_checks.check_beside(study.settings["verdict"], study.name, study.settings["results"])
+        study.check_names()
         return study
+
+    def check_names(self) -> None:
+        """Refused for an exported or retrained criterion that is unknown, or an unfinished study in verdict.beside."""
+        consistency.check_named(self.settings, self.criteria)
+        verdict_checks.check_beside(self.settings["verdict"], self.name, self.settings["results"])
 
     @property
     def name(self) -> str:

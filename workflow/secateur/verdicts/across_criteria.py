@@ -1,5 +1,6 @@
 """Sections on all criteria of each study: the best of each family, every criterion, equal cost, controls."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -106,10 +107,7 @@ def every(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "mean absolute weight.",
     )
     yield from of_each(studies, _table)
-    sentences = []
-    for study in studies:
-        sentences += _sentences(study)
-    yield "list", sentences
+    yield "list", list(itertools.chain.from_iterable(map(_sentences, studies)))
 
 
 def _by_accuracy(study):
@@ -171,10 +169,7 @@ def at_equal_cost(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "along the same lines.",
     )
     yield from of_each(studies, _equal_table)
-    sentences = []
-    for study in studies:
-        sentences += _equal_sentences(study)
-    yield "list", sentences
+    yield "list", list(itertools.chain.from_iterable(map(_equal_sentences, studies)))
 
 
 def _equal_table(study):
