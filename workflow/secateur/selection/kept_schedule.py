@@ -1,0 +1,13 @@
+"""The count of open gates over a training: from all to those that are kept, by a cubic ramp over its first half."""
+
+import math
+from fractions import Fraction
+
+
+def kept_at(width: int, kept: int, step: int, steps: int) -> int:
+    """The count of open gates, of `width`, at a step from 0 of so many `steps` (Zhu and Gupta, 2017).
+
+    ceil(width - (width - kept) (1 - (1 - u)^3)) with u = min(1, 2 step / steps), in exact fractions.
+    """
+    progress = min(Fraction(1), Fraction(2 * step, steps)) if steps > 1 else Fraction(1)
+    return math.ceil(width - (width - kept) * (1 - (1 - progress) ** 3))
