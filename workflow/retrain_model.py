@@ -11,6 +11,7 @@ from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints, freezing
 from secateur.retraining import kinds, networks, steps
+from secateur.study import kinds as study_kinds
 from secateur.study import seeds
 from secateur.study.levels import Terms
 from secateur.training import loop
@@ -45,7 +46,8 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             history, measured = [], nothing_measured(test)
         else:
             partial = f"{outputs['network']}.partial"
-            seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
+            order = study_kinds.KINDS[cell["kind"]].order_of or cell["kind"]
+            seed = seeds.derived(options["seed"], order, cell["seed"])
             material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)

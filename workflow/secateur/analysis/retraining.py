@@ -19,7 +19,7 @@ COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
 REFERENCES = {
     NONE.name: lambda criterion, level, kind: (criterion, level, NONE.name),
     SCRATCH.name: lambda criterion, level, kind: (criterion, level, SCRATCH.name),
-    "random": lambda criterion, level, kind: ("random", level, kind),
+    "random": lambda criterion, level, kind: ("random", level, KINDS[kind].order_of or kind),
     "dense": lambda criterion, level, kind: (criterion, 0, NONE.name),
 }
 

@@ -52,8 +52,9 @@ def recovery(
 def _draw_level(panel: Axes, means, rows, names, kinds):
     for place, criterion in enumerate(names):
         mean = means[means["criterion"] == criterion].set_index("kind")
-        same = [kind for kind in kinds if kind in mean.index and KINDS[kind].start == "dense"]
-        panel.plot(mean.loc[same, "accuracy"], [place] * len(same), color="0.75", linewidth=1.2, zorder=1)
+        for start in ("dense", "learned"):
+            same = [kind for kind in kinds if kind in mean.index and KINDS[kind].start == start]
+            panel.plot(mean.loc[same, "accuracy"], [place] * len(same), color="0.75", linewidth=1.2, zorder=1)
         own = rows[rows["family"] == criterion]
         for kind in kinds:
             _mark(panel, place, kind, mean, own[own["kind"] == kind]["accuracy"])

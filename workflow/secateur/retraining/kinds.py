@@ -1,4 +1,4 @@
-"""The kinds of retraining: new BatchNorm statistics, retraining, or training from fresh weights.
+"""The kinds of retraining: new BatchNorm statistics, retraining, training from fresh weights, or what gates left.
 
 All criteria and levels of a network share one schedule and one order of images, so that their results can be compared
 in pairs. Units are ranked once, in the dense network, also where they are removed in several steps.
@@ -94,8 +94,31 @@ def scratch(
     return smaller, _of_step(1, history)
 
 
+def learned(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, []): the network that a gate phase left, without the channels whose gates it closed."""
+    return steps.narrowed(model, plans[-1], described), []
+
+
+def continued(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, history): the network that a gate phase left, narrowed and trained on.
+
+    The order of the images is that of the kind `retrained`, from its first epoch.
+    """
+    return retrained(model, described, plans[-1:], material)
+
+
 def _of_step(step, rows):
     return [{"step": step, **row} for row in rows]
 
 
-KINDS = {"batchnorm": batchnorm, "retrained": retrained, "scratch": scratch}
+KINDS = {
+    "batchnorm": batchnorm,
+    "retrained": retrained,
+    "scratch": scratch,
+    "learned": learned,
+    "continued": continued,
+}

@@ -15,12 +15,13 @@ class Kind:
     name: str  # in settings, tables and paths
     label: str  # in a figure's legend
     column: str  # in tables side by side
-    start: str  # the weights that it starts from: those of the "dense" network, or "fresh" ones
-    trains: str  # "nothing", the "statistics" of BatchNorm, or "weights"
+    start: str  # the weights that it starts from: those of the "dense" network, "fresh" ones, or "learned" ones
+    trains: str  # "nothing", the "statistics" of BatchNorm, "weights", or "gates" and weights before the removal
     marker: str  # in figures
     colour: str
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
     in_steps: bool = False  # whether channels can be removed in several steps
+    order_of: str | None = None  # the kind whose order of images it shares; its own without one
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -69,14 +70,42 @@ SCRATCH = Kind(
     setting="scratch",
     made="Its weights are not the dense network's: with its widths it was trained from fresh ones",
 )
-KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH)}
+LEARNED = Kind(
+    name="learned",
+    label="as the gates left it",
+    column="learned",
+    start="learned",
+    trains="gates",
+    marker="^",
+    colour="#029e73",
+    made="Its weights are those that were trained together with the gates",
+)
+CONTINUED = Kind(
+    name="continued",
+    label="gates, then retrained",
+    column="continued",
+    start="learned",
+    trains="weights",
+    marker="^",
+    colour="#029e73",
+    order_of="retrained",
+    made="Its weights were trained together with the gates, then without them",
+)
+KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH, LEARNED, CONTINUED)}
+# Kinds that a criterion has only if gates were trained together with the weights.
+OF_GATES = (LEARNED.name, CONTINUED.name)
 
 
-def asked_for(retraining: Mapping[str, Any]) -> list[str]:
-    """The names of the kinds that a study's `retraining` makes, in the order of the table."""
+def asked_for(retraining: Mapping[str, Any], of_gates: bool = False) -> list[str]:
+    """The names of the kinds that a study's `retraining` makes, in the order of the table.
+
+    With `of_gates`, those of a criterion whose gates were trained together with the weights are among them.
+    """
     names = []
     for kind in KINDS.values():
         turned_on = kind.setting is None or retraining.get(kind.setting, False)
+        if kind.name in OF_GATES:
+            turned_on = of_gates
         if turned_on and kind.trains != "nothing":
             names.append(kind.name)
     return names

@@ -57,7 +57,7 @@ def _row(study, level, name, by_kind):
     last = by_kind["retrained"].loc[name]
     row = {"level": percent(level), "criterion": f"`{name}`{dagger(last['collapsed'])}"}
     for kind in KINDS:
-        if kind in by_kind:
+        if kind in by_kind and name in by_kind[kind].index:
             row[KINDS[kind].column] = accuracy(by_kind[kind].loc[name, "accuracy"])
     dense = study.cell(study.criteria[0], 0)
     row["multiply-adds left"] = f"{100 * last['macs'] / dense['macs']:.0f} %"
