@@ -455,8 +455,8 @@ def test_the_schedule_is_one_sentence():
     told = retraining.schedules({"schedules": {"retrained": OPTIONS}, "steps": 2})
     assert told["Retrained"].startswith(
         "pruned in 2 equal steps by one ranking, after each 4 epochs of sgd with Nesterov momentum 0.9, learning "
-        "rate 0.05 (one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 degrees and "
-        "flipped at random, float32; the epoch is kept by validation loss"
+        "rate 0.05 (one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 "
+        "degrees and flipped at random, float32; the epoch is kept by validation loss"
     )
 
 
