@@ -52,7 +52,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
             networks.save(outputs["network"], smaller, described, facts, plans[-1])
-        tables.write(pandas.DataFrame(history, columns=COLUMNS), outputs["history"])
+        tables.write(pandas.DataFrame(history, columns=loop.columns(history, COLUMNS)), outputs["history"])
         tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
         correctness.write([measured.right], outputs["bits"])
     for partial in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):

@@ -39,7 +39,7 @@ def train_model(train, validation, weights, outputs, options, seed, stamp, prove
         history = loop.train(network, images, held_out, options["training"], draws, partial, stamp)
     best = optimisation.best_of(history, options["training"]["select"])
     checkpoints.save(outputs["trained"], network, described, facts | best)
-    tables.write(pandas.DataFrame(history, columns=loop.COLUMNS), outputs["history"])
+    tables.write(pandas.DataFrame(history, columns=loop.columns(history)), outputs["history"])
     Path(partial).unlink(missing_ok=True)
 
 

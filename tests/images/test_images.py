@@ -16,7 +16,7 @@ from hypothesis import strategies
 from secateur.images import arrays, sources, splits, store, writing
 from secateur.study import vocabulary
 
-SPLIT = {"seed": 0, "rank": 180, "validation": 180, "test": 360, "rank_from": "train"}
+SPLIT = {"seed": 0, "rank": 180, "validation": 180, "test": 360, "train": None, "rank_from": "train"}
 DATA = {"source": "digits", "name": "digits", "size": 8, "color": "gray", "mean": [0.5], "std": [0.25]}
 
 

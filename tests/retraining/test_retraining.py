@@ -336,7 +336,10 @@ def test_missing_keys_are_those_of_training_and_random_joins():
         ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of units removed, a fraction"),
         ({"epoch": 3}, "unknown key retraining.epoch; did you mean epochs? Known here: criteria, levels, epochs,"),
         ({"epochs": 0}, "retraining.epochs: 0 is less than the minimum of 1"),
-        ({"schedule": "cosin"}, 'retraining.schedule is "cosin", but must be one of one_cycle, cosine, constant; did'),
+        (
+            {"schedule": "cosin"},
+            'retraining.schedule is "cosin", but must be one of one_cycle, cosine, constant, step; did',
+        ),
     ],
 )
 def test_mistakes_are_named(changes, message):
@@ -451,9 +454,9 @@ def test_a_network_that_was_not_retrained_leaves_no_mean(seeds):
 def test_the_schedule_is_one_sentence():
     told = retraining.schedules({"schedules": {"retrained": OPTIONS}, "steps": 2})
     assert told["Retrained"].startswith(
-        "pruned in 2 equal steps by one ranking, after each 4 epochs of sgd with momentum 0.9, learning rate 0.05 "
-        "(one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 degrees and "
-        "flipped at random, float32; the epoch is kept by validation loss"
+        "pruned in 2 equal steps by one ranking, after each 4 epochs of sgd with Nesterov momentum 0.9, learning "
+        "rate 0.05 (one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 "
+        "degrees and flipped at random, float32; the epoch is kept by validation loss"
     )
 
 

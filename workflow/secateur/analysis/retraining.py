@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from secateur.analysis import intervals
+from secateur.analysis import intervals, wording
 from secateur.artifacts import evaluation_table, tables
 from secateur.study import seeds, vocabulary
 from secateur.study.kinds import KINDS, NONE, SCRATCH
@@ -147,15 +147,45 @@ def _reestimated(options):
 
 
 def _trained(options):
-    epochs = "1 epoch" if options["epochs"] == 1 else f"{options['epochs']} epochs"
-    momentum = f" with momentum {options['momentum']:g}" if options["optimizer"] == "sgd" else ""
     return (
-        f"{epochs} of {options['optimizer']}{momentum}, learning rate {options['learning_rate']:g} "
-        f"({options['schedule'].replace('_', ' ')}), batches of {options['batch_size']}, weight decay "
-        f"{options['weight_decay']:g}, label smoothing {options['label_smoothing']:g}, images "
+        f"{_epochs(options['epochs'])} of {options['optimizer']}{_momentum(options)}, learning rate "
+        f"{options['learning_rate']:g} ({_over_steps(options)}), batches of {options['batch_size']}, weight decay "
+        f"{options['weight_decay']:g}, {_loss(options)}label smoothing {options['label_smoothing']:g}, images "
         f"{_augmented(options)}, {options['precision']}; the epoch is kept by "
         f"{options['select'].replace('_', ' ')}"
     )
+
+
+def _epochs(count):
+    return "1 epoch" if count == 1 else f"{count:g} epochs"
+
+
+def _momentum(options):
+    if options["optimizer"] != "sgd":
+        return ""
+    kind = "Nesterov " if options["nesterov"] and options["momentum"] else ""
+    return f" with {kind}momentum {options['momentum']:g}"
+
+
+def _over_steps(options):
+    """The schedule of the learning rate."""
+    words = options["schedule"].replace("_", " ")
+    if options["schedule"] == "step":
+        shares = wording.joined([f"{100 * share:g}" for share in options["milestones"]])
+        words = f"divided by ten after {shares} % of the steps"
+    if options["warm_up"]:
+        words += f", a tenth of it for the first {_epochs(options['warm_up'])}"
+    return words
+
+
+def _loss(options):
+    """The words on a loss and a limit that differ from the defaults."""
+    words = ""
+    if options["clip"] is not None:
+        words += f"gradients clipped to a norm of {options['clip']:g}, "
+    if options["loss"] != "cross_entropy":
+        words += f"{options['loss'].replace('_', ' ')} as the loss, "
+    return words
 
 
 def _augmented(options):
@@ -164,7 +194,9 @@ def _augmented(options):
         changes.append(f"rotated by up to {options['rotation']:g} degrees")
     if options["flip"]:
         changes.append("flipped at random")
-    return " and ".join(changes) or "as they are"
+    if options["crop"]:
+        changes.append(f"cropped at random after padding by {options['crop']} pixel(s)")
+    return wording.joined(changes or ["as they are"])
 
 
 def _retrained(options, steps):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,23 +64,30 @@ def prepared(
     return model.to(dtype=PRECISIONS[precision], memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
+def losses_of(logits: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
+    """Cross-entropy (N,), in nats, of logits (N, classes) and labels (N,)."""
+    return F.cross_entropy(logits, labels, reduction="none").cpu().numpy()
+
+
 @torch.no_grad()
 def over(
     model: nn.Module,
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     observer: _AsComputed | _Reevaluation | None = None,
+    loss: Callable[[torch.Tensor, torch.Tensor], np.ndarray] = losses_of,
 ) -> Measured:
     """Evaluate a model over batches of (images (N, C, H, W), labels (N,)); a class without images has accuracy NaN.
 
-    Images are converted to the model's precision and layout; the loss is computed in float64. The model runs in eval
-    mode; afterwards every module has its mode again. Raises Refused if there are no images.
+    Images are converted to the model's precision and layout; the loss is computed in float64, by image, from logits
+    (N, classes) and labels (N,). The model runs in eval mode; afterwards every module has its mode again. Raises
+    Refused if there are no images.
     """
     losses, right = [], []
     seen, classes = [], 0
     for pixels, labels in batches:
         logits = logits_of(model, pixels)
         classes = logits.shape[1]
-        losses.append(losses_of(logits, labels))
+        losses.append(loss(logits, labels))
         right.append((logits.argmax(1) == labels).cpu().numpy())
         seen.append(labels.cpu().numpy())
         if observer:
@@ -100,11 +107,6 @@ def logits_of(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
         pixels = pixels.to(like.dtype, memory_format=torch.channels_last)
     with modes.evaluating(model):
         return model(pixels).double()
-
-
-def losses_of(logits: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
-    """Cross-entropy (N,), in nats, of logits (N, classes) and labels (N,)."""
-    return F.cross_entropy(logits, labels, reduction="none").cpu().numpy()
 
 
 def of_correctness(right: np.ndarray, loss: float, labels: np.ndarray, classes: int) -> Measured:

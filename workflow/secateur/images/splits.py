@@ -28,7 +28,8 @@ def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
 
     A number below 1 is a share, rounded to the nearest integer, of the source's training images (for rank
     with `rank_from: test`, of the test images); any other is a count. Totals are exact. If the source has no test
-    images, they are first taken from its training images. Raises Refused where there are too few images.
+    images, they are first taken from its training images. `split.train`, if any, leaves the other splits as they are
+    without it, and a larger one takes more images of every class. Raises Refused where there are too few images.
     """
     left = _pools(source, split)
     total = {"train": len(source.train.labels), "test": sum(map(len, left["test"]))}
@@ -37,6 +38,7 @@ def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
         taken[name], left[pool] = _carved(name, split, left[pool], pool, total[pool])
     taken |= left
     _refuse_unrepresented(taken, source)
+    taken["train"] = _trained_on(split, taken["train"], source.classes)
     _warn_of_missing(taken, source.classes)
     parts = {"train": "train", "validation": "train", "test": "test"}
     if source.test is None:
@@ -76,6 +78,17 @@ def _carved(name, split, pool, part, total):
         taken.append(rows[:count])
         left.append(rows[count:])
     return taken, left
+
+
+def _trained_on(split, left, classes):
+    """The rows to train on, in one array for each class: all that are left, or as many as `split.train` says."""
+    if split["train"] is None:
+        return left
+    taken, _ = _carved("train", split, left, "train", sum(map(len, left)))
+    for name, rows in zip(classes, taken, strict=True):
+        if not len(rows):
+            raise Refused(f"split.train is {split['train']}, which leaves class {name} no image to train on; raise it")
+    return taken
 
 
 def _count(name, number, total):

@@ -15,6 +15,7 @@ from secateur.study import (
     level_checks,
     own_network,
     retraining_checks,
+    training_checks,
     verdict_checks,
     vocabulary,
 )
@@ -36,6 +37,7 @@ def settle(config: dict[str, Any]) -> None:
     _settle_split(config["split"], config["data"]["source"])
     _settle_model(config["model"])
     _check_model(config["model"], config["data"], config["training"])
+    _check_training(config["training"], config["data"]["size"])
     for name, reading in config["readings"].items():
         _settle_reading(name, reading)
     _check_classes(config["data"], config["readings"])
@@ -45,6 +47,7 @@ def settle(config: dict[str, Any]) -> None:
     _settle_criteria(config)
     level_checks.check_floors(config)
     retraining_checks.settle_retraining(config["retraining"], config["training"], config["levels"])
+    retraining_checks.check_schedules(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 
@@ -169,6 +172,10 @@ def _check_model(model, data, training):
             f"SECATEUR_DATA names{near}"
         )
     _check_network(model, data)
+
+
+def _check_training(training, size):
+    training_checks.check_schedule("training", training, "training.epochs", training["epochs"], size)
 
 
 def _check_network(model, data):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateur import Refused
-from secateur.study import kinds
+from secateur.study import kinds, training_checks
 from secateur.study.levels import fraction
 
 
@@ -77,3 +77,15 @@ def settle_retraining(retraining: dict[str, Any] | None, training: Mapping[str, 
             "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
             "give retraining.scratch_epochs, or scratch: false"
         )
+
+
+def check_schedules(config: Mapping[str, Any]) -> None:
+    """Refused for a schedule of retraining, or from fresh weights, whose settings do not go together."""
+    retraining, training, size = config["retraining"], config["training"], config["data"]["size"]
+    if retraining is None:
+        return
+    training_checks.check_schedule("retraining", retraining, "retraining.epochs", retraining["epochs"], size)
+    if retraining["scratch"]:
+        # From fresh weights the schedule of training is taken, over epochs that may be fewer.
+        epochs = retraining["scratch_epochs"]
+        training_checks.check_schedule("training", training, "retraining.scratch_epochs", epochs, size)

@@ -10,6 +10,19 @@ def flipped(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.where(chosen.view(-1, 1, 1, 1).to(pixels.device), pixels.flip(3), pixels)
 
 
+def cropped(pixels: torch.Tensor, padding: int, generator: torch.Generator) -> torch.Tensor:
+    """Images (N, C, H, W), each a random crop of its own size from the image with `padding` zeros on every side."""
+    height, width = pixels.shape[2:]
+    offsets = torch.randint(0, 2 * padding + 1, (2, len(pixels), 1), generator=generator).to(pixels.device)
+    rows = offsets[0] + torch.arange(height, device=pixels.device)
+    columns = offsets[1] + torch.arange(width, device=pixels.device)
+    padded = F.pad(pixels, (padding,) * 4)
+    image = torch.arange(len(pixels), device=pixels.device)[:, None, None]
+    # Indices apart put the channels last.
+    crops = padded[image, :, rows[:, :, None], columns[:, None, :]]
+    return crops.permute(0, 3, 1, 2).contiguous()
+
+
 def rotated(pixels: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
     """Images (N, C, H, W), each rotated about its centre by an angle drawn uniformly from -degrees to degrees."""
     angles = (torch.rand(len(pixels), generator=generator, dtype=torch.float64) * 2 - 1) * degrees

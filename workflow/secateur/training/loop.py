@@ -4,29 +4,35 @@ The order of the images, their augmentation and the dropout of an epoch are draw
 generator lives longer than an epoch: a run that was killed and resumed ends in exactly the weights of one that was not.
 """
 
-import hashlib
 import logging
 import math
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from secateur import Refused
-from secateur.artifacts import stamps
 from secateur.evaluation import measuring
 from secateur.images.store import Images, normalise
 from secateur.jobs import progress
-from secateur.models import freezing, tensor_files
+from secateur.models import freezing
 from secateur.study import seeds
-from secateur.training import augmentation, optimisation
+from secateur.training import augmentation, hooks, losses, optimisation, partial_file
 
 EVALUATED_AT_ONCE = 256
 COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def columns(history: Iterable[Mapping[str, Any]], fixed: Sequence[str] = COLUMNS) -> list[str]:
+    """The columns of the table of a history: those that every history has, then those of a hook."""
+    names = dict.fromkeys(fixed)
+    for row in history:
+        names |= dict.fromkeys(row)
+    return list(names)
 
 
 class Diverged(Refused):
@@ -48,55 +54,54 @@ def train(
     seed: int,
     partial: Path | str | None = None,
     stamp: str | None = None,
+    hook: hooks.Hook = hooks.NEUTRAL,
 ) -> list[dict[str, float]]:
     """Train a model in place; it ends with the weights of the best epoch. Returns the history.
 
     The history has a dict for each epoch: epoch (from 1), learning_rate (of its last step), train_loss and
-    train_accuracy (in training mode, with augmentation), validation_loss and validation_accuracy. The images are
-    `store.Images`, the options those of the study's `training`; the parameters that require gradients are trained.
-    With `partial`, a file, the state is written after each epoch, and a run with the same `stamp`, options, seed,
-    images and initial weights resumes from it; the caller removes it. Raises Diverged for a loss that is not finite.
+    train_accuracy (in training mode, with augmentation), validation_loss (without label smoothing) and
+    validation_accuracy, then the columns of the hook. The images are `store.Images`, the options those of the study's
+    `training`; the parameters that require gradients are trained, and with them the groups of the hook. With `partial`,
+    a file, the state is written after each epoch, and a run with the same `stamp`, options, seed, images and initial
+    weights resumes from it; the caller removes it. Raises Diverged for a loss that is not finite, and Refused where the
+    hook lets no epoch be kept.
     """
     if options["epochs"] == 0:
         return []
-    # The stamp of the caller does not cover the contents of the input files.
-    stamp = stamps.digest([stamp, options, seed, _digest(model, train_images, validation_images)])
-    optimizer = optimisation.OPTIMIZERS[options["optimizer"]](
-        optimisation.parameters(model, options["weight_decay"]), options
-    )
-    history, best = _resumed(partial, stamp, model, optimizer)
+    run = partial_file.Run(model, options, seed, optimisation.scheduled(model, options, hook.groups), hook)
+    stamp = partial_file.stamp_of(run, stamp, (train_images, validation_images))
+    so_far = partial_file.resumed(partial, stamp, run)
     with torch.random.fork_rng(_gpus(model)), torch.backends.cudnn.flags(enabled=True, deterministic=True):
-        for epoch in range(len(history) + 1, options["epochs"] + 1):
+        for epoch in range(len(so_far.history) + 1, options["epochs"] + 1):
             started = time.monotonic()
-            row = _epoch(model, train_images, optimizer, options, seed, epoch)
-            history.append(row | _validated(model, validation_images, epoch, row["learning_rate"]))
-            state = _state(model)
-            if optimisation.is_best(history, options["select"]):
-                best = state
+            row = _epoch(run, train_images, epoch)
+            _validate(run, validation_images, row, so_far)
             if partial is not None:
-                content = {"stamp": stamp, "model": state, "best": best, "history": history}
-                tensor_files.write(partial, content | {"optimizer": optimizer.state_dict()})
-            _log(history[-1], options["epochs"], time.monotonic() - started)
-    # The first epoch counts as the best of one, so there is a best state.
-    model.load_state_dict(cast(dict[str, torch.Tensor], best), strict=False)
+                partial_file.write(partial, stamp, run, so_far)
+            _log(so_far.history[-1], options["epochs"], time.monotonic() - started)
+    if so_far.best is None:
+        raise Refused(f"none of the {options['epochs']} epochs may be kept by the method that is trained; train longer")
+    partial_file.load(model, so_far.best, "the state of the best epoch")
     model.eval()
-    return history
+    return so_far.history
 
 
-def _epoch(model, images, optimizer, options, seed, epoch):
+def _epoch(run, images, epoch):
     """One pass over the images; returns the training half of the epoch's row."""
-    freezing.train_mode(model)
-    torch.manual_seed(seeds.derived(seed, "dropout", epoch))
-    order = torch.randperm(len(images), generator=seeds.torch_generator(seed, "order", epoch))
-    generator = seeds.torch_generator(seed, "augmentation", epoch)
+    options = run.options
+    freezing.train_mode(run.model)
+    torch.manual_seed(seeds.derived(run.seed, "dropout", epoch))
+    order = torch.randperm(len(images), generator=seeds.torch_generator(run.seed, "order", epoch))
+    generator = seeds.torch_generator(run.seed, "augmentation", epoch)
     # Nearly equal batches: BatchNorm fails on a last batch of one image, and learns little from one of five.
     batches = order.tensor_split(math.ceil(len(images) / options["batch_size"]))
+    steps = options["epochs"] * len(batches)
     loss, right = 0.0, 0
     with progress.over(len(images), "images", f"epoch {epoch} of {options['epochs']}") as bar:
         for step, rows in enumerate(batches, (epoch - 1) * len(batches)):
-            rate = optimisation.rate_at(step, options["epochs"] * len(batches), options)
-            pixels, labels = _batch(images, rows.numpy(), options, generator, _device(model))
-            step_loss, step_right = _step(model, pixels, labels, optimizer, rate, options)
+            rate = optimisation.rate_at(step, steps, options)
+            pixels, labels = _batch(images, rows.numpy(), options, generator, _device(run.model))
+            step_loss, step_right = _step(run, pixels, labels, step, steps)
             _refuse_divergence(step_loss, epoch, rate)
             loss, right = loss + step_loss * len(rows), right + step_right
             bar.update(len(rows))
@@ -111,7 +116,7 @@ def _epoch(model, images, optimizer, options, seed, epoch):
 def _batch(images, rows, options, generator, device):
     """Augmented and normalised images and labels of some rows, on the device.
 
-    Images are rotated before they are normalised, so that the corners that come in are black.
+    Images are rotated and cropped before they are normalised, so that the pixels that come in are black.
     """
     # A copy, because torch takes no read-only arrays.
     pixels = torch.from_numpy(np.array(images.pixels[rows]))
@@ -119,29 +124,62 @@ def _batch(images, rows, options, generator, device):
         pixels = augmentation.flipped(pixels, generator)
     if options["rotation"]:
         pixels = augmentation.rotated(pixels, options["rotation"], generator)
+    if options["crop"]:
+        pixels = augmentation.cropped(pixels, options["crop"], generator)
     return normalise(pixels.to(device), images.mean, images.std), torch.from_numpy(images.labels[rows]).to(device)
 
 
-def _step(model, pixels, labels, optimizer, rate, options):
+def _step(run, pixels, labels, step, steps):
     """Update the weights once; returns the mean loss, and the count of images predicted right.
 
     In bfloat16 only the products in layers are rounded; weights, their updates and the loss stay in float32.
     """
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=options["precision"] == "bfloat16"):
-        logits = model(pixels)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=options["label_smoothing"])
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    optimisation.set_rates(run.optimizers, step, steps)
+    run.hook.before_step(step, steps)
+    with run.hook.shown():
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=run.options["precision"] == "bfloat16"):
+            logits = run.model(pixels)
+        loss = _loss(run, logits.float(), labels, pixels)
+        for scheduled in run.optimizers.values():
+            scheduled.optimizer.zero_grad()
+        loss.backward()
+    run.hook.after_backward()
+    optimisation.clip(run.optimizers, run.options["clip"])
+    for scheduled in run.optimizers.values():
+        scheduled.optimizer.step()
     return loss.item(), int((logits.argmax(1) == labels).sum())
 
 
-def _validated(model, images, epoch, rate):
+def _loss(run, logits, labels, pixels):
+    """The mean loss of a batch, by the hook or by the options."""
+    if run.hook.loss is not None:
+        return run.hook.loss(logits, labels, pixels)
+    return losses.LOSSES[run.options["loss"]](logits, labels, run.options["label_smoothing"])
+
+
+def _validate(run, images, row, so_far):
+    """Complete the epoch's row by validation and the hook's columns, and copy the state if it is the best so far."""
+    added = run.hook.columns()
+    if not added.keys().isdisjoint(COLUMNS):
+        raise ValueError(f"a hook has columns that every history has: {', '.join(added)}; rename them")
+    with run.hook.shown():
+        so_far.history.append({**row, **_validated(run, images, row), **added})
+        if _is_best(so_far.history, run):
+            so_far.best = partial_file.state(run.model)
+
+
+def _is_best(history, run):
+    """True if the last epoch may be kept, and is the best of all that may."""
+    if not run.hook.may_keep(history[-1]):
+        return False
+    return optimisation.is_best(list(filter(run.hook.may_keep, history)), run.options["select"])
+
+
+def _validated(run, images, row):
     """The validation half of an epoch's row."""
-    measured = measuring.over(model, _batches(images, _device(model)))
-    _refuse_divergence(measured.loss, epoch, rate)
+    batches = _batches(images, _device(run.model))
+    measured = measuring.over(run.model, batches, loss=losses.BY_IMAGE[run.options["loss"]])
+    _refuse_divergence(measured.loss, row["epoch"], row["learning_rate"])
     return {"validation_loss": measured.loss, "validation_accuracy": measured.accuracy}
 
 
@@ -155,37 +193,6 @@ def _batches(images, device):
 def _refuse_divergence(loss, epoch, rate):
     if not math.isfinite(loss):
         raise Diverged(loss, epoch, rate)
-
-
-def _state(model):
-    """The state_dict of the layers that are trained, parameters and statistics, copied to the CPU.
-
-    The frozen half of a VGG16 is half a gigabyte, which need not be written after each epoch.
-    """
-    state, frozen = model.state_dict(), freezing.frozen(model)
-    return {name: state[name].detach().to("cpu", copy=True) for name in state if name.rpartition(".")[0] not in frozen}
-
-
-def _resumed(partial, stamp, model, optimizer):
-    """(history, best state) of an interrupted run, whose state is loaded; ([], None) where there is none to resume."""
-    content = tensor_files.resumable(partial, stamp, "training starts from the first epoch")
-    if content is None:
-        return [], None
-    model.load_state_dict(content["model"], strict=False)
-    optimizer.load_state_dict(content["optimizer"])
-    logging.info("training resumes after epoch %d, from %s", len(content["history"]), partial)
-    return content["history"], content["best"]
-
-
-def _digest(model, *several_images):
-    """A digest of the weights and of all images and labels, 16 hexadecimal digits; 1 to 2 s for a gigabyte."""
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().numpy())
-    for images in several_images:
-        digest.update(np.ascontiguousarray(images.pixels).data)
-        digest.update(np.ascontiguousarray(images.labels).data)
-    return digest.hexdigest()[:16]
 
 
 def _log(row, epochs, seconds):
