@@ -5,12 +5,11 @@ from pathlib import Path
 import pandas
 
 from secateur import ranking
-from secateur.artifacts import provenance, tables
+from secateur.artifacts import tables
 from secateur.images import store
-from secateur.jobs import devices, script
+from secateur.jobs import devices
 from secateur.models import checkpoints, freezing
 from secateur.selection import learning
-from secateur.study import seeds
 from secateur.training import loop
 from secateur.units import finding
 

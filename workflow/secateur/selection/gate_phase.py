@@ -61,7 +61,7 @@ class GatePhase:
 
     def _may_keep(self, row):
         """Only a network with the widths that were asked for."""
-        return self.analyser.is_settled()
+        return self.analyser.widths is None or row["kept_units"] == self.analyser.share_to_keep()
 
     def _state(self):
         return {"closed": self.before}

@@ -129,14 +129,13 @@ class OutputAnalyser(nn.Module):
         return [gated.closed() for gated in self.gated.values()]
 
     def share_kept(self) -> float:
-        """The share of the model's units that stay."""
+        """The share of the model's units whose gates are open, or that have none."""
         return 1 - sum(int(closed.sum()) for closed in self.closed()) / len(self.units.units)
 
-    def is_settled(self) -> bool:
-        """True if as many gates are open as shall stay."""
-        if self.widths is None:
-            return True
-        return all(gated.kept == self.widths[layer] for layer, gated in self.gated.items())
+    def share_to_keep(self) -> float:
+        """The share of the model's units that stay in the end, by `widths`."""
+        widths = self.widths or {}
+        return 1 - sum(len(self.by_layer[layer]) - kept for layer, kept in widths.items()) / len(self.units.units)
 
     def channels(self) -> dict[str, list[int]]:
         """The channels whose gates are closed, {layer: [index, ...]}, as `pruning.removed` takes them."""
