@@ -3,9 +3,9 @@
 Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
     colour: str
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
     in_steps: bool = False  # whether channels can be removed in several steps
+    learned: bool = False  # whether it starts from weights that learning left, so that only learned criteria have it
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -82,6 +83,24 @@ def asked_for(retraining: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def cell(criterion: str, level: float, kind: str) -> str:
-    """The path of a retrained network below the folder of retraining."""
-    return f"{criterion}/{level}/{kind}"
+class Cell(NamedTuple):
+    """One retrained network of a training."""
+
+    criterion: str
+    level: float
+    kind: str
+
+    @property
+    def path(self) -> str:
+        """The path of the network's files below the folder of retraining, without their ends."""
+        return f"{self.criterion}/{self.level}/{self.kind}"
+
+
+def levels_of(cells: Iterable[Cell]) -> dict[str, list[float]]:
+    """{criterion: its levels} of retrained networks, in their order."""
+    levels = {}
+    for cell in cells:
+        known = levels.setdefault(cell.criterion, [])
+        if cell.level not in known:
+            known.append(cell.level)
+    return levels
