@@ -33,6 +33,7 @@ include: ROOT / "rules/training.smk"
 include: ROOT / "rules/units.smk"
 include: ROOT / "rules/relevance.smk"
 include: ROOT / "rules/statistics.smk"
+include: ROOT / "rules/selection.smk"
 include: ROOT / "rules/ranking.smk"
 include: ROOT / "rules/evaluation.smk"
 include: ROOT / "rules/retraining.smk"
@@ -55,7 +56,7 @@ rule all:
         expand(rules.plot_floors.output, source=STUDY.floored),
         expand(rules.plot_layers.output, source=STUDY.drawn),
         rules.plot_stability.output if STUDY.readings else [],
-        rules.plot_retraining.output if STUDY.retraining["criteria"] else [],
+        rules.plot_retraining.output if STUDY.cells else [],
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
         of_networks("export/{exported}/card.html", exported=STUDY.exported),
 

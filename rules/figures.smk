@@ -52,13 +52,13 @@ use rule plot_strategies as plot_deltas with:
 
 use rule plot_strategies as plot_controls with:
     output:
-        **figure("controls.{source}.{statistic}", "plot_controls", "5 Controls", criterion="{source}.{statistic}"),
+        **figure("controls.{controlled}", "plot_controls", "5 Controls", criterion="{controlled}"),
     log:
-        "<logs>/plot_controls/{source}.{statistic}.log",
+        "<logs>/plot_controls/{controlled}.log",
     params:
-        options=lambda wildcards: stage_options.curves(STUDY, "controls", wildcards.source, wildcards.statistic),
+        options=lambda wildcards: stage_options.controls_curves(STUDY, wildcards.controlled),
     message:
-        "Draw the controls of {wildcards.source}.{wildcards.statistic}."
+        "Draw the controls of {wildcards.controlled}."
 
 
 use rule plot_strategies as plot_floors with:

@@ -76,29 +76,64 @@ rule rank_at_random:
 
 rule rank_controls:
     input:
-        ranking="<network>/ranking/{source}.{statistic}.csv",
+        ranking="<network>/ranking/{controlled}.csv",
     output:
-        uniform="<network>/ranking/uniform.{source}.{statistic}.csv",
-        shuffled=expand("<network>/ranking/shuffled.{{source}}.{{statistic}}.{draw}.csv", draw=range(STUDY.draws)),
-        manifest="<network>/ranking/controls.{source}.{statistic}.json",
+        uniform="<network>/ranking/uniform.{controlled}.csv",
+        shuffled=expand("<network>/ranking/shuffled.{{controlled}}.{draw}.csv", draw=range(STUDY.draws)),
+        manifest="<network>/ranking/controls.{controlled}.json",
     log:
-        "<network_logs>/rank_controls/{source}.{statistic}.log",
+        "<network_logs>/rank_controls/{controlled}.log",
+    wildcard_constraints:
+        controlled=alternatives(STUDY.plainly_controlled),
     conda:
         "../envs/tables.yaml"
     params:
         **made_by("rank_controls", "tables"),
-        options={"seed": STUDY.seed},
+        options=stage_options.controls_ranking(STUDY),
     message:
-        "Rank the controls of {wildcards.source}.{wildcards.statistic}, seed {wildcards.seed}."
+        "Rank the controls of {wildcards.controlled}, seed {wildcards.seed}."
     script:
         "../workflow/rank_controls.py"
+
+
+# The random channels that stand beside a learned criterion are drawn once for all its draws.
+use rule rank_controls as rank_uniform with:
+    output:
+        uniform="<network>/ranking/uniform.{controlled}.csv",
+        manifest="<network>/ranking/controls.{controlled}.json",
+    log:
+        "<network_logs>/rank_uniform/{controlled}.log",
+    wildcard_constraints:
+        controlled=alternatives(STUDY.learned),
+    message:
+        "Rank {wildcards.controlled} at equal shares of all layers, seed {wildcards.seed}."
+
+
+rule rank_shuffled:
+    input:
+        units="<network>/units/units.csv",
+        rankings=lambda wildcards: stage_files.shuffled(STUDY, wildcards.entry),
+    output:
+        shuffled=expand("<network>/ranking/shuffled.{{entry}}.{draw}.csv", draw=range(STUDY.draws)),
+        manifest="<network>/ranking/shuffled.{entry}.json",
+    log:
+        "<network_logs>/rank_shuffled/{entry}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        **made_by("rank_shuffled", "tables"),
+        options=lambda wildcards: stage_options.shuffled_ranking(STUDY, wildcards.entry),
+    message:
+        "Draw random channels within layers at the widths of {wildcards.entry}, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_shuffled.py"
 
 
 rule rank_by_score:
     input:
         scores=lambda wildcards: stage_files.scores(STUDY, wildcards.scored),
         units="<network>/units/units.csv",
-        stages=lambda wildcards: stage_files.stages(STUDY.scores[wildcards.scored]["scope"]),
+        stages=lambda wildcards: stage_files.stages(STUDY.scored[wildcards.scored]["scope"]),
     output:
         **table("<network>/ranking/{scored}"),
     log:

@@ -12,8 +12,8 @@ rule retrain_model:
     log:
         "<network_logs>/retrain_model/{criterion}/{level}/{kind}.log",
     wildcard_constraints:
-        criterion=alternatives(STUDY.retraining["criteria"]),
-        level=alternatives(STUDY.retraining["levels"]),
+        criterion=alternatives(STUDY.retrained),
+        level=alternatives({cell.level for cell in STUDY.cells}),
         kind=alternatives(STUDY.retrained_kinds),
     conda:
         "../envs/torch.yaml"
@@ -36,8 +36,8 @@ rule collect_retraining:
     input:
         evaluated=of_networks("evaluation/{family}.csv", family=STUDY.retrained_families),
         evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.retrained_families),
-        retrained=of_networks("retraining/{cell}.csv", cell=STUDY.cells),
-        retrained_bits=of_networks("retraining/{cell}.h5", cell=STUDY.cells),
+        retrained=of_networks("retraining/{cell.path}.csv", cell=STUDY.cells),
+        retrained_bits=of_networks("retraining/{cell.path}.h5", cell=STUDY.cells),
     output:
         table="<results>/tables/retraining.csv",
         means="<results>/tables/retraining.means.csv",

@@ -5,7 +5,7 @@ from secateur.graph import modes
 from secateur.images import store
 from secateur.jobs import script
 from secateur.models import description
-from secateur.pruning import plans
+from secateur.pruning import equal_widths, plans
 from secateur.relevance import propagation
 from secateur.units import finding
 
@@ -15,6 +15,7 @@ def check_levels(split, options):
         model, described = description.untrained(options["model"], images)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
+    equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
     linear = finding.linear_layers(model, finding.table(units))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):

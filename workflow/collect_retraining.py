@@ -16,7 +16,7 @@ def collect_retraining(inputs, outputs, options):
     single = len(options["seeds"]) == 1
     for path, bits in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
         table = tables.read(path, *NEEDED)
-        untouched = retraining.untouched(table, options["criteria"], options["levels"])
+        untouched = retraining.untouched(table, options["levels"])
         parts.append((places.seed_of(path), untouched))
         if single:
             right.append(correctness.read(bits, len(table))[untouched.index])

@@ -13,7 +13,7 @@ from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, vocabulary
+from secateur.study import biases, retraining_checks, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -81,10 +81,11 @@ def _spread(path, confidence):
 def _intervals(config, networks, confidence):
     """A paragraph on intervals; retraining may have fewer draws of chance than the rest of the study."""
     draws = config["criteria"]["random"]
-    text = intervals.in_words(networks, draws, confidence)
+    learned = {entry["name"]: entry["draws"] for entry in config["criteria"]["learned"]}
+    text = f"{intervals.in_words(networks, draws, confidence)} {intervals.of_learning(networks, learned)}".rstrip()
     if not config["retraining"]:
         return text
-    retrained = sum(name.startswith("random.") for name in config["retraining"]["criteria"])
+    retrained = len({name for name in retraining_checks.names(config) if name.startswith("random.")})
     return f"{text} {intervals.of_retraining(networks, retrained, draws)}".rstrip()
 
 

@@ -5,30 +5,26 @@ from pathlib import Path
 import pandas
 
 from secateur import ranking
-from secateur.artifacts import tables
+from secateur.artifacts import provenance, tables
 from secateur.images import store
-from secateur.jobs import devices
+from secateur.jobs import devices, script
 from secateur.models import checkpoints, freezing
-from secateur.selection import learning
+from secateur.selection import gate_phase, learning
+from secateur.study import seeds
+from secateur.study import widths as study_widths
 from secateur.training import loop
 from secateur.units import finding
 
-COLUMNS = (*loop.COLUMNS, "kept_units", "gate_changes")
+COLUMNS = (*loop.COLUMNS, *gate_phase.COLUMNS)
 
 
-def learn_gates(inputs, outputs, options, seed, facts, stamp):
-    """Returns facts for the manifest. `options` are those of stage_options.learning, `facts` go into the network."""
+def learn_gates(inputs, outputs, options, seed, stamp, provenance):
+    """`seed` is that of all random draws; returns facts for the manifest."""
     device = devices.chosen(options["device"])
     dense = checkpoints.load(inputs["network"], device)
     model, described = dense.model, dense.description
     freezing.trainable(model, options["model"]["trainable"])
-    units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
-    table = finding.table(units)
-    widths, scores = None, None
-    if options["learned"]["widths"] is not None:
-        widths = ranking.widths_of(table, options["learned"]["widths"])
-    if inputs.get("start"):
-        scores = ranking.scores(tables.read(inputs["start"], "layer", "channel", "score"), table, "score").to_dict()
+    units = finding.find(model, described.zeros(1, device), options["residual"], options["linear"])
     partial = f"{outputs['network']}.partial"
     with (
         store.opened(inputs["train"]) as train,
@@ -39,11 +35,47 @@ def learn_gates(inputs, outputs, options, seed, facts, stamp):
             checkpoints.same_images(described, images, inputs["network"])
         rows = store.chosen(calibration, most=options["learned"]["calibration"]["images"])
         pixels = calibration.normalised(rows).to(device)
-        material = learning.Material(train, validation, pixels, options["learned"], seed, partial, stamp)
-        selected = learning.selected(model, units, widths, scores, material)
-    checkpoints.save(outputs["network"], selected.model, described, dense.facts | facts)
+        chosen = {**options["learned"], "training": options["training"], "gates": learning.schedule_of_gates(options)}
+        material = learning.Material(train, validation, pixels, chosen, seed, partial, stamp)
+        selected = learning.selected(model, units, widths_of(units, options), start_of(units, inputs), material)
+    facts = dense.facts | {"removed": selected.channels, "provenance": provenance}
+    checkpoints.save(outputs["network"], selected.model, described, facts)
     tables.write(pandas.DataFrame(selected.history, columns=COLUMNS), outputs["history"])
     tables.write(learning.table(selected.scores, units), outputs["table"])
     Path(partial).unlink(missing_ok=True)
-    removed = sum(map(len, selected.channels.values()))
-    return {"units": len(units.units), "closed": removed, "dead": int(selected.dead.sum())}
+    return {
+        "units": len(units.units),
+        "closed": len(finding.only_of(units, selected.channels)),
+        "dead": int(selected.dead.sum()),
+        "images": len(train) * options["training"]["epochs"],
+    }
+
+
+def widths_of(units, options):
+    """{layer: count of units that stay}, or None for a free budget."""
+    given = options["learned"]["widths"]
+    if given is None:
+        return None
+    return study_widths.resolved(given, ranking.counts_of(finding.table(units)), "criteria.learned.widths")
+
+
+def start_of(units, inputs):
+    """{unit: score} by which the logits start, or None for zero."""
+    if not inputs.get("start"):
+        return None
+    scores = tables.read(inputs["start"], "layer", "channel", "score")
+    return ranking.scores(scores, finding.table(units), "score").to_dict()
+
+
+if "snakemake" in globals():
+    with script.job(snakemake) as job, devices.threads(job.options["threads"]):
+        facts = learn_gates(
+            dict(snakemake.input.items()),
+            dict(snakemake.output.items()),
+            job.options,
+            # Draws of one number share the order of the images, whatever the pruning-model.
+            seeds.derived(job.options["seed"], "gates", int(job.wildcards["seed"]), job.options["draw"]),
+            job.stamp,
+            job.provenance,
+        )
+        provenance.write(snakemake.output.manifest, **job.provenance, learned=facts)

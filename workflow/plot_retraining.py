@@ -25,7 +25,7 @@ def plot_retraining(inputs, outputs, options):
     )
     rows = tables.read(inputs.table, *analysis_retraining.COLUMNS)
     title = f"After retraining: {options['title']}"
-    criteria = dict.fromkeys(vocabulary.without_draw(name) for name in options["criteria"])
+    criteria = dict.fromkeys(vocabulary.without_draw(name) for name in options["levels"])
     criteria.pop("random", None)
     with files.replacing(outputs.figure) as temporary:
         appearance.save(

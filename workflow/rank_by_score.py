@@ -4,11 +4,14 @@ from secateur import ranking
 from secateur.artifacts import provenance, tables
 from secateur.jobs import script
 
+COMPARISON = ("normalise", "scope", "unit_score", "widths")
+
 
 def rank_by_score(scores, units, stages, table, comparison):
     """Write the ranking to `table`.
 
-    `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None.
+    `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None,
+    and only the scope `widths` has those.
     """
     units, scores = tables.read(units, "unit", "layer", "channel"), tables.read(scores, "layer", "channel", "score")
     if stages:
@@ -24,6 +27,6 @@ if "snakemake" in globals():
             snakemake.input.units,
             snakemake.input.get("stages"),
             snakemake.output.table,
-            {key: job.options[key] for key in ("normalise", "scope", "unit_score")},
+            {key: job.options[key] for key in COMPARISON if key in job.options},
         )
         provenance.write(snakemake.output.manifest, **job.provenance)

@@ -18,12 +18,13 @@ def rank_controls(path, uniform, shuffled, draws):
 
 if "snakemake" in globals():
     with script.job(snakemake) as job:
-        ranked = (job.wildcards["source"], job.wildcards["statistic"], job.wildcards["seed"])
-        count = len(snakemake.output.shuffled)
+        ranked = (*job.wildcards["controlled"].split("."), job.wildcards["seed"])
+        # The random channels beside a learned criterion are those of rank_shuffled.
+        shuffled = snakemake.output.get("shuffled", [])
         rank_controls(
             snakemake.input.ranking,
             snakemake.output.uniform,
-            snakemake.output.shuffled,
-            [seeds.derived(job.options["seed"], "shuffled", *ranked, draw) for draw in range(count)],
+            shuffled,
+            [seeds.derived(job.options["seed"], "shuffled", *ranked, draw) for draw in range(len(shuffled))],
         )
         provenance.write(snakemake.output.manifest, **job.provenance)

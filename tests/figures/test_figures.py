@@ -65,7 +65,7 @@ CAPTIONS = ("controls", "deltas", "floors", "scores", "statistics", "strategies"
 
 def caption(name, **changes):
     config = settings.checked({**LEAST, "retraining": {"criteria": ["weight.mean_abs"], "levels": [0.5]}, **changes})
-    job = {"config": config, "wildcards": {"reading": "relevance", "source": "weight", "statistic": "mean_abs"}}
+    job = {"config": config, "wildcards": {"reading": "relevance", "source": "weight", "controlled": "weight.mean_abs"}}
     text = (ROOT / "report" / f"{name}.rst").read_text(encoding="utf-8")
     return jinja2.Template(text).render(snakemake=job)
 

@@ -48,7 +48,9 @@ def test_a_study_is_frozen_and_names_what_follows_from_its_settings(study):
     assert study.mixed_lists == ["combined.{reading}", "mixed.{reading}.0.5"]
     assert study.family_of("mixed.relevance.0.5") == "mixed.relevance" and study.family_of("share") == "scores"
     assert study.retrained_kinds == ["batchnorm", "retrained", "scratch"]
-    assert "l1/0.5/scratch" in study.cells and "random.0/0.5/retrained" in study.cells and len(study.cells) == 6
+    cells = [cell.path for cell in study.cells]
+    assert "l1/0.5/scratch" in cells and "random.0/0.5/retrained" in cells and len(cells) == 6
+    assert study.retrained == {"l1": [0.5], "random.0": [0.5]} and study.retrained_families == ["random", "scores"]
     assert list(study.exported) == ["l1/0.5", "l1/0.5.retrained"]
 
 

@@ -11,6 +11,7 @@ import pandas
 
 from secateur import Refused
 from secateur.study import seeds
+from secateur.study.widths import resolved
 
 # Columns that identify a channel.
 CHANNEL = ["layer", "channel"]
@@ -100,7 +101,7 @@ NORMALISATIONS = {
     "layer_max": lambda scores: np.abs(scores).max(),
     "layer_l2": lambda scores: np.linalg.norm(scores),
 }
-SCOPES = ("global", "layer", "stage")
+SCOPES = ("global", "layer", "stage", "widths")
 
 
 def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas.DataFrame:
@@ -110,15 +111,22 @@ def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas
 
 
 def scoped(
-    order: np.ndarray, units: pandas.DataFrame, scope: str = "global", stages: pandas.DataFrame | None = None
+    order: np.ndarray,
+    units: pandas.DataFrame,
+    scope: str = "global",
+    stages: pandas.DataFrame | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> np.ndarray:
-    """The order with units compared within a `scope` only: the network, a layer or a stage.
+    """The order with units compared within a `scope` only: the network, a layer or a stage, or a layer at given widths.
 
-    At every level all layers, or all stages of the table `stages` (layer, stage), lose an equal share of their units.
+    At every level all layers, or all stages of the table `stages` (layer, stage), lose an equal share of their units;
+    the scope `widths` is that of `at_widths`, by the setting {layer or width: count of units that are kept}.
     """
     if scope == "global":
         return order
     layers = layers_of(units)
+    if scope == "widths":
+        return at_widths(order, layers, resolved(widths or {}, counts_of(units), "scope: widths"))
     if scope == "stage":
         if stages is None:
             raise ValueError("the scope stage needs a table of stages")
@@ -134,10 +142,38 @@ def of_scores(
     scope: str = "global",
     unit_score: str = "sum",
     stages: pandas.DataFrame | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> np.ndarray:
     """The order of units by a table of scores (layer, channel, score), normalised and compared as the settings say."""
     order = by_score(scores(normalised(table, "score", normalise), units, "score", unit_score))
-    return scoped(order, units, scope, stages)
+    return scoped(order, units, scope, stages, widths)
+
+
+def at_widths(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], kept: Mapping[str, int]) -> np.ndarray:
+    """The ranking's order within layers, such that once all but `kept` units are removed, every layer keeps its own.
+
+    `layers` is {unit: layer}, `kept` {layer: count of units}; layers without a count keep all. Up to there all layers
+    have lost the same share of what they lose, and beyond it the same share of what they kept, to within one unit.
+    """
+    counts, before = Counter(map(layers.__getitem__, order)), Counter()
+    places = {}
+    for unit in order:
+        layer = layers[unit]
+        left = kept.get(layer, counts[layer])
+        places[unit] = _place(before[layer], counts[layer] - left, left)
+        before[layer] += 1
+    # The sort is stable: ties keep the ranking's order.
+    return np.array(sorted(order, key=places.__getitem__))
+
+
+def _place(position, lost, left):
+    """The place of the unit at a position of its layer, below 1 for the `lost` first units, and above it for the rest.
+
+    As in `uniform`, a unit counts at the middle of its own share.
+    """
+    if position < lost:
+        return Fraction(2 * position + 1, 2 * lost)
+    return 1 + Fraction(2 * (position - lost) + 1, 2 * left)
 
 
 # ---- controls ------------------------------------------------------------------------------------------------
@@ -181,6 +217,14 @@ def shuffled(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], seed:
 def layers_of(ranking: pandas.DataFrame) -> dict[int, str]:
     """{unit: layer} of a table of units or a ranking; a unit of several layers is counted in the first of them."""
     return dict(zip(ranking["unit"][::-1], ranking["layer"][::-1], strict=True))
+
+
+def counts_of(units: pandas.DataFrame) -> dict[str, int]:
+    """{layer: count of its units} of a table of units, in network order; a unit is counted in the first of its layers.
+
+    Layers whose units are all counted in others are left out.
+    """
+    return dict(Counter(units.drop_duplicates("unit")["layer"]))
 
 
 # ---- tables --------------------------------------------------------------------------------------------------

@@ -41,11 +41,11 @@ def curves(
 ) -> pandas.DataFrame:
     """One row for each floor, criterion and level: means over seeds, and intervals of the change against dense.
 
-    Draws of a control become one criterion. With several seeds the intervals are Student's on differences paired by
-    seed. With one they come from `right`, [bools (rows, images), ...], and `losses`, [floats (rows, images), ...], in
-    the order of the table's test rows; where a control is one of the two sides, its draws are a source of variation,
-    and of a single draw there is no interval (`intervals`). `versus_random` is the accuracy minus the random control's,
-    in the same way.
+    Draws of a control, or of a learned criterion, become one criterion. With several seeds the intervals are Student's
+    on differences paired by seed. With one they come from `right`, [bools (rows, images), ...], and `losses`, [floats
+    (rows, images), ...], in the order of the table's test rows; where a side is a control or a learned criterion, its
+    draws are a source of variation, and of a single draw there is no interval (`intervals`). `versus_random` is the
+    accuracy minus the random control's, in the same way.
     """
     tested = evaluations[evaluations["split"] == "test"].reset_index(drop=True)
     family = tested["criterion"].map(vocabulary.without_draw)
@@ -126,8 +126,10 @@ def _over_images(source, keys, confidence, resamples):
     alpha = 1 - confidence
     change = intervals.of_differences(cell["accuracy"] - dense["accuracy"], resamples, generator)
     row = _change("accuracy", change, dense["accuracy"].mean(), alpha)
-    versus = intervals.of_differences(cell["accuracy"] - random["accuracy"], resamples, generator)
-    row |= _versus_random(versus, alpha)
+    # `keys` are a floor, a criterion and a level.
+    alike = vocabulary.draws_alike(keys[1], "random")
+    less_random = intervals.between(cell["accuracy"], random["accuracy"], alike)
+    row |= _versus_random(intervals.of_differences(less_random, resamples, generator), alpha)
     return row | _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
 
 

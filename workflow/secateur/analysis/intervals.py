@@ -9,12 +9,16 @@ One network, two lists
     A paired bootstrap over test images for what is right or wrong, Student's over them for the loss.
 One network, a control that is drawn
     Student's over the paired differences of the draws, widened by what the images add: `errors` says how.
+Draws on one network
+    A learned criterion is drawn too, and its draws have nothing in common with those of chance: between the two,
+    Student's over the draws of each side, widened by what the images add (`errors_of_both`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -23,8 +27,17 @@ from numpy.typing import ArrayLike
 
 from secateur.analysis import wording
 
-# One value for each training seed; or of one network (images,), or of a control (draws, images).
-Differences = pandas.Series | np.ndarray
+
+@dataclasses.dataclass(frozen=True)
+class Independent:
+    """Values of two sides of one network, (draws, images) each over the same images, whose draws are independent."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+
+# One value for each training seed; or of one network (images,), or of a control (draws, images), or of two sides.
+Differences = pandas.Series | np.ndarray | Independent
 
 # Of differences of accuracies, of shares and of deltas.
 LARGEST = 1.0
@@ -63,6 +76,18 @@ def errors(differences: ArrayLike) -> list[tuple[float, int]]:
     if len(differences) == 1:
         return [over_images]
     return [(_error(differences.mean(1)), len(differences) - 1), over_images]
+
+
+def errors_of_both(sides: Independent) -> list[tuple[float, int]]:
+    """[(standard error, degrees of freedom), ...] of the difference of two sides' means, of n and of k draws.
+
+    As in `errors`, with draws of both sides: d[k, i] is the mean of the first over its draws minus that of the second
+    over its own. The variance of the mean is var(D1) / n + var(D2) / k + var(I) / m and what each draw's own errors
+    add; the images, which both sides share, are paired. Of a side with one draw there is no error.
+    """
+    images = sides.first.mean(0) - sides.second.mean(0)
+    of_draws = [(_error(side.mean(1)), len(side) - 1) for side in (sides.first, sides.second)]
+    return [*of_draws, (_error(images), len(images) - 1)]
 
 
 class Student:
@@ -171,6 +196,17 @@ class OverDraws(Student):
         super().__init__(np.mean(differences, dtype=np.float64), known, margin, images, largest)
 
 
+class OverBothDraws(Student):
+    """Student's distribution of the difference of two sides of one network, each with draws of its own.
+
+    Where a side has one draw there is no interval, whatever the other has.
+    """
+
+    def __init__(self, sides: Independent, margin: float = 0.0, largest: float = LARGEST) -> None:
+        estimate = np.mean(sides.first, dtype=np.float64) - np.mean(sides.second, dtype=np.float64)
+        super().__init__(estimate, errors_of_both(sides), margin, sides.first.shape[1], largest)
+
+
 class OverImages:
     """The distribution of one network's mean difference over images drawn with replacement."""
 
@@ -196,6 +232,16 @@ class OverImages:
 # ---- paired differences: the one place where a method is chosen ----------------------------------------------
 
 
+def between(first: np.ndarray, second: np.ndarray, alike: bool) -> np.ndarray | Independent:
+    """The differences of two sides of one network, (images,) or of what is drawn (draws, images) each.
+
+    Draws are paired where those of the two sides are `alike` and as many, and else independent.
+    """
+    if np.ndim(first) == np.ndim(second) == 2 and not (alike and len(first) == len(second)):
+        return Independent(first, second)
+    return first - second
+
+
 def of_differences(
     differences: Differences,
     resamples: int = 0,
@@ -207,15 +253,18 @@ def of_differences(
 
     A series has one difference for each training seed: Student's over them, see OverSeeds for `tested`. An array is of
     one network: (images,) between two lists, with a bootstrap over test images, of which there are `resamples` by
-    `generator`; (draws, images) where a side is a control, with Student's over its draws.
+    `generator`; (draws, images) where a side is a control, with Student's over its draws. Independent draws of both
+    sides count both.
     """
+    if isinstance(differences, Independent):
+        return OverBothDraws(differences, margin)
     if isinstance(differences, pandas.Series):
         return OverSeeds(differences, margin, tested=tested)
     # Only differences by seed come without a generator.
     return of_network(differences, resamples, cast(np.random.Generator, generator), margin)
 
 
-def of_losses(differences: Differences) -> Student:
+def of_losses(differences: pandas.Series | np.ndarray) -> Student:
     """Estimate the mean of paired differences of losses, which have no largest: Student's over seeds, over images,
     or over draws and images."""
     if isinstance(differences, pandas.Series):
@@ -325,6 +374,20 @@ def _of_draws(draws):
     return (
         f"A control has {draws} draws, and draws differ: its intervals, and those of differences to it, are Student's "
         f"over the draws' paired differences ({draws - 1} degrees of freedom), widened by what the images add"
+    )
+
+
+def of_learning(networks: int, draws: Mapping[str, int]) -> str:
+    """A sentence on the draws of learned criteria, {name: count}, or nothing where none is learned."""
+    if not draws:
+        return ""
+    counts = wording.joined(f"{name} {count}" for name, count in draws.items())
+    if networks > 1:
+        return f"Draws of a learned criterion ({counts}) are averaged within a seed too."
+    return (
+        f"A learned criterion has draws on one network ({counts}): its intervals are over these draws, as those of a "
+        "control are, a difference from what is drawn by chance counts the draws of both sides, and one draw leaves no "
+        "interval. They say nothing of other trainings of the network."
     )
 
 

@@ -12,7 +12,7 @@ import pandas
 from secateur.analysis import intervals
 from secateur.analysis.intervals import OverImages, Student
 from secateur.analysis.results import Results, Side, best
-from secateur.study import seeds
+from secateur.study import seeds, vocabulary
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -133,21 +133,28 @@ def seed_differences(results: Results, comparison: Comparison) -> pandas.Series:
     return pandas.Series(means)
 
 
-def image_differences(results: Results, comparison: Comparison) -> np.ndarray:
+def image_differences(results: Results, comparison: Comparison) -> np.ndarray | intervals.Independent:
     """(images,): right or wrong by the first minus by the second, averaged over levels.
 
     With a control on either side it is (draws, images). Two controls are paired by draw: the draws of some are the same
-    orders, and of others not, which the pairing does not mind.
+    orders, and of others not, which the pairing does not mind. Draws of a learned criterion are independent of those of
+    chance, and of another's.
     """
     first = _averaged(results, comparison.first, comparison.levels)
-    gaps = first - _averaged(results, comparison.second, comparison.levels)
-    return gaps if drawn(results, comparison) else gaps[0]
+    second = _averaged(results, comparison.second, comparison.levels)
+    alike = vocabulary.draws_alike(comparison.first.label, comparison.second.label)
+    return intervals.between(first, second, alike)
 
 
 def _averaged(results, side, levels):
-    """(draws, images): right or wrong for the one network, averaged over levels."""
+    """(images,), or of what is drawn (draws, images): right or wrong for the one network, averaged over levels."""
     (seed,) = results.seeds
-    return np.mean([results.by_draw(side.criterion(level, seed), level) for level in levels], axis=0)
+    right = np.mean([results.by_draw(side.criterion(level, seed), level) for level in levels], axis=0)
+    return right if _is_drawn(results, side) else right[0]
+
+
+def _is_drawn(results, side):
+    return not side.chosen and results.is_control(side.label)
 
 
 def drawn(results: Results, comparison: Comparison | Shift) -> int:
@@ -156,7 +163,7 @@ def drawn(results: Results, comparison: Comparison | Shift) -> int:
         return 0
     counts = [0]
     for side in (comparison.first, comparison.second):
-        if not side.chosen and results.is_control(side.label):
+        if _is_drawn(results, side):
             counts.append(len(results.names(side.label)))
     return max(counts)
 

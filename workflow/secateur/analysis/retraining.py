@@ -24,13 +24,16 @@ REFERENCES = {
 }
 
 
-def untouched(table: pandas.DataFrame, criteria: Sequence[str], wanted: Iterable[float]) -> pandas.DataFrame:
-    """The rows of an evaluation's table that show its criteria at these levels and dense, of its first floor.
+def untouched(table: pandas.DataFrame, wanted: Mapping[str, Sequence[float]]) -> pandas.DataFrame:
+    """The rows of an evaluation's table that show {criterion: levels}, and these criteria dense, of its first floor.
 
     The index is that of the table, and so that of the bits beside it.
     """
     first = tables.first_floor(table)
-    return first[first["criterion"].isin(criteria) & first["level"].isin([0, *wanted])].assign(kind=NONE.name)
+    shown = pandas.Series(False, index=first.index)
+    for criterion, levels in wanted.items():
+        shown |= (first["criterion"] == criterion) & first["level"].isin([0, *levels])
+    return first[shown].assign(kind=NONE.name)
 
 
 def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
@@ -45,9 +48,9 @@ def means(
 ) -> pandas.DataFrame:
     """A row for each cell of a gathered table: means over seeds, and differences with paired intervals.
 
-    Draws of the random control are averaged within a seed first. Differences of the accuracy are to each of
-    REFERENCES: Student's over seeds; of one network, over test images from `bits`, bools (rows, images), and over the
-    draws of a control, of one of which there is no interval. `accuracy_low` and `accuracy_high` are the interval of the
+    Draws of the random control, and of learned criteria, are averaged within a seed first. Differences of the accuracy
+    are to each of REFERENCES: Student's over seeds; of one network, over test images from `bits`, bools (rows, images),
+    and over draws, of one of which there is no interval. `accuracy_low` and `accuracy_high` are the interval of the
     change against the dense network, put around the mean. A cell of which a network could not be retrained has no
     accuracy.
     """
@@ -108,7 +111,7 @@ def _over_seeds(confidence):
 
 def _over_images(bits, confidence, resamples, seed):
     def right(part):
-        """(images,) of a criterion, (draws, images) of a control, in the order of its draws."""
+        """(images,) of a criterion, (draws, images) of a control or of a learned one, in the order of its draws."""
         rows = bits[part.sort_values("draw").index].astype(np.float64)
         return rows if (part["draw"] != part["criterion"]).any() else rows[0]
 
@@ -116,7 +119,9 @@ def _over_images(bits, confidence, resamples, seed):
         if pandas.concat([own, reference])["accuracy"].isna().any():
             return np.nan, (np.nan, np.nan)
         generator = seeds.numpy_generator(seed, "bootstrap", "retraining", *keys)
-        difference = intervals.of_differences(right(own) - right(reference), resamples, generator)
+        alike = vocabulary.draws_alike(own["criterion"].iloc[0], reference["criterion"].iloc[0])
+        differences = intervals.between(right(own), right(reference), alike)
+        difference = intervals.of_differences(differences, resamples, generator)
         return difference.estimate, difference.interval(1 - confidence)
 
     return compared

@@ -9,8 +9,8 @@ from typing import Any
 from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
-from secateur.study import criteria_names
-from secateur.study.kinds import KINDS, asked_for
+from secateur.study import criteria_names, kinds, learned, retraining_checks
+from secateur.study.kinds import KINDS
 from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward pass of one image, in forward passes.
@@ -65,6 +65,7 @@ def estimated(basis: Basis) -> list[Stage]:
         _training(basis),
         _relevance(basis),
         _scores(basis),
+        _selection(basis),
         _ranking(basis),
         _evaluation("evaluation", basis, basis.planned, sizes["test"]),
     ]
@@ -72,7 +73,7 @@ def estimated(basis: Basis) -> list[Stage]:
     if chosen_from:
         stages.append(_evaluation("choosing", basis, chosen_from, sizes[config["evaluation"]["choose_on"]]))
     if config["retraining"]:
-        stages.append(_retraining(config["retraining"], basis))
+        stages.append(_retraining(basis))
     if config["export"]:
         stages.append(_export(basis))
     return [stage for stage in stages if stage.jobs]
@@ -116,10 +117,19 @@ def _relevance(basis):
 
 def _scores(basis):
     criteria = basis.config["criteria"]
-    kinds = set(map(operator.itemgetter("score"), criteria["scores"]))
-    images = min(criteria["images"] or math.inf, basis.sizes["rank"]) * len(kinds & {*IMAGE_SCORES})
+    scores = criteria_names.channel_scores(criteria).keys()
+    images = min(criteria["images"] or math.inf, basis.sizes["rank"]) * len(scores & {*IMAGE_SCORES})
     seconds = basis.seeds * images * TRAINED * basis.timed.forward
-    return Stage("scores", f"{images:,} images", basis.seeds * len(kinds), seconds, 0)
+    return Stage("scores", f"{images:,} images", basis.seeds * len(scores), seconds, 0)
+
+
+def _selection(basis):
+    """Every draw of every learned criterion: a training by its own number of epochs, and the weights that it leaves."""
+    drawn = list(learned.by_draw(basis.config["criteria"]["learned"]).values())
+    epochs = sum(map(operator.itemgetter("epochs"), drawn))
+    seconds = epochs * basis.timed.forward * (TRAINED * basis.sizes["train"] + basis.sizes["validation"])
+    jobs = basis.seeds * len(drawn)
+    return Stage("selection", f"{epochs} epochs", jobs, basis.seeds * seconds, jobs * basis.weights)
 
 
 def _ranking(basis):
@@ -142,19 +152,22 @@ def _evaluation(name, basis, planned, count):
     )
 
 
-def _retraining(retraining, basis):
-    criteria, levels = len(retraining["criteria"]), retraining["levels"]
-    kinds = asked_for(retraining)
-    passes = len(kinds) * basis.sizes["test"]
-    for kind in kinds:
-        passes += _forward_passes(KINDS[kind], retraining, basis.sizes)
-    networks = basis.seeds * criteria * _remaining(levels)
+def _retraining(basis):
+    """Every retrained network, with what is made of it and its test, at the cost that its level leaves."""
+    cells, retraining = retraining_checks.cells(basis.config), basis.config["retraining"]
+    passes, networks = 0.0, 0.0
+    for cell in cells:
+        share = _remaining([cell.level])
+        passes += share * (basis.sizes["test"] + _forward_passes(KINDS[cell.kind], retraining, basis.sizes))
+        networks += share
+    levels = {cell.level for cell in cells}
+    made = {cell.kind for cell in cells}
     return Stage(
         "retraining",
-        f"{criteria} criteria, {len(levels)} levels, {len(kinds)} kinds",
-        basis.seeds * criteria * len(levels) * len(kinds),
-        networks * passes * basis.timed.forward,
-        networks * len(kinds) * basis.weights,
+        f"{len(kinds.levels_of(cells))} criteria, {len(levels)} levels, {len(made)} kinds",
+        basis.seeds * len(cells),
+        basis.seeds * passes * basis.timed.forward,
+        basis.seeds * networks * basis.weights,
     )
 
 

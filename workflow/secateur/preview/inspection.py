@@ -17,7 +17,7 @@ from secateur.criteria import from_images, from_weights
 from secateur.images import arrays, downloads, sources, store, writing
 from secateur.images.splits import Rows
 from secateur.models import description, first_weights, freezing
-from secateur.study import classes, own_ranking
+from secateur.study import classes, criteria_names, own_ranking
 from secateur.study.vocabulary import IMAGE_SCORES
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def refuse_unscorable(
 ) -> None:
     """Refuse a score that is not defined for a layer of the table; each is computed on one batch, as by its job."""
     layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
-    for kind in dict.fromkeys(score["score"] for score in config["criteria"]["scores"]):
+    for kind, setting in criteria_names.channel_scores(config["criteria"]).items():
         try:
             if kind in IMAGE_SCORES:
                 from_images.of_images(model, kind, [(example, labels)], layers)
@@ -130,7 +130,7 @@ def refuse_unscorable(
             elif kind == "bn_scale":
                 from_weights.of_weights(model, kind, layers)
         except Refused as error:
-            raise Refused(f"criteria.scores: {error}") from error
+            raise Refused(f"{setting}: {error}") from error
 
 
 def own_files(config: Mapping[str, Any], table: pandas.DataFrame) -> list[str]:

@@ -22,8 +22,8 @@ from secateur.images import splits
 from secateur.jobs import devices
 from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
-from secateur.pruning import plans
-from secateur.study import biases, level_checks
+from secateur.pruning import equal_widths, plans
+from secateur.study import biases, level_checks, widths
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -31,7 +31,7 @@ from secateur.units import finding
 
 @dataclasses.dataclass(frozen=True)
 class Inspected:
-    """Facts of the network; `channels` counts those that can be removed, and the last two are lines of the page."""
+    """Facts of the network; `channels` counts those that can be removed, and the last three are lines of the page."""
 
     described: NetworkDescription
     whole: Cost
@@ -40,6 +40,7 @@ class Inspected:
     timed: timing.Timed
     own_files: list[str]
     without_relevance: list[str]
+    widths: list[str]
 
 
 def text(config: Mapping[str, Any]) -> str:
@@ -65,6 +66,7 @@ def text(config: Mapping[str, Any]) -> str:
         _images(sizes, place, len(source.classes)),
         layout.section("Own files", network.own_files),
         layout.section("Without relevance", network.without_relevance),
+        layout.section("Widths", network.widths),
         _warnings(config),
         _evaluated(config, planned),
         _arithmetic(config, sizes["test"], network.timed.slower),
@@ -78,14 +80,29 @@ def _inspected(config, classes, tested):
     model, described = inspection.network(config, classes)
     example = torch.randn(timing.TIMED, *described.shape, generator=torch.Generator().manual_seed(0))
     units = finding.find(model, example, config["criteria"]["residual"], config["criteria"]["linear"])
-    plans.refuse_level(units, config["levels"][-1], level_checks.terms(config["evaluation"]))
+    terms = level_checks.terms(config["evaluation"])
+    plans.refuse_level(units, config["levels"][-1], terms)
+    met = equal_widths.refuse_unmet(units, widths.given(config["criteria"]), config["levels"], terms)
     table = finding.table(units)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unscorable(config, model, example, table)
     timed = timing.measured(config, model, example, tested, finding.linear_layers(model, table))
     without_relevance = _without_relevance(config, units, timed)
     whole = cost.of_positions(model, units.coupled.positions)
-    return Inspected(described, whole, units, len(table), timed, own_files, without_relevance)
+    return Inspected(described, whole, units, len(table), timed, own_files, without_relevance, _widths(met))
+
+
+def _widths(met):
+    """Lines for the widths that are met at one level: the layers of each width that lose units."""
+    lines = []
+    for setting, one in met.items():
+        counts = collections.Counter(one.layers.values())
+        layers = [f"{number} of {count} units keep {kept}" for (count, kept), number in counts.items()]
+        lines += layout.wrapped(
+            f"{setting} is met at level {one.level}, without {one.removed:,} of {one.units:,} units; layers: "
+            f"{', '.join(layers)}"
+        )
+    return lines
 
 
 def _without_relevance(config, units, timed):

@@ -9,6 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from secateur.selection.output_analyser import OutputAnalyser
 from secateur.training.hooks import Group, Hook
 
+# Columns of the history: the share of units that stay, and the mean count of gates that change in a step.
+COLUMNS = ("kept_units", "gate_changes")
+
 
 class GatePhase:
     """The gates of an OutputAnalyser over a training of its model.
@@ -55,9 +58,9 @@ class GatePhase:
         self.before, self.steps = after, self.steps + 1
 
     def _columns(self):
-        row = {"kept_units": self.analyser.share_kept(), "gate_changes": self.flips / max(1, self.steps)}
+        values = (self.analyser.share_kept(), self.flips / max(1, self.steps))
         self.flips, self.steps = 0, 0
-        return row
+        return dict(zip(COLUMNS, values, strict=True))
 
     def _may_keep(self, row):
         """Only a network with the widths that were asked for."""

@@ -84,6 +84,13 @@ def selected(
     return Selected(analyser.unwrapped(), history, logits, channels, dead)
 
 
+def schedule_of_gates(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimiser and schedule of the pruning-models, from the options of the stage; their weights do not decay."""
+    training, entry = options["training"], options["learned"]
+    rate = entry["gate_learning_rate"] or training["learning_rate"]
+    return {**training, "optimizer": entry["gate_optimizer"], "learning_rate": rate, "weight_decay": 0.0}
+
+
 def table(scores: Mapping[int, float], units: Units) -> pandas.DataFrame:
     """A row for each channel that can be removed: layer, channel, score.
 

@@ -12,6 +12,7 @@ from secateur.study import (
     classes,
     criteria_checks,
     criteria_names,
+    learned_checks,
     level_checks,
     own_network,
     retraining_checks,
@@ -46,7 +47,7 @@ def settle(config: dict[str, Any]) -> None:
     _check_digits("evaluation.keep_at_least", config["evaluation"]["keep_at_least"])
     _settle_criteria(config)
     level_checks.check_floors(config)
-    retraining_checks.settle_retraining(config["retraining"], config["training"], config["levels"])
+    retraining_checks.settle_retraining(config)
     retraining_checks.check_schedules(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
@@ -65,10 +66,13 @@ def _settle_criteria(config):
     criteria, readings = config["criteria"], config["readings"]
     criteria_checks.check_criteria(criteria, readings)
     criteria_checks.settle_scores(criteria)
-    criteria_checks.check_scores(criteria["scores"], config["model"])
+    learned_checks.settle(criteria["learned"])
+    criteria_checks.check_scores(criteria, config["model"])
+    criteria_checks.check_widths(criteria, config["evaluation"]["budget"])
     criteria_checks.check_own(criteria, readings)
     criteria_checks.check_mixtures(criteria, readings)
     criteria_checks.check_files(criteria["files"], config["training"]["seeds"])
+    criteria_checks.check_controls(criteria, criteria_names.uncontrolled(config))
 
 
 def _check_digits(key, numbers):
@@ -81,12 +85,15 @@ def _check_digits(key, numbers):
             )
 
 
-def check_named(config: Mapping[str, Any], criteria: Collection[str]) -> None:
-    """Refused for an exported or retrained criterion that is none of `criteria`, which are all of the study's."""
+def check_named(config: Mapping[str, Any], criteria: Collection[str], learned: Collection[str] = ()) -> None:
+    """Refused for an exported or retrained criterion that is none of `criteria`, which are all of the study's.
+
+    What is retrained may also be one of `learned`, names that stand for all draws.
+    """
     for entry in config["export"]:
         _check_criterion("export", entry["criterion"], criteria)
-    for name in retraining_checks.of(config)["criteria"]:
-        _check_criterion("retraining.criteria", name, criteria)
+    for name in retraining_checks.names(config):
+        _check_criterion("retraining.criteria", name, [*criteria, *learned])
 
 
 def _check_criterion(key, name, criteria):

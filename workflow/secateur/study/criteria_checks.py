@@ -6,14 +6,15 @@ from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
-from secateur.study import architectures, rule_numbers
+from secateur.study import architectures, criteria_names, learned, rule_numbers, widths
 from secateur.study.levels import fraction
-from secateur.study.vocabulary import nearest
+from secateur.study.vocabulary import LEARNED, nearest
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
-    *("choosing", "plans", "scores", "files", "mixtures"),
+    *("choosing", "plans", "scores", "files", "mixtures", *LEARNED),
 )
+CONTROLS = ("random.", "uniform.", "shuffled.")
 
 
 def check_criteria(criteria: dict[str, Any], readings: Mapping[str, Any]) -> None:
@@ -79,23 +80,65 @@ def settle_scores(criteria: dict[str, Any]) -> None:
 def _whole_score(score, criteria):
     if isinstance(score, str):
         score = {"name": score, "score": score}
-    return {
+    whole = {
         "name": score["name"],
         "score": score["score"],
         "normalise": score.get("normalise", criteria["normalise"]),
         "scope": score.get("scope", criteria["scope"]),
     }
+    return whole | _widths_of(score, whole)
 
 
-def check_scores(scores: Iterable[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
+def _widths_of(score, whole):
+    """{"widths": ...} of a score with that scope, and nothing of all others; Refused for one without the other."""
+    setting = f"criteria.scores: {whole['name']}"
+    if whole["scope"] == "widths":
+        if not score.get("widths"):
+            raise Refused(f"{setting} has scope: widths, but no widths to meet; give some, as widths: {{16: 8}}")
+        return {"widths": widths.as_text(score["widths"], setting)}
+    if "widths" in score:
+        raise Refused(f"{setting} has widths, but scope: {whole['scope']}; write scope: widths, or leave widths out")
+    return {}
+
+
+def check_scores(criteria: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     """Refused for a score that the network cannot have, where its name tells; `secateur check` looks at the others."""
     if model["factory"] or model["name"] not in architectures.WITHOUT_BATCHNORM:
         return
-    if any(score["score"] == "bn_scale" for score in scores):
+    setting = criteria_names.channel_scores(criteria).get("bn_scale")
+    if setting:
         raise Refused(
-            f"criteria.scores names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
+            f"{setting} names bn_scale, which reads BatchNorm, but {model['name']} has none; leave bn_scale out, "
             "or take a network with BatchNorm"
         )
+
+
+def check_widths(criteria: Mapping[str, Any], budget: str) -> None:
+    """Refused for widths where levels are no counts of units, by which alone widths can be met exactly."""
+    for setting in widths.given(criteria):
+        if budget != "units":
+            raise Refused(
+                f"{setting} has widths, which a level of units meets, but evaluation.budget is {budget}; take "
+                "budget: units, or leave the widths out"
+            )
+
+
+def check_controls(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refused for a name in `controls` that is none of the `known` criteria, with learned ones without their draws."""
+    if isinstance(criteria["controls"], bool):
+        return
+    drawn = learned.by_draw(criteria["learned"])
+    known = [*learned.names(criteria["learned"]), *(name for name in known if name not in drawn)]
+    for name in criteria["controls"]:
+        if name in drawn:
+            raise Refused(
+                f"criteria.controls names {name}, a draw of a learned criterion; name all of them, as "
+                f"{drawn[name]['name']}"
+            )
+        if name.startswith(CONTROLS):
+            raise Refused(f"criteria.controls names {name}, which is a control itself; leave it out")
+        if name not in known:
+            raise Refused(f"criteria.controls names {name}, which is no criterion of the study{nearest(name, known)}")
 
 
 def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
@@ -121,7 +164,8 @@ def check_mixtures(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> 
     for source in (*readings, *criteria["weights"]):
         known += [f"{source}.{statistic}" for statistic in criteria["statistics"]]
     known += _names(criteria["scores"]) + _names(criteria["files"])
-    known += [f"random.{draw}" for draw in range(criteria["random"])]
+    known += learned.drawn("random", criteria["random"])
+    known += learned.by_draw(criteria["learned"])
     for mixture in criteria["mixtures"]:
         for name in (mixture["first"], mixture["second"]):
             if name not in known:

@@ -4,8 +4,11 @@ Plain data from the checked settings: the rules and `secateur check` both plan b
 needed.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from secateur.study import learned
 
 # Targets of a reading that name no class.
 TARGETS = ("predicted", "label", "all")
@@ -42,10 +45,13 @@ def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
         families |= _mixed_families(reading, mixed(criteria))
     for reading in criteria["mixing"]["alternate_only"]:
         families[f"combined.{reading}"] = [f"combined.{reading}"]
-    families |= _random_families(controlled(criteria), criteria["random"])
+    families |= _random_families(criteria)
     for family, names in MORE.items():
         if names(criteria):
             families[family] = names(criteria)
+    for entry in criteria["learned"]:
+        families[entry["name"]] = [*learned.draws(entry), *learned.beside(entry)]
+        families[f"controls.{entry['name']}"] = _learned_controls(entry, criteria)
     return families
 
 
@@ -60,20 +66,23 @@ def _mixed_families(reading, lists):
     return families
 
 
-def _random_families(controls, draws):
+def _random_families(criteria):
     """{family: its criteria} of all that is drawn: the controls of each criterion, and random rankings."""
-    families = {}
-    for criterion in controls:
-        families[f"controls.{criterion}"] = [f"uniform.{criterion}", *_drawn(f"shuffled.{criterion}", draws)]
-    families["random"] = _drawn("random", draws)
-    if controls:
-        families["random"] += _drawn("uniform.random", draws)
+    families, count = {}, criteria["random"]
+    for criterion in plainly_controlled(criteria):
+        families[f"controls.{criterion}"] = [f"uniform.{criterion}", *learned.drawn(f"shuffled.{criterion}", count)]
+    families["random"] = learned.drawn("random", count)
+    if controlled(criteria):
+        families["random"] += learned.drawn("uniform.random", count)
     return families
 
 
-def _drawn(name, draws):
-    """The names of all draws of a random criterion."""
-    return [f"{name}.{draw}" for draw in range(draws)]
+def _learned_controls(entry, criteria):
+    """The controls of a learned criterion: random channels at its widths, and equal shares where the study asks."""
+    names = learned.chance(entry, criteria["random"])
+    if entry["name"] in controlled(criteria):
+        names += learned.uniform(entry)
+    return names
 
 
 def statistics(criteria: Mapping[str, Any], source: str) -> list[str]:
@@ -92,18 +101,63 @@ def mixed(criteria: Mapping[str, Any]) -> list[str]:
 
 
 def controlled(criteria: Mapping[str, Any]) -> list[str]:
-    """The criteria that have controls: of the mixed readings, and of the weights in the mixed lists."""
+    """The criteria that have controls, a learned one without its draw.
+
+    With `true`, those of the mixed readings, and of the weights in the mixed lists.
+    """
     if not criteria["controls"]:
         return []
+    if criteria["controls"] is not True:
+        return criteria["controls"]
     sources = [*criteria["mixing"]["readings"], criteria["weights"][0]]
     return [f"{source}.{criteria['mixing']['statistic']}" for source in sources]
+
+
+def plainly_controlled(criteria: Mapping[str, Any]) -> list[str]:
+    """The criteria with controls that are not learned: each has one ranking."""
+    entries = learned.names(criteria["learned"])
+    return [name for name in controlled(criteria) if name not in entries]
+
+
+def uncontrolled(config: Mapping[str, Any]) -> list[str]:
+    """All criteria of a study but controls that it asks for."""
+    without = {**config, "criteria": config["criteria"] | {"controls": False}}
+    return list(itertools.chain.from_iterable(of(without).values()))
+
+
+def drawn_as_lines(criteria: Mapping[str, Any]) -> list[str]:
+    """The criteria beside those of readings and weights, draws of learned ones as one: lines of the figure `scores`."""
+    lines = []
+    for names in MORE.values():
+        lines += names(criteria)
+    for entry in criteria["learned"]:
+        lines += [entry["name"], *learned.beside(entry), f"shuffled.{entry['name']}"]
+    return lines
+
+
+def ranked_by_score(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{criterion: the settings of its score}: `criteria.scores`, draws of learned criteria, and scores beside them."""
+    rankings = {score["name"]: score for score in criteria["scores"]}
+    for entry in criteria["learned"]:
+        rankings |= learned.ranked(entry)
+    return rankings
+
+
+def channel_scores(criteria: Mapping[str, Any]) -> dict[str, str]:
+    """{score of channels: the setting that needs it first}: each is computed once, whatever it is for."""
+    needed = dict.fromkeys((score["score"] for score in criteria["scores"]), "criteria.scores")
+    for entry in criteria["learned"]:
+        for score in (*learned.starts(entry), *learned.beside(entry).values()):
+            needed.setdefault(score, "criteria.learned")
+    return needed
 
 
 def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:
     """The families that are evaluated on the images that choose as well; none without such images."""
     if not config["evaluation"]["choose_on"]:
         return []
-    chosen = (*config["readings"], *config["criteria"]["weights"], *MORE)
+    criteria = config["criteria"]
+    chosen = (*config["readings"], *criteria["weights"], *MORE, *learned.names(criteria["learned"]))
     return [family for family in families if family in chosen or family.startswith("mixed.")]
 
 

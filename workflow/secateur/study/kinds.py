@@ -3,9 +3,9 @@
 Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Kind:
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
     in_steps: bool = False  # whether channels can be removed in several steps
     order_of: str | None = None  # the kind whose order of images it shares; its own without one
+    learned: bool = False  # whether it starts from weights that were learned with a criterion, so that others have none
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -75,6 +76,7 @@ LEARNED = Kind(
     label="as the gates left it",
     column="learned",
     start="learned",
+    learned=True,
     trains="gates",
     marker="^",
     colour="#029e73",
@@ -85,6 +87,7 @@ CONTINUED = Kind(
     label="gates, then retrained",
     column="continued",
     start="learned",
+    learned=True,
     trains="weights",
     marker="^",
     colour="#029e73",
@@ -92,25 +95,41 @@ CONTINUED = Kind(
     made="Its weights were trained together with the gates, then without them",
 )
 KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH, LEARNED, CONTINUED)}
-# Kinds that a criterion has only if gates were trained together with the weights.
-OF_GATES = (LEARNED.name, CONTINUED.name)
 
 
-def asked_for(retraining: Mapping[str, Any], of_gates: bool = False) -> list[str]:
+def asked_for(retraining: Mapping[str, Any], jointly: bool = False) -> list[str]:
     """The names of the kinds that a study's `retraining` makes, in the order of the table.
 
-    With `of_gates`, those of a criterion whose gates were trained together with the weights are among them.
+    Those of a criterion that was learned together with the weights, `jointly`, are among them.
     """
     names = []
     for kind in KINDS.values():
         turned_on = kind.setting is None or retraining.get(kind.setting, False)
-        if kind.name in OF_GATES:
-            turned_on = of_gates
+        if kind.learned:
+            turned_on = jointly
         if turned_on and kind.trains != "nothing":
             names.append(kind.name)
     return names
 
 
-def cell(criterion: str, level: float, kind: str) -> str:
-    """The path of a retrained network below the folder of retraining."""
-    return f"{criterion}/{level}/{kind}"
+class Cell(NamedTuple):
+    """One retrained network of a training."""
+
+    criterion: str
+    level: float
+    kind: str
+
+    @property
+    def path(self) -> str:
+        """The path of the network's files below the folder of retraining, without their ends."""
+        return f"{self.criterion}/{self.level}/{self.kind}"
+
+
+def levels_of(cells: Iterable[Cell]) -> dict[str, list[float]]:
+    """{criterion: its levels} of retrained networks, in their order."""
+    levels = {}
+    for cell in cells:
+        known = levels.setdefault(cell.criterion, [])
+        if cell.level not in known:
+            known.append(cell.level)
+    return levels

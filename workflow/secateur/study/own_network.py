@@ -23,6 +23,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 INSTALLED = ("site-packages", "dist-packages")
 # Names of the parameter of a factory that takes the number of classes.
 CLASSES = ("classes", "num_classes")
+# The setting that names a factory, in messages; learned criteria name factories of their own.
+SETTING = "model.factory"
 
 
 def name_of(factory: str) -> str:
@@ -30,36 +32,36 @@ def name_of(factory: str) -> str:
     return factory.replace(":", ".")
 
 
-def check(factory: str) -> None:
+def check(factory: str, setting: str = SETTING) -> None:
     """Refuse, without running anything, a factory that does not exist; Refused names the places that were searched."""
     module, function = factory.split(":")
-    path = source(factory)
-    names = _defined(_tree(path, factory))
+    path = source(factory, setting)
+    names = _defined(_tree(path, factory, setting))
     if function not in names and "*" not in names:
         raise Refused(
-            f"model.factory is {factory}, but {path} defines no {function}{nearest(function, names)}; "
+            f"{setting} is {factory}, but {path} defines no {function}{nearest(function, names)}; "
             f"it defines {', '.join(sorted(names)) or 'nothing'}"
         )
-    digest_of(factory)
+    digest_of(factory, setting)
 
 
-def digest_of(factory: str) -> str:
+def digest_of(factory: str, setting: str = SETTING) -> str:
     """Sixteen hexadecimal digits for the factory's module and all of the user's own that it imports."""
-    reached = modules_reached(factory)
+    reached = modules_reached(factory, setting)
     return code_digest.of_trees(reached[module][1] for module in sorted(reached))
 
 
-def source(factory: str) -> Path:
+def source(factory: str, setting: str = SETTING) -> Path:
     """The file of a factory's module; Refused if there is none, or if it is not the user's own."""
     module = factory.split(":")[0]
     spec = _spec(module)
     if spec is None or spec.origin is None:
         here = [path.stem for path in Path.cwd().glob("*.py")]
         raise Refused(
-            f"model.factory is {factory}, but there is no module {module}{nearest(module, here)}; looked in "
+            f"{setting} is {factory}, but there is no module {module}{nearest(module, here)}; looked in "
             f"{', '.join(_places())}, and among the installed packages"
         )
-    refuse_foreign(factory, spec.origin)
+    refuse_foreign(factory, spec.origin, setting)
     return Path(spec.origin)
 
 
@@ -73,14 +75,14 @@ def place(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno} ({frames[-1].line}): "
 
 
-def modules_reached(factory: str) -> dict[str, tuple[Path, ast.Module]]:
+def modules_reached(factory: str, setting: str = SETTING) -> dict[str, tuple[Path, ast.Module]]:
     """{module: (file, parsed code)} of the factory's module and of all that it imports of the user's own."""
     reached = {}
-    waiting = [(factory.split(":")[0], source(factory))]
+    waiting = [(factory.split(":")[0], source(factory, setting))]
     while waiting:
         module, path = waiting.pop()
         if module not in reached:
-            tree = _tree(path, factory)
+            tree = _tree(path, factory, setting)
             reached[module] = path, tree
             waiting += _imported(tree, module, path)
     return reached
@@ -173,19 +175,19 @@ def _defined(tree: ast.Module) -> set[str]:
     return names
 
 
-def _tree(path: Path, factory: str) -> ast.Module:
+def _tree(path: Path, factory: str, setting: str) -> ast.Module:
     """The parsed code of a file; Refused, with its line, where it is no Python."""
     try:
         return ast.parse(path.read_text(encoding="utf-8"), str(path))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise failed(factory, error) from error
+        raise failed(factory, error, setting) from error
 
 
-def refuse_foreign(factory: str, file: Path | str | None) -> None:
+def refuse_foreign(factory: str, file: Path | str | None, setting: str = SETTING) -> None:
     """Refused for a factory whose code lies in a file that is not the user's own."""
     if not _is_own(file):
         raise Refused(
-            f"model.factory is {factory}, which is code of an installed package ({file}); write a function of your "
+            f"{setting} is {factory}, which is code of an installed package ({file}); write a function of your "
             "own that calls it: a checkpoint names its factory, and may name nothing else"
         )
 
@@ -218,8 +220,8 @@ def _places():
     return list(dict.fromkeys(map(str, folders)))
 
 
-def failed(factory: str, error: BaseException) -> Refused:
+def failed(factory: str, error: BaseException, setting: str = SETTING) -> Refused:
     """The Refused for an error in the user's code, in one line: file, line, text and message."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     reason = message.split("\n")[0]
-    return Refused(f"model.factory {factory} failed: {place(error)}{type(error).__name__}: {reason}")
+    return Refused(f"{setting} {factory} failed: {place(error)}{type(error).__name__}: {reason}")

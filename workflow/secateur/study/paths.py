@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
-from secateur.study import criteria_names, kinds, retraining_checks
+from secateur.study import criteria_names, learned, retraining_checks
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
@@ -148,7 +148,7 @@ def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 def _of_network(config):
     """(path below the folder of a network, keys) of every file of one training."""
-    for part in (_training, _relevance, _statistics, _rankings, _evaluations, _retraining, _exports):
+    for part in (_training, _relevance, _statistics, _selection, _rankings, _evaluations, _retraining, _exports):
         yield from part(config)
 
 
@@ -182,18 +182,25 @@ def _statistics(config):
         yield from _each(f"statistics/{name}", ends, f"readings.{name}")
     for name in config["criteria"]["weights"]:
         yield from _each(f"statistics/{name}", (".csv", ".json"), "criteria.weights")
-    scores = [score["score"] for score in config["criteria"]["scores"]]
     # Criteria with one score share its file.
-    for score in dict.fromkeys(scores):
-        yield from _each(f"statistics/{score}", (".csv", ".json"), f"criteria.scores: the score {score}")
+    for score, setting in criteria_names.channel_scores(config["criteria"]).items():
+        yield from _each(f"statistics/{score}", (".csv", ".json"), f"{setting}: the score {score}")
+
+
+def _selection(config):
+    """The files of each draw of a learned criterion: what was learned, and the scores that follow from it."""
+    for name in learned.by_draw(config["criteria"]["learned"]):
+        yield from _each(f"selection/{name}", (".pt", ".history.csv", ".json"), f"criteria.learned: {name}")
+        yield f"statistics/{name}.csv", [f"criteria.learned: {name}"]
 
 
 def _rankings(config):
+    with_manifests = (*criteria_names.MORE, *learned.names(config["criteria"]["learned"]))
     for family, names in criteria_names.of(config).items():
         key = _key(family, config)
         for name in names:
             # Each of these has a manifest; the other rankings share that of the job that makes them.
-            if family in criteria_names.MORE:
+            if family in with_manifests:
                 yield from _each(f"ranking/{name}", (".csv", ".json"), f"{key}: {name}")
             else:
                 yield f"ranking/{name}.csv", [key]
@@ -201,13 +208,16 @@ def _rankings(config):
         yield f"ranking/{name}.json", [f"readings.{name}"]
     for name in _manifests(config["criteria"]):
         yield f"ranking/{name}.json", [f"criteria.{name.partition('.')[0]}"]
+    for entry in config["criteria"]["learned"]:
+        yield f"ranking/shuffled.{entry['name']}.json", [f"criteria.learned: {entry['name']}"]
 
 
 def _manifests(criteria):
     """The names of manifests of rankings that come neither from readings alone nor from scores, files and mixtures."""
     yield from (*criteria["weights"], "random")
     for name in criteria_names.controlled(criteria):
-        yield f"controls.{name}"
+        for criterion in learned.expanded(name, criteria["learned"]):
+            yield f"controls.{criterion}"
     if criteria_names.mixed(criteria):
         for name in criteria["mixing"]["readings"]:
             yield f"mixed.{name}"
@@ -217,6 +227,9 @@ def _key(family, config):
     """The key of the settings that a family of criteria comes from."""
     if family in config["readings"]:
         return f"readings.{family}"
+    name = family.removeprefix("controls.")
+    if name in learned.names(config["criteria"]["learned"]):
+        return f"criteria.learned: {name}"
     return f"criteria.{family.partition('.')[0]}"
 
 
@@ -232,11 +245,9 @@ def _evaluations(config):
 
 
 def _retraining(config):
-    retraining = retraining_checks.of(config)
     ends = (".pt", ".history.csv", ".csv", ".h5", ".json")
-    cells = itertools.product(retraining["criteria"], retraining["levels"], kinds.asked_for(retraining))
-    for cell in itertools.starmap(kinds.cell, cells):
-        yield from _each(f"retraining/{cell}", ends, "retraining")
+    for cell in retraining_checks.cells(config):
+        yield from _each(f"retraining/{cell.path}", ends, "retraining")
 
 
 def _exports(config):

@@ -1,16 +1,46 @@
 """Retraining and export against levels and criteria: settled in place, or refused in one line."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from secateur import Refused
-from secateur.study import kinds, training_checks
+from secateur.study import kinds, learned, training_checks
+from secateur.study.kinds import KINDS, Cell
 from secateur.study.levels import fraction
 
 
 def of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of retraining; without criteria and levels where nothing is retrained."""
     return config["retraining"] or {"criteria": [], "levels": []}
+
+
+def names(config: Mapping[str, Any]) -> list[str]:
+    """The names in `retraining.criteria`, as they are given there: a learned one without its draw for all of them."""
+    return [wanted if isinstance(wanted, str) else wanted["criterion"] for wanted in of(config)["criteria"]]
+
+
+def cells(config: Mapping[str, Any]) -> list[Cell]:
+    """The retrained networks of one training, in the order of `retraining.criteria`, of levels and of kinds."""
+    made = []
+    for wanted in of(config)["criteria"]:
+        made += _cells(wanted, config)
+    return made
+
+
+def _cells(wanted, config) -> Iterator[Cell]:
+    """The networks of one item of `retraining.criteria`; a name alone stands for all levels and kinds."""
+    entries = config["criteria"]["learned"]
+    if isinstance(wanted, str):
+        wanted = {"criterion": wanted, "levels": of(config)["levels"], "kinds": _kinds_of(wanted, config)}
+    for criterion in learned.expanded(wanted["criterion"], entries):
+        for level, kind in itertools.product(wanted["levels"], wanted["kinds"]):
+            yield Cell(criterion, level, kind)
+
+
+def _kinds_of(criterion, config):
+    """The kinds of a criterion where nothing else is said."""
+    return kinds.asked_for(of(config), learned.jointly(criterion, config["criteria"]["learned"]))
 
 
 def _of_levels(level, levels, what, remedy):
@@ -34,20 +64,26 @@ def settle_export(config: Mapping[str, Any]) -> None:
             raise Refused(f"export names {described} twice")
         named.add(exported(entry))
         if kind != kinds.NONE.name:
-            _check_retrained(entry, described, of(config))
+            _check_retrained(entry, described, config)
 
 
-def _check_retrained(entry, described, retraining):
+def _check_retrained(entry, described, config):
     """Refused for an exported network of a kind that retraining does not make."""
-    kind = entry["kind"]
-    if entry["criterion"] not in retraining["criteria"] or entry["level"] not in retraining["levels"]:
+    kind, made = entry["kind"], cells(config)
+    if entry["level"] not in kinds.levels_of(made).get(entry["criterion"], ()):
         raise Refused(
             f"export asks for {described} as {kind}, but retraining does not name this criterion and level; add them "
             "there, or leave kind out"
         )
-    if kind not in kinds.asked_for(retraining):
-        setting = kinds.KINDS[kind].setting
+    if Cell(entry["criterion"], entry["level"], kind) in made:
+        return
+    setting = KINDS[kind].setting
+    if setting and not of(config)[setting]:
         raise Refused(f"export asks for {described} as {kind}, but retraining.{setting} is false; turn it on")
+    raise Refused(
+        f"export asks for {described} as {kind}, but retraining.criteria gives this criterion and level other kinds; "
+        "add it there, or leave kind out"
+    )
 
 
 def exported(entry: Mapping[str, Any]) -> str:
@@ -56,23 +92,91 @@ def exported(entry: Mapping[str, Any]) -> str:
     return name if entry["kind"] == kinds.NONE.name else f"{name}.{entry['kind']}"
 
 
-def settle_retraining(retraining: dict[str, Any] | None, training: Mapping[str, Any], levels: Sequence[float]) -> None:
+def settle_retraining(config: dict[str, Any]) -> None:
     """Fill in the schedule from that of training, and add the random control that every comparison needs."""
+    retraining, training = config["retraining"], config["training"]
     if retraining is None:
         return
+    retraining["levels"] = _settled_levels(retraining["levels"], config, "retraining.levels")
+    retraining["criteria"] = [_settled(wanted, config) for wanted in retraining["criteria"]]
+    if not any(name.startswith("random.") for name in names(config)):
+        retraining["criteria"] += _random(config)
+    _refuse_twice(cells(config))
+    _settle_schedule(retraining, training, {cell.kind for cell in cells(config)})
+
+
+def _settled_levels(levels, config, key):
+    """Those of the study's levels that are named, in order; Refused for another."""
     settled = set()
-    for level in retraining["levels"]:
-        settled.add(_of_levels(level, levels, f"retraining.levels names {level}, which", "retrain at one of these"))
-    retraining["levels"] = sorted(settled)
-    if not any(name.startswith("random.") for name in retraining["criteria"]):
-        retraining["criteria"] = [*retraining["criteria"], "random.0"]
+    for level in levels:
+        named = f"{key} names {level}, which"
+        settled.add(_of_levels(level, config["levels"], named, "retrain at one of these"))
+    return sorted(settled)
+
+
+def _settled(wanted, config):
+    """An item of `retraining.criteria`: a name as it is, an object with its levels and kinds filled in."""
+    if isinstance(wanted, str):
+        return wanted
+    retraining = config["retraining"]
+    levels = wanted.get("levels", retraining["levels"])
+    chosen = wanted.get("kinds", _kinds_of(wanted["criterion"], config))
+    settled = {
+        "criterion": wanted["criterion"],
+        "levels": _settled_levels(levels, config, f"retraining.criteria: {wanted['criterion']}"),
+        "kinds": [name for name in KINDS if name in chosen],
+    }
+    _check_kinds(settled, config["criteria"]["learned"])
+    return settled
+
+
+def _check_kinds(settled, entries):
+    """Refused for a kind that only criteria have that were learned together with the weights, of another criterion."""
+    if learned.jointly(settled["criterion"], entries):
+        return
+    for kind in settled["kinds"]:
+        if KINDS[kind].learned:
+            raise Refused(
+                f"retraining.criteria: {settled['criterion']} names the kind {kind}, which starts from weights that "
+                "learning left; only learned criteria with weights: joint have such networks"
+            )
+
+
+def _random(config):
+    """The items that treat one draw of the random control like all others, at each level by each of their kinds."""
+    if all(isinstance(wanted, str) for wanted in config["retraining"]["criteria"]):
+        return ["random.0"]
+    by_level = {}
+    for cell in cells(config):
+        by_level.setdefault(cell.level, set()).add(cell.kind)
+    items = []
+    for level in sorted(by_level):
+        alike = [name for name, kind in KINDS.items() if name in by_level[level] and not kind.learned]
+        if alike:
+            items.append({"criterion": "random.0", "levels": [level], "kinds": alike})
+    return items
+
+
+def _refuse_twice(made):
+    seen = set()
+    for cell in made:
+        if cell in seen:
+            raise Refused(
+                f"retraining.criteria asks twice for level {cell.level} of {cell.criterion} as {cell.kind}; name every "
+                "network once"
+            )
+        seen.add(cell)
+
+
+def _settle_schedule(retraining, training, made):
+    """Fill in the missing keys of the schedule; Refused where nothing would be trained. `made` are the kinds."""
     for key, value in training.items():
         if key != "seeds":
             retraining.setdefault(key, value)
     if retraining["epochs"] == 0:
         raise Refused("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
     retraining["scratch_epochs"] = retraining["scratch_epochs"] or training["epochs"] or None
-    if retraining["scratch"] and retraining["scratch_epochs"] is None:
+    if kinds.SCRATCH.name in made and retraining["scratch_epochs"] is None:
         raise Refused(
             "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
             "give retraining.scratch_epochs, or scratch: false"

@@ -17,7 +17,7 @@ import yaml
 
 from secateur import Refused
 from secateur.artifacts import shipped
-from secateur.study import consistency, paths, schema_errors
+from secateur.study import consistency, paths, schema_errors, widths
 from secateur.study.schema_errors import below
 
 
@@ -106,7 +106,7 @@ def _refuse_broken_lines(value, path=""):
             f"{path} is {value!r}, which holds a line break or another character that cannot be seen; leave it out"
         )
     if isinstance(value, dict):
-        for key in filter(_breaks_line, value):
+        for key in filter(_breaks_line, map(str, value)):
             where = path or "the study"
             raise Refused(f"{where} has the key {key!r}, which holds a line break or the like; leave it out")
     for inner_path, inner in _inside(value, path):
@@ -118,12 +118,15 @@ def _breaks_line(text):
 
 
 def _refuse_odd_keys(value, path=""):
-    """Refused for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name."""
+    """Refused for a key that YAML does not read as text, such as 1 or `on`; no setting has such a name.
+
+    Only widths may have whole numbers for keys, the counts of units of layers.
+    """
     # Arguments of a factory may have any keys.
     if path == "model.arguments":
         return
     for key in value if isinstance(value, dict) else ():
-        if not isinstance(key, str):
+        if not isinstance(key, str) and not (path in widths.PATHS and _is_integer(None, key)):
             where = f"the section {path}" if path else "the study"
             raise Refused(f"{where} has the key {key!r}, which YAML reads as no text; write it in quotes")
     for inner_path, inner in _inside(value, path):
@@ -145,9 +148,17 @@ def _fill(value, rules):
             value[key] = copy.deepcopy(rule["default"])
         if isinstance(value.get(key), dict):
             _fill(value[key], rule)
+        _fill_items(value.get(key), rule)
     if isinstance(rules.get("additionalProperties"), dict):
         for inner in value.values():
             _fill(inner, rules["additionalProperties"])
+
+
+def _fill_items(value, rule):
+    """Fill in the defaults of the sections in a list."""
+    for inner in value if isinstance(value, list) else ():
+        if isinstance(inner, dict):
+            _fill(inner, rule["items"])
 
 
 def _ordered(value):

@@ -4,7 +4,7 @@ Paths begin with Snakemake's names of folders: `<results>`, `<images>` for the i
 results of one training. Neither Snakemake nor torch is needed.
 """
 
-from secateur.study import contents, kinds, paths
+from secateur.study import contents, kinds, learned, paths
 from secateur.study.study import Study
 
 # One path, or [] for no file: Snakemake would give a script a list with one path as a list.
@@ -50,12 +50,40 @@ def shards(study: Study, reading: str) -> list[str]:
 
 def scores(study: Study, criterion: str) -> str:
     """The scores behind a ranking; several rankings can share them."""
-    return f"<network>/statistics/{study.scores[criterion]['score']}.csv"
+    return f"<network>/statistics/{study.scored[criterion]['score']}.csv"
 
 
 def stages(scope: str) -> OptionalPath:
     """The table of stages, where the scope of a ranking needs it."""
     return "<network>/units/stages.csv" if scope == "stage" else []
+
+
+def start(study: Study, criterion: str) -> OptionalPath:
+    """The scores at which the gates of a learned criterion start, where they start at some."""
+    score = study.learned[criterion]["start"]
+    return [] if score == learned.ZERO else f"<network>/statistics/{score}.csv"
+
+
+def learning(study: Study, criterion: str) -> dict[str, OptionalPath]:
+    """The inputs of a learned criterion: the network, its units, the scores to start at, and images."""
+    return {
+        "network": "<network>/training/trained.pt",
+        "units": "<network>/units/units.csv",
+        "start": start(study, criterion),
+        "train": "<images>/train.h5",
+        "validation": "<images>/validation.h5",
+        "calibration": f"<images>/{study.learned[criterion]['calibration']['split']}.h5",
+    }
+
+
+def shuffled(study: Study, entry: str) -> list[str]:
+    """The rankings whose channels are shuffled beside a learned criterion: none where its widths are known before.
+
+    With a free budget the widths are those that its draws ended with.
+    """
+    if study.entries[entry]["widths"] is not None:
+        return []
+    return [f"<network>/ranking/{criterion}.csv" for criterion in learned.draws(study.entries[entry])]
 
 
 def mixed_lists(study: Study, reading: str) -> dict[str, str]:
@@ -86,7 +114,8 @@ def exported(study: Study, name: str) -> dict[str, str]:
     inputs = _evaluated(f"<network>/evaluation/{study.family_of(entry['criterion'])}")
     if entry["kind"] == kinds.NONE.name:
         return inputs
-    retrained = f"<network>/retraining/{kinds.cell(entry['criterion'], entry['level'], entry['kind'])}"
+    cell = kinds.Cell(entry["criterion"], entry["level"], entry["kind"])
+    retrained = f"<network>/retraining/{cell.path}"
     inputs["retrained"] = f"{retrained}.pt"
     for key, path in _evaluated(retrained).items():
         inputs[f"retrained_{key}"] = path

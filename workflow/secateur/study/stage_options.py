@@ -9,7 +9,16 @@ from typing import Any
 import yaml
 
 from secateur.artifacts import files, shipped
-from secateur.study import contents, criteria_names, kinds, own_network, verdict_checks, vocabulary
+from secateur.study import (
+    contents,
+    criteria_names,
+    kinds,
+    learned,
+    learned_checks,
+    own_network,
+    verdict_checks,
+    vocabulary,
+)
 from secateur.study.study import Study
 
 Options = dict[str, Any]
@@ -80,11 +89,17 @@ def units(study: Study) -> Options:
 
 
 def levels(study: Study) -> Options:
-    """The highest level, its terms, and the readings, which must give relevance to the units that it removes."""
+    """The highest level, its terms, and the readings, which must give relevance to the units that it removes.
+
+    With widths these too, and all levels, of which one must meet each.
+    """
     readings = {}
     for name, reading in study.readings.items():
         readings[name] = _chosen(reading, *PROPAGATION)
-    return {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
+    options = {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
+    if study.widths:
+        options |= {"widths": study.widths, "levels": study.settings["levels"]}
+    return options
 
 
 def extraction(study: Study, reading: str) -> Options:
@@ -142,7 +157,33 @@ def random_ranking(study: Study) -> Options:
 
 def score_ranking(study: Study, criterion: str) -> Options:
     """The score behind a ranking, its normalisation and its scope."""
-    return {**study.scores[criterion], "unit_score": study.settings["criteria"]["unit_score"]}
+    return {"unit_score": study.settings["criteria"]["unit_score"], **study.scored[criterion]}
+
+
+def learning(study: Study, criterion: str) -> Options:
+    """All that one draw of a learned criterion depends on: its entry, its draw, the network and the whole schedule."""
+    entry = study.learned[criterion]
+    of_training = _without(study.settings["training"], "seeds")
+    own = {key: value for key, value in entry.items() if key in of_training}
+    return {
+        **network(study),
+        "learned": _without(entry, "name", "draws", *own) | learned_checks.code_of(entry),
+        "draw": learned.draw_of(criterion),
+        "training": of_training | own,
+        "seed": study.seed,
+        **_chosen(study.settings["criteria"], "residual", "linear"),
+        **machine(study),
+    }
+
+
+def shuffled_ranking(study: Study, entry: str) -> Options:
+    """The widths at which random channels stand beside a learned criterion, and the seed of their draws."""
+    return {"widths": study.entries[entry]["widths"], "seed": study.seed}
+
+
+def controls_ranking(study: Study) -> Options:
+    """The seed of shuffled channels."""
+    return {"seed": study.seed}
 
 
 def file_ranking(study: Study, criterion: str, seed: str) -> Options:
@@ -189,8 +230,10 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     for part in parts:
         if part in study.readings:
             return study.readings[part]["split"]
-    if criterion in study.scores:
-        of_images = study.scores[criterion]["score"] in vocabulary.IMAGE_SCORES
+    if criterion in study.learned:
+        return "train"
+    if criterion in study.scored:
+        of_images = study.scored[criterion]["score"] in vocabulary.IMAGE_SCORES
         return "rank" if of_images else "none"
     if "random" in parts or not {*study.weights}.isdisjoint(parts):
         return "none"
@@ -209,7 +252,7 @@ def schedule(study: Study, kind: str) -> Options:
 
 def retraining(study: Study, kind: str, level: str) -> Options:
     """The level and the schedule of one retrained network; `level` is its text in paths."""
-    levels = {str(number): number for number in study.retraining["levels"]}
+    levels = {str(cell.level): cell.level for cell in study.cells}
     return {
         "level": levels[level],
         "training": schedule(study, kind),
@@ -223,10 +266,9 @@ def retraining(study: Study, kind: str, level: str) -> Options:
 
 
 def retraining_tables(study: Study) -> Options:
-    """The networks in the tables and in the figure of retraining, and their schedules."""
-    retrained = study.retraining
+    """The networks in the tables and in the figure of retraining, and their schedules; `levels` are by criterion."""
     schedules = {}
-    for kind in study.retrained_kinds if retrained["criteria"] else ():
+    for kind in study.retrained_kinds:
         schedules[kind] = schedule(study, kind)
     return {
         "title": study.title,
@@ -234,10 +276,9 @@ def retraining_tables(study: Study) -> Options:
         "seeds": study.seeds,
         "seed": study.seed,
         "schedules": schedules,
-        "steps": retrained.get("steps"),
+        "steps": study.retraining.get("steps"),
         "budget": study.settings["evaluation"]["budget"],
-        "criteria": retrained["criteria"],
-        "levels": retrained["levels"],
+        "levels": study.retrained,
         **study.settings["figures"],
     }
 
@@ -281,10 +322,14 @@ def source_figure(study: Study, source: str) -> Options:
     }
 
 
-def curves(study: Study, figure: str, source: str, statistic: str | None = None) -> Options:
-    """The lines of a figure of curves (figures/lines.py), of a source or of one criterion of it."""
-    name = f"{source}.{statistic}" if statistic else source
-    return {"figure": figure, "name": name, **source_figure(study, source)}
+def curves(study: Study, figure: str, source: str) -> Options:
+    """The lines of a figure of curves (figures/lines.py) of a source."""
+    return {"figure": figure, "name": source, **source_figure(study, source)}
+
+
+def controls_curves(study: Study, criterion: str) -> Options:
+    """The lines of the figure of a criterion and its controls."""
+    return {"figure": "controls", "title": study.title, "name": criterion}
 
 
 def scores_curves(study: Study) -> Options:

@@ -12,10 +12,12 @@ from secateur.study import (
     consistency,
     criteria_names,
     kinds,
+    learned,
     level_checks,
     retraining_checks,
     settings,
     verdict_checks,
+    widths,
 )
 
 
@@ -37,7 +39,7 @@ class Study:
 
     def check_names(self) -> None:
         """Refused for an exported or retrained criterion that is unknown, or an unfinished study in verdict.beside."""
-        consistency.check_named(self.settings, self.criteria)
+        consistency.check_named(self.settings, self.criteria, self.entries)
         verdict_checks.check_beside(self.settings["verdict"], self.name, self.settings["results"])
 
     @property
@@ -147,8 +149,13 @@ class Study:
 
     @cached_property
     def controlled(self) -> list[str]:
-        """The criteria that have controls: equal shares of all layers, and random channels."""
+        """The criteria that have controls, equal shares of all layers and random channels; learned ones by entry."""
         return criteria_names.controlled(self.settings["criteria"])
+
+    @cached_property
+    def plainly_controlled(self) -> list[str]:
+        """The criteria with controls that are not learned."""
+        return criteria_names.plainly_controlled(self.settings["criteria"])
 
     @property
     def draws(self) -> int:
@@ -171,12 +178,29 @@ class Study:
         return _by_name(self.settings["criteria"]["mixtures"])
 
     @cached_property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """{name: entry} of `criteria.learned`; a name stands for all draws."""
+        return _by_name(self.settings["criteria"]["learned"])
+
+    @cached_property
+    def learned(self) -> dict[str, Mapping[str, Any]]:
+        """{learned criterion, with its draw: its entry}."""
+        return learned.by_draw(self.settings["criteria"]["learned"])
+
+    @cached_property
+    def scored(self) -> dict[str, Mapping[str, Any]]:
+        """{criterion: the settings of its score} of all criteria that are ranked by one score of each channel."""
+        return criteria_names.ranked_by_score(self.settings["criteria"])
+
+    @cached_property
+    def widths(self) -> dict[str, dict[str, int]]:
+        """{the setting and name of a criterion: the widths that it meets at one of the levels}."""
+        return widths.given(self.settings["criteria"])
+
+    @cached_property
     def more(self) -> list[str]:
-        """The criteria that come neither from readings nor from the weights' statistics."""
-        criteria = []
-        for names in criteria_names.MORE.values():
-            criteria += names(self.settings["criteria"])
-        return criteria
+        """The criteria that come neither from readings nor from the weights' statistics; learned ones by entry."""
+        return criteria_names.drawn_as_lines(self.settings["criteria"])
 
     @cached_property
     def families(self) -> dict[str, list[str]]:
@@ -212,8 +236,8 @@ class Study:
 
     @cached_property
     def unforeseen(self) -> bool:
-        """True if the network has to be built to tell if the levels can be met."""
-        return level_checks.removable(self.settings) is None
+        """True if the network has to be built to tell if the levels, or widths at one of them, can be met."""
+        return level_checks.removable(self.settings) is None or bool(self.widths)
 
     @property
     def drawn(self) -> list[str]:
@@ -238,22 +262,25 @@ class Study:
         return retraining_checks.of(self.settings)
 
     @cached_property
+    def cells(self) -> list[kinds.Cell]:
+        """The retrained networks of one training."""
+        return retraining_checks.cells(self.settings)
+
+    @cached_property
+    def retrained(self) -> dict[str, list[float]]:
+        """{retrained criterion: its levels}."""
+        return kinds.levels_of(self.cells)
+
+    @cached_property
     def retrained_families(self) -> list[str]:
         """The families with a criterion that is retrained."""
-        retrained = {*self.retraining["criteria"]}
-        return [family for family, criteria in self.families.items() if retrained.intersection(criteria)]
+        return [family for family, criteria in self.families.items() if {*self.retrained}.intersection(criteria)]
 
     @cached_property
     def retrained_kinds(self) -> list[str]:
-        """The kinds of networks that retraining makes."""
-        return kinds.asked_for(self.retraining)
-
-    @cached_property
-    def cells(self) -> list[str]:
-        """The retrained networks of one training, as paths: criterion/level/kind."""
-        retrained = self.retraining
-        cells = itertools.product(retrained["criteria"], retrained["levels"], self.retrained_kinds)
-        return list(itertools.starmap(kinds.cell, cells))
+        """The kinds of networks that retraining makes, in the order of the table."""
+        made = {cell.kind for cell in self.cells}
+        return [name for name in kinds.KINDS if name in made]
 
     @cached_property
     def exported(self) -> dict[str, dict[str, Any]]:

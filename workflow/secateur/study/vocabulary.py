@@ -22,6 +22,11 @@ STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 # Scores of channels by what they read; the functions behind the names are in criteria/.
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
+# Ways of learning which channels stay: the first parts of the names of learned criteria.
+LEARNED = ("gates",)
+LEARNED_NAMES = tuple(f"{kind}." for kind in LEARNED)
+# Beginnings of the names of criteria that end in a draw.
+DRAWN = ("random.", "uniform.random.", "shuffled.", *LEARNED_NAMES, *map("uniform.{}".format, LEARNED_NAMES))
 
 # Relevance rules of one layer: {rule: how settings write it}; the functions behind them are in relevance/rules.py.
 LAYER_RULES = {
@@ -65,9 +70,26 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def without_draw(criterion: str) -> str:
-    """The name of a control without the index of its draw: random.2 is random."""
-    drawn = criterion.startswith(("random.", "uniform.random.", "shuffled."))
-    return criterion.rpartition(".")[0] if drawn else criterion
+    """The name of a control or of a learned criterion without the index of its draw: random.2 is random.
+
+    Deltas are no draws: mixed.relevance.0.5 has none, and shuffled.both.0.5.1 is shuffled.both.0.5.
+    """
+    name, _, draw = criterion.rpartition(".")
+    return name if draw.isdecimal() and criterion.startswith(DRAWN) else criterion
+
+
+def draws_alike(first: str, second: str) -> bool:
+    """True if the draws of two criteria, named without them, can be paired one by one.
+
+    Those of controls are, by chance alone; those of a learned criterion only with its own, at equal shares too.
+    """
+    return _learned(first) == _learned(second)
+
+
+def _learned(criterion):
+    """The learned criterion whose draws those of a criterion, named without them, are; empty for those of chance."""
+    name = criterion.removeprefix("uniform.")
+    return name if name.startswith(LEARNED_NAMES) else ""
 
 
 def one_of(known: Mapping[str, Any], name: str, what: str) -> Any:
