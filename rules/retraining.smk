@@ -1,6 +1,6 @@
 rule retrain_model:
     input:
-        network="<network>/training/trained.pt",
+        network=lambda wildcards: stage_files.retrained_from(STUDY, wildcards.criterion, wildcards.kind),
         train="<images>/train.h5",
         validation="<images>/validation.h5",
         test="<images>/test.h5",
@@ -25,7 +25,7 @@ rule retrain_model:
         images_per_batch=125,
     params:
         **made_by("retrain_model", "torch"),
-        options=lambda wildcards: stage_options.retraining(STUDY, wildcards.kind, wildcards.level),
+        options=lambda wildcards: stage_options.retraining(STUDY, wildcards.criterion, wildcards.kind, wildcards.level),
     message:
         "Remove {wildcards.level} of the units by {wildcards.criterion}, seed {wildcards.seed}, then: {wildcards.kind}."
     script:

@@ -6,7 +6,7 @@ from secateur.analysis import retraining
 from secateur.artifacts import correctness, places, provenance, tables
 from secateur.jobs import script
 
-NEEDED = ("criterion", "keep_at_least", "level", *retraining.MEASURED, "images", "empty")
+NEEDED = ("criterion", "keep_at_least", "level", "images", "parameters", "macs", "loss", "accuracy", "empty")
 
 
 def collect_retraining(inputs, outputs, options):
@@ -21,7 +21,7 @@ def collect_retraining(inputs, outputs, options):
         if single:
             right.append(correctness.read(bits, len(table))[untouched.index])
     for path, bits in zip(inputs["retrained"], inputs["retrained_bits"], strict=True):
-        parts.append((places.seed_of(path), tables.read(path, *NEEDED, "kind")))
+        parts.append((places.seed_of(path), tables.read(path, *NEEDED, "kind", "trained_images")))
         if single:
             right.append(correctness.read(bits, 1))
     rows = retraining.gathered(parts)

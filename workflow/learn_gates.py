@@ -40,7 +40,9 @@ def learn_gates(inputs, outputs, options, seed, stamp, provenance):
         selected = learning.selected(model, units, widths_of(units, options), start_of(units, inputs), material)
     facts = dense.facts | {"removed": selected.channels, "provenance": provenance}
     checkpoints.save(outputs["network"], selected.model, described, facts)
-    tables.write(pandas.DataFrame(selected.history, columns=COLUMNS), outputs["history"])
+    tables.write(
+        pandas.DataFrame(selected.history, columns=loop.columns(selected.history, COLUMNS)), outputs["history"]
+    )
     tables.write(learning.table(selected.scores, units), outputs["table"])
     Path(partial).unlink(missing_ok=True)
     return {

@@ -53,7 +53,9 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
             networks.save(outputs["network"], smaller, described, facts, plans[-1])
         tables.write(pandas.DataFrame(history, columns=loop.columns(history, COLUMNS)), outputs["history"])
-        tables.write(as_row(cell, options, widths, measured, test.classes), outputs["table"])
+        row = as_row(cell, options, widths, measured, test.classes)
+        row.insert(row.columns.get_loc("kind") + 1, "trained_images", seen(options, history, len(train)))
+        tables.write(row, outputs["table"])
         correctness.write([measured.right], outputs["bits"])
     for partial in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
         partial.unlink()
@@ -64,6 +66,12 @@ def nothing_measured(test):
     """A Measured without numbers for a network that gives all images the same logits, and so was not retrained."""
     by_class, right = np.full(len(test.classes), np.nan), np.zeros(len(test), dtype=bool)
     return measuring.Measured(float("nan"), float("nan"), by_class, right)
+
+
+def seen(options, history, images):
+    """The count of training images behind a network's weights after the dense training, repeated ones each time."""
+    phase = options["training"].get("gates", {}).get("training", {"epochs": 0})
+    return images * (phase["epochs"] + len(history))
 
 
 def as_row(cell, options, widths, measured, classes):

@@ -99,7 +99,7 @@ def test_each_kind_of_network_has_a_schedule_of_its_own(study):
     assert stage_options.schedule(study, "retrained")["epochs"] == 1
     assert stage_options.schedule(study, "scratch")["epochs"] == 5
     assert set(stage_options.schedule(study, "batchnorm")) == {"batchnorm_images", "batch_size"}
-    options = stage_options.retraining(study, "retrained", "0.5")
+    options = stage_options.retraining(study, "relevance.mean_abs", "retrained", "0.5")
     assert options["level"] == 0.5 and options["training"]["epochs"] == 1
 
 

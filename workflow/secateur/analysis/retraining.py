@@ -12,7 +12,8 @@ from secateur.study import seeds, vocabulary
 from secateur.study.kinds import KINDS, NONE, SCRATCH
 
 CELL = ["criterion", "level", "kind"]
-MEASURED = ["parameters", "macs", *evaluation_table.LOSS_AND_ACCURACY]
+# `trained_images` counts those behind the weights after the dense training, repeated ones each time.
+MEASURED = ["trained_images", "parameters", "macs", *evaluation_table.LOSS_AND_ACCURACY]
 COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
 # The references of a cell (criterion, level, kind): its own network without retraining and from fresh weights, the
 # random control treated alike, the dense network.
@@ -33,7 +34,7 @@ def untouched(table: pandas.DataFrame, wanted: Mapping[str, Sequence[float]]) ->
     shown = pandas.Series(False, index=first.index)
     for criterion, levels in wanted.items():
         shown |= (first["criterion"] == criterion) & first["level"].isin([0, *levels])
-    return first[shown].assign(kind=NONE.name)
+    return first[shown].assign(kind=NONE.name, trained_images=0)
 
 
 def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
@@ -128,11 +129,18 @@ def _over_images(bits, confidence, resamples, seed):
 
 
 def schedules(options: Mapping[str, Any]) -> dict[str, str]:
-    """{kind in words: its schedule as one sentence}, from {"schedules": {kind: options}, "steps"}."""
+    """{kind in words: its schedule as one sentence}, from {"schedules": {kind: options}, "steps"}.
+
+    A schedule of one learned criterion is named by the kind and the criterion.
+    """
     sentences = {}
     for name, schedule in options["schedules"].items():
-        label = KINDS[name].label
-        sentences[label[0].upper() + label[1:]] = in_words(name, schedule, options["steps"])
+        kind, _, criterion = name.partition(" ")
+        label = KINDS[kind].label
+        words = f"{label[0].upper()}{label[1:]}"
+        if criterion:
+            words += f" ({criterion})"
+        sentences[words] = in_words(kind, schedule, options["steps"])
     return sentences
 
 
@@ -141,7 +149,22 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
     kind = KINDS[name]
     if kind.trains == "statistics":
         return _reestimated(options)
+    if kind.learned:
+        return _learned(options, kind.trains == "weights")
     return _retrained(options, steps) if kind.in_steps else _trained(options)
+
+
+def _learned(options, continued):
+    """A gate phase, and the training after it."""
+    gates = options["gates"]
+    optimizer, rate = gates["gate_optimizer"], gates["gate_learning_rate"] or gates["training"]["learning_rate"]
+    words = (
+        f"gates and weights trained together, the gates (pruning-model `{gates['model']}`) by {optimizer} at learning "
+        f"rate {rate:g}, fewer of them open over the first half; the weights: {_trained(gates['training'])}"
+    )
+    if continued:
+        words += f"; then without gates: {_trained(options)}, in the order of images of `retrained`"
+    return words
 
 
 def _reestimated(options):

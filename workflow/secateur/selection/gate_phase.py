@@ -58,9 +58,10 @@ class GatePhase:
         self.before, self.steps = after, self.steps + 1
 
     def _columns(self):
-        values = (self.analyser.share_kept(), self.flips / max(1, self.steps))
+        row: dict[str, float] = {"kept_units": self.analyser.share_kept()}
+        row["gate_changes"] = self.flips / max(1, self.steps)
         self.flips, self.steps = 0, 0
-        return dict(zip(COLUMNS, values, strict=True))
+        return row
 
     def _may_keep(self, row):
         """Only a network with the widths that were asked for."""

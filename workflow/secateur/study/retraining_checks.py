@@ -103,6 +103,7 @@ def settle_retraining(config: dict[str, Any]) -> None:
         retraining["criteria"] += _random(config)
     _refuse_twice(cells(config))
     _settle_schedule(retraining, training, {cell.kind for cell in cells(config)})
+    _check_continued(config)
 
 
 def _settled_levels(levels, config, key):
@@ -181,6 +182,18 @@ def _settle_schedule(retraining, training, made):
             "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
             "give retraining.scratch_epochs, or scratch: false"
         )
+
+
+def _check_continued(config):
+    """Refused for a gate phase that leaves no epoch for the training after it."""
+    epochs, entries = config["retraining"]["epochs"], learned.by_draw(config["criteria"]["learned"])
+    for cell in cells(config):
+        if cell.kind == kinds.CONTINUED.name and entries[cell.criterion]["epochs"] >= epochs:
+            raise Refused(
+                f"retraining.epochs is {epochs}, of which the {entries[cell.criterion]['epochs']} that learn "
+                f"{cell.criterion} leave none for the kind continued, which sees as many training images in all as the "
+                "kind retrained; raise it, or name other kinds"
+            )
 
 
 def check_schedules(config: Mapping[str, Any]) -> None:

@@ -76,6 +76,13 @@ def learning(study: Study, criterion: str) -> dict[str, OptionalPath]:
     }
 
 
+def retrained_from(study: Study, criterion: str, kind: str) -> str:
+    """The network at full width that a kind starts from: the trained one, or the one that a gate phase left."""
+    if kinds.KINDS[kind].learned:
+        return f"<network>/selection/{criterion}.pt"
+    return "<network>/training/trained.pt"
+
+
 def shuffled(study: Study, entry: str) -> list[str]:
     """The rankings whose channels are shuffled beside a learned criterion: none where its widths are known before.
 

@@ -240,8 +240,13 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     return None
 
 
-def schedule(study: Study, kind: str) -> Options:
-    """The schedule by which networks of a kind are trained, or the images that re-estimate their BatchNorm."""
+def schedule(study: Study, kind: str, criterion: str = "") -> Options:
+    """The schedule by which networks of a kind are trained, or the images that re-estimate their BatchNorm.
+
+    Kinds of learned criteria need the `criterion`, a draw or the name of all: its gate phase stands in `gates`.
+    """
+    if kinds.KINDS[kind].learned:
+        return _learned_schedule(study, kind, criterion)
     if kinds.KINDS[kind].trains == "statistics":
         return _chosen(study.retraining, "batchnorm_images", "batch_size")
     of_training = _without(study.settings["training"], "seeds")
@@ -250,12 +255,24 @@ def schedule(study: Study, kind: str) -> Options:
     return _chosen(study.retraining, *of_training)
 
 
-def retraining(study: Study, kind: str, level: str) -> Options:
+def _learned_schedule(study, kind, criterion):
+    """The gate phase of a learned criterion, and the schedule after it: as many images in all as other kinds see."""
+    name = criterion if criterion in study.entries else vocabulary.without_draw(criterion)
+    of_phase = learning(study, f"{name}.0")
+    schedule = {"gates": {"name": name, **of_phase["learned"], "training": of_phase["training"]}}
+    if kinds.KINDS[kind].trains == "weights":
+        of_training = _without(study.settings["training"], "seeds")
+        epochs = study.retraining["epochs"] - of_phase["training"]["epochs"]
+        schedule |= {**_chosen(study.retraining, *of_training), "epochs": epochs}
+    return schedule
+
+
+def retraining(study: Study, criterion: str, kind: str, level: str) -> Options:
     """The level and the schedule of one retrained network; `level` is its text in paths."""
     levels = {str(cell.level): cell.level for cell in study.cells}
     return {
         "level": levels[level],
-        "training": schedule(study, kind),
+        "training": schedule(study, kind, criterion),
         "steps": study.retraining["steps"] if kinds.KINDS[kind].in_steps else 1,
         "terms": study.terms[0],
         **precision(study),
@@ -267,20 +284,29 @@ def retraining(study: Study, kind: str, level: str) -> Options:
 
 def retraining_tables(study: Study) -> Options:
     """The networks in the tables and in the figure of retraining, and their schedules; `levels` are by criterion."""
-    schedules = {}
-    for kind in study.retrained_kinds:
-        schedules[kind] = schedule(study, kind)
     return {
         "title": study.title,
         "kinds": [kinds.NONE.name, *study.retrained_kinds],
         "seeds": study.seeds,
         "seed": study.seed,
-        "schedules": schedules,
+        "schedules": _schedules(study),
         "steps": study.retraining.get("steps"),
         "budget": study.settings["evaluation"]["budget"],
         "levels": study.retrained,
         **study.settings["figures"],
     }
+
+
+def _schedules(study):
+    """{kind: its schedule}; those of learned criteria are named by kind and criterion."""
+    schedules = {}
+    for cell in study.cells:
+        name = cell.kind
+        if kinds.KINDS[cell.kind].learned:
+            name = f"{cell.kind} {vocabulary.without_draw(cell.criterion)}"
+        if name not in schedules:
+            schedules[name] = schedule(study, cell.kind, cell.criterion)
+    return schedules
 
 
 def export(study: Study, name: str) -> Options:
@@ -290,7 +316,7 @@ def export(study: Study, name: str) -> Options:
     split = ranked_on(study, entry["criterion"])
     schedules = {}
     if entry["kind"] != kinds.NONE.name:
-        schedules[entry["kind"]] = schedule(study, entry["kind"])
+        schedules[entry["kind"]] = schedule(study, entry["kind"], entry["criterion"])
     origin = ""
     if study.settings["model"]["weights"] is not None:
         origin = "It starts from weights made elsewhere, which may have seen any of these images."
