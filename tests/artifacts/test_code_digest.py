@@ -212,6 +212,25 @@ def test_a_name_that_is_bound_in_a_function_is_no_module(package, text):
     assert digests(package)["rank"]
 
 
+def reached_by(script):
+    """(module, name) of all definitions that a script of this project reaches."""
+    path = pathlib.Path(code_digest.__file__).resolve().parents[2] / script
+    body = code_imports.parsed(path).body
+    part = code_digest._part("", body, code_digest.Contents({}, code_imports.of_file(path), body), path)
+    return {(definition[0], definition[1]) for definition in code_digest._reached(part) if definition[0]}
+
+
+@pytest.mark.parametrize("script", ["train_model.py", "retrain_model.py"])
+def test_a_training_reaches_no_method_and_of_hooks_the_neutral_one_alone(script):
+    reached = reached_by(script)
+    hooks = {name for module, name in reached if module == "training.hooks"}
+    assert hooks == {"", "Hook", "NEUTRAL", "_nothing", "_always"}
+    # A module of a method here would train every network again with each of its edits.
+    modules = {module.removeprefix("training.") for module, _ in reached if module.startswith("training.")}
+    assert modules == {"augmentation", "hooks", "loop", "losses", "optimisation", "partial_file"}
+    assert ("training.loop", "train") in reached
+
+
 def test_packages_hold_nothing_but_their_faces():
     root = pathlib.Path(code_digest.__file__).resolve().parents[1]
     for path in root.glob("*/__init__.py"):

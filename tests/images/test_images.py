@@ -172,6 +172,39 @@ def test_a_class_too_rare_to_train_on_is_named():
         splits.divided(_source([50, 1], [10, 10], ("cat", "lynx")), SPLIT | {"rank": 25, "validation": 25})
 
 
+@pytest.mark.parametrize("rank_from", ["train", "test"])
+def test_a_count_of_training_images_leaves_the_other_splits_as_they_are(rank_from):
+    source, split = _source([50, 30, 20]), SPLIT | {"rank": 5, "validation": 20, "test": 20, "rank_from": rank_from}
+    whole, some, fewer = (splits.divided(source, split | {"train": count}) for count in (None, 30, 12))
+    for name in ("rank", "validation", "test"):
+        assert np.array_equal(some[name].index, whole[name].index)
+    # In proportion to what is left of each class, and smaller sets within larger ones.
+    assert np.bincount(source.train.labels[some["train"].index]).tolist() == [15, 9, 6]
+    assert set(fewer["train"].index) < set(some["train"].index) < set(whole["train"].index)
+    assert len(fewer["train"].index) == 12
+    every = splits.divided(source, split | {"train": len(whole["train"].index)})
+    assert np.array_equal(every["train"].index, whole["train"].index)
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (
+            81,
+            "split.train wants 81 images, but only 80 of the source's train images are left for it; lower split.train, "
+            "or give more images",
+        ),
+        (1, "split.train is 1, which leaves class dog no image to train on; raise it"),
+    ],
+)
+def test_a_count_of_training_images_that_cannot_be_is_refused(count, message):
+    with pytest.raises(ValueError) as caught:
+        splits.divided(
+            _source([50, 50], [10, 10], ("cat", "dog")), SPLIT | {"rank": 10, "validation": 10, "train": count}
+        )
+    assert str(caught.value) == message
+
+
 def test_splits_that_show_no_image_of_a_class_are_logged(caplog):
     splits.divided(_source([90, 3], [10, 0], ("cat", "lynx")), SPLIT | {"rank": 5, "validation": 5})
     assert [record.getMessage() for record in caplog.records] == [

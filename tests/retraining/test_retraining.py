@@ -19,8 +19,9 @@ from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored
 from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
-from secateur.study import consistency, settings
+from secateur.study import consistency, settings, stage_options
 from secateur.study.levels import Terms
+from secateur.study.study import Study
 from secateur.training import loop
 from secateur.units import coupling, finding
 from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
@@ -348,6 +349,43 @@ def test_mistakes_are_named(changes, message):
     assert message in str(refused.value)
 
 
+RECIPE = {
+    **{"epochs": 9, "schedule": "step", "milestones": [0.3, 0.6], "warm_up": 2, "crop": 4, "clip": 3.0},
+    **{"nesterov": False, "loss": "squared_error", "momentum": 0.5},
+}
+
+
+def test_a_recipe_of_training_is_that_of_retraining_unless_it_says_otherwise():
+    config = checked(WANTED | {"epochs": 4, "warm_up": 0, "clip": None}, training=RECIPE)
+    found = {key: config["retraining"][key] for key in RECIPE}
+    assert found == RECIPE | {"epochs": 4, "warm_up": 0, "clip": None}
+    study = Study(config)
+    schedule = stage_options.schedule(study, "retrained")
+    assert {key: schedule[key] for key in RECIPE} == found
+    assert stage_options.schedule(study, "scratch")["warm_up"] == 2
+
+
+@pytest.mark.parametrize(
+    ("retrain", "message"),
+    [
+        ({"epochs": 2}, "retraining.warm_up is 2, but retraining.epochs is 2; set retraining.warm_up lower, or "),
+        (
+            {"scratch_epochs": 1},
+            "training.warm_up is 2, but retraining.scratch_epochs is 1; set training.warm_up lower, or retraining.scr",
+        ),
+        (
+            {"milestones": [0.6, 0.2]},
+            "retraining.milestones are 0.6, 0.2, but they have to rise, as in [0.5, 0.75]; ",
+        ),
+        ({"crop": 16}, "retraining.crop is 16, but images have 16 pixels (data.size), and some crops would be black; "),
+    ],
+)
+def test_settings_of_retraining_that_do_not_go_together_are_refused(retrain, message):
+    with pytest.raises(ValueError) as refused:
+        checked(WANTED | {"epochs": 4} | retrain, training=RECIPE)
+    assert str(refused.value).startswith(message)
+
+
 def test_weights_from_outside_need_epochs_of_their_own(tmp_path):
     (tmp_path / "w.pt").touch()
     outside = {
@@ -458,6 +496,17 @@ def test_the_schedule_is_one_sentence():
         "rate 0.05 (one cycle), batches of 16, weight decay 0.0005, label smoothing 0.1, images rotated by up to 10 "
         "degrees and flipped at random, float32; the epoch is kept by validation loss"
     )
+
+
+def test_a_schedule_of_all_keys_is_one_sentence():
+    options = OPTIONS | RECIPE | {"rotation": 0, "label_smoothing": 0.0}
+    assert retraining.in_words("scratch", options, 1) == (
+        "9 epochs of sgd with momentum 0.5, learning rate 0.05 (divided by ten after 30 and 60 % of the steps, a tenth "
+        "of it for the first 2 epochs), batches of 16, weight decay 0.0005, gradients clipped to a norm of 3, squared "
+        "error as the loss, label smoothing 0, images flipped at random and cropped at random after padding by 4 "
+        "pixel(s), float32; the epoch is kept by validation loss"
+    )
+    assert retraining.in_words("scratch", options | {"optimizer": "adam"}, 1).startswith("9 epochs of adam, learning")
 
 
 # ---- the study -----------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 import numpy as np
 import torch
+from torch import nn
+
+from secateur.models import zoo
 
 OPTIONS = {
     "epochs": 4,
@@ -45,6 +48,14 @@ class Images:
 
 
 TRAIN, VALIDATION = Images(53, 0), Images(24, 1)
+
+
+def network(dropout=True):
+    """A small VGG with dropout, so that every source of randomness is in play."""
+    torch.manual_seed(5)
+    model = zoo.build("vgg_small", 2, widths=[4] * 6, hidden=6, channels=1)
+    model.classifier[1] = nn.Sequential(nn.ReLU(), nn.Dropout(0.3)) if dropout else model.classifier[1]
+    return model
 
 
 def same(model, other):

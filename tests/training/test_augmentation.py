@@ -54,7 +54,25 @@ def test_half_of_the_images_are_mirrored_and_the_rest_untouched():
     assert 440 < mirrored.sum() < 560
 
 
-@pytest.mark.parametrize("change", [augmentation.flipped, lambda p, g: augmentation.rotated(p, 10, g)])
+def test_a_crop_is_torchvisions_of_the_padded_image():
+    pixels = noise(60, height=7, width=9)
+    offsets = torch.randint(0, 5, (2, 60, 1), generator=generator(3))[:, :, 0].tolist()
+    cropped = augmentation.cropped(pixels, 2, generator(3))
+    padded = transforms.pad(pixels, [2])
+    for image, top, left in zip(range(60), *offsets, strict=True):
+        assert torch.equal(cropped[image], transforms.crop(padded[image], top, left, 7, 9))
+    # Every shift by up to two pixels, in both directions.
+    assert set(offsets[0]) == set(offsets[1]) == {0, 1, 2, 3, 4} and cropped.is_contiguous()
+
+
+CHANGES = [
+    augmentation.flipped,
+    lambda pixels, generator: augmentation.rotated(pixels, 10, generator),
+    lambda pixels, generator: augmentation.cropped(pixels, 3, generator),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_type_and_shape_stay_and_equal_generators_give_equal_images(change, dtype):
     pixels = noise().to(dtype)

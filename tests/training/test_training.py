@@ -10,18 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from secateur.evaluation import measuring
-from secateur.models import freezing, tensor_files, zoo
+from secateur.models import freezing, tensor_files
 from secateur.study import seeds
 from secateur.training import loop, optimisation
-from support.halves import OPTIONS, TRAIN, VALIDATION, Images, Killed, same
-
-
-def network(dropout=True):
-    """A small VGG with dropout, so that every source of randomness is in play."""
-    torch.manual_seed(5)
-    model = zoo.build("vgg_small", 2, widths=[4] * 6, hidden=6, channels=1)
-    model.classifier[1] = nn.Sequential(nn.ReLU(), nn.Dropout(0.3)) if dropout else model.classifier[1]
-    return model
+from support.halves import OPTIONS, TRAIN, VALIDATION, Images, Killed, network, same
 
 
 def run(model, partial=None, stamp="here", seed=7, images=TRAIN, **changes):
@@ -135,24 +127,39 @@ def test_every_image_is_seen_once_an_epoch_in_batches_of_nearly_equal_size(monke
     assert list(first) != list(second)
 
 
-def plain_epoch(model, pixels, labels):
+def squared(logits, labels):
+    """The squared error of one image after the other, with a tenth of the target spread over two classes."""
+    errors = []
+    for row, label in zip(logits, labels, strict=True):
+        errors.append((row[label] - 0.95) ** 2 + (row[1 - label] - 0.05) ** 2)
+    return torch.stack(errors).mean()
+
+
+LOSSES = {
+    "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, label_smoothing=0.1),
+    "squared_error": squared,
+}
+
+
+def plain_epoch(model, pixels, labels, loss_of):
     """The loop that everyone writes, for one batch: gives its loss."""
     model.train()
     weights = [layer.weight for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     rest = [parameter for parameter in model.parameters() if parameter.dim() == 1]
     groups = [{"params": weights, "weight_decay": 5e-4}, {"params": rest}]
     optimizer = torch.optim.SGD(groups, lr=0.05, momentum=0.9, nesterov=True)
-    loss = F.cross_entropy(model(pixels), labels, label_smoothing=0.1)
+    loss = loss_of(model(pixels), labels)
     loss.backward()
     optimizer.step()
     return loss.item()
 
 
-def test_an_epoch_without_augmentation_equals_the_plain_loop():
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_an_epoch_without_augmentation_equals_the_plain_loop(loss):
     ours, plain = network(dropout=False), network(dropout=False)
-    history = run(ours, epochs=1, batch_size=53, flip=False, rotation=0, schedule="constant")
+    history = run(ours, epochs=1, batch_size=53, flip=False, rotation=0, schedule="constant", loss=loss)
     order = torch.randperm(53, generator=seeds.torch_generator(7, "order", 1)).numpy()
-    loss = plain_epoch(plain, TRAIN.normalised(order), torch.from_numpy(TRAIN.labels[order]))
+    loss = plain_epoch(plain, TRAIN.normalised(order), torch.from_numpy(TRAIN.labels[order]), LOSSES[loss])
     assert history[0]["train_loss"] == pytest.approx(loss, rel=1e-6)
     for name, tensor in plain.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
@@ -189,6 +196,58 @@ def test_the_model_is_left_with_the_weights_of_the_best_epoch():
     assert measured.loss == pytest.approx(min(row["validation_loss"] for row in history), rel=1e-6)
 
 
+def test_validation_takes_the_loss_of_the_training_without_smoothing():
+    model = network()
+    history = run(model, epochs=1, loss="squared_error")
+    targets = F.one_hot(torch.from_numpy(VALIDATION.labels), 2)
+    with torch.no_grad():
+        errors = (model(VALIDATION.normalised(slice(None))) - targets).square().sum(1)
+    assert history[0]["validation_loss"] == pytest.approx(float(errors.mean()), rel=1e-5)
+
+
+def test_momentum_is_nesterovs_only_where_it_is_asked_for():
+    updates = []
+    for nesterov in (True, False):
+        weight = nn.Parameter(torch.ones(1))
+        optimizer = optimisation.OPTIMIZERS["sgd"]([weight], OPTIONS | {"nesterov": nesterov})
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        updates.append(1 - weight.item())
+    # The first update by a gradient of one: lr (1 + momentum), and lr.
+    assert updates == pytest.approx([0.05 * 1.9, 0.05])
+    assert run(network(), epochs=1) != run(network(), epochs=1, nesterov=False)
+
+
+def test_a_clipped_gradient_keeps_its_direction_and_has_the_norm():
+    steps = {}
+    for clip in (None, 0.01, 1e6):
+        model = network(dropout=False)
+        before = weights(model)
+        run(model, epochs=1, batch_size=53, schedule="constant", momentum=0.0, weight_decay=0.0, clip=clip)
+        moved = [(before[name] - parameter.detach()).flatten() for name, parameter in model.named_parameters()]
+        steps[clip] = torch.cat(moved) / 0.05
+    assert torch.equal(steps[1e6], steps[None]) and steps[None].norm() > 0.1
+    assert steps[0.01].norm() == pytest.approx(0.01, rel=1e-2)
+    assert F.cosine_similarity(steps[0.01], steps[None], dim=0) > 0.999
+
+
+def test_a_crop_is_drawn_last_so_that_without_one_nothing_changes():
+    rows, cropped = np.arange(20), OPTIONS | {"crop": 2}
+    generators = [torch.Generator().manual_seed(3) for _ in range(2)]
+    plain, ours = (
+        loop._batch(TRAIN, rows, options, generator, torch.device("cpu"))[0]
+        for options, generator in zip((OPTIONS, cropped), generators, strict=True)
+    )
+    # Black pixels have the value -1.
+    padded = F.pad(plain, (2,) * 4, value=-1.0)
+    crops = padded.unfold(2, 8, 1).unfold(3, 8, 1)
+    fits = (crops == ours[:, :, None, None]).flatten(4).all(4).flatten(1)
+    assert fits.any(1).all() and not torch.equal(plain, ours)
+    # One draw for each image and direction, after all others.
+    torch.randint(0, 5, (2, 20, 1), generator=generators[0])
+    assert torch.equal(generators[0].get_state(), generators[1].get_state())
+
+
 def test_no_epochs_change_nothing():
     model = network()
     before = weights(model)
@@ -208,13 +267,15 @@ def rates(schedule, steps):
     return [optimisation.rate_at(step, steps, OPTIONS | {"schedule": schedule}) for step in range(steps)]
 
 
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "step"])
 @pytest.mark.parametrize("steps", [10, 101])
 def test_schedules_are_torchs(schedule, steps):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.05)
     scheduler = {
         "one_cycle": lambda: torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=steps + 1),
         "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        # Half and three quarters of the steps, rounded up.
+        "step": lambda: torch.optim.lr_scheduler.MultiStepLR(optimizer, {10: [5, 8], 101: [51, 76]}[steps]),
     }[schedule]()
     expected = []
     for _ in range(steps):
@@ -224,7 +285,23 @@ def test_schedules_are_torchs(schedule, steps):
     assert rates(schedule, steps) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_milestones_are_exact_shares():
+    # As floats, 0.55 * 100 is above 55, and 0.29 * 100 below 29.
+    options = OPTIONS | {"schedule": "step", "milestones": [0.29, 0.55]}
+    rates = [optimisation.rate_at(step, 100, options) for step in (28, 29, 54, 55)]
+    assert rates == pytest.approx([0.05, 0.005, 0.005, 0.0005])
+
+
+def test_while_warming_up_the_rate_is_a_tenth_of_the_schedules():
+    # ResNet-110 of He et al.: 0.01 for an epoch, then 0.1, and a tenth of it after each milestone.
+    options = OPTIONS | {"epochs": 20, "learning_rate": 0.1, "schedule": "step", "warm_up": 1}
+    rates = [optimisation.rate_at(step, 20 * 7, options) for step in range(20 * 7)]
+    assert rates == pytest.approx(7 * [0.01] + 63 * [0.1] + 35 * [0.01] + 35 * [0.001])
+    assert optimisation.rate_at(0, 40, OPTIONS | {"warm_up": 0.1}) == optimisation.rate_at(0, 40, OPTIONS) / 10
+    assert optimisation.rate_at(1, 40, OPTIONS | {"warm_up": 0.1}) == optimisation.rate_at(1, 40, OPTIONS)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant", "step"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_the_shortest_training_still_moves_the_weights(schedule, steps):
     assert max(rates(schedule, steps)) > 0.01 and min(rates(schedule, steps)) > 0
