@@ -38,7 +38,7 @@ def learn_gates(inputs, outputs, options, seed, stamp, provenance):
         chosen = {**options["learned"], "training": options["training"], "gates": learning.schedule_of_gates(options)}
         material = learning.Material(train, validation, pixels, chosen, seed, partial, stamp)
         selected = learning.selected(model, units, widths_of(units, options), start_of(units, inputs), material)
-    facts = dense.facts | {"removed": selected.channels, "provenance": provenance}
+    facts = dense.facts | {"closed": selected.channels, "provenance": provenance}
     checkpoints.save(outputs["network"], selected.model, described, facts)
     tables.write(
         pandas.DataFrame(selected.history, columns=loop.columns(selected.history, COLUMNS)), outputs["history"]
