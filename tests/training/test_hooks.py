@@ -203,17 +203,22 @@ def test_groups_that_would_not_train_as_they_say_are_refused(spoil, message):
 # ---- what is kept --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("select", ["validation_loss", "validation_accuracy", "last"])
-def test_only_an_epoch_that_may_be_kept_is(tmp_path, select):
-    model, partial = network(), tmp_path / "p"
-    hook = hooks.Hook(may_keep=lambda row: row["epoch"] in (2, 3))
-    rows = run(model, hook, partial, epochs=5, select=select)
-    kept = optimisation.best_of(filter(hook.may_keep, rows), select)
-    assert kept["epoch"] in (2, 3) and len(rows) == 5
-    alone = network()
-    # As long as the schedule is that of five epochs, the first ones are equal.
-    run(alone, hooks.Hook(may_keep=lambda row: row["epoch"] == kept["epoch"]), epochs=5)
-    assert same(model, alone)
+@pytest.mark.parametrize(("select", "best"), [("validation_loss", 3), ("validation_accuracy", 2), ("last", 4)])
+def test_only_an_epoch_that_may_be_kept_is(monkeypatch, select, best):
+    # The first epoch and the last are better than all that may be kept.
+    losses, accuracies = [0.1, 0.6, 0.5, 0.7, 0.0], [1.0, 0.8, 0.7, 0.8, 1.0]
+
+    def validated(run, images, row):
+        place = row["epoch"] - 1
+        return {"validation_loss": losses[place], "validation_accuracy": accuracies[place]}
+
+    monkeypatch.setattr(loop, "_validated", validated)
+    model, alone = network(), network()
+    hook = hooks.Hook(may_keep=lambda row: row["epoch"] in (2, 3, 4))
+    rows = run(model, hook, epochs=5, select=select)
+    assert optimisation.best_of(filter(hook.may_keep, rows), select)["epoch"] == best
+    run(alone, hooks.Hook(may_keep=lambda row: row["epoch"] == best), epochs=5)
+    assert same(model, alone) and len(rows) == 5
 
 
 def test_no_epoch_that_may_be_kept_is_an_error():
@@ -282,6 +287,16 @@ def test_a_hook_of_other_parameters_or_schedules_does_not_resume(tmp_path):
     killed(tmp_path / "p", 30)
     whole, other = trained(None, "adam"), trained(tmp_path / "p", "adam")
     assert other[0] == whole[0] and same(other[1], whole[1])
+
+
+def test_a_hook_whose_parameters_start_elsewhere_does_not_resume(tmp_path):
+    killed(tmp_path / "p", 30)
+    results = []
+    for partial in (tmp_path / "p", None):
+        model, method, groups = in_two_groups("sgd")
+        method.scale.data += 1
+        results.append((run(model, method.hook(groups=groups), partial), method.scale.tolist()))
+    assert results[0] == results[1]
 
 
 def test_training_goes_on_from_the_dense_weights_and_not_from_those_shown(tmp_path):
