@@ -29,6 +29,10 @@ use rule plot_strategies as plot_statistics with:
 
 
 use rule plot_strategies as plot_scores with:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+        units=stage_files.units_of_figure(STUDY, STUDY.line_widths),
     output:
         **figure("scores", "plot_scores", "3 Statistics", source="all criteria"),
     log:
@@ -51,6 +55,12 @@ use rule plot_strategies as plot_deltas with:
 
 
 use rule plot_strategies as plot_controls with:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+        units=lambda wildcards: stage_files.units_of_figure(
+            STUDY, stage_options.controls_curves(STUDY, wildcards.controlled)["widths"]
+        ),
     output:
         **figure("controls.{controlled}", "plot_controls", "5 Controls", criterion="{controlled}"),
     log:

@@ -1,13 +1,17 @@
 """Rankings are permutations, in exact proportions."""
 
+import collections
+from fractions import Fraction
+
 import hypothesis
 import numpy as np
 import pandas
 import pytest
 from hypothesis import strategies
 
-from secateur import ranking
+from secateur import Refused, ranking
 from secateur.pruning import plans
+from secateur.study import widths
 
 UNITS = pandas.DataFrame({"unit": [0, 1, 2], "layer": ["a", "a", "b"], "channel": [0, 1, 0]})
 
@@ -161,3 +165,76 @@ def test_uniform_thins_all_layers_alike_in_the_rankings_order(order, count):
 
 def test_units_are_filed_under_their_layer():
     assert ranking.layers_of(UNITS) == {0: "a", 1: "a", 2: "b"}
+    coupled = pandas.DataFrame({"unit": [0, 0, 1, 2], "layer": ["a", "b", "b", "a"], "channel": [0, 0, 1, 1]})
+    assert ranking.counts_of(coupled) == {"a": 2, "b": 1}
+
+
+# ---- given widths --------------------------------------------------------------------------------------------
+
+
+def of_counts(counts):
+    """{unit: layer} of layers of so many units, a, b, c ..., in network order."""
+    named = []
+    for place, count in enumerate(counts):
+        named += count * ["abcdef"[place]]
+    return dict(enumerate(named))
+
+
+@strategies.composite
+def layers_with_widths(draw):
+    """({unit: layer}, {layer: kept}, an order of the units) in which some layers may keep all."""
+    counts = draw(strategies.lists(strategies.integers(1, 9), min_size=1, max_size=5))
+    layers = of_counts(counts)
+    kept = {"abcdef"[place]: draw(strategies.integers(1, count)) for place, count in enumerate(counts)}
+    return layers, kept, draw(strategies.permutations(list(layers)))
+
+
+@hypothesis.given(layers_with_widths())
+def test_widths_are_met_exactly_at_their_level_and_every_layer_keeps_the_rankings_order(drawn):
+    layers, kept, order = drawn
+    found = ranking.at_widths(order, layers, kept).tolist()
+    assert sorted(found) == sorted(order)
+    counts = collections.Counter(layers.values())
+    lost = {layer: counts[layer] - kept[layer] for layer in counts}
+    total = sum(lost.values())
+    assert collections.Counter(layers[unit] for unit in found[:total]) == +collections.Counter(lost)
+    for layer in counts:
+        assert [unit for unit in found if layers[unit] == layer] == [unit for unit in order if layers[unit] == layer]
+    for count in range(len(found)):
+        part, gone = (lost, found[:count]) if count <= total else (kept, found[total:count])
+        assert has_common_share(part, collections.Counter(layers[unit] for unit in gone))
+
+
+def has_common_share(wholes, counts):
+    """True if layers have lost one share of their wholes, each to within half a unit."""
+    least = [Fraction(2 * counts[layer] - 1, 2 * whole) for layer, whole in wholes.items() if whole]
+    most = [Fraction(2 * counts[layer] + 1, 2 * whole) for layer, whole in wholes.items() if whole]
+    return max(least, default=0) <= min(most, default=1)
+
+
+def test_ties_at_widths_keep_the_rankings_order():
+    # a loses 3 of 4 and b 1: their middles are 1/6, 1/2, 5/6 and 1/2; those of the rest are 3/2 and 7/6, 3/2, 11/6.
+    layers, kept = of_counts([4, 4]), {"a": 1, "b": 3}
+    assert ranking.at_widths(range(8), layers, kept).tolist() == [0, 1, 4, 2, 5, 3, 6, 7]
+    assert ranking.at_widths([4, 5, 6, 7, 0, 1, 2, 3], layers, kept).tolist() == [0, 4, 1, 2, 5, 6, 3, 7]
+    # A layer that keeps all is thinned with the others beyond that level.
+    assert ranking.at_widths(range(4), of_counts([2, 2]), {"a": 1}).tolist() == [0, 2, 1, 3]
+
+
+def test_widths_of_resnet110_are_met_by_702_of_2016_units():
+    counts, layers = {}, []
+    for place, count in enumerate([16] * 18 + [32] * 18 + [64] * 18):
+        counts[f"conv{place}"] = count
+        layers += count * [f"conv{place}"]
+    kept = widths.resolved({"16": 8, "32": 22, "64": 43}, counts, "x")
+    assert (widths.removed(kept, counts), len(layers)) == (702, 2016)
+    order = ranking.at_widths(ranking.at_random(2016, 0), dict(enumerate(layers)), kept)
+    assert collections.Counter(layers[unit] for unit in order[702:]) == kept
+
+
+def test_a_score_is_ranked_at_its_widths():
+    scores = pandas.DataFrame({"layer": ["a", "a", "b", "b"], "channel": [0, 1, 0, 1], "score": [4.0, 3.0, 1.0, 2.0]})
+    units = scores[["layer", "channel"]].assign(unit=range(4))
+    assert ranking.of_scores(scores, units, scope="widths", widths={"a": 1}).tolist() == [1, 2, 0, 3]
+    with pytest.raises(Refused, match="^scope: widths keeps all units of every layer; keep fewer of some"):
+        ranking.of_scores(scores, units, scope="widths", widths={"a": 2})

@@ -13,7 +13,7 @@ from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, retraining_checks, vocabulary
+from secateur.study import biases, criteria_names, retraining_checks, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -97,7 +97,7 @@ def _origin(config):
 
     Of files from outside nobody knows whether images were read: a study without other readers of images says nothing.
     """
-    if not config["readings"] and not _of_images(config["criteria"]):
+    if not config["readings"] and not _of_images(config["criteria"]) and not config["criteria"]["learned"]:
         return "" if config["criteria"]["files"] else "No image was read to rank channels."
     of_test = config["split"]["rank_from"] == "test"
     source = "training"
@@ -211,6 +211,7 @@ def _others(criteria, chooses):
         if criteria["images"]:
             count = f"the first {criteria['images']}"
         sentences.append(f"{', '.join(of_images)}: {count} {_use('rank', chooses)}.")
+    sentences += map(_learned, criteria["learned"])
     if criteria["files"]:
         sentences.append(f"{', '.join(criteria['files'])}: files from outside, which do not tell.")
     return " ".join(sentences)
@@ -222,7 +223,17 @@ def _of_images(criteria):
 
 
 def _scores(criteria, kinds):
-    return [score["name"] for score in criteria["scores"] if score["score"] in kinds]
+    ranked = criteria_names.ranked_by_score(criteria)
+    return [name for name, score in ranked.items() if score["score"] in kinds]
+
+
+def _learned(entry):
+    """A sentence on the images behind a learned criterion."""
+    calibration = entry["calibration"]
+    return (
+        f"{entry['name']}: trained on the training images, and decided on the first {calibration['images']} images of "
+        f"the split {calibration['split']}."
+    )
 
 
 def _use(split, chooses):

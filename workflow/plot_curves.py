@@ -6,4 +6,4 @@ from secateur.jobs import script
 if "snakemake" in globals():
     with script.job(snakemake) as job:
         figure = lines.FIGURES[job.options["figure"]](job.options)
-        curve_page.curves(snakemake.input, snakemake.output, figure.lines, figure.title, figure.floors)
+        curve_page.curves(snakemake.input, snakemake.output, figure.lines, figure.title, figure.floors, figure.widths)

@@ -107,6 +107,33 @@ def test_of_one_network_one_draw_of_a_control_has_no_interval():
         assert np.isnan(row(curves, control, 0.5)[["accuracy_low", "accuracy_high", "loss_low"]].astype(float)).all()
 
 
+def test_draws_of_a_learned_criterion_on_one_network_count_beside_those_of_chance():
+    shares = {"gates.mlp.0": 0.6, "gates.mlp.1": 0.65, "gates.mlp.2": 0.7, "random.0": 0.3, "random.1": 0.36}
+    curves, bits, _ = of_one_network(shares)
+    learned = row(curves, "gates.mlp", 0.5)
+    sides = [[bits[name][1] for name in shares if name.startswith(kind)] for kind in ("gates", "random")]
+    means = [np.mean(side, axis=1) for side in sides]
+    assert learned["versus_random"] == pytest.approx(means[0].mean() - means[1].mean())
+    # The draws of chance, two of them, are the wider part; those of learning and the images widen it further.
+    of_chance, of_learning = (stats.t.isf(0.025, len(mean) - 1) * stats.sem(mean) for mean in reversed(means))
+    images = np.mean(sides[0], axis=0) - np.mean(sides[1], axis=0)
+    of_images = stats.t.isf(0.025, 499) * stats.sem(images)
+    half = np.sqrt(of_chance**2 + of_learning**2 + of_images**2)
+    assert learned["versus_random"] - learned["versus_random_low"] == pytest.approx(half)
+    # Against the dense network, the draws of learning alone.
+    change = np.array(sides[0], float) - bits["gates.mlp.0"][0]
+    wanted = np.hypot(of_learning, stats.t.isf(0.025, 499) * stats.sem(change.mean(0)))
+    assert learned["accuracy"] - learned["accuracy_low"] == pytest.approx(wanted)
+
+
+def test_one_draw_of_a_learned_criterion_has_no_interval_on_one_network():
+    curves, _, _ = of_one_network({"gates.mlp.0": 0.6, "random.0": 0.3, "random.1": 0.5, "l1.gates.mlp": 0.5})
+    learned, beside = row(curves, "gates.mlp", 0.5), row(curves, "l1.gates.mlp", 0.5)
+    assert np.isnan(learned[["accuracy_low", "versus_random_low", "loss_low"]].astype(float)).all()
+    assert learned["versus_random"] == pytest.approx(0.2, abs=0.1)
+    assert not np.isnan(beside[["accuracy_low", "versus_random_low", "loss_low"]].astype(float)).any()
+
+
 def test_no_interval_of_an_accuracy_leaves_0_to_100_percent():
     parts = []
     for seed, pruned in ((0, 0.1), (1, 0.9), (2, 0.99)):

@@ -121,6 +121,72 @@ def test_differences_of_accuracies_end_at_one_and_those_of_losses_do_not():
     assert (low + high) / 2 == pytest.approx(0.5) and high > 5
 
 
+# Draws on both sides
+
+
+def both_sides(generator, counts, draws, images=40, common=0.4, own=0.4):
+    """Values of two sides with means 0: so many draws of each, of these standard deviations between them.
+
+    Both are looked at on the same images, which each side finds hard or easy in its own way and in a common one.
+    """
+    shared = generator.standard_normal((1, images))
+    sides = []
+    for count, spread in zip(counts, draws, strict=True):
+        values = spread * generator.standard_normal((count, 1)) + own * generator.standard_normal((count, images))
+        sides.append(values + common * (shared + generator.standard_normal((1, images))))
+    return intervals.Independent(*sides)
+
+
+def test_independent_draws_of_both_sides_count_both():
+    first, second = np.array([0.1, 0.2, 0.4]), np.array([0.15, 0.05, 0.1, 0.3, 0.1])
+    sides = intervals.Independent(np.tile(first[:, None], (1, 50)), np.tile(second[:, None], (1, 50)))
+    found = intervals.of_differences(sides)
+    # Only draws differ: the two halves of Student's intervals, of 2 and of 4 degrees of freedom, as legs of a triangle.
+    halves = [stats.t.isf(0.025, len(side) - 1) * stats.sem(side) for side in (first, second)]
+    assert found.estimate == pytest.approx(first.mean() - second.mean())
+    assert found.half(0.05) == pytest.approx(np.hypot(*halves))
+    assert np.isnan(intervals.of_differences(intervals.Independent(sides.first[:1], sides.second)).interval(0.05)).all()
+    assert np.isnan(intervals.of_differences(intervals.Independent(sides.first, sides.second[:1])).interval(0.05)).all()
+
+
+def test_the_errors_of_both_sides_are_the_variance_of_their_difference_and_the_own_errors_once_more():
+    generator, counts, draws, images, common, own = np.random.default_rng(0), (3, 8), (0.1, 0.05), 40, 0.4, 0.6
+    drawn = [both_sides(generator, counts, draws, images, common, own) for _ in range(2000)]
+    told = np.mean([sum(error**2 for error, _ in intervals.errors_of_both(sides)) for sides in drawn])
+    # What images have in common for both sides cancels.
+    own_errors = sum(own**2 / (count * images) for count in counts)
+    variance = sum(spread**2 / count for count, spread in zip(counts, draws, strict=True))
+    variance += 2 * common**2 / images + own_errors
+    assert np.var([sides.first.mean() - sides.second.mean() for sides in drawn]) == pytest.approx(variance, rel=0.1)
+    assert told == pytest.approx(variance + own_errors, rel=0.05)
+
+
+@pytest.mark.parametrize("draws", [(0.2, 0.05), (0.05, 0.2), (0.1, 0.1), (0.01, 0.01)])
+def test_an_interval_between_drawn_sides_covers_at_least_as_often_as_it_says(draws):
+    generator = np.random.default_rng(0)
+    drawn = [both_sides(generator, (3, 8), draws) for _ in range(1000)]
+    ends = [intervals.of_differences(sides).interval(0.1) for sides in drawn]
+    assert np.mean([low < 0 < high for low, high in ends]) > 0.9 - 3 * np.sqrt(0.09 / 1000)
+
+
+def test_draws_of_the_first_side_taken_as_fixed_cover_too_seldom():
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(300):
+        sides = both_sides(generator, (3, 8), (0.2, 0.05))
+        low, high = intervals.OverDraws(sides.first.mean(0) - sides.second).interval(0.1)
+        covered.append(low < 0 < high)
+    assert np.mean(covered) < 0.75
+
+
+def test_draws_are_paired_only_where_they_are_alike_and_as_many():
+    one, three, other = np.ones(4), np.ones((3, 4)), np.zeros((3, 4))
+    assert (intervals.between(one, three, alike=False) == 0).all()
+    assert intervals.between(three, other, alike=True).shape == (3, 4)
+    assert isinstance(intervals.between(three, other, alike=False), intervals.Independent)
+    # One draw less its mean of others would count as if it were not drawn.
+    assert isinstance(intervals.between(three[:1], other, alike=True), intervals.Independent)
+
+
 # Words
 
 
@@ -147,3 +213,8 @@ def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():
     one = intervals.in_words(1, 8, 0.95)
     assert "this one network" in one and "(7 degrees of freedom), widened by what the images add" in one
     assert "neither it nor a difference to it has an interval" in intervals.in_words(1, 1, 0.95)
+    assert intervals.of_learning(1, {}) == ""
+    assert "has draws on one network (gates.mlp 3 and gates.linear 1)" in intervals.of_learning(
+        1, {"gates.mlp": 3, "gates.linear": 1}
+    )
+    assert intervals.of_learning(2, {"gates.mlp": 3}).endswith("(gates.mlp 3) are averaged within a seed too.")

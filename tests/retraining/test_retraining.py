@@ -1,7 +1,9 @@
 """Retraining: the widths of the plan, one schedule for all, resumable; and the controls beside it."""
 
 import dataclasses
+import itertools
 import json
+import re
 
 import numpy as np
 import pandas
@@ -19,7 +21,8 @@ from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored
 from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
-from secateur.study import consistency, settings, stage_options
+from secateur.study import consistency, retraining_checks, settings, stage_options
+from secateur.study import kinds as study_kinds
 from secateur.study.levels import Terms
 from secateur.study.study import Study
 from secateur.training import loop
@@ -329,9 +332,104 @@ def test_missing_keys_are_those_of_training_and_random_joins():
     assert settings.checked(LEAST)["retraining"] is None
 
 
+def cells_of(config):
+    return [cell.path for cell in retraining_checks.cells(config)]
+
+
+def test_cells_are_a_list_where_criteria_have_levels_and_kinds_of_their_own():
+    own = {"criterion": "weight.max", "levels": [0.5, 0.3], "kinds": ["scratch", "retrained"]}
+    config = checked({"criteria": ["weight.mean_abs", own], "levels": [0.2], "batchnorm": False})
+    assert cells_of(config) == [
+        *(f"weight.mean_abs/0.2/{kind}" for kind in ("retrained", "scratch")),
+        *(f"weight.max/{level}/{kind}" for level in (0.3, 0.5) for kind in ("retrained", "scratch")),
+        # The control is treated like all others: at every level, by every kind that another has there.
+        *(f"random.0/{level}/{kind}" for level in (0.2, 0.3, 0.5) for kind in ("retrained", "scratch")),
+    ]
+    assert settings.checked(config) == config
+    one = {"criterion": "weight.max", "levels": [0.3], "kinds": ["retrained"]}
+    other = {"criterion": "weight.max", "levels": [0.5], "kinds": ["batchnorm"]}
+    assert cells_of(checked({"criteria": [one, other], "levels": [0.5]})) == [
+        "weight.max/0.3/retrained", "weight.max/0.5/batchnorm", "random.0/0.3/retrained", "random.0/0.5/batchnorm",
+    ]  # fmt: skip
+    control = {"criterion": "random.1", "levels": [0.3], "kinds": ["retrained"]}
+    assert cells_of(checked({"criteria": [one, control], "levels": [0.5]})) == [
+        "weight.max/0.3/retrained", "random.1/0.3/retrained",
+    ]  # fmt: skip
+
+
+def test_names_alone_are_still_a_full_product():
+    config = checked({"criteria": ["weight.mean_abs", "weight.max"], "levels": [0.5, 0.3]})
+    names, levels = ("weight.mean_abs", "weight.max", "random.0"), (0.3, 0.5)
+    cells = itertools.product(names, levels, ("batchnorm", "retrained", "scratch"))
+    assert retraining_checks.cells(config) == list(itertools.starmap(study_kinds.Cell, cells))
+
+
+def test_a_kind_that_starts_from_learned_weights_is_made_of_learned_criteria_alone(monkeypatch):
+    left = dataclasses.replace(study_kinds.RETRAINED, name="left", learned=True)
+    monkeypatch.setitem(study_kinds.KINDS, "left", left)
+    gates = {"learned": [{"name": "gates.mlp", "widths": {"16": 8}}]}
+    config = checked({"criteria": ["gates.mlp", "weight.max"], "levels": [0.5]}, criteria=gates)
+    made = cells_of(config)
+    assert "gates.mlp.0/0.5/left" in made
+    assert not {"weight.max/0.5/left", "random.0/0.5/left"} & {*made}
+    wanted = {"criterion": "weight.max", "levels": [0.5], "kinds": ["left"]}
+    with pytest.raises(
+        Refused, match="^retraining.criteria: weight.max names the kind left, which starts from weights"
+    ):
+        retraining_checks.settle_retraining(config | {"retraining": config["retraining"] | {"criteria": [wanted]}})
+
+
+@pytest.mark.parametrize(
+    ("export", "message"),
+    [
+        (
+            {"criterion": "weight.max", "level": 0.5, "kind": "scratch"},
+            "as scratch, but retraining.criteria gives this criterion and level other kinds; add it there",
+        ),
+        (
+            {"criterion": "weight.max", "level": 0.3, "kind": "retrained"},
+            "as retrained, but retraining does not name this criterion and level; add them there, or leave kind out",
+        ),
+        (
+            {"criterion": "weight.max", "level": 0.5, "kind": "batchnorm"},
+            "as batchnorm, but retraining.batchnorm is false; turn it on",
+        ),
+        ({"criterion": "weight.max", "level": 0.5, "kind": "retrained"}, None),
+    ],
+)
+def test_an_exported_network_is_one_of_the_cells(export, message):
+    wanted = {"criterion": "weight.max", "levels": [0.5], "kinds": ["retrained"]}
+    retrain = {"criteria": [wanted, "weight.mean_abs"], "levels": [0.3], "batchnorm": False}
+    if message is None:
+        checked(retrain, export=[export])
+        return
+    with pytest.raises(Refused, match=re.escape(message)):
+        checked(retrain, export=[export])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"criteria": ["weight.max", {"criterion": "weight.max", "kinds": ["scratch"]}]},
+            "retraining.criteria asks twice for level 0.5 of weight.max as scratch; name every network once",
+        ),
+        (
+            {"criteria": [{"criterion": "weight.max", "levels": [0.55]}]},
+            "retraining.criteria: weight.max names 0.55, which is none of the study's levels (0, 0.1",
+        ),
+        (
+            {"criteria": [{"criterion": "weight.max", "levels": [0]}]},
+            "retraining.criteria.levels: got 0, but a level is the share of units removed, a fraction above 0",
+        ),
+        (
+            {"criteria": [{"criterion": "weight.max", "kinds": ["none"]}]},
+            'retraining.criteria.kinds is "none", but must be one of batchnorm, retrained, scratch',
+        ),
+        (
+            {"criteria": [{"level": 0.5}]},
+            "unknown key retraining.criteria.level; did you mean levels? Known here: crit",
+        ),
         ({"levels": [0.55]}, "retraining.levels names 0.55, which is none of the study's levels (0, 0.1, 0.2, 0.3, "),
         ({"levels": [0]}, "retraining.levels: got 0, but a level is the share of units removed, a fraction above 0"),
         ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of units removed, a fraction"),
@@ -416,7 +514,7 @@ def test_a_criterion_that_the_study_lacks_is_named():
 def table_of(accuracies):
     """A gathered table from {(seed, criterion, level, kind): accuracy}."""
     rows = [
-        (*keys[:1], *keys[1:], 100, 10, 20, 1 - accuracy, accuracy, "" if accuracy == accuracy else "features.3")
+        (*keys[:1], *keys[1:], 100, 0, 10, 20, 1 - accuracy, accuracy, "" if accuracy == accuracy else "features.3")
         for keys, accuracy in accuracies.items()
     ]
     return pandas.DataFrame(rows, columns=retraining.COLUMNS)
@@ -477,6 +575,40 @@ def test_draws_of_one_networks_control_are_a_source_of_variation():
     assert alone.loc["a", "versus_random"] == pytest.approx(means[0])
     assert np.isnan([alone.loc["a", "versus_random_low"], alone.loc["random", "accuracy_high"]]).all()
     assert alone.loc["a", "accuracy_low"] < alone.loc["a", "accuracy"]
+
+
+def test_draws_on_one_network_count_beside_a_control_that_is_drawn():
+    generator = np.random.default_rng(0)
+    shares = {f"gates.mlp.{draw}": 0.6 + draw / 20 for draw in range(3)} | {f"random.{draw}": 0.4 for draw in (0, 1)}
+    right = {}
+    dense = generator.random(400) < 0.9
+    for name, share in shares.items():
+        right |= {(name, 0): dense, (name, 0.5): generator.random(400) < share}
+    rows = table_of({(0, *key, "none"): bits.mean() for key, bits in right.items()})
+    found = retraining.means(rows, np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    row, means = found.loc["gates.mlp"], [right[f"gates.mlp.{draw}", 0.5].mean() for draw in range(3)]
+    assert row["accuracy"] == pytest.approx(np.mean(means))
+    chance = [right[f"random.{draw}", 0.5].mean() for draw in (0, 1)]
+    assert row["versus_random"] == pytest.approx(np.mean(means) - np.mean(chance))
+    half = row["versus_random_high"] - row["versus_random"]
+    assert half > np.hypot(12.7 * np.ptp(chance) / 2, 4.3 * np.std(means, ddof=1) / np.sqrt(3))
+    # Against one draw of chance there is no interval: nothing tells how far another would lie.
+    single = [key[0] != "random.1" for key in right]
+    alone = retraining.means(rows[single], np.stack(list(right.values())), 0.95, 500, 0).set_index("criterion")
+    assert np.isnan(alone.loc["gates.mlp", "versus_random_low"])
+    assert alone.loc["gates.mlp", "accuracy_low"] < alone.loc["gates.mlp", "accuracy"]
+
+
+def test_the_pruned_rows_are_those_of_the_levels_of_each_criterion():
+    table = pandas.DataFrame(
+        [(name, floor, level) for name in ("a", "b", "c") for floor in (0, 0.1) for level in (0, 0.3, 0.5)],
+        columns=["criterion", "keep_at_least", "level"],
+    )
+    shown = retraining.untouched(table, {"b": [0.5], "a": [0.3, 0.5]})
+    assert list(zip(shown["criterion"], shown["level"], strict=True)) == [
+        ("a", 0), ("a", 0.3), ("a", 0.5), ("b", 0), ("b", 0.5),
+    ]  # fmt: skip
+    assert set(shown["keep_at_least"]) == {0} and shown.index.tolist() == [0, 1, 2, 6, 8]
 
 
 @pytest.mark.parametrize("seeds", [(0, 1), (0,)])

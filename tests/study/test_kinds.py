@@ -17,6 +17,8 @@ def test_the_schema_has_the_kinds_and_what_turns_them_on():
         part for part in properties["retraining"].get("oneOf", [properties["retraining"]]) if "properties" in part
     )
     assert properties["export"]["items"]["properties"]["kind"]["enum"] == list(kinds.KINDS)
+    named = retraining["properties"]["criteria"]["items"]["properties"]["kinds"]["items"]["enum"]
+    assert named == [name for name, kind in kinds.KINDS.items() if kind.trains != "nothing"]
     for kind in kinds.KINDS.values():
         assert kind.setting is None or retraining["properties"][kind.setting]["type"] == "boolean"
 

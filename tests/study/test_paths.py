@@ -30,8 +30,9 @@ WHOLE = {
         "scores": ["l1", {"name": "share", "score": "taylor", "normalise": "layer_share"}],
         "scope": "stage",
         "mixtures": [{"name": "both", "first": "l1", "second": "share", "deltas": ["0.5"]}],
+        "controls": ["relevance.mean_abs", "weight.mean_abs", "thesis.mean_abs", "both.0.5", "mine"],
     },
-    "retraining": {"criteria": ["l1"], "levels": [0.5]},
+    "retraining": {"criteria": ["l1", {"criterion": "mine", "kinds": ["scratch"]}], "levels": [0.5]},
     "export": [{"criterion": "l1", "level": 0.5}, {"criterion": "l1", "level": 0.5, "kind": "retrained"}],
     "levels": [0, 0.5],
     "evaluation": {"choose_on": "rank", "budget": "macs", "keep_at_least": [0, 0.1]},
@@ -65,9 +66,13 @@ def test_no_two_files_of_a_whole_study_are_one(study):
         f"{network}/ranking/both.0.5.csv",
         f"{network}/ranking/shuffled.thesis.mean_abs.0.csv",
         f"{network}/evaluation/choosing/mixed.thesis.part2.csv",
+        f"{network}/ranking/shuffled.both.0.5.0.csv",
+        f"{network}/ranking/controls.mine.json",
         f"{network}/retraining/l1/0.5/scratch.pt",
+        f"{network}/retraining/mine/0.5/scratch.pt",
         f"{network}/export/l1/0.5.retrained/model.onnx",
         "results/figures/controls.weight.mean_abs.svg",
+        "results/figures/controls.both.0.5.html",
         "results/tables/curves.csv",
         "results/verdict.md",
     } <= {*listed}
@@ -85,6 +90,7 @@ def renamed(study, kind, old, new):
     else:
         for one in config["criteria"][kind]:
             one["name"] = new if one["name"] == old else one["name"]
+    config["criteria"]["controls"] = [name.replace(old, new) for name in config["criteria"]["controls"]]
     return config
 
 

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from secateur import ranking
 from secateur.criteria import from_images, from_weights
 from secateur.evaluation import measuring
 from secateur.relevance import propagation, rules
-from secateur.study import biases, rule_numbers, settings, vocabulary
+from secateur.study import biases, learned, rule_numbers, settings, vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +95,65 @@ def test_parameters_and_biases_name_rules_of_the_vocabulary():
     assert parsed == names
     of_composites = {rule_numbers.parsed(rule)[0] for parts in vocabulary.COMPOSITES.values() for rule in parts}
     assert of_composites <= names
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name"),
+    [
+        ("random.2", "random"),
+        ("uniform.random.11", "uniform.random"),
+        ("shuffled.relevance.mean_abs.0", "shuffled.relevance.mean_abs"),
+        ("gates.mlp.1", "gates.mlp"),
+        ("uniform.gates.mlp.1", "uniform.gates.mlp"),
+        ("shuffled.gates.mlp.0", "shuffled.gates.mlp"),
+        ("shuffled.l1.gates.mlp.0", "shuffled.l1.gates.mlp"),
+        # Neither deltas nor names without a draw lose anything; of a control of a mixture, only the draw.
+        ("mixed.x.0.5", "mixed.x.0.5"),
+        ("both.0.5", "both.0.5"),
+        ("uniform.both.0.5", "uniform.both.0.5"),
+        ("uniform.mixed.x.1.0", "uniform.mixed.x.1.0"),
+        ("shuffled.both.0.5.3", "shuffled.both.0.5"),
+        ("gates.mlp", "gates.mlp"),
+        ("l1.gates.mlp", "l1.gates.mlp"),
+        ("uniform.relevance.mean_abs", "uniform.relevance.mean_abs"),
+        ("random", "random"),
+    ],
+)
+def test_draws_of_a_criterion_have_one_name(criterion, name):
+    assert vocabulary.without_draw(criterion) == name
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ("random", "shuffled.relevance.mean_abs", True),
+        ("uniform.random", "random", True),
+        ("gates.mlp", "random", False),
+        ("shuffled.gates.mlp", "gates.mlp", False),
+        ("shuffled.gates.mlp", "random", True),
+        ("gates.mlp", "gates.linear", False),
+        ("uniform.gates.mlp", "gates.mlp", True),
+    ],
+)
+def test_draws_by_chance_are_paired_with_each_other_and_learned_ones_with_their_own(first, second, alike):
+    assert vocabulary.draws_alike(first, second) == vocabulary.draws_alike(second, first) == alike
+
+
+def test_what_the_schema_says_of_learned_criteria_is_what_the_vocabulary_knows(schema):
+    entry = schema["criteria"]["properties"]["learned"]["items"]["properties"]
+    assert tuple(entry["kind"]["enum"]) == vocabulary.LEARNED
+    for kind in vocabulary.LEARNED:
+        assert re.search(entry["name"]["pattern"], f"{kind}.a_1") and not re.search(
+            entry["name"]["pattern"], f"{kind}.1"
+        )
+    assert tuple(entry["start"]["enum"]) == (learned.ZERO, *vocabulary.WEIGHT_SCORES, *vocabulary.IMAGE_SCORES)
+    assert (
+        entry["calibration"]["properties"]["split"]["enum"]
+        == schema["readings"]["additionalProperties"]["properties"]["split"]["enum"]
+    )
+    assert {*learned.BESIDE} <= {*vocabulary.WEIGHT_SCORES, *vocabulary.IMAGE_SCORES}
+    scopes = schema["criteria"]["properties"]["scores"]["items"]["properties"]["scope"]["enum"]
+    assert tuple(scopes) == ranking.SCOPES and [*ranking.SCOPES] == [
+        *schema["criteria"]["properties"]["scope"]["enum"],
+        "widths",
+    ]

@@ -153,7 +153,7 @@ def at_widths(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], kept
     """The ranking's order within layers, such that once all but `kept` units are removed, every layer keeps its own.
 
     `layers` is {unit: layer}, `kept` {layer: count of units}; layers without a count keep all. Up to there all layers
-    have lost the same share of what they lose, and beyond it the same share of what they kept, to within one unit.
+    have lost one share of what they lose, and beyond it one share of what they kept, each to within half a unit.
     """
     counts, before = Counter(map(layers.__getitem__, order)), Counter()
     places = {}

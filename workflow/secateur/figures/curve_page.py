@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from secateur import ranking
 from secateur.analysis import averages, intervals
 from secateur.artifacts import evaluation_table, files, tables
 from secateur.figures import appearance, html_tables
 from secateur.figures import curves as figures_curves
 from secateur.study import vocabulary
+from secateur.study import widths as study_widths
 
 MEANS = (
     *("budget", "keep_at_least", "criterion", "level", "seeds", *evaluation_table.COST),
@@ -17,10 +19,19 @@ MEANS = (
 SINGLE = ("keep_at_least", "criterion", "level", *evaluation_table.COST, "accuracy", "loss", "empty")
 
 
-def curves(inputs: Any, outputs: Any, lines: Mapping[str, tuple[str, str]], title: str, floors: bool = False) -> None:
+def curves(
+    inputs: Any,
+    outputs: Any,
+    lines: Mapping[str, tuple[str, str]],
+    title: str,
+    floors: bool = False,
+    widths: Mapping[str, Mapping[str, int]] | None = None,
+) -> None:
     """Draw {criterion: (label, colour)} and the random control; `inputs` and `outputs` have Snakemake's names.
 
-    `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn.
+    `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn. `widths`
+    is {criterion: widths of the setting} of lines with a ring at the level that meets them, for which the table of
+    units is read.
     """
     means = tables.read(inputs.curves, *MEANS)
     single = tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE)
@@ -28,7 +39,8 @@ def curves(inputs: Any, outputs: Any, lines: Mapping[str, tuple[str, str]], titl
     drawn = means if floors else averages.on_test(means)
     with files.replacing(outputs.figure) as temporary:
         note = _of_test_images(int(first["images"].iloc[0]))
-        appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}"), temporary)
+        rings = _rings(inputs, widths or {}, first["level"].unique())
+        appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}", rings), temporary)
     rows = single[single["split"] == "test"] if floors else first
     parts = [
         html_tables.table(_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
@@ -36,6 +48,16 @@ def curves(inputs: Any, outputs: Any, lines: Mapping[str, tuple[str, str]], titl
         html_tables.table(_single(rows, lines)),
     ]
     files.write_text(outputs.page, html_tables.page(title, *parts))
+
+
+def _rings(inputs, widths, levels):
+    """{criterion: the level that meets its widths}."""
+    rings = {}
+    for criterion, given in widths.items():
+        counts = ranking.counts_of(tables.read(inputs.units, "unit", "layer"))
+        removed = study_widths.removed(study_widths.resolved(given, counts, criterion), counts)
+        rings[criterion] = study_widths.met_by(levels, removed, sum(counts.values()), criterion)
+    return rings
 
 
 def named(source: str, options: Mapping[str, Any]) -> str:

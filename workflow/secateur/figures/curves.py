@@ -23,6 +23,7 @@ MOST_SINGLE = 6
 # darker than the second number.
 BANDS, BAND = 0.8, 0.13
 SIZE = (11.5, 8)
+RING = "its widths are met"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,11 @@ class _Panel:
 
 
 def curves(
-    curves: pandas.DataFrame, evaluations: pandas.DataFrame, lines: Mapping[str, tuple[str, str]], title: str
+    curves: pandas.DataFrame,
+    evaluations: pandas.DataFrame,
+    lines: Mapping[str, tuple[str, str]],
+    title: str,
+    rings: Mapping[str, float] | None = None,
 ) -> Figure:
     """Accuracy and loss against the level and against the multiply-adds that are left: four panels.
 
@@ -48,7 +53,7 @@ def curves(
 
     `lines` is {criterion: (label, colour)}. Every line has a band, the intervals of the table, paler where there are
     many; thin lines are single seeds, of few lines only, and the random control is always drawn. Floors of `curves`
-    beyond its first are drawn in dashes, without bands.
+    beyond its first are drawn in dashes, without bands. `rings` is {criterion: level} of a ring on its line.
     """
     budget = curves["budget"].iloc[0]
     styles = _styles(lines)
@@ -62,6 +67,8 @@ def curves(
                 _draw(panel, curves, criterion, style, min(BAND, BANDS / len(styles)))
                 if single is not None and criterion != "random":
                     _draw_single(panel, single[single["family"] == criterion], style["color"])
+            for criterion, level in (rings or {}).items():
+                _draw_ring(panel, curves, criterion, level, styles[criterion]["color"])
         _dress(axes, _chance(evaluations), budget)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False)
@@ -107,6 +114,16 @@ def _draw_line(panel, mean, style, shade=0):
         axes.fill_between(mean["x"], low, high, color=style["color"], alpha=shade, linewidth=0, zorder=1)
     collapsed = mean[mean["collapsed"] > 0]
     axes.plot(collapsed["x"], collapsed[measure], "x", color=style["color"], markersize=6, zorder=4)
+
+
+def _draw_ring(panel, curves, criterion, level, colour):
+    """A ring around a criterion's first floor at one level."""
+    own = curves[(curves["criterion"] == criterion) & (curves["level"] == level)].head(1)
+    point = panel.sorted(own)
+    # Only one of them stands in the legend.
+    label = RING if RING not in panel.axes.get_legend_handles_labels()[1] else "_"
+    style = {"color": colour, "fillstyle": "none", "markersize": 11, "markeredgewidth": 1.5, "linestyle": ""}
+    panel.axes.plot(point["x"], point[panel.measure], "o", label=label, zorder=5, **style)
 
 
 def _draw_single(panel, evaluations, colour):

@@ -1,7 +1,7 @@
 """The lines of each figure of curves: which criteria it draws, with their labels and colours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import seaborn
@@ -31,6 +31,7 @@ class Figure:
     lines: dict[str, tuple[str, str]]  # {criterion: (label, colour)}
     title: str
     floors: bool = False  # whether every floor is drawn
+    widths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # of the lines that meet some at one level
 
 
 def strategies(options: Mapping[str, Any]) -> Figure:
@@ -53,7 +54,7 @@ def statistics(options: Mapping[str, Any]) -> Figure:
 
 
 def scores(options: Mapping[str, Any]) -> Figure:
-    """Scores, files and mixtures in colours, beside a reading in black and the weights in brown."""
+    """Scores, files, mixtures and learned criteria in colours, beside a reading in black and the weights in brown."""
     criteria, beside = options["criteria"], options["beside"]
     count = len(criteria)
     others = DISTINCT[:count]
@@ -63,7 +64,7 @@ def scores(options: Mapping[str, Any]) -> Figure:
     colours = ["#000000", "#8c510a"][-len(beside) :] + others
     names = [*beside, *criteria]
     lines = {name: (name, colour) for name, colour in zip(names, colours, strict=True)}
-    return Figure(lines, f"Criteria: {options['title']}")
+    return Figure(lines, f"Criteria: {options['title']}", widths=options["widths"])
 
 
 def deltas(options: Mapping[str, Any]) -> Figure:
@@ -85,7 +86,8 @@ def controls(options: Mapping[str, Any]) -> Figure:
         f"uniform.{criterion}": ("equal shares,\nits own channels", "#009e73"),
         "uniform.random": ("equal shares,\nrandom channels", "#cc79a7"),
     }
-    return Figure(lines, f"How many of each layer, or which: {options['title']}, {criterion}")
+    title = f"How many of each layer, or which: {options['title']}, {criterion}"
+    return Figure(lines, title, widths=options["widths"])
 
 
 def floors(options: Mapping[str, Any]) -> Figure:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from secateur.study import learned
+from secateur.study.vocabulary import without_draw
 
 # Targets of a reading that name no class.
 TARGETS = ("predicted", "label", "all")
@@ -141,6 +142,18 @@ def ranked_by_score(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     for entry in criteria["learned"]:
         rankings |= learned.ranked(entry)
     return rankings
+
+
+def lines_at_widths(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, int]]:
+    """{criterion, draws as one: the widths that it meets at one level} of the study's figures."""
+    lines = {}
+    for name, score in ranked_by_score(criteria).items():
+        if score["scope"] == "widths":
+            lines[without_draw(name)] = score["widths"]
+    for entry in criteria["learned"]:
+        if entry["widths"] is not None:
+            lines[f"shuffled.{entry['name']}"] = entry["widths"]
+    return lines
 
 
 def channel_scores(criteria: Mapping[str, Any]) -> dict[str, str]:

@@ -11,13 +11,19 @@ from secateur.study.vocabulary import BAND_RULES, IMAGE_SCORES, RULES, WEIGHT_SC
 if TYPE_CHECKING:
     import jsonschema
 
+RETRAINED_LEVEL = "a level is the share of units removed, a fraction above 0 and below 1: write 0.3 for 30 %"
 HINTS = {
     "levels": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "model.factory": 'a factory is a module and a function in it: "package.module:function"',
-    "retraining.levels": "a level is the share of units removed, a fraction above 0 and below 1: write 0.3 for 30 %",
+    "retraining.levels": RETRAINED_LEVEL,
+    "retraining.criteria.levels": RETRAINED_LEVEL,
     "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "criteria.mixing.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
+    "criteria.learned.name": "a learned criterion is named by its kind, a point and a word, as gates.mlp",
+    "criteria.learned.model": (
+        'a pruning-model is mlp, linear, conv or static, or a function of your own, "package.module:function"'
+    ),
 }
 # The keywords of the schema that a hint answers.
 HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern")

@@ -4,6 +4,8 @@ Paths begin with Snakemake's names of folders: `<results>`, `<images>` for the i
 results of one training. Neither Snakemake nor torch is needed.
 """
 
+from collections.abc import Mapping
+
 from secateur.study import contents, kinds, learned, paths
 from secateur.study.study import Study
 
@@ -91,6 +93,11 @@ def shuffled(study: Study, entry: str) -> list[str]:
     if study.entries[entry]["widths"] is not None:
         return []
     return [f"<network>/ranking/{criterion}.csv" for criterion in learned.draws(study.entries[entry])]
+
+
+def units_of_figure(study: Study, widths: Mapping[str, Mapping[str, int]]) -> OptionalPath:
+    """The units of one network, as all have them, by which a figure finds the levels that meet these widths."""
+    return f"<results>/{study.dataset}/{study.model}/{study.seeds[0]}/units/units.csv" if widths else []
 
 
 def mixed_lists(study: Study, reading: str) -> dict[str, str]:

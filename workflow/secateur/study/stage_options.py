@@ -355,16 +355,24 @@ def curves(study: Study, figure: str, source: str) -> Options:
 
 def controls_curves(study: Study, criterion: str) -> Options:
     """The lines of the figure of a criterion and its controls."""
-    return {"figure": "controls", "title": study.title, "name": criterion}
+    widths = study.line_widths.get(criterion)
+    lines = [] if widths is None else [criterion, f"shuffled.{criterion}"]
+    return {
+        "figure": "controls",
+        "title": study.title,
+        "name": criterion,
+        "widths": dict.fromkeys(lines, widths),
+    }
 
 
 def scores_curves(study: Study) -> Options:
-    """The lines of the figure of all scores, files and mixtures, and those drawn beside them."""
+    """The lines of the figure of all scores, files, mixtures and learned criteria, and those drawn beside them."""
     sources = (*list(study.readings)[:1], study.weights[0])
     return {
         "figure": "scores",
         "title": study.title,
         "criteria": study.more,
+        "widths": study.line_widths,
         "beside": [f"{source}.{study.statistic}" for source in sources],
     }
 

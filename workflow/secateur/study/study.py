@@ -198,6 +198,11 @@ class Study:
         return widths.given(self.settings["criteria"])
 
     @cached_property
+    def line_widths(self) -> dict[str, Mapping[str, int]]:
+        """{criterion as figures draw it, draws as one: the widths that it meets at one of the levels}."""
+        return criteria_names.lines_at_widths(self.settings["criteria"])
+
+    @cached_property
     def more(self) -> list[str]:
         """The criteria that come neither from readings nor from the weights' statistics; learned ones by entry."""
         return criteria_names.drawn_as_lines(self.settings["criteria"])

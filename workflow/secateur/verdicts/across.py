@@ -125,6 +125,8 @@ def read(folder: Path | str) -> Study:
         raise Refused(
             f"{folder} has the results of an earlier version, whose settings had other names; run its study again"
         )
+    # Studies of earlier versions learned nothing.
+    settings["criteria"].setdefault("learned", [])
     count = len(settings["training"]["seeds"])
     if count != 1:
         raise Refused(f"{folder} is a study of {count} networks; this page compares studies of one network each")
@@ -224,9 +226,9 @@ def between(study: Study, criterion: str, share: float) -> np.ndarray | None:
 def at_equal_cost(study: Study, first: str, second: str, share: float) -> Difference | None:
     """The Difference of two criteria where this share of the multiply-adds is left, or None.
 
-    None against chance too: its draws differ, and images alone would make the interval too narrow.
+    None against what is drawn too, by chance or by learning: images alone would make the interval too narrow.
     """
-    if RANDOM in (first, second):
+    if study.results.is_control(first) or study.results.is_control(second):
         return None
     right, reference = between(study, first, share), between(study, second, share)
     if right is None or reference is None:

@@ -48,17 +48,19 @@ def _table(study):
 
 
 def _levels(study):
-    """(level, {kind: its rows by criterion}) of every level."""
+    """(level, {kind: its rows by criterion}) of every level at which something is retrained; a kind may lack some."""
     for level, part in study.retrained.groupby("level", sort=True):
-        yield level, {kind: rows.set_index("criterion") for kind, rows in part.groupby("kind", sort=False)}
+        by_kind = {kind: rows.set_index("criterion") for kind, rows in part.groupby("kind", sort=False)}
+        if "retrained" in by_kind:
+            yield level, by_kind
 
 
 def _row(study, level, name, by_kind):
     last = by_kind["retrained"].loc[name]
     row = {"level": percent(level), "criterion": f"`{name}`{dagger(last['collapsed'])}"}
     for kind in KINDS:
-        if kind in by_kind and name in by_kind[kind].index:
-            row[KINDS[kind].column] = accuracy(by_kind[kind].loc[name, "accuracy"])
+        if kind in by_kind:
+            row[KINDS[kind].column] = accuracy(by_kind[kind]["accuracy"].get(name))
     dense = study.cell(study.criteria[0], 0)
     row["multiply-adds left"] = f"{100 * last['macs'] / dense['macs']:.0f} %"
     for reference, words in REFERENCES.items():
