@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from secateur import recovery
 from secateur.artifacts import correctness, evaluation_table, provenance, tables
 from secateur.evaluation import measuring
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints, freezing
 from secateur.retraining import kinds, networks, steps
-from secateur.study import seeds
 from secateur.study.levels import Terms
 from secateur.training import loop
 
@@ -45,7 +45,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             history, measured = [], nothing_measured(test)
         else:
             partial = f"{outputs['network']}.partial"
-            seed = seeds.derived(options["seed"], cell["kind"], cell["seed"])
+            seed = recovery.seed_of(options["seed"], cell["kind"], cell["seed"])
             material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
@@ -67,10 +67,8 @@ def nothing_measured(test):
 def as_row(cell, options, widths, measured, classes):
     """A table of one row, with the columns of an evaluation and `kind`."""
     level, terms = cell["level"], options["terms"]
-    row = evaluation_table.row(cell["criterion"], terms, level, widths, measured, classes)
-    table = pandas.DataFrame([row])
-    table.insert(len(evaluation_table.CELL), "kind", cell["kind"])
-    return table
+    first = {"criterion": cell["criterion"], **evaluation_table.terms(terms), "level": level, "kind": cell["kind"]}
+    return pandas.DataFrame([evaluation_table.row(first, widths, measured, classes)])
 
 
 if "snakemake" in globals():

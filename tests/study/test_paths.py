@@ -34,7 +34,7 @@ WHOLE = {
     "retraining": {"criteria": ["l1"], "levels": [0.5]},
     "export": [{"criterion": "l1", "level": 0.5}, {"criterion": "l1", "level": 0.5, "kind": "retrained"}],
     "levels": [0, 0.5],
-    "evaluation": {"choose_on": "rank", "budget": "macs", "keep_at_least": [0, 0.1]},
+    "evaluation": {"choose_on": "rank", "budget": "macs", "keep_at_least": [0, 0.1], "recovery": ["none", "batchnorm"]},
     "verdict": {"page": "results/verdict.md", "ours": "relevance"},
 }
 

@@ -25,7 +25,7 @@ REFERENCES = {
 
 
 def untouched(table: pandas.DataFrame, criteria: Sequence[str], wanted: Iterable[float]) -> pandas.DataFrame:
-    """The rows of an evaluation's table that show its criteria at these levels and dense, of its first floor.
+    """The rows of an evaluation that show its criteria at these levels and dense, of its first floor, as pruned.
 
     The index is that of the table, and so that of the bits beside it.
     """

@@ -14,6 +14,7 @@ from secateur.study import (
     criteria_names,
     level_checks,
     own_network,
+    recovery_checks,
     retraining_checks,
     verdict_checks,
     vocabulary,
@@ -45,6 +46,7 @@ def settle(config: dict[str, Any]) -> None:
     _settle_criteria(config)
     level_checks.check_floors(config)
     retraining_checks.settle_retraining(config["retraining"], config["training"], config["levels"])
+    recovery_checks.settle_recovery(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 

@@ -1,6 +1,7 @@
 """Kinds of pruned networks, in the order in which tables and figures show them.
 
-Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`.
+Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`, and
+those of the kinds that every evaluated network can become, one-shot, in `recovery.py`.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ class Kind:
     colour: str
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
     in_steps: bool = False  # whether channels can be removed in several steps
+    one_shot: bool = False  # whether it takes no training, so that `evaluation.recovery` can name it
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -33,6 +35,7 @@ NONE = Kind(
     trains="nothing",
     marker="o",
     colour="#0173b2",
+    one_shot=True,
     untested="Retraining: after its channels were removed, the network was not trained again.",
 )
 BATCHNORM = Kind(
@@ -44,6 +47,7 @@ BATCHNORM = Kind(
     marker="D",
     colour="#de8f05",
     setting="batchnorm",
+    one_shot=True,
     made="After its channels were removed",
     untested="Retraining: after its channels were removed, no weight was trained again.",
 )
@@ -70,6 +74,7 @@ SCRATCH = Kind(
     made="Its weights are not the dense network's: with its widths it was trained from fresh ones",
 )
 KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH)}
+RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 
 
 def asked_for(retraining: Mapping[str, Any]) -> list[str]:

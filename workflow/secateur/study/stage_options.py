@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from secateur.artifacts import files, shipped
-from secateur.study import contents, criteria_names, kinds, own_network, verdict_checks, vocabulary
+from secateur.study import contents, criteria_names, kinds, own_network, recovery_checks, verdict_checks, vocabulary
 from secateur.study.study import Study
 
 Options = dict[str, Any]
@@ -84,7 +84,10 @@ def levels(study: Study) -> Options:
     readings = {}
     for name, reading in study.readings.items():
         readings[name] = _chosen(reading, *PROPAGATION)
-    return {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
+    options = {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
+    if study.recovered:
+        options["recoveries"] = study.recovered
+    return options
 
 
 def extraction(study: Study, reading: str) -> Options:
@@ -158,7 +161,16 @@ def mixture_ranking(study: Study, mixture: str) -> Options:
 
 
 def evaluation(study: Study, family: str) -> Options:
-    """The criteria and levels of a family's evaluation."""
+    """The criteria and levels of a family's evaluation, and the recoveries where there are any beside `none`."""
+    options = choosing(study, family)
+    if study.recovered:
+        options["recoveries"] = {name: schedule(study, name) for name in study.recovered}
+        options["seed"] = study.seed
+    return options
+
+
+def choosing(study: Study, family: str) -> Options:
+    """The criteria and levels of a family's evaluation on the images that choose: of networks as pruning left them."""
     return {
         "criteria": study.families[family],
         "levels": study.settings["levels"],
@@ -200,7 +212,7 @@ def ranked_on(study: Study, criterion: str) -> str | None:
 def schedule(study: Study, kind: str) -> Options:
     """The schedule by which networks of a kind are trained, or the images that re-estimate their BatchNorm."""
     if kinds.KINDS[kind].trains == "statistics":
-        return _chosen(study.retraining, "batchnorm_images", "batch_size")
+        return recovery_checks.batchnorm(study.settings)
     of_training = _without(study.settings["training"], "seeds")
     if kinds.KINDS[kind].start == "fresh":
         return of_training | {"epochs": study.retraining["scratch_epochs"]}
@@ -298,6 +310,18 @@ def scores_curves(study: Study) -> Options:
     }
 
 
+def recovery_figure(study: Study) -> Options:
+    """The lines of the figure before and after each recovery, and the images that the recoveries read."""
+    criteria = [f"{source}.{study.statistic}" for source in study.sources]
+    return {
+        "title": study.title,
+        "criteria": [*criteria, *study.more],
+        "recoveries": study.recoveries,
+        "schedules": {name: schedule(study, name) for name in study.recovered},
+        "steps": None,
+    }
+
+
 def stability_figure(study: Study) -> Options:
     """The agreement at which each reading stops."""
     until = {name: reading["until"] for name, reading in study.readings.items()}
@@ -316,7 +340,9 @@ def verdict(study: Study, shipped_studies: Mapping[str, str]) -> Options:
     readings = {}
     for name in verdict_checks.readings_of(study.verdict):
         readings[name] = reading_choices(study, name)
+    options = {"recovered": study.recovered} if study.recovered else {}
     return {
+        **options,
         "verdict": study.verdict,
         "choose_on": study.choose_on,
         "study": study.name,
