@@ -1,5 +1,6 @@
-"""Refuse a study with a level that cannot be met, before anything is trained."""
+"""Refuse a study with a level that cannot be met, or a recovery of nothing, before anything is trained."""
 
+from secateur import recovery
 from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
@@ -13,6 +14,8 @@ from secateur.units import finding
 def check_levels(split, options):
     with store.opened(split) as images:
         model, described = description.untrained(options["model"], images)
+    for name in options.get("recoveries", []):
+        recovery.RECOVERIES[name].refuse(model)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
     equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])

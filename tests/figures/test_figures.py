@@ -60,7 +60,31 @@ def test_a_control_without_intervals_has_no_band():
     assert len(bands(figure, 0)) == 1
 
 
-CAPTIONS = ("controls", "deltas", "floors", "scores", "statistics", "strategies", "retraining")
+def test_every_column_of_recoveries_has_the_random_control_that_was_treated_alike():
+    pruned = table(["random", "a"]).assign(recovery="none")
+    treated = pruned.assign(recovery="batchnorm", accuracy=pruned["accuracy"] + 0.05)
+    both = pandas.concat([pruned, treated], ignore_index=True)
+    labels = {"none": "pruned", "batchnorm": "BatchNorm re-estimated"}
+    figure = curves.by_recovery(both, 0.1, {"a": ("a", "#000000")}, labels, "title")
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["pruned", "BatchNorm re-estimated", "", ""]
+    for place, gain in ((0, 0), (1, 0.05), (2, 0), (3, 0.05)):
+        panel = figure.axes[place]
+        lines = [line for line in panel.lines if line.get_label() in ("random", "a")]
+        assert sorted(line.get_label() for line in lines) == ["a", "random"] and len(bands(figure, place)) == 2
+        for line in lines:
+            assert line.get_ydata().tolist() == pytest.approx([0.9 - level + gain for level in LEVELS])
+
+
+def test_figures_of_networks_as_pruned_say_so_where_others_are_evaluated_too():
+    recovered = {"recovery": ["none", "batchnorm"], "batchnorm_images": 300}
+    for name in ("controls", "deltas", "floors", "scores", "statistics", "strategies"):
+        assert "as pruning left them: the figure *Recovery*" in caption(f"plot_{name}", evaluation=recovered)
+        assert "Recovery" not in caption(f"plot_{name}")
+    assert "on up to 300 training images, in batches of 128" in caption("plot_recovery", evaluation=recovered)
+
+
+CAPTIONS = ("controls", "deltas", "floors", "recovery", "scores", "statistics", "strategies", "retraining")
 
 
 def caption(name, **changes):

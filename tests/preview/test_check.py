@@ -8,8 +8,11 @@ import torch
 import yaml
 
 from secateur import console
+from secateur.cost import Cost
 from secateur.jobs import devices
 from secateur.models import zoo
+from secateur.preview import estimates, timing
+from secateur.study import criteria_names, settings
 from support.studies import ROOT, TINY, Workflow
 
 NETS = """
@@ -184,6 +187,33 @@ def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
     scores = ["l1", "l2", "fpgm", "taylor", "taylor_activation", "gradient", "activation", "apoz"]
     status, output, _ = said(OWN | {"criteria": {"scores": scores}})
     assert status == 0 and any(line.startswith("scores 8 ") for line in words(output))
+
+
+def test_recoveries_are_counted_and_refused_for_a_network_without_batchnorm(said):
+    recovered = {"evaluation": {"recovery": ["none", "batchnorm"], "batchnorm_images": 100}}
+    line = "evaluation.recovery names batchnorm, but the network has no BatchNorm with running statistics; leave"
+    assert refused(said(OWN | recovered)) == f"{line} batchnorm out"
+    status, output, _ = said(OWN | recovered | {"model": {"name": "vgg_small"}})
+    line = "each is evaluated 2 times: as pruned, and with BatchNorm re-estimated on up to 100 training images; so is"
+    assert status == 0 and any(text.startswith(line) for text in words(output))
+    assert any(text.endswith("images, after 2 recoveries") for text in words(output))
+
+
+def test_a_recovery_costs_its_images_and_an_evaluation_more():
+    sizes = {"train": 1000, "rank": 100, "validation": 100, "test": 400}
+
+    def seconds(stage, **evaluation):
+        study = {"data": {"source": "digits"}, "model": {"name": "vgg_small"}, "readings": {}}
+        config = settings.checked(study | {"evaluation": {"choose_on": "rank", **evaluation}})
+        timed = timing.Timed(forward=3.0, evaluated=0.5, readings={}, slower={})
+        basis = estimates.Basis(config, criteria_names.of(config), sizes, timed, Cost(1000, 1000), 10)
+        return {stage.name: stage.seconds for stage in estimates.estimated(basis)}[stage]
+
+    recovered = {"recovery": ["none", "batchnorm"], "batchnorm_images": 50}
+    once, twice = seconds("evaluation"), seconds("evaluation", **recovered)
+    assert twice / once == pytest.approx((2 * 400 * 0.5 + 50 * 3) / (400 * 0.5))
+    # What chooses is evaluated as pruned.
+    assert seconds("choosing") == seconds("choosing", **recovered)
 
 
 def test_a_reading_of_classes_that_its_split_does_not_show_is_refused(said):

@@ -13,7 +13,7 @@ FLOORS = (
     ("graph", "artifacts", "statistics"),
     ("study", "jobs", "cost"),
     ("units", "relevance", "evaluation", "images", "ranking", "analysis"),
-    ("models",),
+    ("models", "recovery"),
     ("criteria", "pruning", "training", "figures", "verdicts"),
     ("export", "retraining", "selection", "preview"),
     ("console",),

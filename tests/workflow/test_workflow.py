@@ -121,6 +121,10 @@ EDITS = {
         {"evaluate_pruning": 2, "evaluate_choosing": 2} | TABLES | PLOTS | {"plot_statistics": 2} | SETTINGS | REPORT,
     ),
     "another level": (config_edit(levels=[0, 0.25, 0.75]), AFTER_RANKING | SETTINGS),
+    "a recovery": (
+        config_edit(evaluation__recovery=["none", "batchnorm"]),
+        {"evaluate_pruning": 18, "plot_recovery": 1} | TABLES | PLOTS | SETTINGS | REPORT,
+    ),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
     "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),
     "a mirror": (config_edit(data__mirror="https://mirror.example"), SETTINGS | REPORT),
@@ -237,7 +241,7 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # The test of shards below merges, that of criteria takes weights and scores, tests/export exports,
     # tests/retraining retrains, tests/preview checks, test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
-    retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
+    retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery"}
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}

@@ -56,8 +56,15 @@ def _opening(studies, folders):
     yield (
         "text",
         "A level is a share of the *units*, and criteria spend it on units of unlike cost: read accuracy together "
-        "with the multiply-adds that are left. † a layer is empty.",
+        f"with the multiply-adds that are left. † a layer is empty.{_recovered(studies)}",
     )
+
+
+def _recovered(studies):
+    """A sentence for studies that also test networks after recovery, with the space before it."""
+    if not any(len(study.settings["evaluation"]["recovery"]) > 1 for study in studies):
+        return ""
+    return " Networks are as pruning left them, without the recoveries that a study may show beside."
 
 
 def _facts(study):
