@@ -8,6 +8,7 @@ from secateur.jobs import script
 from secateur.models import description
 from secateur.pruning import equal_widths, plans
 from secateur.relevance import propagation
+from secateur.selection import prerequisites
 from secateur.units import finding
 
 
@@ -18,7 +19,9 @@ def check_levels(split, options):
         recovery.RECOVERIES[name].refuse(model)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
-    equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
+    met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
+    prerequisites.refuse_unlearnable(units, options.get("learned", []))
+    prerequisites.refuse_other_levels(options.get("learned_levels", {}), met)
     linear = finding.linear_layers(model, finding.table(units))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):

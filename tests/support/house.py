@@ -15,7 +15,8 @@ FLOORS = (
     ("units", "relevance", "evaluation", "images", "ranking", "analysis"),
     ("models", "recovery"),
     ("criteria", "pruning", "training", "figures", "verdicts"),
-    ("export", "retraining", "selection", "preview"),
+    ("export", "retraining", "selection"),
+    ("preview",),
     ("console",),
 )
 # Rooms that work without torch: jobs that only read tables start fast, and so does `secateur check`.

@@ -185,6 +185,9 @@ def _retraining(basis):
 
 def _forward_passes(kind, retraining, sizes):
     """The cost of a kind of retraining for one network, before it is tested, in forward passes of one image."""
+    if kind.trains == "gates":
+        # The stage of selection has trained it.
+        return 0
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
     epochs, times = retraining["epochs"], 1

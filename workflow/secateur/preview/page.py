@@ -23,7 +23,8 @@ from secateur.jobs import devices
 from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, plans
-from secateur.study import biases, kinds, level_checks, widths
+from secateur.selection import prerequisites
+from secateur.study import biases, kinds, level_checks, retraining_checks, widths
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -83,6 +84,8 @@ def _inspected(config, classes, tested):
     terms = level_checks.terms(config["evaluation"])
     plans.refuse_level(units, config["levels"][-1], terms)
     met = equal_widths.refuse_unmet(units, widths.given(config["criteria"]), config["levels"], terms)
+    prerequisites.refuse_unlearnable(units, config["criteria"]["learned"])
+    prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unrecoverable(config, model)

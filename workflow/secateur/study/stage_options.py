@@ -17,6 +17,7 @@ from secateur.study import (
     learned_checks,
     own_network,
     recovery_checks,
+    retraining_checks,
     verdict_checks,
     vocabulary,
 )
@@ -102,6 +103,9 @@ def levels(study: Study) -> Options:
         options |= {"widths": study.widths, "levels": study.settings["levels"]}
     if study.recovered:
         options["recoveries"] = study.recovered
+    if study.entries:
+        options["learned"] = [_chosen(entry, "name", "model") for entry in study.entries.values()]
+        options["learned_levels"] = retraining_checks.learned_levels(study.settings)
     return options
 
 

@@ -252,7 +252,7 @@ class Study:
     @cached_property
     def unforeseen(self) -> bool:
         """True if the network has to be built to tell if the levels, or widths at one of them, can be met."""
-        return level_checks.removable(self.settings) is None or bool(self.widths)
+        return level_checks.removable(self.settings) is None or bool(self.widths) or bool(self.entries)
 
     @property
     def drawn(self) -> list[str]:
