@@ -53,6 +53,19 @@ def test_every_line_that_is_drawn_has_a_band_of_its_colour(count):
     assert 1 - (1 - drawn[0].get_alpha()) ** (count + 1) < 0.6
 
 
+def test_a_ring_stands_on_its_line_where_widths_are_met():
+    lines = {"a": ("a", "#ff0000"), "b": ("b", "#0000ff")}
+    evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
+    figure = curves.curves(table(["random", "a", "b"]), evaluations, lines, "title", {"a": 0.3, "b": 0.6})
+    for panel, values in ((0, {"#ff0000": (0.3, 0.6), "#0000ff": (0.6, 0.3)}), (2, {"#ff0000": (0.3, 0.8)})):
+        rings = {line.get_color(): line for line in figure.axes[panel].lines if line.get_fillstyle() == "none"}
+        assert len(rings) == 2
+        for colour, place in values.items():
+            assert [*rings[colour].get_xdata(), *rings[colour].get_ydata()] == pytest.approx(place)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels.count(curves.RING) == 1
+
+
 def test_a_control_without_intervals_has_no_band():
     lines = {"a": ("a", "#000000")}
     evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})

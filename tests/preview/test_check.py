@@ -179,6 +179,41 @@ def test_coupled_units_are_listed_and_images_that_are_not_there_are_counted(said
     assert "weights.th" in refused(said(study))
 
 
+def test_widths_are_shown_with_the_level_that_meets_them_and_else_refused(said):
+    even = {"name": "even", "score": "l1", "scope": "widths", "widths": {5: 3, "2": 3}}
+    gates = {"name": "gates.mlp", "widths": {5: 2, 4: 2}, "draws": 3, "start": "fpgm", "epochs": 4}
+    study = OWN | {"readings": {}, "levels": [0.3, 0.6], "criteria": {"scores": [even], "learned": [gates]}}
+    status, output, errors = said(study)
+    lines = words(output)
+    assert status == 0, errors
+    met = "criteria.scores: even is met at level 0.3, without 3 of 9 units; layers: "
+    assert f"{met}1 of 5 units keep 3, 1 of 4 units keep 3" in lines
+    # The scores that gates start at and that stand beside them are computed too: l1, fpgm and taylor_activation.
+    assert any(line.startswith("scores 3 ") for line in lines)
+    assert any(line.startswith("selection 3 ") and line.endswith(" 12 epochs") for line in lines)
+    assert any("gates.mlp (5), controls.gates.mlp (8)" in line for line in lines)
+    assert refused(said(study | {"levels": [0.3]})) == (
+        "criteria.learned: gates.mlp removes 5 of 9 units, which none of the study's levels does; levels: add 0.6"
+    )
+    thin = {"criteria": {"learned": [gates | {"widths": {5: 1, 4: 3}}]}, "evaluation": {"keep_at_least": [2]}}
+    assert refused(said(study | thin)) == (
+        "criteria.learned: gates.mlp keeps 1 of the 5 channels of 0, but with evaluation.keep_at_least 2 level 0.6 "
+        "keeps 2; change one of the two"
+    )
+    assert refused(said(study | {"criteria": {"learned": [gates | {"start": "bn_scale"}]}})).startswith(
+        "criteria.learned: bn_scale needs a BatchNorm with weights right behind every layer, and 0 has none"
+    )
+
+
+def test_cells_of_retraining_are_counted_one_by_one(said):
+    own = {"criterion": "weight.max", "levels": [0.3], "kinds": ["retrained"]}
+    retrain = {"criteria": [own, "weight.mean"], "levels": [0.6], "scratch": False}
+    status, output, _ = said(OWN | {"readings": {}, "levels": [0.3, 0.6], "retraining": retrain})
+    # One of the first, two of the second, and random.0 like each.
+    (line,) = [line for line in words(output) if line.startswith("retraining ")]
+    assert status == 0 and line.startswith("retraining 6 ") and line.endswith(" 3 criteria, 2 levels, 2 kinds")
+
+
 def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
     assert refused(said(OWN | {"criteria": {"scores": ["l1", {"name": "scale", "score": "bn_scale"}]}})) == (
         "criteria.scores: bn_scale needs a BatchNorm with weights right behind every layer, and 0 has none; leave "
