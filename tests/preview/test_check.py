@@ -112,6 +112,17 @@ def test_readings_of_one_class_and_of_each_are_timed(said):
     assert status == 0 and "readings: also_seven on rank, every on rank, seven on rank" in words(output)
 
 
+def test_a_count_of_training_images_is_shown_and_refused_where_there_are_fewer(said):
+    recipe = {"schedule": "step", "milestones": [0.3, 0.6], "warm_up": 0.5, "crop": 2, "clip": 3, "nesterov": False}
+    study = OWN | {"readings": {}, "training": OWN["training"] | recipe}
+    status, output, _ = said(study | {"split": {"train": 300}})
+    assert status == 0 and "train 300, rank 180, validation 180, test 359" in output
+    assert refused(said(study | {"split": {"train": 1079}})) == (
+        "split.train wants 1079 images, but only 1078 of the source's train images are left for it; lower split.train, "
+        "or give more images"
+    )
+
+
 def test_a_study_without_relevance_is_described_without_it(said):
     status, output, _ = said(OWN | {"readings": {}})
     assert status == 0 and "readings: none, so no relevance is computed" in words(output)
