@@ -54,9 +54,7 @@ def test_a_pruning_model_of_the_users_own_is_tried_on_every_layer(units):
     prerequisites.refuse_unlearnable(units, [{"model": "mlp"}, {"model": "own_pruning:fits"}])
     with pytest.raises(Refused, match=r"pruning-model of features.0 gives \(23,\), but the layer has 24 units"):
         prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:too_small"}])
-    with pytest.raises(
-        Refused, match="criteria.learned.model own_pruning:broken failed: .*no such thing"
-    ):
+    with pytest.raises(Refused, match="criteria.learned.model own_pruning:broken failed: .*no such thing"):
         prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:broken"}])
 
 

@@ -103,7 +103,7 @@ def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_
     plain, more = stage_options.evaluation(study, "scores"), stage_options.evaluation(recovered, "scores")
     assert {*plain} == {"criteria", "levels", "terms", "threads", "device"}
     # What re-estimates BatchNorm is what makes the kind of retraining.
-    kind = stage_options.retraining(recovered, "batchnorm", "0.5")
+    kind = stage_options.retraining(recovered, "weight.mean_abs", "batchnorm", "0.5")
     assert more == plain | {"recoveries": {"batchnorm": kind["training"]}, "seed": kind["seed"]}
     # Networks are chosen as pruning left them.
     assert stage_options.choosing(recovered, "scores") == stage_options.choosing(study, "scores") == plain
