@@ -39,7 +39,17 @@ def _section(key, rule):
     description = ""
     if "description" in rule:
         description = f"{rule['description']}\n\n"
-    return f"### `{title}`\n\n{description}{_table(_keys(keyed))}"
+    return f"### `{title}`\n\n{description}{_table(_keys(keyed))}{_items(key, keyed)}"
+
+
+def _items(key, rule):
+    """A table for every list of sections in a section: the keys of one item, in which some have a default."""
+    text = ""
+    for inner, value in rule["properties"].items():
+        keys = value.get("items", {}).get("properties", {})
+        if any("default" in nested for nested in keys.values()):
+            text += f"\nAn item of `{key}.{inner}`:\n\n{_table(_keys(value['items']))}"
+    return text
 
 
 def _keys(rule):
@@ -79,7 +89,7 @@ def _allowed(rule):
 
 def _list(rule):
     text = f"list of: {_allowed(rule['items'])}"
-    for kind in ("null", "string"):
+    for kind in ("null", "string", "boolean"):
         if kind in rule["type"]:
             text += f", or {kind}"
     return text

@@ -139,6 +139,7 @@ wildcard_constraints:
     scored=alternatives(STUDY.scored),
     controlled=alternatives(STUDY.controlled),
     entry=alternatives(STUDY.entries),
+    learned=alternatives(STUDY.learned),
     given=alternatives(STUDY.files),
     mixture=alternatives(STUDY.mixtures),
     delta=r"[01](\.\d+)?",

@@ -162,11 +162,6 @@ class Study:
         """The count of draws of every random control."""
         return self.settings["criteria"]["random"]
 
-    @cached_property
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """{criterion: its score, with its normalisation and scope} of `criteria.scores`."""
-        return _by_name(self.settings["criteria"]["scores"])
-
     @property
     def files(self) -> dict[str, str]:
         """{criterion: the user's own file behind it}."""
