@@ -43,8 +43,7 @@ def _opening(studies, folders):
         f"Written by `{COMMAND}` from the tables of finished studies: every number is a cell of a table here, and "
         "every sentence follows from the tables by a rule that is the same for every study. To make it again:",
     )
-    runs = [f"{RUN} config/studies/{study.settings['study']}.yaml" for study in studies]
-    yield "code", "\n".join([*runs, f"{COMMAND} {' '.join(map(str, folders))} > docs/resnets.md"])
+    yield "code", commands([study.settings["study"] for study in studies], COMMAND, folders, "docs/resnets.md")
     yield "table", pandas.DataFrame(map(_facts, studies)).set_index("").T.reset_index(names="")
     yield (
         "text",
@@ -58,6 +57,12 @@ def _opening(studies, folders):
         "A level is a share of the *units*, and criteria spend it on units of unlike cost: read accuracy together "
         "with the multiply-adds that are left. † a layer is empty.",
     )
+
+
+def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], page: str) -> str:
+    """The commands that run studies by their names and write a page of the folders of their results."""
+    runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
+    return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
 
 
 def _facts(study):
