@@ -1,5 +1,6 @@
 """Results folders of finished studies with learned criteria, of networks whose accuracies are given."""
 
+import itertools
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from secateur.study import criteria_names, learned, retraining_checks, settings,
 from secateur.study.kinds import Cell
 
 IMAGES, CLASSES, LEVEL, UNITS, ASKED = 2000, 10, 0.179, 336, 60
+HARD = np.random.default_rng(0).permutation(np.linspace(0, 1, IMAGES, endpoint=False))
 WIDTHS = {"layer1": 16, "layer2": 32, "layer3": 64}
 STUDY = """
 study: gates-digits
@@ -90,11 +92,8 @@ def finished(folder, facts=None, changes=None):
         _write_phases(place, config, facts)
         evaluated += _evaluations(place, config, facts, seed)
         retrained += _retrained(place, config, facts, seed)
-    table = pandas.DataFrame(evaluated)
-    if not facts.recovery:
-        table = table[table["recovery"] == "none"].drop(columns="recovery")
     (folder / "tables").mkdir()
-    tables.write(table.assign(split="test"), folder / "tables" / "evaluations.csv")
+    tables.write(pandas.DataFrame(evaluated).assign(split="test"), folder / "tables" / "evaluations.csv")
     tables.write(pandas.DataFrame(retrained), folder / "tables" / "retraining.csv")
     return folder
 
@@ -117,10 +116,12 @@ def _write_phases(place, config, facts):
 def answers(cell, facts, seed):
     """(IMAGES,) bools: the same images are hard for all networks, and each has a little noise of its own."""
     generator = np.random.default_rng(list(f"{cell} {seed}".encode()))
-    hard = np.random.default_rng(0).permutation(np.linspace(0, 1, IMAGES, endpoint=False))
-    key = cell._replace(kind="dense") if cell.level == 0 else cell
-    accuracy = facts.of(facts.accuracies, key) + 0.01 * seed + facts.spread * generator.normal()
-    return hard + generator.normal(0, 0.002, IMAGES) < accuracy
+    accuracy = (
+        facts.of(facts.accuracies, cell._replace(kind="dense") if cell.level == 0 else cell)
+        + 0.01 * seed
+        + facts.spread * generator.normal()
+    )
+    return HARD + generator.normal(0, 0.002, IMAGES) < accuracy
 
 
 def _row(cell, right, facts, seed):
@@ -140,38 +141,39 @@ def _row(cell, right, facts, seed):
 
 
 def _evaluations(place, config, facts, seed):
-    (place / "evaluation").mkdir()
     rows = []
     for family, criteria in criteria_names.of(config).items():
-        part, bits = [], []
-        for kind in ("none", "batchnorm") if facts.recovery else ("none",):
-            for cell in (Cell(name, level, kind) for name in criteria for level in (0.0, LEVEL)):
-                bits.append(answers(cell, facts, seed))
-                part.append(_row(cell, bits[-1], facts, seed) | {"keep_at_least": 0, "recovery": kind})
-        table = pandas.DataFrame(part)
-        tables.write(
-            table if facts.recovery else table.drop(columns="recovery"), place / "evaluation" / f"{family}.csv"
-        )
-        correctness.write(bits, place / "evaluation" / f"{family}.h5")
+        part, bits = _family(criteria, facts, seed)
         rows += part
+        if len(config["training"]["seeds"]) == 1:
+            path = place / "evaluation" / f"{family}.csv"
+            path.parent.mkdir(exist_ok=True)
+            tables.write(pandas.DataFrame(part), path)
+            correctness.write(bits, path.parent / f"{family}.h5")
     return rows
 
 
-def _write_bits(config, bits, path):
-    """Of several networks nobody looks at single images."""
-    if len(config["training"]["seeds"]) == 1:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        correctness.write(bits, path)
+def _family(criteria, facts, seed):
+    """(rows, bits) of criteria dense and pruned; without recoveries there is no column that names one."""
+    rows, bits = [], []
+    for kind, name in itertools.product(("none", "batchnorm") if facts.recovery else ("none",), criteria):
+        for cell in (Cell("dense", 0.0, kind), Cell(name, LEVEL, kind)):
+            bits.append(answers(cell, facts, seed))
+            row = _row(cell, bits[-1], facts, seed) | {"criterion": name, "keep_at_least": 0}
+            rows.append(row | {"recovery": kind} if facts.recovery else row)
+    return rows, bits
 
 
 def _retrained(place, config, facts, seed):
     rows = []
     for cell in retrained_cells(config):
         right = answers(cell, facts, seed)
-        _write_bits(config, [right], place / "retraining" / f"{cell.path}.h5")
-        rows.append(
-            _row(cell, right, facts, seed) | {"kind": cell.kind, "trained_images": facts.of(facts.trained, cell)}
-        )
+        if len(config["training"]["seeds"]) == 1:
+            path = place / "retraining" / f"{cell.path}.h5"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            correctness.write([right], path)
+        about = {"kind": cell.kind, "trained_images": facts.of(facts.trained, cell)}
+        rows.append(_row(cell, right, facts, seed) | about)
     return rows
 
 

@@ -149,6 +149,12 @@ def points(difference: Difference) -> str:
     return f"{estimate:+z.2f} [{interval}]"
 
 
+def span(differences: Sequence[Difference]) -> str:
+    """The smallest and the largest of some differences, in points, as closely."""
+    estimates = [100 * difference.estimate for difference in differences]
+    return f"{min(estimates):+z.2f} to {max(estimates):+z.2f} points"
+
+
 def images_of(study: Study, cell: Cell) -> str:
     """The count of training images behind a network since the dense training, or from the start of fresh weights."""
     if cell == DENSE:

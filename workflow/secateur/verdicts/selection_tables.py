@@ -39,7 +39,7 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         )
         table, found = differences(study, entries)
         yield "table", table
-        yield "list", _sentences(found)
+        yield "list", list(_sentences(found))
 
 
 def _opening(study, entries):
@@ -163,9 +163,6 @@ def _difference(study, first, second, images):
 
 def _sentences(found):
     """The count of differences that are ahead and behind, over all learned criteria and kinds."""
-    sentences = []
     for words, values in found.items():
-        sentences.append(
-            f"Learned selections less {words}: {across_words.of_all(values)}; {across_words.span(values)}."
-        )
-    return sentences
+        counts, span = across_words.of_all(values), selection_judging.span(values)
+        yield f"Learned selections less {words}: {counts}; {span}."
