@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Study:
     @property
     def label(self) -> str:
         """The network's name as the literature writes it."""
-        return re.sub(r"^resnet(\d+)$", r"ResNet-\1", self.settings["model"]["name"])
+        return label_of(self.settings)
 
     @property
     def criteria(self) -> list[str]:
@@ -120,10 +120,7 @@ class Cell:
 
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one that this page cannot show."""
-    folder = Path(folder)
-    if not (folder / "settings.yaml").is_file():
-        raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
-    settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    folder, settings = Path(folder), settings_of(folder)
     if "mixing" not in settings["criteria"] or "recovery" not in settings["evaluation"]:
         raise Refused(
             f"{folder} has the results of an earlier version, whose settings or tables were others; run its study again"
@@ -142,10 +139,27 @@ def read(folder: Path | str) -> Study:
     return Study(settings, analysis_results.Results(evaluations, _right(folder, settings)), curves, retrained)
 
 
+def settings_of(folder: Path | str) -> dict[str, Any]:
+    """The settings of a finished study from its `results` folder; Refused for a folder that holds none."""
+    path = Path(folder) / "settings.yaml"
+    if not path.is_file():
+        raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def label_of(settings: Mapping[str, Any]) -> str:
+    """The name of a study's network as the literature writes it."""
+    return re.sub(r"^resnet(\d+)$", r"ResNet-\1", settings["model"]["name"])
+
+
+def network_folder(folder: Path | str, settings: Mapping[str, Any], seed: int) -> Path:
+    """The folder of all that is made of one training."""
+    return Path(folder) / settings["data"]["name"] / settings["model"]["name"] / str(seed)
+
+
 def _right(folder, settings):
     """{("test", criterion): bools (levels, images)} of all families."""
-    seed = str(settings["training"]["seeds"][0])
-    place = folder / settings["data"]["name"] / settings["model"]["name"] / seed / "evaluation"
+    place = network_folder(folder, settings, settings["training"]["seeds"][0]) / "evaluation"
     right = {}
     for family in criteria_names.of(settings):
         right |= correctness.of_family(place / f"{family}.csv", place / f"{family}.h5", "test")

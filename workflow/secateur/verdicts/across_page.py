@@ -43,8 +43,7 @@ def _opening(studies, folders):
         f"Written by `{COMMAND}` from the tables of finished studies: every number is a cell of a table here, and "
         "every sentence follows from the tables by a rule that is the same for every study. To make it again:",
     )
-    runs = [f"{RUN} config/studies/{study.settings['study']}.yaml" for study in studies]
-    yield "code", "\n".join([*runs, f"{COMMAND} {' '.join(map(str, folders))} > docs/resnets.md"])
+    yield "code", commands([study.settings["study"] for study in studies], COMMAND, folders, "docs/resnets.md")
     yield "table", pandas.DataFrame(map(_facts, studies)).set_index("").T.reset_index(names="")
     yield (
         "text",
@@ -65,6 +64,12 @@ def _recovered(studies):
     if not any(len(study.settings["evaluation"]["recovery"]) > 1 for study in studies):
         return ""
     return " Networks are as pruning left them, without the recoveries that a study may show beside."
+
+
+def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], page: str) -> str:
+    """The commands that run studies by their names and write a page of the folders of their results."""
+    runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
+    return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
 
 
 def _facts(study):

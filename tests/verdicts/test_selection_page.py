@@ -1,0 +1,216 @@
+"""The page on learned selection: every sentence and figure is that of a table, published figures stand apart."""
+
+import dataclasses
+import importlib.util
+import re
+
+import pytest
+
+from secateur.figures import documents
+from secateur.study.kinds import Cell
+from secateur.verdicts import (
+    selection_claims,
+    selection_judging,
+    selection_method,
+    selection_page,
+    selection_published,
+    selection_study,
+    selection_tables,
+)
+from secateur.verdicts.selection_published import PENDING, PUBLISHED
+from secateur.verdicts.selection_study import DENSE
+from support.learned_studies import LEVEL, Facts, finished
+from support.studies import ROOT
+
+OTHER = {"study": "gates-again", "training": {"seeds": [0, 1, 2]}}
+BEHIND = {("gates.mlp", "retrained"): 0.8, ("gates.static", "none"): 0.3}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """One network, and three in which the selection of `gates.mlp` is worse than all others."""
+    place = tmp_path_factory.mktemp("studies")
+    return [finished(place / "one"), finished(place / "three", Facts(BEHIND), OTHER)]
+
+
+@pytest.fixture(scope="module")
+def studies(folders):
+    return list(map(selection_study.read, folders))
+
+
+@pytest.fixture(scope="module")
+def blocks(studies, folders):
+    return selection_page.blocks(studies, folders)
+
+
+def contents(blocks, wanted):
+    return [content for kind, content in blocks if kind == wanted]
+
+
+def table_with(blocks, *columns):
+    return next(table for table in contents(blocks, "table") if {*columns} <= {*table.columns})
+
+
+def numbers(text):
+    """The numbers of a text; what stands in code are names."""
+    return set(re.findall(r"\d[\d,]*(?:\.\d+)?", re.sub(r"`[^`]*`|[A-Za-z]+-\d+", "", text)))
+
+
+def test_every_number_of_a_generated_sentence_is_in_a_table(blocks):
+    known = set()
+    for table in contents(blocks, "table"):
+        known |= numbers(" ".join(map(str, [*table.columns, *table.to_numpy().flat])))
+    # What a list quotes of how intervals are made are settings and their degrees of freedom.
+    lines = [line for lines in contents(blocks, "list") for line in lines if "Intervals (" not in line]
+    assert len(lines) > 40
+    for line in lines:
+        assert numbers(line) <= known, line
+
+
+def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
+    summary = table_with(blocks, "claim")
+    assert len(summary) == len(selection_claims.CLAIMS)
+    judged = [table for table in contents(blocks, "table") if "verdict" in table]
+    assert len(judged) == len(summary)
+    for (_, row), table in zip(summary.iterrows(), judged, strict=True):
+        for study in studies:
+            verdicts = list(table.loc[table["study"] == study.label, "verdict"])
+            counted = [word for word in verdicts if word in selection_judging.WORDS.values()]
+            assert row[study.label].endswith(f"({counted.count('holds')} of {len(counted)} hold)")
+            expected = "fails" if "fails" in counted else "cannot be told at this scale"
+            if set(counted) == {"holds"}:
+                expected = "holds"
+            assert row[study.label].startswith(f"**{expected}**")
+
+
+def test_the_tally_counts_every_judgement(blocks):
+    (text,) = [text for text in contents(blocks, "text") if text.startswith("Of twenty-eight judgements")]
+    summary = table_with(blocks, "claim")
+    failed = summary.iloc[:, 3].str.startswith("**fails**")
+    # `gates.mlp` retrained is worse than four others and than `gates.static`, which is behind `l1` as pruned.
+    assert list(summary.loc[failed, ""]) == ["(b)"] * 4 + ["(e)", "(f)"]
+    assert not summary.iloc[:, 2].str.startswith("**fails**").any() and "fails: six" in text
+
+
+def test_a_study_in_which_one_of_two_selections_is_worse_says_so(blocks, studies):
+    lines = [line for lines in contents(blocks, "list") for line in lines]
+    assert f"{studies[1].label}: **fails**; of two comparisons it holds in one and fails in one." in lines
+    (line,) = [line for line in lines if line.startswith("Learned selections less `l1`") and "behind" in line]
+    table, found = selection_tables.differences(studies[1], studies[1].entries)
+    shown = table.loc[table["less"] == "`l1`"].iloc[:, 2:].to_numpy().flatten()
+    lows = [float(re.findall(r"[+-][\d.]+", cell)[1]) for cell in shown]
+    assert f"ahead in {['no', 'one', 'two', 'three', 'four'][sum(low > 0 for low in lows)]}" in line
+    assert len(found["`l1`"]) == len(shown) == 8
+
+
+def test_accuracies_of_a_study_are_means_of_its_tables(blocks, studies):
+    table = table_with(blocks, "selection", "draws", "continued").set_index("selection")
+    study = studies[0]
+    expected = study.cells[Cell("gates.mlp", LEVEL, "continued")]["accuracy"].mean()
+    assert table.loc["`gates.mlp`", "continued"] == f"{100 * expected:.2f}"
+    assert table.loc["`gates.mlp`", "draws"] == "3 (fresh weights 1)"
+    assert table.loc["`random`", "draws"] == "3 (retrained 1)"
+    assert table.loc["dense network", "pruned"] == f"{100 * study.mean(DENSE, 'accuracy'):.2f}"
+    assert table.loc["training images", ["learned", "retrained"]].to_list() == ["2,000", "3,000"]
+    assert table.loc["`l1`", "multiply-adds left"] == "62.50 %" and table.loc["`l1`", "learned"] == "-"
+
+
+def test_unequal_numbers_of_images_are_not_compared_in_the_tables(studies):
+    cells = dict(studies[1].cells)
+    cell = Cell("l1.gates.mlp", LEVEL, "retrained")
+    cells[cell] = cells[cell].assign(trained_images=4000)
+    study = dataclasses.replace(studies[1], cells=cells)
+    table, found = selection_tables.differences(study, study.entries)
+    row = table[table["less"] == "`l1`"].iloc[0]
+    assert row["both retrained"] == row["continued, the other retrained"] == "not compared"
+    assert len(found["`l1`"]) == 4
+
+
+# ---- the published table -------------------------------------------------------------------------------------
+
+
+def test_published_rows_come_first_and_are_marked(studies):
+    table = selection_published.table(studies)
+    published = table.iloc[: len(PUBLISHED)]
+    assert set(published["origin"]) == {"*published*"} and not set(table["origin"][len(PUBLISHED) :]) & {"*published*"}
+    source = published.iloc[0]
+    assert [source[column] for column in ("before, %", "after, %", "change, points")] == ["93.53", "92.84", "-0.69"]
+    assert [source["parameters"], source["multiply-adds"]] == ["-33.23 %", "-38.23 %"]
+    for row in PUBLISHED:
+        assert row.source in selection_published.sources()
+
+
+def test_rows_measured_here_say_the_network_the_images_and_n(studies):
+    table = selection_published.table(studies)
+    row = table[table["method"] == "`gates.mlp`: gates, then retrained"].iloc[1]
+    study = studies[1]
+    compared = selection_study.compared(study, Cell("gates.mlp", LEVEL, "continued"), DENSE)
+    assert row["after, %"] == f"{100 * compared.first:.2f}" and row["n"] == "3 seeds"
+    assert row["change, points"] == selection_judging.points(compared.difference)
+    assert (row["network"], row["images"], row["parameters"]) == ("ResNet-20", "8 pixels", "-33.33 %")
+    assert row["origin"] == "*measured here*, `gates-again`"
+
+
+def test_what_is_not_measured_says_so(studies):
+    study = studies[0]
+    cells = {cell: rows for cell, rows in study.cells.items() if cell.kind != "scratch"}
+    table = selection_published.table([dataclasses.replace(study, cells=cells)])
+    missing = table[table["after, %"] == PENDING]
+    assert list(missing["network"]) == ["ResNet-20", "ResNet-110"]
+    assert selection_published.pending(table) == (
+        "Beside the published rows seven rows are measured here; not measured yet: one of ResNet-20 and one of "
+        "ResNet-110."
+    )
+
+
+def test_a_study_at_full_size_leaves_nothing_to_be_measured(studies):
+    settings = studies[0].settings
+    full = {"model": {**settings["model"], "name": "resnet110"}, "data": {**settings["data"], "size": 32}}
+    full["training"] = {**settings["training"], "epochs": 200}
+    table = selection_published.table([dataclasses.replace(studies[0], settings={**settings, **full})])
+    assert (table["after, %"] != PENDING).all() and "ResNet-110" in set(table["network"][len(PUBLISHED) :])
+    assert selection_published.pending(table).endswith("eight rows are measured here, and none is missing.")
+
+
+def test_other_networks_do_not_stand_beside_the_published_ones(studies):
+    settings = {**studies[0].settings, "model": {**studies[0].settings["model"], "name": "vgg16"}}
+    table = selection_published.table([dataclasses.replace(studies[0], settings=settings)])
+    assert len(table) == len(PUBLISHED) + 1
+
+
+def test_no_measured_figure_is_written_into_the_code():
+    modules = sorted((ROOT / "workflow" / "secateur" / "verdicts").glob("selection_*.py"))
+    assert len(modules) > 6
+    for path in modules:
+        if path.name != "selection_published.py":
+            assert re.findall(r"\b\d\d\.\d", path.read_text(encoding="utf-8")) == [], path.name
+
+
+# ---- words ---------------------------------------------------------------------------------------------------
+
+
+def test_the_statistics_with_which_gates_were_trained_are_named(studies):
+    first, second, *others = studies[0].settings["criteria"]["learned"]
+    entries = [first, {**second, "weights": "frozen", "statistics": "running"}, *others]
+    settings = {**studies[0].settings, "criteria": {**studies[0].settings["criteria"], "learned": entries}}
+    text = selection_method.statistics(dataclasses.replace(studies[0], settings=settings))
+    assert "those of the batch (`gates.mlp`) and the running ones (`gates.static`)" in text
+    assert "trained together with `gates.mlp` are not in these networks" in text
+    frozen = {**settings["criteria"], "learned": [{**first, "weights": "frozen"}, *entries[1:]]}
+    text = selection_method.statistics(dataclasses.replace(studies[0], settings={**settings, "criteria": frozen}))
+    assert "are not in these networks" not in text
+
+
+def test_the_method_names_the_images_of_each_purpose(studies):
+    lines = [line for kind, lines in selection_method.method(studies) if kind == "list" for line in lines]
+    assert any("`taylor_activation` read the split `rank`, carved out of the training images" in line for line in lines)
+    assert any("reported are 2,000 images of the split `test`" in line for line in lines)
+
+
+def test_the_command_writes_the_page(folders, blocks):
+    spec = importlib.util.spec_from_file_location("write_selection", ROOT / "docs" / "write_selection.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = script.page(folders)
+    assert text == documents.as_markdown(blocks)
+    assert f"python docs/write_selection.py {folders[0]} {folders[1]} > docs/selection-results.md" in text

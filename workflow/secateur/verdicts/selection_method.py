@@ -1,0 +1,204 @@
+"""Words of the page on learned selection: studies, learned criteria, the rule of the verdicts, and the method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas
+
+from secateur.analysis import intervals
+from secateur.analysis.wording import joined, percent
+from secateur.study import learned, vocabulary
+from secateur.study.kinds import KINDS
+from secateur.verdicts import phrases, selection_widths
+from secateur.verdicts.selection_study import (
+    DENSE,
+    FULL_EPOCHS,
+    FULL_SIZE,
+    MARGIN_FULL,
+    MARGIN_SMALL,
+    Study,
+)
+
+STATISTICS = {"batch": "those of the batch", "running": "the running ones"}
+
+# What the abstract says, and what it leaves open and is therefore a design of this project.
+OF_THE_SOURCE = (
+    "A class `OutputAnalyser` wraps a model, puts a `PruningConv2D` in the place of its 2D convolutions, and puts the "
+    "pruned convolutions back in the end.",
+    "Each `PruningConv2D` holds the original layer and a *pruning-model*, whose predictions during training select the "
+    "channels that stay; the last prediction counts.",
+    "No loss is added to that of the task.",
+    "The channels of a trained ResNet-110 on CIFAR-10, with the figures in the first table.",
+    "Pruning-models can be deepened and widened, at no cost for the pruned network.",
+)
+OF_THIS_PROJECT = (
+    "The layers with gates: those with units that can be removed, with `criteria.residual: inner` on the ResNets the "
+    "first convolution of every block. The abstract names no layers.",
+    "The budget. A task's loss does not ask for fewer channels, so that each layer is told how many stay "
+    "(`budget: exact`): the largest logits stay open, the gradient goes straight through to every logit, and the count "
+    "falls by a cubic over the first half of the phase. `budget: free` leaves it out.",
+    "The pruning-models: `mlp` and `linear` see the mean, the mean absolute value and the deviation of each channel, "
+    "`conv` its mean map, and `static` sees nothing: one logit for each channel, as in edge-popup.",
+    "The place of a gate: behind BatchNorm, where the next layer reads the channel, so that a network with closed "
+    "gates and one without their channels are the same.",
+    "The start of the logits, the BatchNorm statistics of the phase, and the fixed calibration batch whose prediction "
+    "is the last: all are settings, and stand in the table of learned criteria.",
+    "Retraining after the phase, and everything that stands beside: other selections at the same widths, on as many "
+    "training images, and fresh weights.",
+)
+
+
+# ---- studies and criteria ------------------------------------------------------------------------------------
+
+
+def studies(all_studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of studies: a row for each property."""
+    return pandas.DataFrame(map(_facts, all_studies)).set_index("").T.reset_index(names="")
+
+
+def _facts(study):
+    settings, split = study.settings, study.settings["split"]
+    return {
+        "": study.label,
+        "study": f"`{settings['study']}`",
+        "images": f"`{settings['data']['name']}`, {study.size} pixels",
+        "weights": f"`{settings['model']['weights']}`" if settings["model"]["weights"] else "fresh",
+        "epochs of dense training": str(settings["training"]["epochs"]),
+        "networks (training seeds)": str(len(study.seeds)),
+        "training images": "all that no other split takes" if split["train"] is None else f"{split['train']:,}",
+        "test accuracy of the dense network, %": f"{100 * study.mean(DENSE, 'accuracy'):.2f}",
+        "parameters": f"{study.mean(DENSE, 'parameters'):,.0f}",
+        "multiply-adds": f"{study.mean(DENSE, 'macs'):,.0f}",
+        "images that rank": f"split `rank`, carved out of the {_origin(split)} images, never reported",
+        "images that choose an epoch": "split `validation`",
+        "images that are reported": f"{study.images:,}, split `test`",
+        "scale": "that of the source" if study.full_size else "smaller than that of the source",
+        "margin of *not worse*": f"{100 * study.margin:.1f} points",
+        "intervals": percent(settings["figures"]["confidence"]),
+        "draws of the random control": str(settings["criteria"]["random"]),
+    }
+
+
+def _origin(split):
+    return "test" if split["rank_from"] == "test" else "training"
+
+
+def criteria(all_studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of learned criteria: a row for each entry of each study."""
+    rows = []
+    for study in all_studies:
+        for entry in study.settings["criteria"]["learned"]:
+            rows.append(_entry(study, entry))
+    return pandas.DataFrame(rows)
+
+
+def _entry(study, entry):
+    widths = "free"
+    if entry["widths"] is not None:
+        widths = ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
+    rate = entry["gate_learning_rate"] or entry["learning_rate"]
+    calibration = entry["calibration"]
+    return {
+        "study": study.label,
+        "criterion": f"`{entry['name']}`",
+        "pruning-model": f"`{entry['model']}`",
+        "widths": widths,
+        "weights": entry["weights"],
+        "BatchNorm statistics": entry["statistics"],
+        "start": f"`{entry['start']}`",
+        "draws": str(entry["draws"]),
+        "epochs": str(entry["epochs"]),
+        "weights by": f"rate {entry['learning_rate']:g}, {entry['schedule']}",
+        "gates by": f"{entry['gate_optimizer']}, rate {rate:g}",
+        "epoch kept by": entry["select"].replace("_", " "),
+        "last prediction of": f"{calibration['images']} of `{calibration['split']}`",
+    }
+
+
+# ---- the rule ------------------------------------------------------------------------------------------------
+
+
+def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on how a verdict is made."""
+    yield (
+        "text",
+        "A comparison is the test accuracy of one network minus that of another, with its paired interval. *Not worse* "
+        "holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the same with "
+        "margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
+        f"{100 * MARGIN_FULL:.1f} points at the scale of the source (ResNet-110, {FULL_SIZE} pixels, all training "
+        f"images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several "
+        "comparisons holds where all of them hold, and fails where one of them fails. Two networks at chance tell "
+        "nothing. Each interval stands for itself: none is widened for how many there are.",
+    )
+    kinds = [f"*{kind.column}*: {kind.label}" for kind in KINDS.values()]
+    yield "text", f"What became of a network stands in brackets behind its criterion. {'; '.join(kinds)}."
+    yield (
+        "text",
+        "Selections are compared on equal numbers of training images since the dense training: where a table says "
+        "otherwise, the comparison does not count. The dense network was not trained on beside the pruned ones. Fresh "
+        "weights have no dense training behind them; they count where they saw at least as many images as the network "
+        "beside them since its dense training.",
+    )
+    yield "list", [_intervals(study) for study in all_studies]
+
+
+def _intervals(study):
+    draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
+    count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
+    text = intervals.in_words(len(study.seeds), count, confidence)
+    return f"{study.label}: {text} {intervals.of_learning(len(study.seeds), draws)}".rstrip()
+
+
+def statistics(study: Study) -> str:
+    """A sentence: the BatchNorm statistics with which the gates of each learned criterion were trained."""
+    by_kind = {}
+    for entry in study.entries:
+        by_kind.setdefault(entry["statistics"], []).append(f"`{entry['name']}`")
+    parts = [f"{STATISTICS[kind]} ({joined(names)})" for kind, names in by_kind.items()]
+    text = f"{study.label}: BatchNorm statistics while the gates were trained: {joined(parts)}"
+    names = [f"`{entry['name']}`" for entry in selection_widths.joint(study)]
+    if names:
+        text += (
+            f"; the weights that were trained together with {joined(names)} are not in these networks, which have the "
+            "dense network's"
+        )
+    return f"{text}."
+
+
+# ---- the method ----------------------------------------------------------------------------------------------
+
+
+def method(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on the source, on what is designed here, and on the images."""
+    yield "heading", "Method"
+    yield (
+        "text",
+        "The source is G. Calleris, *Structured Pruning for Efficient Convolutional Networks*, Politecnico di Torino, "
+        "2023. Only its abstract is known here. It says:",
+    )
+    yield "list", list(OF_THE_SOURCE)
+    yield "text", "All else is a design of this project:"
+    yield "list", list(OF_THIS_PROJECT)
+    yield "text", "Images, each for one purpose unless a sentence says otherwise:"
+    yield "list", [_images(study) for study in all_studies]
+
+
+def _images(study):
+    """A sentence on the images that ranked, chose and were reported in a study."""
+    entries = study.settings["criteria"]["learned"]
+    split = study.settings["split"]
+    splits = joined(dict.fromkeys(f"`{entry['calibration']['split']}`" for entry in entries))
+    parts = [f"gates were trained on the split `train`; the last prediction is that of images of {splits}"]
+    scores = {score for entry in entries for score in (*learned.starts(entry), *learned.beside(entry).values())}
+    readers = [f"`{score}`" for score in vocabulary.IMAGE_SCORES if score in scores]
+    if readers:
+        parts.append(f"{joined(readers)} read the split `rank`, carved out of the {_origin(split)} images")
+    parts.append("epochs of training and retraining were chosen on the split `validation`, where they were chosen")
+    parts.append(
+        f"reported are {phrases.count(study.images)} images of the split `test`, which no gate, score or training read"
+    )
+    if study.settings["model"]["weights"]:
+        parts.append("the given weights may have seen any of these images elsewhere")
+    return f"{study.label}: {'; '.join(parts)}."

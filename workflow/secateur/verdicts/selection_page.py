@@ -1,0 +1,148 @@
+"""The page on learned selection: the published figures and ours, verdicts on the source's claims, studies, method.
+
+Every sentence follows from a table beside it by a rule that is the same for every study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from secateur.verdicts import (
+    across_page,
+    across_words,
+    selection_claims,
+    selection_exact,
+    selection_judging,
+    selection_method,
+    selection_published,
+    selection_tables,
+)
+from secateur.verdicts.selection_judging import NOT_MEASURED, WORDS, Claim, Finding
+from secateur.verdicts.selection_study import Study
+
+COMMAND, PAGE = "python docs/write_selection.py", "docs/selection-results.md"
+Blocks = Iterator[tuple[str, Any]]
+
+
+def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies and the folders of their results."""
+    findings = []
+    for study in studies:
+        findings += selection_judging.judged(study, selection_claims.CLAIMS)
+    page = [("title", "Channels chosen by learning: the claims of the source, and what was measured")]
+    page += _opening(studies, folders)
+    page += _published(studies)
+    page += verdicts(studies, findings)
+    for study in studies:
+        page += selection_tables.section(study)
+    return [*page, *selection_method.method(studies)]
+
+
+def _opening(studies, folders) -> Blocks:
+    yield (
+        "text",
+        f"Written by `{COMMAND}` from the tables of finished studies: every number that was measured is a cell of one "
+        "of their tables or a mean or difference of such, and every sentence follows from the tables here. To make it "
+        "again:",
+    )
+    yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield "table", selection_method.studies(studies)
+    yield (
+        "text",
+        "The learned criteria (`widths` are units that stay, of layers by name or by the count of their units):",
+    )
+    yield "table", selection_method.criteria(studies)
+
+
+def _published(studies) -> Blocks:
+    yield "heading", "The published figures, and ours"
+    yield (
+        "text",
+        "ResNet-110 on CIFAR-10 near the budget of the source, and every network of this kind that was measured here, "
+        "at the budget of its own study. Rows of another network, of smaller images or of shorter training cannot be "
+        "compared with the published ones: read the change, within one study. Before and after are the dense and the "
+        "pruned network.",
+    )
+    table = selection_published.table(studies)
+    yield "table", table
+    yield "list", [selection_published.pending(table)]
+    yield "text", selection_published.sources()
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------
+
+
+def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
+    """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
+    yield "heading", "Verdicts"
+    yield from selection_method.rule(studies)
+    yield "text", _tally(findings)
+    yield "table", _summary(studies, findings)
+    for claim in selection_claims.CLAIMS:
+        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+
+
+def _tally(findings):
+    """A sentence: how many claims, over all studies, hold, fail and cannot be told."""
+    counts = []
+    for words in (*WORDS.values(), NOT_MEASURED):
+        count = [finding.verdict for finding in findings].count(words)
+        if count:
+            counts.append(f"{words}: {across_words.in_words(count)}")
+    number = across_words.in_words(len(findings))
+    return f"Of {number} judgements, one for each claim and study: {', '.join(counts)}."
+
+
+def _summary(studies, findings):
+    rows = []
+    for claim in selection_claims.CLAIMS:
+        row = {"": f"({claim.key})", "claim": claim.sentence}
+        for study in studies:
+            (finding,) = [found for found in findings if found.claim is claim and found.study is study]
+            row[study.label] = _cell(finding)
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def _cell(finding):
+    if not finding.judged:
+        return finding.verdict
+    held = list(map(WORDS.get, finding.judged)).count("holds")
+    return f"**{finding.verdict}** ({held} of {len(finding.judged)} hold)"
+
+
+def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
+    yield "text", f"**({claim.key}) {claim.sentence}**"
+    yield "list", [f"{finding.study.label}: **{finding.verdict}**; {finding.counted}." for finding in findings]
+    rows = []
+    for finding in findings:
+        rows += [item.row | {"verdict": WORDS.get(item.verdict, item.verdict)} for item in finding.items]
+    if rows:
+        yield "table", pandas.DataFrame(rows)
+    yield from _more(claim, [finding.study for finding in findings])
+
+
+def _more(claim, studies):
+    """The blocks that belong to a claim and are no verdict: gates without a budget, statistics of BatchNorm."""
+    if claim.key == "c":
+        yield from _free(studies)
+    if claim is selection_claims.CLAIMS[-1]:
+        yield "list", list(map(selection_method.statistics, studies))
+
+
+def _free(studies):
+    tables = [selection_exact.free(study) for study in studies]
+    table = pandas.concat(tables, ignore_index=True)
+    if table.empty:
+        yield "text", "No study has a learned criterion without a budget (`budget: free`)."
+        return
+    yield (
+        "text",
+        "Without a budget (`budget: free`) nothing but the task's loss and the start of the logits decides how many "
+        "gates close:",
+    )
+    yield "table", table

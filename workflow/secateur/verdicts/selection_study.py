@@ -1,0 +1,291 @@
+"""Finished studies with learned criteria: their measured networks by criterion, level and kind, and differences.
+
+Everything is read from a study's own files; nothing is computed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+
+from secateur import Refused, ranking
+from secateur.analysis import intervals
+from secateur.artifacts import correctness, evaluation_table, tables
+from secateur.study import criteria_names, learned, seeds, vocabulary, widths
+from secateur.study.kinds import NONE, Cell
+from secateur.verdicts import across
+from secateur.verdicts.across import Difference
+
+Entry = Mapping[str, Any]
+
+EVALUATED = (
+    *("seed", "split", "criterion", "keep_at_least", "level", "images"),
+    *("units", "parameters", "macs", "accuracy"),
+)
+RETRAINED = ("seed", "criterion", "level", "kind", "trained_images", "parameters", "macs", "accuracy")
+DENSE = Cell("dense", 0.0, NONE.name)
+NO_PHASES = ("criterion", "seed", "units", "closed")
+
+# "Not worse" is within so much, as a fraction of the test images: at the source's own scale, and below it.
+MARGIN_FULL, MARGIN_SMALL = 0.003, 0.01
+# The source's own scale: its network, whole images, all training images, and a base training of at least so many epochs
+# (Liu et al., 2019, train the same network for 160).
+FULL_NETWORK, FULL_SIZE, FULL_EPOCHS = "resnet110", 32, 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """The accuracies of two networks, means over seeds and draws, their Difference, and `n` in words."""
+
+    first: float
+    second: float
+    difference: Difference
+    n: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A finished study with learned criteria.
+
+    `cells` has a row for each network: seed, draw, trained_images, units (removed), parameters, macs, accuracy. `right`
+    is, of one network alone, {(draw, level, kind): bools (images,)}. `phases` has a row for each gate phase: criterion,
+    seed, units, closed. `counts` is {layer: count of units}; `kept` says, for every criterion at given widths, {layer:
+    count that stays}, and `levels` at which level that is.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    cells: Mapping[Cell, pandas.DataFrame]
+    right: Mapping[tuple[str, float, str], np.ndarray]
+    phases: pandas.DataFrame
+    counts: Mapping[str, int]
+    kept: Mapping[str, Mapping[str, int]]
+    levels: Mapping[str, float]
+
+    @property
+    def network(self) -> str:
+        """The network's name as the literature writes it."""
+        return across.label_of(self.settings)
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return self.settings["data"]["size"]
+
+    @property
+    def label(self) -> str:
+        """The network, the size of its images, and the name of the study, which tells two of one network apart."""
+        return f"{self.network}, {self.size} pixels (`{self.settings['study']}`)"
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the trainings."""
+        return self.settings["training"]["seeds"]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The learned criteria that met widths which were asked for."""
+        return [entry for entry in self.settings["criteria"]["learned"] if entry["widths"] is not None]
+
+    @property
+    def images(self) -> int:
+        """The count of the images that are reported."""
+        return int(self.cells[DENSE]["images"].iloc[0])
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of a guess."""
+        return 1 / len(evaluation_table.of_classes(self.cells[DENSE]))
+
+    @property
+    def full_size(self) -> bool:
+        """True for the source's network on whole images, trained for long on all training images."""
+        settings = self.settings
+        network = settings["model"]["name"] == FULL_NETWORK and self.size == FULL_SIZE
+        training = settings["split"]["train"] is None and settings["training"]["epochs"] >= FULL_EPOCHS
+        return network and training and settings["model"]["weights"] is None
+
+    @property
+    def margin(self) -> float:
+        """The loss of accuracy, as a fraction, that still counts as not worse."""
+        return MARGIN_FULL if self.full_size else MARGIN_SMALL
+
+    def removed(self, entry: Entry) -> int:
+        """The count of units that leave where the widths of an entry are met."""
+        return widths.removed(self.kept[entry["name"]], self.counts)
+
+    def level(self, entry: Entry) -> float:
+        """The study's level at which the widths of an entry are met."""
+        return self.levels[entry["name"]]
+
+    def has(self, *cells: Cell) -> bool:
+        """Tell whether all of these were measured."""
+        return all(cell in self.cells for cell in cells)
+
+    def mean(self, cell: Cell, column: str) -> float:
+        """The mean of a column: over the draws of each seed, then over seeds; no number where one is missing."""
+        return float(_by_seed(self.cells[cell], column).mean(skipna=False))
+
+    def distinct(self, cell: Cell, column: str) -> list[int]:
+        """The distinct counts in a column, sorted."""
+        return sorted(set(self.cells[cell][column].astype(int)))
+
+    def of(self, entry: Entry, kind: str, beside: str = "") -> Cell:
+        """The cell of a learned criterion at its widths, or with `beside` that of `l1`, `shuffled`, ... there."""
+        name = f"{beside}.{entry['name']}" if beside else entry["name"]
+        return Cell(name, self.level(entry), kind)
+
+
+def read(folder: Path | str) -> Study:
+    """A finished study from its `results` folder; Refused for one without learned criteria."""
+    folder, settings = Path(folder), across.settings_of(folder)
+    if not settings["criteria"].get("learned"):
+        raise Refused(f"{folder} has no learned criterion (criteria.learned), and this page is about those")
+    evaluated = _evaluated(tables.read(folder / "tables" / "evaluations.csv", *EVALUATED))
+    parts = [evaluated, _dense(evaluated)]
+    if settings["retraining"]:
+        parts.append(_retrained(tables.read(folder / "tables" / "retraining.csv", *RETRAINED)))
+    right = {}
+    if len(settings["training"]["seeds"]) == 1:
+        right = _right(folder, settings, parts[-1] if settings["retraining"] else None)
+    units = tables.read(_of_seed(folder, settings) / "units" / "units.csv", "unit", "layer")
+    counts = ranking.counts_of(units)
+    kept = _kept(settings["criteria"], counts)
+    levels = {name: _level(settings, layers, counts, name) for name, layers in kept.items()}
+    return Study(folder, settings, _cells(parts), right, _phases(folder, settings), counts, kept, levels)
+
+
+def _kept(criteria, counts):
+    """{criterion at given widths: {layer: count of units that stay}}."""
+    kept = {}
+    for entry in (*criteria["learned"], *criteria["scores"]):
+        if entry.get("widths"):
+            kept[entry["name"]] = widths.resolved(entry["widths"], counts, entry["name"])
+    return kept
+
+
+def _level(settings, kept, counts, name):
+    """The level at which so many units of all layers are removed."""
+    return widths.met_by(settings["levels"], widths.removed(kept, counts), sum(counts.values()), name)
+
+
+def _of_seed(folder, settings, seed=None):
+    """The folder of one network, that of the first seed unless another is named."""
+    return across.network_folder(folder, settings, settings["training"]["seeds"][0] if seed is None else seed)
+
+
+def _evaluated(table):
+    """The networks that were not retrained, of the first floor and on the test images.
+
+    Those with a recovery have its name as their kind; a study without recoveries has no such column.
+    """
+    if "recovery" not in table:
+        table = table.assign(recovery=NONE.name)
+    table = table[(table["split"] == "test") & (table["keep_at_least"] == table["keep_at_least"].iloc[0])]
+    return _named(table.rename(columns={"recovery": "kind"}).assign(trained_images=0))
+
+
+def _dense(evaluated):
+    """Level 0, which is the same network by every criterion."""
+    rows = evaluated[evaluated["level"] == 0].drop_duplicates(["seed", "kind"])
+    return rows.assign(criterion=DENSE.criterion, draw=DENSE.criterion)
+
+
+def _retrained(table):
+    """The retrained networks; those without retraining are in the evaluations."""
+    return _named(table[table["kind"] != NONE.name])
+
+
+def _named(table):
+    """A table with its criteria without their draws, and the names with their draws in a column of their own."""
+    level = table["level"].astype(float).round(9)
+    family = table["criterion"].map(vocabulary.without_draw)
+    return table.assign(level=level, draw=table["criterion"], criterion=family)
+
+
+def _cells(parts):
+    """{Cell: a row for each of its networks}; one that was measured by two stages counts once."""
+    rows = pandas.concat(parts, ignore_index=True).drop_duplicates(["seed", "draw", "level", "kind"])
+    return {Cell(*keys): part for keys, part in rows.groupby(["criterion", "level", "kind"], sort=False)}
+
+
+def _right(folder, settings, retrained):
+    """{(draw, level, kind): bools (images,)} of the networks of one training."""
+    place, right = _of_seed(folder, settings), {}
+    if retrained is not None:
+        for row in retrained.itertuples():
+            path = place / "retraining" / f"{Cell(row.draw, row.level, row.kind).path}.h5"
+            right[row.draw, row.level, row.kind] = correctness.read(path, 1)[0]
+    for family in criteria_names.of(settings):
+        path = place / "evaluation" / f"{family}.csv"
+        table = tables.read(path, "criterion", "keep_at_least", "level").assign(split="test")
+        bits = correctness.read(path.with_name(f"{family}.h5"), len(table))
+        for row in _evaluated(table).itertuples():
+            right[row.draw, row.level, row.kind] = bits[row.Index]
+            if row.level == 0:
+                right[DENSE.criterion, row.level, row.kind] = bits[row.Index]
+    return right
+
+
+def _phases(folder, settings):
+    """A row for each gate phase, from its manifest: criterion, seed, units, closed."""
+    rows = []
+    for seed in settings["training"]["seeds"]:
+        for name, entry in learned.by_draw(settings["criteria"]["learned"]).items():
+            path = _of_seed(folder, settings, seed) / "selection" / f"{name}.json"
+            facts = json.loads(path.read_text(encoding="utf-8"))["learned"]
+            rows.append({"criterion": entry["name"], "seed": seed, **{key: facts[key] for key in ("units", "closed")}})
+    return pandas.DataFrame(rows, columns=NO_PHASES)
+
+
+# ---- differences ---------------------------------------------------------------------------------------------
+
+
+def compared(study: Study, first: Cell, second: Cell) -> Compared:
+    """One network's accuracy minus another's: over seeds, draws averaged within each; of one network over draws, and
+    over images where neither is drawn."""
+    options, seed = study.settings["figures"], study.settings["seed"]
+    paired, n = _paired(study, first, second)
+    generator = seeds.numpy_generator(seed, "selection", *first, *second)
+    test = intervals.of_differences(paired, options["resamples"], generator, tested=True)
+    difference = Difference(test.estimate, *test.interval(1 - options["confidence"]))
+    return Compared(study.mean(first, "accuracy"), study.mean(second, "accuracy"), difference, n)
+
+
+def _paired(study, first, second):
+    """(the paired differences, their n in words)."""
+    if len(study.seeds) > 1:
+        paired = _by_seed(study.cells[first], "accuracy") - _by_seed(study.cells[second], "accuracy")
+        return paired, f"{len(paired)} seeds"
+    right, others = _by_image(study, first), _by_image(study, second)
+    alike = vocabulary.draws_alike(first.criterion, second.criterion)
+    return intervals.between(right, others, alike), _draws(right, others, alike)
+
+
+def _by_seed(rows, column):
+    """A column by training seed, draws averaged; no number where one is missing."""
+    return rows.groupby("seed")[column].agg(lambda values: values.mean(skipna=False))
+
+
+def _by_image(study, cell):
+    """(images,) of a criterion, (draws, images) of one that is drawn; no numbers for a network that has none."""
+    rows = study.cells[cell].sort_values("draw")
+    right = np.stack([study.right[draw, cell.level, cell.kind] for draw in rows["draw"]]).astype(np.float64)
+    right[rows["accuracy"].isna().to_numpy()] = np.nan
+    return right if (rows["draw"] != cell.criterion).any() else right[0]
+
+
+def _draws(first, second, alike):
+    """The counts of draws of two sides of one network, in words."""
+    counts = [len(side) for side in (first, second) if np.ndim(side) == 2]
+    if not counts:
+        return "1 network"
+    if len(counts) == 2 and (len({*counts}) > 1 or not alike):
+        return "{} and {} draws".format(*counts)
+    return "1 draw" if counts[0] == 1 else f"{counts[0]} draws"
