@@ -39,7 +39,7 @@ def test_every_key_has_its_default_and_checking_twice_changes_nothing(study):
         "name": "gates.mlp", "kind": "gates", "model": "mlp", "widths": {"16": 8, "32": 22}, "budget": "exact",
         "weights": "joint", "statistics": "batch", "start": "l1", "calibration": {"split": "rank", "images": 256},
         "draws": 2, "epochs": 2, "learning_rate": 0.02, "schedule": "cosine", "gate_optimizer": "adam",
-        "select": "last", "gate_learning_rate": None,
+        "select": "last", "gate_learning_rate": 0.001,
     }  # fmt: skip
     assert settings.checked(study.settings) == study.settings
     assert settings.checked(SETTINGS | {"criteria": {}})["criteria"]["learned"] == []

@@ -157,7 +157,7 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
 def _learned(options, continued):
     """A gate phase, and the training after it."""
     gates = options["gates"]
-    optimizer, rate = gates["gate_optimizer"], gates["gate_learning_rate"] or gates["training"]["learning_rate"]
+    optimizer, rate = gates["gate_optimizer"], gates["gate_learning_rate"]
     words = (
         f"gates and weights trained together, the gates (pruning-model `{gates['model']}`) by {optimizer} at learning "
         f"rate {rate:g}, fewer of them open over the first half; the weights: {_trained(gates['training'])}"

@@ -87,8 +87,8 @@ def selected(
 def schedule_of_gates(options: Mapping[str, Any]) -> dict[str, Any]:
     """The optimiser and schedule of the pruning-models, from the options of the stage; their weights do not decay."""
     training, entry = options["training"], options["learned"]
-    rate = entry["gate_learning_rate"] or training["learning_rate"]
-    return {**training, "optimizer": entry["gate_optimizer"], "learning_rate": rate, "weight_decay": 0.0}
+    chosen = {"optimizer": entry["gate_optimizer"], "learning_rate": entry["gate_learning_rate"], "weight_decay": 0.0}
+    return {**training, **chosen}
 
 
 def table(scores: Mapping[int, float], units: Units) -> pandas.DataFrame:

@@ -7,6 +7,9 @@ from secateur import Refused
 from secateur.study import own_network, widths
 
 MODEL = "criteria.learned.model"
+# Learning rates of the gates by Adam: a logit of its own moves by one rate a step, a predicted one by those of all
+# weights that predict it.
+STATIC_RATE, PREDICTED_RATE = 0.05, 0.001
 
 
 def settle(entries: MutableSequence[dict[str, Any]]) -> None:
@@ -36,6 +39,14 @@ def _settle(entry, setting):
         raise Refused(f"{setting} has calibration.split: test, the images that are reported; take another split")
     if ":" in entry["model"]:
         own_network.check(entry["model"], MODEL)
+    entry["gate_learning_rate"] = entry["gate_learning_rate"] or _rate_of_gates(entry)
+
+
+def _rate_of_gates(entry):
+    """The learning rate of the gates where none is given."""
+    if entry["gate_optimizer"] == "sgd":
+        return entry["learning_rate"]
+    return STATIC_RATE if entry["model"] == "static" else PREDICTED_RATE
 
 
 def _settle_widths(entry, setting):

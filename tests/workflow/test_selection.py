@@ -1,0 +1,143 @@
+"""Learned criteria in a whole study: trained, ranked, evaluated, retrained and exported like any criterion."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from secateur.artifacts import tables
+from secateur.models import checkpoints
+from secateur.pruning import removal, stored
+from support.studies import ON_DIGITS, Workflow
+
+NETWORK = "results/digits/vgg_small/0"
+WIDTHS = {4: 2, 6: 3, 8: 4}
+LEARNED = {
+    "study": "learned",
+    **yaml.safe_load(ON_DIGITS),
+    "training": {"seeds": [0], "epochs": 1, "batch_size": 64, "learning_rate": 0.05, "flip": False},
+    "readings": {},
+    "criteria": {
+        "statistics": ["mean_abs"],
+        "controls": False,
+        "random": 1,
+        "learned": [
+            {"name": "gates.mlp", "widths": WIDTHS, "epochs": 1, "draws": 2},
+            {"name": "gates.still", "model": "static", "widths": WIDTHS, "epochs": 1, "weights": "frozen"},
+        ],
+    },
+    "levels": [0.5],
+    "evaluation": {"recovery": ["none", "batchnorm"]},
+    "retraining": {
+        "criteria": [
+            {"criterion": "gates.mlp", "kinds": ["learned", "continued"]},
+            {"criterion": "l1.gates.mlp", "kinds": ["retrained"]},
+            {"criterion": "random.0", "kinds": ["retrained"]},
+        ],
+        "levels": [0.5],
+        "epochs": 2,
+    },
+    "export": [{"criterion": "gates.mlp.0", "level": 0.5, "kind": "learned"}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learned_study(tmp_path_factory):
+    """A small study of learned criteria, finished."""
+    workflow = Workflow(tmp_path_factory.mktemp("learned"), yaml.safe_dump(LEARNED, sort_keys=False))
+    workflow.run("--cores", "2", "all")
+    return workflow
+
+
+def test_gates_rank_what_they_close(learned_study):
+    network = learned_study.folder / NETWORK
+    chosen = checkpoints.load(network / "selection/gates.mlp.0.pt")
+    ranking = tables.read(network / "ranking/gates.mlp.0.csv")
+    first = ranking.head(len(ranking) // 2)
+    by_layer = {layer: sorted(rows["channel"]) for layer, rows in first.groupby("layer")}
+    assert by_layer == chosen.facts["closed"]
+    assert {layer: len(rows) for layer, rows in by_layer.items()} == dict(
+        zip(by_layer, (2, 2, 3, 3, 4, 4), strict=True)
+    )
+    facts = json.loads((network / "selection/gates.mlp.0.json").read_text())["learned"]
+    assert facts["units"] == 36 and facts["closed"] == 18
+    history = tables.read(network / "selection/gates.mlp.0.history.csv")
+    assert list(history)[-2:] == ["kept_units", "gate_changes"] and history["kept_units"].iloc[-1] == 0.5
+
+
+def test_a_learned_network_is_exported_as_the_gates_left_it(learned_study):
+    network = learned_study.folder / NETWORK
+    exported = stored.load(network / "export/gates.mlp.0/0.5.learned")
+    chosen = checkpoints.load(network / "selection/gates.mlp.0.pt")
+    images = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    smaller = removal.removed(chosen.model.eval(), chosen.facts["closed"], images)
+    assert torch.allclose(exported.eval()(images), smaller(images), atol=1e-5)
+
+
+def test_networks_are_compared_at_equal_numbers_of_training_images(learned_study):
+    table = tables.read(learned_study.folder / "results/tables/retraining.csv").query("level > 0")
+    seen = table.set_index(["criterion", "kind"])["trained_images"].to_dict()
+    images = seen["gates.mlp.0", "learned"]
+    assert seen["gates.mlp.1", "continued"] == seen["l1.gates.mlp", "retrained"] == 2 * images > 0
+    assert seen["gates.mlp.0", "none"] == 0
+    widths = table[table["criterion"] != "random.0"].groupby("criterion")["parameters"].nunique()
+    assert (widths == 1).all() and table["accuracy"].between(0, 1).all()
+
+
+def test_draws_of_one_network_differ_and_frozen_weights_have_no_kinds_of_their_own(learned_study):
+    network = learned_study.folder / NETWORK
+    first, second = (tables.read(network / f"statistics/gates.mlp.{draw}.csv") for draw in (0, 1))
+    assert not first.equals(second)
+    dense = checkpoints.load(network / "training/trained.pt").model.state_dict()
+    frozen = checkpoints.load(network / "selection/gates.still.0.pt").model.state_dict()
+    assert all(torch.equal(dense[name], frozen[name]) for name in dense)
+    curves = tables.read(learned_study.folder / "results/tables/curves.csv").query("level == 0.5")
+    names = {
+        "gates.mlp",
+        "gates.still",
+        "l1.gates.mlp",
+        "taylor_activation.gates.still",
+        "shuffled.gates.mlp",
+        "random",
+    }
+    assert names <= set(curves["criterion"]) and set(curves["recovery"]) == {"none", "batchnorm"}
+
+
+def edited(**changes):
+    """Settings with other values in the first learned entry."""
+    settings = yaml.safe_load(yaml.safe_dump(LEARNED))
+    settings["criteria"]["learned"][0].update(changes)
+    return settings
+
+
+AFTER = {
+    "collect_evaluations", "collect_retraining", "describe_study", "evaluate_pruning", "export_model", "learn_gates",
+    "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics", "plot_strategies",
+    "rank_by_score", "retrain_model", "tabulate_accuracy", "write_settings",
+}  # fmt: skip
+EDITS = {
+    "a pruning-model": (
+        edited(model="linear"), {"check_levels": 1, "learn_gates": 2, "rank_by_score": 2, "retrain_model": 4}
+    ),
+    "widths": (
+        edited(widths={4: 2, 6: 3, "features.14": 3, "features.17": 5}),
+        {"check_levels": 1, "learn_gates": 2, "rank_by_score": 4, "rank_shuffled": 1, "retrain_model": 5},
+    ),
+    "a draw more": (edited(draws=3), {"check_levels": 0, "learn_gates": 1, "rank_by_score": 1, "retrain_model": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_learns_again_only_what_it_invalidates(learned_study, name, tmp_path):
+    settings, wanted = EDITS[name]
+    config = learned_study.folder / "config/config.yaml"
+    shutil.copy2(config, tmp_path / "kept")
+    try:
+        config.write_text(yaml.safe_dump(settings, sort_keys=False))
+        planned = learned_study.planned("all")
+        assert {rule: planned.get(rule, 0) for rule in wanted} == wanted
+        assert planned.keys() <= AFTER | wanted.keys()
+    finally:
+        shutil.copy2(tmp_path / "kept", config)
