@@ -645,6 +645,7 @@ def test_scores_files_and_mixtures_are_ranked_evaluated_and_drawn(criteria_study
     assert {even[f"removed.{layer}"] for layer, _ in CHANNELS} == {0.5}
     # A ring at the level of its widths, in each of four panels and in the legend.
     assert ">its widths are met</text>" in picture
+    assert "System Message" not in (criteria_study.folder / "results/report.html").read_text()
     wide = tables.read(folder / "evaluation/scores.csv").query("criterion == 'l1_wide' and level == 0.5").iloc[0]
     lost = {"features.0": 3, "features.3": 3, "features.7": 3, "features.10": 3, "features.14": 2, "features.17": 4}
     widths = collections.Counter(layer for layer, _ in CHANNELS)
