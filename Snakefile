@@ -56,6 +56,7 @@ rule all:
         expand(rules.plot_floors.output, source=STUDY.floored),
         expand(rules.plot_layers.output, source=STUDY.drawn),
         rules.plot_stability.output if STUDY.readings else [],
+        rules.plot_recovery.output if STUDY.recovered else [],
         rules.plot_retraining.output if STUDY.cells else [],
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
         of_networks("export/{exported}/card.html", exported=STUDY.exported),

@@ -3,6 +3,7 @@ rule evaluate_pruning:
         network="<network>/training/trained.pt",
         images="<images>/test.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
+        train=stage_files.recovering_images(STUDY),
     output:
         **evaluation("<network>/evaluation/{family}"),
     log:
@@ -34,6 +35,8 @@ use rule evaluate_pruning as evaluate_choosing with:
         **evaluation("<network>/evaluation/choosing/{family}"),
     log:
         "<network_logs>/evaluate_choosing/{family}.log",
+    params:
+        options=lambda wildcards: stage_options.choosing(STUDY, wildcards.family),
     message:
         "Evaluate the pruned networks on the choosing split too: {wildcards.family}, seed {wildcards.seed}."
 

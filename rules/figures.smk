@@ -118,6 +118,25 @@ rule plot_stability:
         "../workflow/plot_stability.py"
 
 
+rule plot_recovery:
+    input:
+        evaluations=rules.collect_evaluations.output.evaluations,
+        curves=rules.collect_evaluations.output.curves,
+    output:
+        **figure("recovery", "plot_recovery", "9 Recovery", numbers="plot_recovery"),
+    log:
+        "<logs>/plot_recovery.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("plot_recovery", "figures"),
+        options=stage_options.recovery_figure(STUDY),
+    message:
+        "Draw the accuracy before and after each recovery."
+    script:
+        "../workflow/plot_recovery.py"
+
+
 rule tabulate_accuracy:
     input:
         curves=rules.collect_evaluations.output.curves,

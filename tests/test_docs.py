@@ -57,7 +57,8 @@ def measured(config):
         for level in levels
     ]
     classes = {f"accuracy.{name}": 0.5 for name in range(10)}
-    constant = {"keep_at_least": "0", "images": 8, "loss": 1.0, "accuracy": 0.5, "empty": "", **classes}
+    shown = {"recovery": "none", "keep_at_least": "0"}
+    constant = {**shown, "images": 8, "loss": 1.0, "accuracy": 0.5, "empty": "", **classes}
     right = np.tile(np.arange(8) % 2 == 0, (len(levels), 1))
     return Results(pandas.DataFrame(cells).assign(**constant), dict.fromkeys(pairs, right))
 

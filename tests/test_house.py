@@ -21,6 +21,7 @@ FACES = {
     "secateur.pruning": ["masked", "removed", "plan", "load"],
     "secateur.evaluation": ["measure"],
     "secateur.cost": ["count"],
+    "secateur.selection": ["OutputAnalyser", "PruningConv2D"],
 }
 
 

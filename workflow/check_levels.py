@@ -1,5 +1,6 @@
-"""Refuse a study with a level that cannot be met, before anything is trained."""
+"""Refuse a study with a level that cannot be met, or a recovery of nothing, before anything is trained."""
 
+from secateur import recovery
 from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
@@ -7,15 +8,20 @@ from secateur.jobs import script
 from secateur.models import description
 from secateur.pruning import equal_widths, plans
 from secateur.relevance import propagation
+from secateur.selection import prerequisites
 from secateur.units import finding
 
 
 def check_levels(split, options):
     with store.opened(split) as images:
         model, described = description.untrained(options["model"], images)
+    for name in options.get("recoveries", []):
+        recovery.RECOVERIES[name].refuse(model)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
-    equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
+    met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
+    prerequisites.refuse_unlearnable(units, options.get("learned", []))
+    prerequisites.refuse_other_levels(options.get("learned_levels", {}), met)
     linear = finding.linear_layers(model, finding.table(units))
     for name, reading in options["readings"].items():
         with modes.evaluating(model):

@@ -6,7 +6,8 @@ from secateur.analysis import retraining
 from secateur.artifacts import correctness, places, provenance, tables
 from secateur.jobs import script
 
-NEEDED = ("criterion", "keep_at_least", "level", "images", "parameters", "macs", "loss", "accuracy", "empty")
+NEEDED = ("criterion", "level", "images", "parameters", "macs", "loss", "accuracy", "empty")
+EVALUATED = (*NEEDED, "recovery", "keep_at_least")
 
 
 def collect_retraining(inputs, outputs, options):
@@ -15,7 +16,7 @@ def collect_retraining(inputs, outputs, options):
     # Bits are read only where they are needed: for one network.
     single = len(options["seeds"]) == 1
     for path, bits in zip(inputs["evaluated"], inputs["evaluated_bits"], strict=True):
-        table = tables.read(path, *NEEDED)
+        table = tables.read(path, *EVALUATED)
         untouched = retraining.untouched(table, options["levels"])
         parts.append((places.seed_of(path), untouched))
         if single:

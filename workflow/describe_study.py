@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur.analysis import intervals
+from secateur.analysis import intervals, retraining
 from secateur.artifacts import files, provenance
 from secateur.figures import html_tables
 from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, criteria_names, retraining_checks, vocabulary
+from secateur.study import biases, criteria_names, kinds, recovery_checks, retraining_checks, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -34,6 +34,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         html_tables.table(pandas.DataFrame(map(_split, splits))),
         _paragraph(_spread(splits[-1], confidence)),
         _paragraph(_intervals(config, len(networks), confidence)),
+        _paragraph(_recoveries(config)),
         "<h2>What ranked on what</h2>",
         _paragraph(_origin(config)),
         *_readings(config, _by_reading(map(provenance.read, readings))),
@@ -87,6 +88,23 @@ def _intervals(config, networks, confidence):
         return text
     retrained = len({name for name in retraining_checks.names(config) if name.startswith("random.")})
     return f"{text} {intervals.of_retraining(networks, retrained, draws)}".rstrip()
+
+
+def _recoveries(config):
+    """A paragraph on the recoveries after which every pruned network is evaluated; nothing without any."""
+    schedules = {}
+    for name in config["evaluation"]["recovery"]:
+        if name == kinds.BATCHNORM.name:
+            schedules[name] = recovery_checks.batchnorm(config)
+    if not schedules:
+        return ""
+    sentences = retraining.schedules({"schedules": schedules, "steps": None})
+    treated = "; ".join(f"{label}: {text}" for label, text in sentences.items())
+    return (
+        f"Every pruned network, and the dense one, is tested as it is and after recovery. {html.escape(treated)}. "
+        "Differences to the dense network and to the random control are within one treatment; the figure "
+        "<i>Recovery</i> has all of them, and every other figure, verdict and choice is of networks as pruned."
+    )
 
 
 # ---- what ranked -----------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """Remove units in the order of each ranking of a family, level by level, and evaluate the smaller networks."""
 
+import contextlib
 import itertools
 
 import pandas
 
+from secateur import recovery
 from secateur.artifacts import correctness, evaluation_table, files, provenance, tables
 from secateur.images import store as images_store
 from secateur.jobs import devices, progress, script
@@ -15,12 +17,17 @@ from secateur.study.levels import Terms
 CHECKED = 8
 
 
-def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options, images_per_batch):
-    """`rankings` is {criterion: file}; `folder` caches results of plans. Returns facts for the manifest."""
+def evaluate_pruning(
+    checkpoint, split, rankings, table, right, folder, options, images_per_batch, train=None, seed=None
+):
+    """`rankings` is {criterion: file}; `folder` caches results of plans. Returns facts for the manifest.
+
+    `train` are the images that recoveries read, if there are any, and `seed` is that of the network's training.
+    """
     dense = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
-    with images_store.opened(split) as images:
+    with images_store.opened(split) as images, _opened(train) as recovering:
         checkpoints.same_images(dense.description, images, checkpoint)
         precision = devices.precision(options.get("precision", "auto"), device, len(images))
 
@@ -40,9 +47,13 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
                 context[key] = options[key]
         store = plan_cache.Store(folder, context, images.labels, len(images.classes), precision["ran"])
         check = images.normalised(slice(0, CHECKED)).to(device)
-        network = sweep.Network(dense.model.to(device), batches, images.labels, check, precision["ran"], store)
+        model, treatments = dense.model.to(device), {}
+        if recovering:
+            checkpoints.same_images(dense.description, recovering, checkpoint)
+            treatments = _treatments(model, recovering, options, seed)
+        network = sweep.Network(model, batches, images.labels, check, precision["ran"], store, treatments)
         points, rows = [], []
-        total = len(rankings) * len(options["terms"]) * len(options["levels"])
+        total = len(rankings) * len(options["terms"]) * len(options["levels"]) * len(network.treatments)
         with progress.over(total, "levels", "evaluation") as bar:
             for criterion, terms in itertools.product(rankings, options["terms"]):
                 for point in network.points(rankings[criterion], options["levels"], Terms(**terms)):
@@ -63,9 +74,25 @@ def evaluate_pruning(checkpoint, split, rankings, table, right, folder, options,
     }
 
 
+def _opened(path):
+    """The images of a file for the length of a block, or None without a file."""
+    return images_store.opened(path) if path else contextlib.nullcontext()
+
+
+def _treatments(model, images, options, seed):
+    """{recovery: its Treatment}; Refused for a network that it can do nothing for."""
+    treatments = {}
+    for name, chosen in options["recoveries"].items():
+        recovery.RECOVERIES[name].refuse(model)
+        material = recovery.Material(images, chosen, recovery.seed_of(options["seed"], name, seed))
+        treatments[name] = recovery.treatment(name, material)
+    return treatments
+
+
 def as_row(criterion, terms, point, classes):
-    """One level; `removed.*` are shares of a layer's channels."""
-    row = evaluation_table.row(criterion, terms, point.level, point, point.measured, classes)
+    """One level after one recovery; `removed.*` are shares of a layer's channels."""
+    cell = {"criterion": criterion, "recovery": point.recovery, **evaluation_table.terms(terms), "level": point.level}
+    row = evaluation_table.row(cell, point, point.measured, classes)
     for layer, share in point.removed.items():
         row[f"{evaluation_table.OF_LAYER}{layer}"] = share
     return row
@@ -83,5 +110,7 @@ if "snakemake" in globals():
             snakemake.params.plans,
             {**job.options, **versions},
             snakemake.resources.images_per_batch,
+            snakemake.input.get("train"),
+            int(job.wildcards["seed"]),
         )
         provenance.write(snakemake.output.manifest, **job.provenance, **facts)

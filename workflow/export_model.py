@@ -24,6 +24,7 @@ from secateur.study.levels import Terms
 CHECKED = 32
 BATCHES = (1, 32)
 NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
+EVALUATED = (*NEEDED, "recovery")
 
 
 def export_model(inputs, folder, options, seed, record, images_per_batch):
@@ -96,9 +97,9 @@ def _batches(images, images_per_batch):
 
 def _evaluated(inputs, options):
     """({network: its performance in the evaluation}, {network: (images,) bool, whether it is right})."""
-    rows = tables.read(inputs["table"], *NEEDED)
+    rows = tables.read(inputs["table"], *EVALUATED)
     bits = correctness.read(inputs["bits"], len(rows))
-    floor = options["terms"]["keep_at_least"]
+    floor, rows = options["terms"]["keep_at_least"], tables.of_recovery(rows)
     rows = rows[(rows["criterion"] == options["criterion"]) & (rows["keep_at_least"] == floor)]
     networks, right = {}, {}
     for name, level in (("dense", 0), ("smaller", options["level"])):

@@ -11,7 +11,7 @@ from secateur.jobs import script
 from secateur.verdicts import beside, findings, judging, thesis_claims, thesis_numbers
 from secateur.verdicts import page as verdicts_page
 
-NEEDED = ("seed", "split", "criterion", "keep_at_least", "level", "images", "loss", "accuracy", "empty")
+NEEDED = ("seed", "split", "criterion", "recovery", "keep_at_least", "level", "images", "loss", "accuracy", "empty")
 
 
 def judge_thesis(evaluations, tested, choosing, typed, page, html, table, options):

@@ -12,7 +12,7 @@ def plot_layers(inputs, outputs, source, options):
     criteria = [f"{source}.{statistic}", f"{options['weight']}.{statistic}", "random"]
     if options["combined"]:
         criteria.insert(2, f"combined.{source}")
-    evaluations = tables.read(inputs.evaluations, "criterion", "seed", "budget", "keep_at_least", "level")
+    evaluations = tables.read(inputs.evaluations, "criterion", "recovery", "seed", "budget", "keep_at_least", "level")
     evaluations = averages.on_test(evaluations)
     with files.replacing(outputs.figure) as temporary:
         labels = {name: name for name in criteria}

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from secateur import recovery
 from secateur.artifacts import correctness, evaluation_table, provenance, tables
 from secateur.evaluation import measuring
 from secateur.images import store
@@ -12,7 +13,6 @@ from secateur.jobs import devices, script
 from secateur.models import checkpoints, freezing
 from secateur.retraining import kinds, networks, steps
 from secateur.study import kinds as study_kinds
-from secateur.study import seeds
 from secateur.study.levels import Terms
 from secateur.training import loop
 
@@ -47,7 +47,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
         else:
             partial = f"{outputs['network']}.partial"
             order = study_kinds.KINDS[cell["kind"]].order_of or cell["kind"]
-            seed = seeds.derived(options["seed"], order, cell["seed"])
+            seed = recovery.seed_of(options["seed"], order, cell["seed"])
             material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
@@ -77,10 +77,8 @@ def seen(options, history, images):
 def as_row(cell, options, widths, measured, classes):
     """A table of one row, with the columns of an evaluation and `kind`."""
     level, terms = cell["level"], options["terms"]
-    row = evaluation_table.row(cell["criterion"], terms, level, widths, measured, classes)
-    table = pandas.DataFrame([row])
-    table.insert(len(evaluation_table.CELL), "kind", cell["kind"])
-    return table
+    first = {"criterion": cell["criterion"], **evaluation_table.terms(terms), "level": level, "kind": cell["kind"]}
+    return pandas.DataFrame([evaluation_table.row(first, widths, measured, classes)])
 
 
 if "snakemake" in globals():

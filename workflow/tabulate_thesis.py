@@ -10,7 +10,7 @@ from secateur.figures import html_tables
 from secateur.jobs import script
 from secateur.verdicts import thesis_numbers
 
-NEEDED = ("criterion", "keep_at_least", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
+NEEDED = ("criterion", "recovery", "keep_at_least", "level", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
 NOTE = (
     "Rows named <i>printed</i> are the thesis's, two digits and one network; the others are this study's, test "
     "accuracy in percent ± half the interval of its change against the dense network, or with [both its ends] where "
@@ -29,7 +29,8 @@ def tabulate_thesis(curves, evaluations, typed, page, readings, weights):
         names = weights if table == "B.2" else weights[:1]
         rows = thesis_numbers.beside(printed, means, table, readings, names)
         parts += [f"<h2>Table {table}: {source['tables'][table]}</h2>", thesis_numbers.grid(rows)]
-    dense = thesis_numbers.by_class(printed, averages.on_test(tables.read(evaluations, "criterion", "level")))
+    evaluated = averages.on_test(tables.read(evaluations, "criterion", "recovery", "level"))
+    dense = thesis_numbers.by_class(printed, evaluated)
     parts += [f"<h2>{source['tables']['3.2']}</h2>", html_tables.table(dense.map(_percent))]
     files.write_text(page, html_tables.page("The thesis's tables, printed and measured", *parts))
 

@@ -12,6 +12,7 @@ from secateur.study import seeds
 def one(criterion, accuracy, empty=""):
     columns = {
         "criterion": criterion,
+        "recovery": "none",
         "budget": "units",
         "keep_at_least": 0.0,
         "images": 500,
@@ -143,6 +144,60 @@ def test_no_interval_of_an_accuracy_leaves_0_to_100_percent():
     weight = row(curves, "weight.mean", 0.5)
     assert (weight["accuracy_low"], weight["accuracy_high"]) == (0, 1)
     assert (weight["versus_random_low"], weight["versus_random_high"]) == (-1, 1)
+
+
+def treated(table, gains):
+    """The rows of a table as after re-estimation, with so much more accuracy at each level."""
+    return table.assign(recovery="batchnorm", accuracy=table["accuracy"] + gains)
+
+
+def test_recoveries_are_compared_with_what_was_treated_alike_by_seed():
+    plain, gains = study(), {"weight.mean": (-0.02, 0.1), "random.0": (-0.02, 0.3), "random.1": (-0.02, 0.2)}
+    parts = [plain]
+    for name, gain in gains.items():
+        own = plain[(plain["criterion"] == name) & (plain["split"] == "test")]
+        parts.append(treated(own, np.where(own["level"] == 0, *gain) + own["seed"] / 1000))
+    curves = averages.curves(pandas.concat(parts, ignore_index=True), [], [], 0.95, 100, 0)
+    # What is said of networks as pruned is what is said without others beside them.
+    alone = averages.curves(plain, [], [], 0.95, 100, 0)
+    pruned = curves[curves["recovery"] == "none"].reset_index(drop=True)
+    pandas.testing.assert_frame_equal(pruned[list(alone)], alone)
+    assert not any(column.startswith("versus_none") for column in alone) and pruned["versus_none"].isna().all()
+    weight = row(curves[curves["recovery"] == "batchnorm"], "weight.mean", 0.5)
+    # 0.72 in the middle and 0.1 more, less a dense network of 0.91 less 0.02, less chance of 0.4 and 0.25 more.
+    assert weight["accuracy"] == pytest.approx(0.821)
+    assert weight["accuracy_change"] == pytest.approx(0.82 - 0.89)
+    assert weight["versus_random"] == pytest.approx(0.82 - 0.65)
+    low, high = stats.t.interval(0.95, 2, loc=0.101, scale=stats.sem([0.1, 0.101, 0.102]))
+    found = weight[["versus_none", "versus_none_low", "versus_none_high"]].astype(float)
+    np.testing.assert_allclose(found, [0.101, low, high])
+
+
+def test_recoveries_of_one_network_are_paired_by_image_and_leave_its_draws_as_they_were():
+    alone, bits, losses = of_one_network()
+    recovered = {}
+    for draw, (name, right) in enumerate(bits.items()):
+        generator = np.random.default_rng(draw + 1)
+        recovered[name] = right | (generator.random(right.shape) < 0.2)
+        recovered[name][0] = bits["weight.mean"][0]
+    plain = [(0, "test", one(name, right.mean(1))) for name, right in bits.items()]
+    after = [(0, "test", one(name, right.mean(1)).assign(recovery="batchnorm")) for name, right in recovered.items()]
+    table = averages.evaluations([*plain, *after])
+    right, loss = [*bits.values(), *recovered.values()], [*losses.values(), *losses.values()]
+    curves = averages.curves(table, right, loss, 0.95, 500, 0)
+    pruned = curves[curves["recovery"] == "none"].reset_index(drop=True)
+    pandas.testing.assert_frame_equal(pruned[list(alone)], alone)
+    both = curves[curves["recovery"] == "batchnorm"]
+    weight, random = row(both, "weight.mean", 0.5), row(both, "random", 0.5)
+    gain = recovered["weight.mean"][1].astype(float) - bits["weight.mean"][1]
+    assert weight["versus_none"] == pytest.approx(gain.mean())
+    half = 1.96 * gain.std() / np.sqrt(500)
+    assert weight["versus_none_high"] - weight["versus_none_low"] == pytest.approx(2 * half, rel=0.15)
+    # Draws of the control are paired with themselves.
+    gains = [recovered[f"random.{draw}"][1].mean() - bits[f"random.{draw}"][1].mean() for draw in range(2)]
+    assert random["versus_none"] == pytest.approx(np.mean(gains))
+    assert random["versus_none_high"] - random["versus_none_low"] > 12.7 * np.ptp(gains)
+    assert weight["versus_random"] == pytest.approx(weight["accuracy"] - random["accuracy"])
 
 
 def test_a_draw_depends_on_every_word_of_its_purpose():

@@ -53,6 +53,19 @@ def test_every_line_that_is_drawn_has_a_band_of_its_colour(count):
     assert 1 - (1 - drawn[0].get_alpha()) ** (count + 1) < 0.6
 
 
+def test_a_ring_stands_on_its_line_where_widths_are_met():
+    lines = {"a": ("a", "#ff0000"), "b": ("b", "#0000ff")}
+    evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
+    figure = curves.curves(table(["random", "a", "b"]), evaluations, lines, "title", {"a": 0.3, "b": 0.6})
+    for panel, values in ((0, {"#ff0000": (0.3, 0.6), "#0000ff": (0.6, 0.3)}), (2, {"#ff0000": (0.3, 0.8)})):
+        rings = {line.get_color(): line for line in figure.axes[panel].lines if line.get_fillstyle() == "none"}
+        assert len(rings) == 2
+        for colour, place in values.items():
+            assert [*rings[colour].get_xdata(), *rings[colour].get_ydata()] == pytest.approx(place)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels.count(curves.RING) == 1
+
+
 def test_a_control_without_intervals_has_no_band():
     lines = {"a": ("a", "#000000")}
     evaluations = pandas.DataFrame({"criterion": ["a"], "seed": 0, "accuracy.a": 0.5, "accuracy.b": 0.5})
@@ -60,7 +73,31 @@ def test_a_control_without_intervals_has_no_band():
     assert len(bands(figure, 0)) == 1
 
 
-CAPTIONS = ("controls", "deltas", "floors", "scores", "statistics", "strategies", "retraining")
+def test_every_column_of_recoveries_has_the_random_control_that_was_treated_alike():
+    pruned = table(["random", "a"]).assign(recovery="none")
+    treated = pruned.assign(recovery="batchnorm", accuracy=pruned["accuracy"] + 0.05)
+    both = pandas.concat([pruned, treated], ignore_index=True)
+    labels = {"none": "pruned", "batchnorm": "BatchNorm re-estimated"}
+    figure = curves.by_recovery(both, 0.1, {"a": ("a", "#000000")}, labels, "title")
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["pruned", "BatchNorm re-estimated", "", ""]
+    for place, gain in ((0, 0), (1, 0.05), (2, 0), (3, 0.05)):
+        panel = figure.axes[place]
+        lines = [line for line in panel.lines if line.get_label() in ("random", "a")]
+        assert sorted(line.get_label() for line in lines) == ["a", "random"] and len(bands(figure, place)) == 2
+        for line in lines:
+            assert line.get_ydata().tolist() == pytest.approx([0.9 - level + gain for level in LEVELS])
+
+
+def test_figures_of_networks_as_pruned_say_so_where_others_are_evaluated_too():
+    recovered = {"recovery": ["none", "batchnorm"], "batchnorm_images": 300}
+    for name in ("controls", "deltas", "floors", "scores", "statistics", "strategies"):
+        assert "as pruning left them: the figure *Recovery*" in caption(f"plot_{name}", evaluation=recovered)
+        assert "Recovery" not in caption(f"plot_{name}")
+    assert "on up to 300 training images, in batches of 128" in caption("plot_recovery", evaluation=recovered)
+
+
+CAPTIONS = ("controls", "deltas", "floors", "recovery", "scores", "statistics", "strategies", "retraining")
 
 
 def caption(name, **changes):

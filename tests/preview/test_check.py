@@ -8,8 +8,11 @@ import torch
 import yaml
 
 from secateur import console
+from secateur.cost import Cost
 from secateur.jobs import devices
 from secateur.models import zoo
+from secateur.preview import estimates, timing
+from secateur.study import criteria_names, settings
 from support.studies import ROOT, TINY, Workflow
 
 NETS = """
@@ -109,6 +112,17 @@ def test_readings_of_one_class_and_of_each_are_timed(said):
     assert status == 0 and "readings: also_seven on rank, every on rank, seven on rank" in words(output)
 
 
+def test_a_count_of_training_images_is_shown_and_refused_where_there_are_fewer(said):
+    recipe = {"schedule": "step", "milestones": [0.3, 0.6], "warm_up": 0.5, "crop": 2, "clip": 3, "nesterov": False}
+    study = OWN | {"readings": {}, "training": OWN["training"] | recipe}
+    status, output, _ = said(study | {"split": {"train": 300}})
+    assert status == 0 and "train 300, rank 180, validation 180, test 359" in output
+    assert refused(said(study | {"split": {"train": 1079}})) == (
+        "split.train wants 1079 images, but only 1078 of the source's train images are left for it; lower split.train, "
+        "or give more images"
+    )
+
+
 def test_a_study_without_relevance_is_described_without_it(said):
     status, output, _ = said(OWN | {"readings": {}})
     assert status == 0 and "readings: none, so no relevance is computed" in words(output)
@@ -176,6 +190,41 @@ def test_coupled_units_are_listed_and_images_that_are_not_there_are_counted(said
     assert "weights.th" in refused(said(study))
 
 
+def test_widths_are_shown_with_the_level_that_meets_them_and_else_refused(said):
+    even = {"name": "even", "score": "l1", "scope": "widths", "widths": {5: 3, "2": 3}}
+    gates = {"name": "gates.mlp", "widths": {5: 2, 4: 2}, "draws": 3, "start": "fpgm", "epochs": 4}
+    study = OWN | {"readings": {}, "levels": [0.3, 0.6], "criteria": {"scores": [even], "learned": [gates]}}
+    status, output, errors = said(study)
+    lines = words(output)
+    assert status == 0, errors
+    met = "criteria.scores: even is met at level 0.3, without 3 of 9 units; layers: "
+    assert f"{met}1 of 5 units keep 3, 1 of 4 units keep 3" in lines
+    # The scores that gates start at and that stand beside them are computed too: l1, fpgm and taylor_activation.
+    assert any(line.startswith("scores 3 ") for line in lines)
+    assert any(line.startswith("selection 3 ") and line.endswith(" 12 epochs") for line in lines)
+    assert any("gates.mlp (5), controls.gates.mlp (8)" in line for line in lines)
+    assert refused(said(study | {"levels": [0.3]})) == (
+        "criteria.learned: gates.mlp removes 5 of 9 units, which none of the study's levels does; levels: add 0.6"
+    )
+    thin = {"criteria": {"learned": [gates | {"widths": {5: 1, 4: 3}}]}, "evaluation": {"keep_at_least": [2]}}
+    assert refused(said(study | thin)) == (
+        "criteria.learned: gates.mlp keeps 1 of the 5 channels of 0, but with evaluation.keep_at_least 2 level 0.6 "
+        "keeps 2; change one of the two"
+    )
+    assert refused(said(study | {"criteria": {"learned": [gates | {"start": "bn_scale"}]}})).startswith(
+        "criteria.learned: bn_scale needs a BatchNorm with weights right behind every layer, and 0 has none"
+    )
+
+
+def test_cells_of_retraining_are_counted_one_by_one(said):
+    own = {"criterion": "weight.max", "levels": [0.3], "kinds": ["retrained"]}
+    retrain = {"criteria": [own, "weight.mean"], "levels": [0.6], "scratch": False}
+    status, output, _ = said(OWN | {"readings": {}, "levels": [0.3, 0.6], "retraining": retrain})
+    # One of the first, two of the second, and random.0 like each.
+    (line,) = [line for line in words(output) if line.startswith("retraining ")]
+    assert status == 0 and line.startswith("retraining 6 ") and line.endswith(" 3 criteria, 2 levels, 2 kinds")
+
+
 def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
     assert refused(said(OWN | {"criteria": {"scores": ["l1", {"name": "scale", "score": "bn_scale"}]}})) == (
         "criteria.scores: bn_scale needs a BatchNorm with weights right behind every layer, and 0 has none; leave "
@@ -184,6 +233,33 @@ def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
     scores = ["l1", "l2", "fpgm", "taylor", "taylor_activation", "gradient", "activation", "apoz"]
     status, output, _ = said(OWN | {"criteria": {"scores": scores}})
     assert status == 0 and any(line.startswith("scores 8 ") for line in words(output))
+
+
+def test_recoveries_are_counted_and_refused_for_a_network_without_batchnorm(said):
+    recovered = {"evaluation": {"recovery": ["none", "batchnorm"], "batchnorm_images": 100}}
+    line = "evaluation.recovery names batchnorm, but the network has no BatchNorm with running statistics; leave"
+    assert refused(said(OWN | recovered)) == f"{line} batchnorm out"
+    status, output, _ = said(OWN | recovered | {"model": {"name": "vgg_small"}})
+    line = "each is evaluated 2 times: as pruned, and with BatchNorm re-estimated on up to 100 training images; so is"
+    assert status == 0 and any(text.startswith(line) for text in words(output))
+    assert any(text.endswith("images, after 2 recoveries") for text in words(output))
+
+
+def test_a_recovery_costs_its_images_and_an_evaluation_more():
+    sizes = {"train": 1000, "rank": 100, "validation": 100, "test": 400}
+
+    def seconds(stage, **evaluation):
+        study = {"data": {"source": "digits"}, "model": {"name": "vgg_small"}, "readings": {}}
+        config = settings.checked(study | {"evaluation": {"choose_on": "rank", **evaluation}})
+        timed = timing.Timed(forward=3.0, evaluated=0.5, readings={}, slower={})
+        basis = estimates.Basis(config, criteria_names.of(config), sizes, timed, Cost(1000, 1000), 10)
+        return {stage.name: stage.seconds for stage in estimates.estimated(basis)}[stage]
+
+    recovered = {"recovery": ["none", "batchnorm"], "batchnorm_images": 50}
+    once, twice = seconds("evaluation"), seconds("evaluation", **recovered)
+    assert twice / once == pytest.approx((2 * 400 * 0.5 + 50 * 3) / (400 * 0.5))
+    # What chooses is evaluated as pruned.
+    assert seconds("choosing") == seconds("choosing", **recovered)
 
 
 def test_a_reading_of_classes_that_its_split_does_not_show_is_refused(said):

@@ -12,14 +12,14 @@ import torch
 import yaml
 from torch import nn
 
-from secateur import Refused, ranking
+from secateur import Refused, ranking, recovery
 from secateur.analysis import retraining
-from secateur.artifacts import correctness, tables
+from secateur.artifacts import correctness, evaluation_table, tables
 from secateur.images import store
 from secateur.models import checkpoints, freezing, zoo
 from secateur.models.description import NetworkDescription
-from secateur.pruning import removal, stored
-from secateur.retraining import batchnorm_statistics, kinds, networks, reinitialisation
+from secateur.pruning import removal, stored, sweep
+from secateur.retraining import kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
 from secateur.study import consistency, retraining_checks, settings, stage_options
 from secateur.study import kinds as study_kinds
@@ -63,32 +63,6 @@ def shapes(model):
 # ---- BatchNorm -----------------------------------------------------------------------------------------------
 
 
-def test_one_batch_gives_batchnorm_its_own_mean_and_unbiased_variance():
-    model = dense()
-    pixels = TRAIN.normalised(slice(None))
-    batchnorm_statistics.reestimate(model, [pixels])
-    first = model.features[0](pixels).transpose(0, 1).flatten(1)
-    torch.testing.assert_close(model.features[1].running_mean, first.mean(1), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model.features[1].running_var, first.var(1), rtol=1e-4, atol=1e-5)
-    # The next layer saw what the batch itself normalised.
-    hidden = nn.functional.batch_norm(model.features[0](pixels), None, None, *model.features[1].parameters(), True)
-    second = model.features[3](hidden.relu()).transpose(0, 1).flatten(1)
-    torch.testing.assert_close(model.features[4].running_mean, second.mean(1), rtol=1e-4, atol=1e-5)
-
-
-def test_batches_count_alike_and_nothing_else_changes():
-    model = dense()
-    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    first, second = TRAIN.normalised(slice(0, 20)), TRAIN.normalised(slice(20, 40))
-    means = []
-    for batch in ([first], [second], [first, second]):
-        batchnorm_statistics.reestimate(model, batch)
-        means.append(model.features[1].running_mean.clone())
-    torch.testing.assert_close(means[2], (means[0] + means[1]) / 2)
-    assert not model.training and model.features[1].momentum == 0.1
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.named_parameters())
-
-
 def test_statistics_are_those_of_training_images_drawn_by_the_seed():
     model = dense()
     planned = plans(model)
@@ -111,6 +85,29 @@ def test_every_batch_is_drawn_from_all_images(monkeypatch):
     assert [len(rows) for rows in seen] == [13, 13, 12, 12] and len(set(np.concatenate(seen))) == 50
     # A file may be sorted by class, and a batch of one class has other statistics.
     assert all(rows.min() < 20 and rows.max() > 35 for rows in seen)
+
+
+@pytest.mark.parametrize("described", [DESCRIBED, RESIDUAL], ids=["chain", "residual"])
+def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(described):
+    model = dense(described)
+    order, options = order_of(model), {"batchnorm_images": 30, "batch_size": 16}
+    (plan,) = retraining_steps.plans(order, 0.5, 1, Terms(1))
+    seed = recovery.seed_of(0, "batchnorm", 1)
+    smaller, _ = kinds.batchnorm(model, described, [plan], kinds.Material(TRAIN, VALIDATION, options, seed))
+    wanted = networks.measured(smaller, VALIDATION, "float32", 10)
+    treatments = {"batchnorm": recovery.treatment("batchnorm", recovery.Material(TRAIN, options, seed))}
+    labels, check = VALIDATION.labels, VALIDATION.normalised(slice(0, 8))
+
+    def batches():
+        for _, pixels, classes in store.batches(VALIDATION, 10):
+            yield pixels, classes
+
+    swept = sweep.Network(model, batches, labels, check, treatments=treatments)
+    pruned, treated = swept.points(order, [0.5], Terms(1))
+    # To the last digit.
+    np.testing.assert_array_equal(treated.measured.losses, wanted.losses)
+    assert treated.measured.loss == wanted.loss and treated.recovery == "batchnorm"
+    assert not np.allclose(pruned.measured.losses, wanted.losses, rtol=1e-3)
 
 
 # ---- retraining ----------------------------------------------------------------------------------------------
@@ -652,7 +649,7 @@ STUDY = {
         "controls": False,
         "random": 1,
     },
-    "evaluation": {"keep_at_least": [0.1], "budget": "macs", "round_to": 2},
+    "evaluation": {"keep_at_least": [0.1], "budget": "macs", "round_to": 2, "recovery": ["none", "batchnorm"]},
     "verdict": None,
     "levels": [0, 0.5],
     "retraining": {"criteria": ["weight.mean_abs", "random.0"], "levels": [0.5], "epochs": 1, "batchnorm_images": 200},
@@ -712,6 +709,35 @@ def test_the_numbers_can_be_recomputed_from_the_file_of_the_network(study, kind)
     assert (row["parameters"], row["macs"], row["units"]) == (wanted["parameters"], wanted["macs"], wanted["units"])
     assert len(tables.read(cell / f"{kind}.history.csv")) == {"batchnorm": 0, "retrained": 1, "scratch": 2}[kind]
     assert not list(cell.glob("*.partial*"))
+
+
+@pytest.mark.study
+def test_the_evaluation_after_reestimation_is_that_of_the_kind(study):
+    network = study.folder / NETWORK
+    for family, criterion in (("weight", "weight.mean_abs"), ("random", "random.0")):
+        table = tables.read(network / f"evaluation/{family}.csv")
+        own = table[table["criterion"] == criterion]
+        cells = list(zip(own["recovery"], own["level"], strict=True))
+        assert cells == [(name, level) for name in ("none", "batchnorm") for level in (0, 0.5)]
+        cell = network / f"retraining/{criterion}/0.5/batchnorm"
+        row, kind = own.iloc[3], tables.read(f"{cell}.csv").iloc[0]
+        measured = ["loss", "accuracy", "units", "realised", "parameters", "macs", *evaluation_table.of_classes(table)]
+        assert row[measured].tolist() == kind[measured].tolist() and row["loss"] != own.iloc[1]["loss"]
+        right = correctness.read(network / f"evaluation/{family}.h5", len(table))
+        np.testing.assert_array_equal(right[own.index[3]], correctness.read(f"{cell}.h5", 1)[0])
+    # Tables of retraining take the networks as pruned from rows of none.
+    means = tables.read(study.folder / "results/tables/retraining.means.csv").set_index(["criterion", "kind"])
+    curves = tables.read(study.folder / "results/tables/curves.csv").query("level == 0.5")
+    curves = curves.set_index(["criterion", "recovery"])
+    for kind in ("none", "batchnorm"):
+        assert means.loc[("weight.mean_abs", kind), "accuracy"] == curves.loc[("weight.mean_abs", kind), "accuracy"]
+    gain = means.loc[("weight.mean_abs", "batchnorm"), "versus_none"]
+    assert curves.loc[("weight.mean_abs", "batchnorm"), "versus_none"] == pytest.approx(gain, abs=1e-9)
+    page = (study.folder / "results/figures/recovery.html").read_text()
+    assert "<th>gain by BatchNorm re-estimated, points</th>" in page and "on up to 200 training images" in page
+    assert "Every pruned network, and the dense one" in (study.folder / "results/study.html").read_text()
+    accuracy = (study.folder / "results/tables/accuracy.html").read_text()
+    assert accuracy.count("kept, pruned</h2>") == accuracy.count("kept, BatchNorm re-estimated</h2>") == 1
 
 
 @pytest.mark.study

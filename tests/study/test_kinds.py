@@ -2,6 +2,8 @@
 
 import pytest
 
+from secateur import recovery
+from secateur.artifacts import tables
 from secateur.retraining import kinds as functions
 from secateur.study import kinds, settings
 
@@ -9,6 +11,15 @@ from secateur.study import kinds, settings
 def test_every_kind_that_does_something_has_a_function():
     done = [name for name, kind in kinds.KINDS.items() if kind.trains != "nothing"]
     assert list(functions.KINDS) == done
+
+
+def test_every_recovery_has_its_functions_and_is_in_the_schema():
+    assert kinds.RECOVERIES[0] == kinds.NONE.name == tables.AS_PRUNED
+    assert list(recovery.RECOVERIES) == list(kinds.RECOVERIES[1:])
+    evaluation = settings.schema()["properties"]["evaluation"]["properties"]
+    assert evaluation["recovery"]["items"]["enum"] == list(kinds.RECOVERIES)
+    # What trains weights takes more than one shot.
+    assert not any(kinds.KINDS[name].trains == "weights" for name in kinds.RECOVERIES)
 
 
 def test_the_schema_has_the_kinds_and_what_turns_them_on():

@@ -38,8 +38,8 @@ def test_every_key_has_its_default_and_checking_twice_changes_nothing(study):
     assert entry == {
         "name": "gates.mlp", "kind": "gates", "model": "mlp", "widths": {"16": 8, "32": 22}, "budget": "exact",
         "weights": "joint", "statistics": "batch", "start": "l1", "calibration": {"split": "rank", "images": 256},
-        "draws": 2, "epochs": 2, "learning_rate": 0.02, "schedule": "cosine", "gate_optimizer": "sgd",
-        "gate_learning_rate": None,
+        "draws": 2, "epochs": 2, "learning_rate": 0.02, "schedule": "cosine", "gate_optimizer": "adam",
+        "select": "last", "gate_learning_rate": None,
     }  # fmt: skip
     assert settings.checked(study.settings) == study.settings
     assert settings.checked(SETTINGS | {"criteria": {}})["criteria"]["learned"] == []

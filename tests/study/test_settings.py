@@ -13,7 +13,7 @@ import torch
 
 from secateur import Refused
 from secateur.models import zoo
-from secateur.study import architectures, criteria_names, level_checks, settings, verdict_checks
+from secateur.study import architectures, criteria_names, level_checks, recovery_checks, settings, verdict_checks
 from secateur.units import finding
 
 LEAST = {"data": {"source": "digits", "size": 16}, "model": {"name": "vgg_small"}}
@@ -469,6 +469,49 @@ def test_networks_without_batchnorm_cannot_be_ranked_by_it():
     scored = {"scores": [{"name": "scale", "score": "bn_scale"}]}
     with pytest.raises(ValueError, match="bn_scale"):
         settings.checked(REAL | {"model": {"name": "vgg16"}, "criteria": scored})
+
+
+def test_recoveries_have_an_order_and_none_is_always_among_them():
+    assert settings.checked(LEAST)["evaluation"]["recovery"] == ["none"]
+    config = settings.checked(changed("evaluation.recovery", ["batchnorm", "none"]))
+    assert config["evaluation"]["recovery"] == ["none", "batchnorm"]
+    assert settings.checked(config) == config
+    with pytest.raises(ValueError, match="^evaluation.recovery lacks none: choices, verdicts and most .*; add it$"):
+        settings.checked(changed("evaluation.recovery", ["batchnorm"]))
+    for name in architectures.WITHOUT_BATCHNORM:
+        without = {"data": REAL["data"] | {"size": 64}, "model": {"name": name}}
+        settings.checked(without)
+        with pytest.raises(ValueError, match=f"^evaluation.recovery names batchnorm, but {name} has no BatchNorm; "):
+            settings.checked(without | {"evaluation": {"recovery": ["none", "batchnorm"]}})
+    single = {"evaluation": {"recovery": ["none", "batchnorm"]}, "training": {"batch_size": 1}}
+    with pytest.raises(ValueError, match="but training.batch_size is 1, and a single image has no variance; give 2"):
+        settings.checked(LEAST | single)
+
+
+RETRAINED = {"criteria": ["weight.mean_abs"], "levels": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "retraining", "count"),
+    [(None, None, 1000), (300, None, 300), (None, 200, 200), (300, 300, 300)],
+)
+def test_one_number_of_images_reestimates_batchnorm_everywhere(evaluation, retraining, count):
+    given = {"evaluation": {"batchnorm_images": evaluation}, "retraining": {**RETRAINED, "batch_size": 50}}
+    if retraining:
+        given["retraining"]["batchnorm_images"] = retraining
+    config = settings.checked(LEAST | given)
+    assert config["evaluation"]["batchnorm_images"] == config["retraining"]["batchnorm_images"] == count
+    assert settings.checked(config) == config
+    assert recovery_checks.batchnorm(config) == {"batchnorm_images": count, "batch_size": 50}
+    alone = settings.checked(LEAST | {"evaluation": given["evaluation"]})
+    batch = alone["training"]["batch_size"]
+    assert recovery_checks.batchnorm(alone) == {"batchnorm_images": evaluation or 1000, "batch_size": batch}
+
+
+def test_two_numbers_of_images_for_one_network_are_refused():
+    given = {"evaluation": {"batchnorm_images": 300}, "retraining": {**RETRAINED, "batchnorm_images": 200}}
+    with pytest.raises(ValueError, match="^evaluation.batchnorm_images is 300 and retraining.batchnorm_images 200: "):
+        settings.checked(LEAST | given)
 
 
 @pytest.mark.parametrize("name", architectures.ZOO)

@@ -95,6 +95,22 @@ def test_options_hold_what_a_stage_depends_on_and_no_more(study):
     assert stage_options.combined_ranking(study, "clean")["deltas"] == []
 
 
+def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_asked_for(study):
+    recovered = Study.of(SETTINGS | {"evaluation": {"recovery": ["none", "batchnorm"]}})
+    assert (study.recovered, recovered.recovered) == ([], ["batchnorm"])
+    assert stage_files.recovering_images(study) == []
+    assert stage_files.recovering_images(recovered) == "<images>/train.h5"
+    plain, more = stage_options.evaluation(study, "scores"), stage_options.evaluation(recovered, "scores")
+    assert {*plain} == {"criteria", "levels", "terms", "threads", "device"}
+    # What re-estimates BatchNorm is what makes the kind of retraining.
+    kind = stage_options.retraining(recovered, "weight.mean_abs", "batchnorm", "0.5")
+    assert more == plain | {"recoveries": {"batchnorm": kind["training"]}, "seed": kind["seed"]}
+    # Networks are chosen as pruning left them.
+    assert stage_options.choosing(recovered, "scores") == stage_options.choosing(study, "scores") == plain
+    assert "recoveries" not in stage_options.levels(study) and "recovered" not in stage_options.verdict(study, {})
+    assert stage_options.levels(recovered)["recoveries"] == ["batchnorm"]
+
+
 def test_each_kind_of_network_has_a_schedule_of_its_own(study):
     assert stage_options.schedule(study, "retrained")["epochs"] == 1
     assert stage_options.schedule(study, "scratch")["epochs"] == 5

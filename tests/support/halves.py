@@ -35,6 +35,7 @@ class Images:
 
     def __init__(self, count, seed):
         generator = np.random.default_rng(seed)
+        self.identity = f"halves {count} {seed}"
         self.labels = generator.integers(0, 2, count)
         self.pixels = generator.integers(0, 120, (count, 1, 8, 8)).astype(np.uint8)
         for label, pixels in zip(self.labels, self.pixels, strict=True):

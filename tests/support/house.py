@@ -13,9 +13,10 @@ FLOORS = (
     ("graph", "artifacts", "statistics"),
     ("study", "jobs", "cost"),
     ("units", "relevance", "evaluation", "images", "ranking", "analysis"),
-    ("models",),
+    ("models", "recovery"),
     ("criteria", "pruning", "training", "figures", "verdicts"),
-    ("export", "retraining", "selection", "preview"),
+    ("export", "retraining", "selection"),
+    ("preview",),
     ("console",),
 )
 # Rooms that work without torch: jobs that only read tables start fast, and so does `secateur check`.

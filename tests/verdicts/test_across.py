@@ -33,7 +33,7 @@ criteria:
   random: 2
   mixing: {readings: [relevance], deltas: ["0.5"]}
   scores: [l1, {name: l1_share, score: l1, normalise: layer_share}, taylor_activation]
-evaluation: {choose_on: rank}
+evaluation: {choose_on: rank, recovery: [none, batchnorm]}
 figures: {resamples: 200}
 retraining: {criteria: [relevance.mean_abs, l1, random.0], levels: [0.3], epochs: 1, scratch: false}
 """
@@ -55,6 +55,7 @@ def evaluated(criterion, right, level, split):
     return {
         "criterion": criterion,
         "budget": "units",
+        "recovery": "none",
         "keep_at_least": 0,
         "level": level,
         "realised": level,
@@ -81,6 +82,11 @@ def family(criteria, lost, split, generator):
     return pandas.DataFrame(rows), np.stack(right)
 
 
+def beside(table):
+    """A table with rows of another recovery behind it, of which the page may read nothing."""
+    return pandas.concat([table, table.assign(recovery="batchnorm", accuracy=0.0)], ignore_index=True)
+
+
 def finished(folder, lost, name="resnet20", retraining=True):
     """A results folder of a study in which criteria lose so much."""
     told = yaml.safe_load(STUDY.replace("NAME", name))
@@ -94,14 +100,14 @@ def finished(folder, lost, name="resnet20", retraining=True):
     planned, tested, choosing = criteria_names.of(config), [], []
     for one, criteria in planned.items():
         table, right = family(criteria, lost, "test", generator)
-        tables.write(table, place / f"{one}.csv")
-        correctness.write(right, place / f"{one}.h5")
+        tables.write(beside(table), place / f"{one}.csv")
+        correctness.write(np.concatenate([right, np.zeros_like(right)]), place / f"{one}.h5")
         tested.append((table, right))
     for one in criteria_names.choosing(config, planned):
         choosing.append((0, "rank", family(planned[one], lost, "rank", generator)[0]))
-    table = averages.evaluations([*((0, "test", table) for table, _ in tested), *choosing])
+    table = averages.evaluations([*((0, "test", beside(table)) for table, _ in tested), *choosing])
     tables.write(table, folder / "tables" / "evaluations.csv")
-    tables.write(averaged(tested), folder / "tables" / "curves.csv")
+    tables.write(beside(averaged(tested)), folder / "tables" / "curves.csv")
     if retraining:
         tables.write(retrained(tested, config["retraining"]), folder / "tables" / "retraining.means.csv")
     return folder
@@ -115,7 +121,7 @@ def averaged(tested):
     found = []
     for (criterion, level), part in rows.groupby(["criterion", "level"], sort=False):
         own, dense, random = (cells[keys] for keys in ((criterion, level), (criterion, 0), ("random", level)))
-        row = dict(part.iloc[0][["keep_at_least", "parameters", "macs"]], criterion=criterion, level=level)
+        row = dict(part.iloc[0][["recovery", "keep_at_least", "parameters", "macs"]], criterion=criterion, level=level)
         row |= {"accuracy": own.mean(), "collapsed": float(part["empty"].ne("").any())}
         row |= {"accuracy_change": own.mean() - dense.mean(), "versus_random": own.mean() - random.mean()}
         row |= dict(zip(("accuracy_low", "accuracy_high"), dense.mean() + bounds(own, dense), strict=True))
@@ -334,7 +340,7 @@ def test_results_with_settings_of_an_earlier_version_are_refused(tmp_path, folde
     config = yaml.safe_load((folders[0] / "settings.yaml").read_text())
     config["criteria"] |= {"mixed": config["criteria"].pop("mixing")["readings"]}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(ValueError, match="has the results of an earlier version, whose settings had other names; run"):
+    with pytest.raises(ValueError, match="earlier version, whose settings or tables were others; run"):
         across.read(tmp_path)
 
 

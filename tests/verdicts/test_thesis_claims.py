@@ -74,7 +74,8 @@ def cell(split, criterion, level, seed, right, drawn):
     shared = {"split": split, "criterion": criterion, "level": level, "seed": seed, "images": len(right)}
     empty = "features.0" if accuracy <= 0.102 else ""
     classes = {f"accuracy.{name}": accuracy for name in range(10)}
-    return {**shared, "keep_at_least": "0", "loss": 1 - accuracy, "accuracy": accuracy, "empty": empty, **classes}
+    shared |= {"recovery": "none", "keep_at_least": "0"}
+    return {**shared, "loss": 1 - accuracy, "accuracy": accuracy, "empty": empty, **classes}
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +248,13 @@ def test_only_the_first_floor_counts():
     rows = [cell("test", "a", 0.0, 0, np.ones(10), None), cell("test", "a", 0.0, 0, np.zeros(10), None)]
     rows[1]["keep_at_least"] = "0.1"
     assert Results(pandas.DataFrame(rows), {}).accuracy(Side("a"), 0) == 1
+
+
+def test_only_networks_as_pruned_count():
+    rows = [cell("test", "a", 0.0, 0, np.ones(10), None), cell("test", "a", 0.0, 0, np.zeros(10), None)]
+    rows[1]["recovery"] = "batchnorm"
+    assert Results(pandas.DataFrame(rows), {}).accuracy(Side("a"), 0) == 1
+    assert Results(pandas.DataFrame(reversed(rows)), {}).accuracy(Side("a"), 0) == 1
 
 
 def test_what_is_missing_is_named(whole):

@@ -84,11 +84,27 @@ def test_a_folder_of_images_that_cannot_be_studied_stops_the_study_before_any_jo
     assert "Traceback" not in text and not (workflow.folder / "results").exists()
 
 
-def test_a_budget_that_cannot_be_met_stops_the_study_before_training(workflow):
-    with_settings(workflow, levels=[0.95], evaluation={"budget": "macs", "keep_at_least": [0.5]}, verdict=None)
+EVEN = {"name": "even", "score": "l1", "scope": "widths", "widths": {4: 2}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"levels": [0.95], "evaluation": {"budget": "macs", "keep_at_least": [0.5]}},
+            "with keep_at_least 0.5 no more than a share of",
+        ),
+        (
+            {"criteria": {"scores": [EVEN]}},
+            "criteria.scores: even removes 4 of 36 units, which none of the study's levels does; levels: add 0.1",
+        ),
+    ],
+)
+def test_a_level_that_cannot_be_met_stops_the_study_before_training(workflow, changes, message):
+    with_settings(workflow, verdict=None, **changes)
     text = failing(workflow, "all")
     (line,) = [line for line in text.splitlines() if line.startswith("check_levels: ")]
-    assert "with keep_at_least 0.5 no more than a share of" in line and "Traceback" not in text
+    assert message in line and "Traceback" not in text
     assert list((workflow.folder / "results").rglob("*.pt")) == []
 
 

@@ -98,3 +98,12 @@ def test_the_page_counts_the_draws_that_were_retrained(material, named, said):
     text = page(material, criteria={"random": 3}, retraining={**RETRAINED, "criteria": named})
     assert "A control has 3 draws" in text
     assert said in text if said else "Retraining names" not in text
+
+
+def test_the_page_names_the_draws_and_the_images_of_learned_criteria(material):
+    gates = {"name": "gates.mlp", "widths": {24: 20}, "draws": 3, "calibration": {"images": 9}}
+    text = page(material, readings={}, criteria={"learned": [gates]})
+    assert "A learned criterion has draws on one network (gates.mlp 3): its intervals are over these draws" in text
+    assert "gates.mlp: trained on the training images, and decided on the first 9 images of the split rank." in text
+    assert "taylor_activation.gates.mlp: all rank images" in text and "l1.gates.mlp and chance rank without any" in text
+    assert "No image was read" not in text

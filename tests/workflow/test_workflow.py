@@ -1,5 +1,6 @@
 """The graph: a small study over all rules, and which edits rerun which rules."""
 
+import collections
 import importlib.util
 import json
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas
 import pytest
 import torch
 import yaml
@@ -121,6 +123,10 @@ EDITS = {
         {"evaluate_pruning": 2, "evaluate_choosing": 2} | TABLES | PLOTS | {"plot_statistics": 2} | SETTINGS | REPORT,
     ),
     "another level": (config_edit(levels=[0, 0.25, 0.75]), AFTER_RANKING | SETTINGS),
+    "a recovery": (
+        config_edit(evaluation__recovery=["none", "batchnorm"]),
+        {"evaluate_pruning": 18, "plot_recovery": 1} | TABLES | PLOTS | SETTINGS | REPORT,
+    ),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
     "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),
     "a mirror": (config_edit(data__mirror="https://mirror.example"), SETTINGS | REPORT),
@@ -237,11 +243,13 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # The test of shards below merges, that of criteria takes weights and scores, tests/export exports,
     # tests/retraining retrains, tests/preview checks, test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
-    retraining = {"retrain_model", "collect_retraining", "plot_retraining"}
+    retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery"}
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
-    assert rules - ran == others | scoring | retraining | parts
+    # Beside a criterion that is learned.
+    learned = {"rank_shuffled", "rank_uniform"}
+    assert rules - ran == others | scoring | retraining | parts | learned
 
 
 CELLS = {
@@ -500,7 +508,7 @@ training: {seeds: [1], epochs: 2, batch_size: 32, learning_rate: 0.05, flip: fal
 criteria:
   statistics: [mean_abs]
   mixing: {alternate: false, deltas: []}
-  controls: false
+  controls: [both.0.5]
   random: 1
   scores:
     - bn_scale
@@ -510,6 +518,7 @@ criteria:
     - {name: taylor_share, score: taylor, normalise: layer_share}
     - {name: l1_even, score: l1, scope: layer}
     - {name: l1_staged, score: l1, scope: stage}
+    - {name: l1_wide, score: l1, scope: widths, widths: {4: 1, 6: 3, features.17: 4, 8: 6}}
   images: 50
   files: {mine: mine.csv, order: "order.{seed}.csv"}
   mixtures: [{name: both, first: taylor, second: mine, deltas: ["0.0", "0.5"]}]
@@ -574,18 +583,19 @@ def other_weights(study, tmp_path):
 
 AFTER_FIGURES = {
     "collect_evaluations": 1, "tabulate_accuracy": 1, "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2,
-    "plot_layers": 1, "report": 1,
+    "plot_layers": 1, "plot_controls": 1, "report": 1,
 }  # fmt: skip
 EDITS_OF_GIVEN_FILES = {
     moved: {},
     copied: {},
     named_elsewhere: SETTINGS | REPORT,
-    other_scores: {"rank_by_file": 1, "rank_mixture": 2, "evaluate_pruning": 2} | AFTER_FIGURES,
+    other_scores: {"rank_by_file": 1, "rank_mixture": 2, "rank_controls": 1, "evaluate_pruning": 3} | AFTER_FIGURES,
     other_weights: (
-        {"take_weights": 1, "train_model": 1, "list_units": 1, "list_stages": 1, "extract_relevance": 1}
-        | {"summarise_relevance": 1, "summarise_weights": 1, "score_weights": 3, "score_images": 2}
-        | {"rank_by_statistic": 2, "rank_by_score": 7, "rank_by_file": 2, "rank_mixture": 2, "rank_at_random": 1}
-        | {"evaluate_pruning": 6} | AFTER_FIGURES | STABILITY
+        {"take_weights": 1, "check_levels": 1, "train_model": 1, "list_units": 1, "list_stages": 1}
+        | {"extract_relevance": 1, "summarise_relevance": 1, "summarise_weights": 1}
+        | {"score_weights": 3, "score_images": 2}
+        | {"rank_by_statistic": 2, "rank_by_score": 8, "rank_by_file": 2, "rank_mixture": 2, "rank_at_random": 1}
+        | {"rank_controls": 1, "evaluate_pruning": 7} | AFTER_FIGURES | STABILITY
     ),
 }  # fmt: skip
 
@@ -619,7 +629,7 @@ def ranked(study, name):
 
 def test_scores_files_and_mixtures_are_ranked_evaluated_and_drawn(criteria_study):
     folder = criteria_study.folder / NETWORK
-    names = ["bn_scale", "fpgm", "taylor", "apoz", "taylor_share", "l1_even", "l1_staged", "mine", "order"]
+    names = ["bn_scale", "fpgm", "taylor", "apoz", "taylor_share", "l1_even", "l1_staged", "l1_wide", "mine", "order"]
     found = tables.read(criteria_study.folder / "results/tables/curves.csv")
     assert {*names, "both.0.0", "both.0.5"} <= set(found["criterion"])
     picture = (criteria_study.folder / "results/figures/scores.svg").read_text()
@@ -633,6 +643,25 @@ def test_scores_files_and_mixtures_are_ranked_evaluated_and_drawn(criteria_study
     assert json.loads((folder / "statistics/taylor.json").read_text())["read"] == {"split": "rank", "images": 50}
     even = tables.read(folder / "evaluation/scores.csv").query("criterion == 'l1_even' and level == 0.5").iloc[0]
     assert {even[f"removed.{layer}"] for layer, _ in CHANNELS} == {0.5}
+    # A ring at the level of its widths, in each of four panels and in the legend.
+    assert ">its widths are met</text>" in picture
+    wide = tables.read(folder / "evaluation/scores.csv").query("criterion == 'l1_wide' and level == 0.5").iloc[0]
+    lost = {"features.0": 3, "features.3": 3, "features.7": 3, "features.10": 3, "features.14": 2, "features.17": 4}
+    widths = collections.Counter(layer for layer, _ in CHANNELS)
+    assert {layer: wide[f"removed.{layer}"] * widths[layer] for layer in lost} == pytest.approx(lost)
+
+
+def test_controls_of_any_criterion_keep_what_they_say(criteria_study):
+    table = tables.read(criteria_study.folder / NETWORK / "evaluation/controls.both.0.5.csv")
+    assert table["criterion"].unique().tolist() == ["uniform.both.0.5", "shuffled.both.0.5.0"]
+    shares = table[table["level"] == 0.5].set_index("criterion")[[f"removed.{layer}" for layer in dict(CHANNELS)]]
+    assert (shares.loc["uniform.both.0.5"] == 0.5).all()
+    mixtures = tables.read(criteria_study.folder / NETWORK / "evaluation/mixtures.csv")
+    own = mixtures.query("criterion == 'both.0.5' and level == 0.5")[shares.columns].iloc[0]
+    np.testing.assert_array_equal(own, shares.loc["shuffled.both.0.5.0"])
+    within = ranked(criteria_study, "uniform.both.0.5").groupby("layer")["channel"].agg(list)
+    pandas.testing.assert_series_equal(within, ranked(criteria_study, "both.0.5").groupby("layer")["channel"].agg(list))
+    assert (criteria_study.folder / "results/figures/controls.both.0.5.svg").exists()
 
 
 def test_files_of_the_users_own_rank_by_score_or_by_order(criteria_study):
@@ -668,7 +697,7 @@ def test_another_score_computes_that_one_alone(criteria_study):
         path.write_text(before)
     assert planned == {
         "score_images": 1, "rank_by_score": 1, "evaluate_pruning": 1, "collect_evaluations": 1, "tabulate_accuracy": 1,
-        "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1,
+        "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1,
         "write_settings": 1, "describe_study": 1, "report": 1,
     }  # fmt: skip
 

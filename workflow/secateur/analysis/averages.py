@@ -7,11 +7,11 @@ import pandas
 
 from secateur.analysis import intervals
 from secateur.artifacts import evaluation_table, tables
-from secateur.study import seeds, vocabulary
+from secateur.study import kinds, seeds, vocabulary
 
 MEASURES = ("accuracy", "loss")
 NEEDED = (*evaluation_table.CELL, "images", *MEASURES, "empty")
-KEYS = ["keep_at_least", "criterion", "level"]
+KEYS = ["keep_at_least", "criterion", "recovery", "level"]
 MEANS = (*evaluation_table.COST, *MEASURES, "collapsed")
 
 
@@ -23,12 +23,12 @@ def evaluations(parts: Iterable[tuple[int, str, pandas.DataFrame]]) -> pandas.Da
     return pandas.concat(tables, ignore_index=True)
 
 
-def on_test(evaluations: pandas.DataFrame) -> pandas.DataFrame:
-    """The rows that are reported, of the first floor: those of every figure that says nothing else."""
+def on_test(evaluations: pandas.DataFrame, recovery: str = kinds.NONE.name) -> pandas.DataFrame:
+    """The rows that are reported, of the first floor, of networks as pruned: those of figures that say nothing else."""
     rows = evaluations
     if "split" in evaluations:
         rows = evaluations[evaluations["split"] == "test"]
-    return tables.first_floor(rows).reset_index(drop=True)
+    return tables.first_floor(rows, recovery).reset_index(drop=True)
 
 
 def curves(
@@ -39,7 +39,11 @@ def curves(
     resamples: int,
     seed: int,
 ) -> pandas.DataFrame:
-    """One row for each floor, criterion and level: means over seeds, and intervals of the change against dense.
+    """A row for each floor, criterion, recovery and level: means over seeds, and intervals of the change against dense.
+
+    Compared is within a recovery: the dense network (level 0) and the random control have been treated alike. Rows of
+    recoveries beside `none` have one comparison more: `versus_none` is the accuracy minus that of the same network as
+    pruning left it.
 
     Draws of a control, or of a learned criterion, become one criterion. With several seeds the intervals are Student's
     on differences paired by seed. With one they come from `right`, [bools (rows, images), ...], and `losses`, [floats
@@ -72,7 +76,7 @@ def _draws_averaged(part):
 
 
 def _by_seed(tested):
-    """{(floor, criterion, level): accuracy and loss by seed, draws averaged}."""
+    """{(floor, criterion, recovery, level): accuracy and loss by seed, draws averaged}."""
     cells = {}
     for keys, part in tested.groupby(KEYS, sort=False):
         cells[keys] = part.groupby("seed")[list(MEASURES)].mean()
@@ -88,7 +92,7 @@ class _Network:
         self.seed = seed
 
     def __getitem__(self, keys):
-        """{measure: (images,), or of a control (draws, images)} of a floor, criterion and level."""
+        """{measure: (images,), or of a control (draws, images)} of a floor, criterion, recovery and level."""
         cell = self.cells[keys]
         # A criterion that is not drawn has a single row.
         rows = cell.index if cell["drawn"].iloc[0] else cell.index[0]
@@ -96,9 +100,17 @@ class _Network:
 
 
 def _references(source, keys):
-    """The dense network, and the random control at the same level and floor."""
-    floor, criterion, level = keys
-    return source[floor, criterion, 0], source[floor, "random", level]
+    """The dense network, and the random control at the same level and floor, after the same recovery."""
+    floor, criterion, recovery, level = keys
+    return source[floor, criterion, recovery, 0], source[floor, "random", recovery, level]
+
+
+def _as_pruned(source, keys):
+    """The accuracy of the same network as pruning left it; None for that network itself."""
+    floor, criterion, recovery, level = keys
+    if recovery == kinds.NONE.name:
+        return None
+    return source[floor, criterion, kinds.NONE.name, level]["accuracy"]
 
 
 def _over_seeds(source, keys, confidence, resamples):
@@ -115,22 +127,39 @@ def _over_seeds(source, keys, confidence, resamples):
         middle, half = cell[measure].mean(), change.half(alpha)
         row[f"{measure}_change"] = change.estimate
         row |= _around(measure, middle - half, middle + half)
-    return row | _versus_random(intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
+    row |= _versus("random", intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
+    pruned = _as_pruned(source, keys)
+    if pruned is not None:
+        row |= _versus("none", intervals.of_differences(cell["accuracy"] - pruned), alpha)
+    return row
 
 
 def _over_images(source, keys, confidence, resamples):
     """Differences of one network, over its test images and over the draws of its controls."""
     cell = source[keys]
     dense, random = _references(source, keys)
-    generator = seeds.numpy_generator(source.seed, "bootstrap", *keys)
+    generator = seeds.numpy_generator(source.seed, "bootstrap", *_purpose(*keys))
     alpha = 1 - confidence
     change = intervals.of_differences(cell["accuracy"] - dense["accuracy"], resamples, generator)
     row = _change("accuracy", change, dense["accuracy"].mean(), alpha)
-    # `keys` are a floor, a criterion and a level.
-    alike = vocabulary.draws_alike(keys[1], "random")
-    less_random = intervals.between(cell["accuracy"], random["accuracy"], alike)
-    row |= _versus_random(intervals.of_differences(less_random, resamples, generator), alpha)
-    return row | _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
+    alike = vocabulary.draws_alike(keys[KEYS.index("criterion")], "random")
+    versus = intervals.of_differences(
+        intervals.between(cell["accuracy"], random["accuracy"], alike), resamples, generator
+    )
+    row |= _versus("random", versus, alpha)
+    row |= _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
+    pruned = _as_pruned(source, keys)
+    if pruned is not None:
+        gain = intervals.of_differences(cell["accuracy"] - pruned, resamples, generator)
+        row |= _versus("none", gain, alpha)
+    return row
+
+
+def _purpose(floor, criterion, recovery, level):
+    """The words behind the draws of a cell; those of networks as pruned are the same without any recovery."""
+    if recovery == kinds.NONE.name:
+        return floor, criterion, level
+    return floor, criterion, level, recovery
 
 
 def _change(measure, change, dense, alpha):
@@ -145,6 +174,6 @@ def _around(measure, low, high):
     return {f"{measure}_low": low, f"{measure}_high": high}
 
 
-def _versus_random(versus, alpha):
+def _versus(name, versus, alpha):
     low, high = versus.interval(alpha)
-    return {"versus_random": versus.estimate, "versus_random_low": low, "versus_random_high": high}
+    return {f"versus_{name}": versus.estimate, f"versus_{name}_low": low, f"versus_{name}_high": high}

@@ -42,7 +42,8 @@ class Side:
 class Results:
     """The evaluations of a study and, of one network, the images it gets right: {(split, criterion): bools}.
 
-    Only the setting of `keep_at_least` that the table names first counts. Levels are rounded to nine digits.
+    Only networks as pruned count, without a recovery, and of settings of `keep_at_least` only the one that the table
+    names first. Levels are rounded to nine digits.
     """
 
     def __init__(self, evaluations: pandas.DataFrame, bits: Mapping[tuple[str, str], np.ndarray]) -> None:

@@ -26,7 +26,7 @@ REFERENCES = {
 
 
 def untouched(table: pandas.DataFrame, wanted: Mapping[str, Sequence[float]]) -> pandas.DataFrame:
-    """The rows of an evaluation's table that show {criterion: levels}, and these criteria dense, of its first floor.
+    """The rows of an evaluation with {criterion: levels}, and these criteria dense, of its first floor, as pruned.
 
     The index is that of the table, and so that of the bits beside it.
     """

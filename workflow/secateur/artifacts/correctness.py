@@ -45,13 +45,13 @@ def losses(path: Path | str, rows: int) -> np.ndarray:
 
 
 def by_criterion(table: pandas.DataFrame, right: np.ndarray) -> dict[str, np.ndarray]:
-    """{criterion: bools (levels, images)} at the table's first floor, by rising level."""
+    """{criterion: bools (levels, images)} at the table's first floor, as pruned, by rising level."""
     table = tables.first_floor(table.reset_index(drop=True)).sort_values("level", kind="stable")
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}
 
 
 def of_family(table: Path | str, right: Path | str, split: str) -> dict[tuple[str, str], np.ndarray]:
     """{(split, criterion): bools (levels, images)} of a family's table of evaluations and the file beside it."""
-    rows = tables.read(table, "criterion", "keep_at_least", "level")
+    rows = tables.read(table, "criterion", "recovery", "keep_at_least", "level")
     criteria = by_criterion(rows, read(right, len(rows)))
     return {(split, criterion): bools for criterion, bools in criteria.items()}

@@ -1,4 +1,4 @@
-"""The table of an evaluation: one row for each criterion, floor and level of one network, and its columns.
+"""The table of an evaluation: one row for each criterion, recovery, floor and level of one network, and its columns.
 
 Scripts write their rows by `row`, and everything that reads such a table takes the names of its columns from here.
 """
@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas
 
-# The terms and the level by which a ranking is cut, and what is measured of the network that is left.
+# The terms and the level by which a ranking is cut, the treatment of the network that is left, and what is measured of
+# it. Rows of one recovery are compared with each other: with the dense network, level 0, and with the random control
+# after the same treatment.
 TERMS = ("budget", "keep_at_least")
-CELL = ("criterion", *TERMS, "level")
+CELL = ("criterion", "recovery", *TERMS, "level")
 # `units` are counts, `realised` the share of the budget that was removed, `parameters` and `macs` (multiply-adds for
 # one image) what is left.
 COST = ("units", "realised", "parameters", "macs")
@@ -20,22 +22,24 @@ COLUMNS = (*CELL, "images", *COST, *LOSS_AND_ACCURACY, "empty")
 OF_CLASS, OF_LAYER = "accuracy.", "removed."
 
 
-def row(
-    criterion: str, terms: Mapping[str, Any], level: float, network: Any, measured: Any, classes: Iterable[str]
-) -> dict[str, Any]:
-    """One network after removal: {column: value} with COLUMNS and the accuracy on each class.
+def terms(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns TERMS of a row, from the terms of a level."""
+    return {key: options[key] for key in TERMS}
 
-    `network` has `units`, `realised`, `cost` and `empty`, the names of layers without channels; `measured` has `right`,
-    `loss`, `accuracy` and `by_class`.
+
+def row(cell: Mapping[str, Any], network: Any, measured: Any, classes: Iterable[str]) -> dict[str, Any]:
+    """One network after removal: {column: value} with those of its cell, what is measured, and accuracy on each class.
+
+    `cell` has the columns CELL, or those of another table. `network` has `units`, `realised`, `cost` and `empty`, the
+    names of layers without channels; `measured` has `right`, `loss`, `accuracy` and `by_class`.
     """
-    cell = {"criterion": criterion, **{key: terms[key] for key in TERMS}, "level": level}
-    cell["images"] = len(measured.right)
-    cell |= {"units": network.units, "realised": network.realised}
-    cell |= {"parameters": network.cost.parameters, "macs": network.cost.macs}
-    cell |= {"loss": measured.loss, "accuracy": measured.accuracy, "empty": " ".join(network.empty)}
+    row = {**cell, "images": len(measured.right)}
+    row |= {"units": network.units, "realised": network.realised}
+    row |= {"parameters": network.cost.parameters, "macs": network.cost.macs}
+    row |= {"loss": measured.loss, "accuracy": measured.accuracy, "empty": " ".join(network.empty)}
     for name, accuracy in zip(classes, measured.by_class, strict=True):
-        cell[f"{OF_CLASS}{name}"] = accuracy
-    return cell
+        row[f"{OF_CLASS}{name}"] = accuracy
+    return row
 
 
 def of_classes(table: pandas.DataFrame) -> list[str]:

@@ -8,11 +8,22 @@ from secateur import Refused
 from secateur.artifacts import files
 
 # Names of layers and classes may be digits ("0"), and must be read as text.
-TEXT = {"layer": str, "class": str, "criterion": str, "empty": str}
+TEXT = {"layer": str, "class": str, "criterion": str, "recovery": str, "empty": str}
+# The recovery of networks as pruning left them.
+AS_PRUNED = "none"
 
 
-def first_floor(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of the first floor, that is of the first `keep_at_least`: those of all figures but the one of the floors."""
+def of_recovery(table: pandas.DataFrame, recovery: str = AS_PRUNED) -> pandas.DataFrame:
+    """Rows of one recovery, as pruned unless it is named: those of everything that says nothing else."""
+    return table[table["recovery"] == recovery]
+
+
+def first_floor(table: pandas.DataFrame, recovery: str = AS_PRUNED) -> pandas.DataFrame:
+    """Rows of one recovery and of the first floor, that is of the first `keep_at_least`.
+
+    Those of all figures but the ones of the floors and of the recoveries.
+    """
+    table = of_recovery(table, recovery)
     return table[table["keep_at_least"] == table["keep_at_least"].iloc[0]]
 
 

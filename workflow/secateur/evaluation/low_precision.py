@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.evaluation import measuring
+from secateur.evaluation import fast_layers, measuring
 from secateur.evaluation.fast_layers import Replaceable
+from secateur.graph import folding
 
 # The first images show how large the errors of bfloat16 are.
 FIRST = 16
@@ -17,6 +18,14 @@ FIRST = 16
 PROBED = 61
 # Images whose two largest logits differ by less than so many of the largest errors are evaluated again.
 CLOSE = 4
+
+
+def of_unfolded(
+    model: nn.Module, precision: str, example: torch.Tensor, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
+) -> measuring.ByImage:
+    """The ByImage of a float32 network with its BatchNorm folded, as `in_precision`; `example` is one image or more."""
+    folded = folding.folded(model, strict=False)
+    return in_precision(folded, precision, fast_layers.replaceable(folded, example), batches)
 
 
 def in_precision(

@@ -1,7 +1,9 @@
 """One figure of curves from the study's tables, and the page with its numbers, for all scripts that plot curves."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from secateur import ranking
 from secateur.analysis import averages, intervals
@@ -10,6 +12,9 @@ from secateur.figures import appearance, html_tables
 from secateur.figures import curves as figures_curves
 from secateur.study import vocabulary
 from secateur.study import widths as study_widths
+
+if TYPE_CHECKING:
+    import pandas
 
 MEANS = (
     *("budget", "keep_at_least", "criterion", "level", "seeds", *evaluation_table.COST),
@@ -31,19 +36,19 @@ def curves(
 
     `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn. `widths`
     is {criterion: widths of the setting} of lines with a ring at the level that meets them, for which the table of
-    units is read.
+    units is read. Networks are those that pruning left: recoveries have a figure of their own.
     """
-    means = tables.read(inputs.curves, *MEANS)
-    single = tables.read(inputs.evaluations, "seed", "split", "images", *SINGLE)
+    means = tables.of_recovery(tables.read(inputs.curves, "recovery", *MEANS))
+    single = tables.of_recovery(tables.read(inputs.evaluations, "recovery", "seed", "split", "images", *SINGLE))
     first = averages.on_test(single)
     drawn = means if floors else averages.on_test(means)
     with files.replacing(outputs.figure) as temporary:
-        note = _of_test_images(int(first["images"].iloc[0]))
+        note = of_test_images(int(first["images"].iloc[0]))
         rings = _rings(inputs, widths or {}, first["level"].unique())
         appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}", rings), temporary)
     rows = single[single["split"] == "test"] if floors else first
     parts = [
-        html_tables.table(_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
+        html_tables.table(of_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
         "<h2>Every seed and draw</h2>",
         html_tables.table(_single(rows, lines)),
     ]
@@ -65,17 +70,18 @@ def named(source: str, options: Mapping[str, Any]) -> str:
     return f"reading {source}" if options["reading"] else source
 
 
-def _of_test_images(count):
+def of_test_images(count: int) -> str:
+    """The second line of a figure's title: the spread by chance in the choice of test images."""
     low, high = intervals.wilson(0.9 * count, count)
     spread = f"{100 * low:.1f} to {100 * high:.1f} %"
     return f"{count} test images: chance among them alone leaves 90 % within {spread}"
 
 
-def _lines(rows, criteria, lines):
-    """The rows of the criteria that are drawn."""
+def of_lines(rows: pandas.DataFrame, criteria: pandas.Series, lines: Iterable[str]) -> pandas.DataFrame:
+    """The rows of the criteria that are drawn; `criteria` are theirs, draws as one."""
     return rows[criteria.isin([*lines, "random"])]
 
 
 def _single(rows, lines):
     criteria = rows["criterion"].map(vocabulary.without_draw)
-    return _lines(rows, criteria, lines)[["seed", *SINGLE]].fillna("")
+    return of_lines(rows, criteria, lines)[["seed", *SINGLE]].fillna("")

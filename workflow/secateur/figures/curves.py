@@ -1,8 +1,9 @@
-"""A figure of accuracy and loss by level and by cost, a curve for each criterion."""
+"""Figures of accuracy and loss by level and by cost, a curve for each criterion."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ MOST_SINGLE = 6
 BANDS, BAND = 0.8, 0.13
 SIZE = (11.5, 8)
 RING = "its widths are met"
+# Of a figure of recoveries: the width of a column of panels, and of the legend beside them.
+COLUMN, LEGEND = 4.6, 2.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +72,58 @@ def curves(
                     _draw_single(panel, single[single["family"] == criterion], style["color"])
             for criterion, level in (rings or {}).items():
                 _draw_ring(panel, curves, criterion, level, styles[criterion]["color"])
-        _dress(axes, _chance(evaluations), budget)
+        _dress(axes, chance_of(evaluations), budget)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False)
         figure.suptitle(title)
     return figure
+
+
+def by_recovery(
+    curves: pandas.DataFrame,
+    chance: float,
+    lines: Mapping[str, tuple[str, str]],
+    recoveries: Mapping[str, str],
+    title: str,
+) -> Figure:
+    """Accuracy against the level, above, and against the cost that is left, below: a column for each recovery.
+
+    `recoveries` is {recovery: label}, and `lines` {criterion: (label, colour)}; `curves` has one floor. The random
+    control of each column has been treated alike. `chance` is the accuracy of guesses.
+    """
+    budget, styles = curves["budget"].iloc[0], _styles(lines)
+    shade = min(BAND, BANDS / len(styles))
+    size = (COLUMN * len(recoveries) + LEGEND, SIZE[1])
+    with appearance.themed(figsize=size) as figure:
+        axes = figure.subplots(2, len(recoveries), sharex="row", sharey=True, squeeze=False)
+        for column, name in zip(axes.T, recoveries, strict=True):
+            own = curves[curves["recovery"] == name]
+            for panel, criterion in itertools.product(_column(column, curves, budget), styles):
+                _draw(panel, own, criterion, styles[criterion], shade)
+            column[0].set_title(recoveries[name])
+        _dress_columns(axes, chance, budget)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
+        figure.suptitle(title)
+    return figure
+
+
+def _column(axes, curves, budget):
+    """The two panels of one recovery, on the scales of all."""
+    cost = beside(budget)
+    return _Panel(axes[0], "accuracy", "level", 1), _Panel(axes[1], "accuracy", cost, 1 / curves[cost].max())
+
+
+def _dress_columns(axes, chance, budget):
+    for panel in axes.flat:
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _dress_accuracy(panel, chance)
+    for above, below in axes.T:
+        above.set_xlabel(f"{vocabulary.BUDGETS[budget]} removed")
+        below.set_xlabel(f"{vocabulary.BUDGETS[beside(budget)]} left")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("test accuracy")
+    axes[1, 0].invert_xaxis()
 
 
 def _styles(lines) -> dict[str, dict[str, Any]]:
@@ -146,13 +196,18 @@ def _dress(axes, chance, budget):
     for panel in axes.flat:
         panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for panel in axes[0]:
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-        panel.set_ylim(0, 1.02)
+        _dress_accuracy(panel, chance)
     for panel in axes[1]:
         panel.set_ylim(0, None)
     axes[0, 1].invert_xaxis()
 
 
-def _chance(evaluations):
+def _dress_accuracy(panel, chance):
+    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    panel.set_ylim(0, 1.02)
+
+
+def chance_of(evaluations: pandas.DataFrame) -> float:
+    """The accuracy of guesses among the classes of a table of evaluations."""
     return 1 / len(evaluation_table.of_classes(evaluations))

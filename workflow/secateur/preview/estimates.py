@@ -9,8 +9,8 @@ from typing import Any
 from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
-from secateur.study import criteria_names, kinds, learned, retraining_checks
-from secateur.study.kinds import KINDS
+from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks
+from secateur.study.kinds import KINDS, NONE
 from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward pass of one image, in forward passes.
@@ -67,11 +67,12 @@ def estimated(basis: Basis) -> list[Stage]:
         _scores(basis),
         _selection(basis),
         _ranking(basis),
-        _evaluation("evaluation", basis, basis.planned, sizes["test"]),
+        _evaluation("evaluation", basis, basis.planned, sizes["test"], config["evaluation"]["recovery"]),
     ]
     chosen_from = {family: basis.planned[family] for family in criteria_names.choosing(config, basis.planned)}
     if chosen_from:
-        stages.append(_evaluation("choosing", basis, chosen_from, sizes[config["evaluation"]["choose_on"]]))
+        count = sizes[config["evaluation"]["choose_on"]]
+        stages.append(_evaluation("choosing", basis, chosen_from, count, [NONE.name]))
     if config["retraining"]:
         stages.append(_retraining(basis))
     if config["export"]:
@@ -139,17 +140,28 @@ def _ranking(basis):
     return Stage("ranking", f"{criteria} criteria", basis.seeds * criteria, None, size)
 
 
-def _evaluation(name, basis, planned, count):
+def _evaluation(name, basis, planned, count, recoveries):
     levels = basis.config["levels"][1:]
     total = pruned_networks(basis.config, planned)
     dense = 1 + total * _remaining(levels) / max(1, len(levels))
+    seconds = len(recoveries) * count * basis.timed.evaluated + _recovering(basis, recoveries)
+    extent = f"{total + 1:,} networks on {count:,} images"
+    if len(recoveries) > 1:
+        extent += f", after {len(recoveries)} recoveries"
     return Stage(
         name,
-        f"{total + 1:,} networks on {count:,} images",
+        extent,
         basis.seeds * len(planned),
-        basis.seeds * dense * count * basis.timed.evaluated,
-        basis.seeds * total * count / 8,
+        basis.seeds * dense * seconds,
+        basis.seeds * total * len(recoveries) * count / 8,
     )
+
+
+def _recovering(basis, recoveries):
+    """Seconds of all recoveries of one dense network, before it is tested."""
+    options = recovery_checks.batchnorm(basis.config)
+    passes = [_forward_passes(KINDS[name], options, basis.sizes) for name in recoveries if name != NONE.name]
+    return sum(passes) * basis.timed.forward
 
 
 def _retraining(basis):
@@ -173,6 +185,9 @@ def _retraining(basis):
 
 def _forward_passes(kind, retraining, sizes):
     """The cost of a kind of retraining for one network, before it is tested, in forward passes of one image."""
+    if kind.trains == "gates":
+        # The stage of selection has trained it.
+        return 0
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
     epochs, times = retraining["epochs"], 1

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur import Refused
+from secateur import Refused, recovery
 from secateur.artifacts import files
 from secateur.criteria import from_images, from_weights
 from secateur.images import arrays, downloads, sources, store, writing
@@ -131,6 +131,13 @@ def refuse_unscorable(
                 from_weights.of_weights(model, kind, layers)
         except Refused as error:
             raise Refused(f"{setting}: {error}") from error
+
+
+def refuse_unrecoverable(config: Mapping[str, Any], model: nn.Module) -> None:
+    """Refuse a recovery that can do nothing for the network."""
+    for name in config["evaluation"]["recovery"]:
+        if name in recovery.RECOVERIES:
+            recovery.RECOVERIES[name].refuse(model)
 
 
 def own_files(config: Mapping[str, Any], table: pandas.DataFrame) -> list[str]:

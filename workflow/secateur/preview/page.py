@@ -23,7 +23,8 @@ from secateur.jobs import devices
 from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, plans
-from secateur.study import biases, level_checks, widths
+from secateur.selection import prerequisites
+from secateur.study import biases, kinds, level_checks, retraining_checks, widths
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -83,8 +84,11 @@ def _inspected(config, classes, tested):
     terms = level_checks.terms(config["evaluation"])
     plans.refuse_level(units, config["levels"][-1], terms)
     met = equal_widths.refuse_unmet(units, widths.given(config["criteria"]), config["levels"], terms)
+    prerequisites.refuse_unlearnable(units, config["criteria"]["learned"])
+    prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
     own_files = inspection.own_files(config, table)
+    inspection.refuse_unrecoverable(config, model)
     inspection.refuse_unscorable(config, model, example, table)
     timed = timing.measured(config, model, example, tested, finding.linear_layers(model, table))
     without_relevance = _without_relevance(config, units, timed)
@@ -203,10 +207,22 @@ def _evaluated(config, planned):
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
         f"seed(s) = {networks:,} pruned networks, in {seeds * len(planned)} jobs",
+        *_recovered(config),
         *layout.wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is computed'}"),
         *layout.wrapped(f"criteria: {', '.join(families)}"),
         *layout.wrapped(f"levels: {', '.join(map(str, config['levels']))}; floors: {', '.join(map(str, floors))}"),
     ]
+
+
+def _recovered(config):
+    """A line on the recoveries after which every network is evaluated too; nothing without any."""
+    evaluation = config["evaluation"]
+    if kinds.BATCHNORM.name not in evaluation["recovery"]:
+        return []
+    return layout.wrapped(
+        f"each is evaluated {len(evaluation['recovery'])} times: as pruned, and with BatchNorm re-estimated on up to "
+        f"{evaluation['batchnorm_images']:,} training images; so is the dense network"
+    )
 
 
 def _arithmetic(config, tested, slower):

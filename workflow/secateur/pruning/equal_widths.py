@@ -51,17 +51,17 @@ def refuse_unmet(
         level = study_widths.met_by(levels, removed, len(units.units), setting)
         order = rankings.at_widths(np.arange(len(units.units)), rankings.layers_of(table), kept)
         for floor in terms:
-            _refuse_kept(rankings.table(order, table), order[:removed], level, floor, setting)
+            _refuse_kept(table, order, removed, level, floor, setting)
         losing = {layer: (count, kept[layer]) for layer, count in counts.items() if kept[layer] < count}
         met[setting] = Met(losing, level, removed, len(units.units))
     return met
 
 
-def _refuse_kept(ranking: pandas.DataFrame, removed, level, terms, setting):
-    """Refused if under these terms a level removes other channels than those of the units `removed`."""
-    wanted = Counter(ranking.loc[ranking["unit"].isin(removed), "layer"])
-    planned = plans.plan(ranking, level, Terms(**terms))
-    for layer, width in Counter(ranking["layer"]).items():
+def _refuse_kept(table: pandas.DataFrame, order, removed, level, terms, setting):
+    """Refused if under these terms a level leaves other widths than without the first `removed` units of `order`."""
+    wanted = Counter(table.loc[table["unit"].isin(order[:removed]), "layer"])
+    planned = plans.plan(rankings.table(order, table), level, Terms(**terms))
+    for layer, width in Counter(table["layer"]).items():
         left = width - len(planned.get(layer, ()))
         if left != width - wanted[layer]:
             raise Refused(

@@ -2,7 +2,8 @@
 
 Many rankings share plans: all of them that of the dense network, mixed rankings those of the two pure ones at both
 ends, a ranking with a floor those of the one without. The result of a plan lies in a small file named by the digest of
-its channels, in a folder named by the digest of all else that the result depends on. A killed job continues from there.
+its channels, and of the recovery after it, in a folder named by the digest of all else that the result depends on. A
+killed job continues from there, and a further recovery evaluates nothing again.
 """
 
 import collections
@@ -38,14 +39,17 @@ class Store:
             if other != self.folder:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def path(self, channels: dict[str, list[int]]) -> Path:
-        """The file of a plan's result; the plan is {layer: [index, ...]}."""
+    def path(self, channels: dict[str, list[int]], recovery: dict[str, Any] | None = None) -> Path:
+        """The file of a plan's result; the plan is {layer: [index, ...]}, and `recovery` the stamp of a treatment."""
         plain = {layer: sorted(map(int, indices)) for layer, indices in channels.items() if len(indices)}
-        return self.folder / f"{stamps.digest(plain)}.npz"
+        key = [plain, recovery] if recovery else plain
+        return self.folder / f"{stamps.digest(key)}.npz"
 
-    def get(self, channels: dict[str, list[int]]) -> tuple[measuring.ByImage, float | None] | None:
-        """(Measured, deviation) of a plan, or None if it has not been evaluated."""
-        path = self.path(channels)
+    def get(
+        self, channels: dict[str, list[int]], recovery: dict[str, Any] | None = None
+    ) -> tuple[measuring.ByImage, float | None] | None:
+        """(Measured, deviation) of a plan after a recovery, or None if it has not been evaluated."""
+        path = self.path(channels, recovery)
         if not path.exists():
             return None
         try:
@@ -63,12 +67,18 @@ class Store:
             return measured, None
         return measured, deviation
 
-    def put(self, channels: dict[str, list[int]], measured: measuring.ByImage, deviation: float | None) -> None:
-        """Store the result of a plan, and the precision that it was evaluated in."""
+    def put(
+        self,
+        channels: dict[str, list[int]],
+        measured: measuring.ByImage,
+        deviation: float | None,
+        recovery: dict[str, Any] | None = None,
+    ) -> None:
+        """Store the result of a plan after a recovery, and the precision that it was evaluated in."""
         self.rows[self.precision] += 1
         if deviation is None:
             deviation = np.nan
-        with files.replacing(self.path(channels)) as temporary, temporary.open("wb") as file:
+        with files.replacing(self.path(channels, recovery)) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
                 right=np.packbits(measured.right),

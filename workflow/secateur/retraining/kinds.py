@@ -5,17 +5,16 @@ in pairs. Units are ranked once, in the dense network, also where they are remov
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
+from secateur import recovery
 from secateur.images import store
 from secateur.models.description import NetworkDescription
-from secateur.retraining import batchnorm_statistics, reinitialisation, steps
+from secateur.retraining import reinitialisation, steps
 from secateur.study import seeds
 from secateur.training import loop
 
@@ -37,17 +36,10 @@ def batchnorm(
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """(smaller model, []): no weight is trained, but the statistics of every BatchNorm are re-estimated.
 
-    `options` are batchnorm_images, the count of training images drawn for it, and batch_size. Of the `plans` of the
-    steps, only the last counts.
+    `options` are those of `recovery.batchnorm`. Of the `plans` of the steps, only the last counts.
     """
     smaller = steps.narrowed(model, plans[-1], described)
-    count = min(material.options["batchnorm_images"], len(material.train))
-    order = torch.randperm(len(material.train), generator=seeds.torch_generator(material.seed, "batchnorm"))
-    # Nearly equal batches, because they have equal weight; sorted only within, because files may be sorted by class.
-    parts = order[:count].tensor_split(math.ceil(count / material.options["batch_size"]))
-    device = next(model.parameters()).device
-    batches = (material.train.normalised(part.sort().values.numpy()).to(device) for part in parts)
-    batchnorm_statistics.reestimate(smaller, batches)
+    recovery.batchnorm(smaller, recovery.Material(material.train, material.options, material.seed))
     return smaller, []
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from secateur import cost
-from secateur.evaluation import fast_layers, low_precision
+from secateur.evaluation import low_precision
 from secateur.evaluation.measuring import ByImage
-from secateur.graph import folding
 from secateur.images import store
 from secateur.models import checkpoints, tensor_files
 from secateur.models.description import NetworkDescription
@@ -48,10 +47,8 @@ def widths(coupled: Coupling, ranking: pandas.DataFrame, plan: dict[str, list[in
 def measured(model: nn.Module, images: store.Images, precision: str, images_per_batch: int) -> ByImage:
     """The ByImage of a model on all images of a split, BatchNorm folded as in every evaluation."""
     device = next(model.parameters()).device
-    folded = folding.folded(model, strict=False)
-    replaceable = fast_layers.replaceable(folded, images.normalised(slice(0, 1)).to(device))
-    batches = _batches_on(device, images, images_per_batch)
-    return low_precision.in_precision(folded, precision, replaceable, batches)
+    example = images.normalised(slice(0, 1)).to(device)
+    return low_precision.of_unfolded(model, precision, example, _batches_on(device, images, images_per_batch))
 
 
 def _batches_on(device, images, images_per_batch):

@@ -1,4 +1,4 @@
-"""Where gates are read: the columns of the weights that belong to gated units, for every layer that has some."""
+"""Places at which gates are read: the columns of the weights that belong to gated units, for every layer with some."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -15,6 +15,7 @@ from secateur import Refused
 from secateur.models import own
 
 Factory = Callable[[int], nn.Module]
+SETTING = "criteria.learned.model"
 # Images of a batch whose outputs are analysed: a prediction from all 128 costs four times as much.
 ANALYSED = 32
 
@@ -95,7 +96,7 @@ def factory_of(name: str) -> Factory:
     """The factory of a kind of pruning-model, or of the user's own "package.module:function", called with `units`."""
     if ":" not in name:
         return MODELS[name]
-    return lambda units: own.made(name, units, {"units": units})
+    return lambda units: own.called(name, {"units": units}, SETTING, {})
 
 
 def checked(model: nn.Module, layer: str, units: int) -> nn.Module:

@@ -15,6 +15,7 @@ from secateur.study import (
     learned_checks,
     level_checks,
     own_network,
+    recovery_checks,
     retraining_checks,
     training_checks,
     verdict_checks,
@@ -49,6 +50,7 @@ def settle(config: dict[str, Any]) -> None:
     level_checks.check_floors(config)
     retraining_checks.settle_retraining(config)
     retraining_checks.check_schedules(config)
+    recovery_checks.settle_recovery(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 

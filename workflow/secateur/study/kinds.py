@@ -1,6 +1,7 @@
 """Kinds of pruned networks, in the order in which tables and figures show them.
 
-Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`.
+Everything that differs by kind stands here, except the computations: their functions are in `retraining/kinds.py`, and
+those of the kinds that every evaluated network can become, one-shot, in `recovery.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ class Kind:
     in_steps: bool = False  # whether channels can be removed in several steps
     order_of: str | None = None  # the kind whose order of images it shares; its own without one
     learned: bool = False  # whether it starts from weights that were learned with a criterion, so that others have none
+    one_shot: bool = False  # whether it takes no training, so that `evaluation.recovery` can name it
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -35,6 +37,7 @@ NONE = Kind(
     trains="nothing",
     marker="o",
     colour="#0173b2",
+    one_shot=True,
     untested="Retraining: after its channels were removed, the network was not trained again.",
 )
 BATCHNORM = Kind(
@@ -46,6 +49,7 @@ BATCHNORM = Kind(
     marker="D",
     colour="#de8f05",
     setting="batchnorm",
+    one_shot=True,
     made="After its channels were removed",
     untested="Retraining: after its channels were removed, no weight was trained again.",
 )
@@ -95,6 +99,7 @@ CONTINUED = Kind(
     made="Its weights were trained together with the gates, then without them",
 )
 KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH, LEARNED, CONTINUED)}
+RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 
 
 def asked_for(retraining: Mapping[str, Any], jointly: bool = False) -> list[str]:

@@ -263,7 +263,7 @@ def _figures(config):
         itertools.product(("statistics",), (*readings, *weights)),
         itertools.product(("controls",), criteria_names.controlled(config["criteria"])),
     )
-    for stem in (*map(".".join, named), "scores", "stability", "retraining"):
+    for stem in (*map(".".join, named), "scores", "stability", "recovery", "retraining"):
         yield from _each(f"figures/{stem}", FIGURES, "the study's figures")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from secateur import Refused
-from secateur.study import kinds, learned, training_checks
+from secateur.study import kinds, learned, training_checks, vocabulary
 from secateur.study.kinds import KINDS, Cell
 from secateur.study.levels import fraction
 
@@ -36,6 +36,17 @@ def _cells(wanted, config) -> Iterator[Cell]:
     for criterion in learned.expanded(wanted["criterion"], entries):
         for level, kind in itertools.product(wanted["levels"], wanted["kinds"]):
             yield Cell(criterion, level, kind)
+
+
+def learned_levels(config: Mapping[str, Any]) -> dict[str, list[float]]:
+    """{learned criterion without its draw: the levels at which kinds of its own weights are made}."""
+    levels = {}
+    for cell in cells(config):
+        if KINDS[cell.kind].learned:
+            known = levels.setdefault(vocabulary.without_draw(cell.criterion), [])
+            if cell.level not in known:
+                known.append(cell.level)
+    return levels
 
 
 def _kinds_of(criterion, config):

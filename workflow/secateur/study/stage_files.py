@@ -122,6 +122,11 @@ def rankings(study: Study, family: str) -> list[str]:
     return [f"<network>/ranking/{criterion}.csv" for criterion in study.families[family]]
 
 
+def recovering_images(study: Study) -> OptionalPath:
+    """The images that a recovery reads, where the study asks for one beside `none`."""
+    return "<images>/train.h5" if study.recovered else []
+
+
 def exported(study: Study, name: str) -> dict[str, str]:
     """The evaluation behind an exported network's card, and the retrained network with its own evaluation."""
     entry = study.exported[name]

@@ -16,6 +16,8 @@ from secateur.study import (
     learned,
     learned_checks,
     own_network,
+    recovery_checks,
+    retraining_checks,
     verdict_checks,
     vocabulary,
 )
@@ -99,6 +101,11 @@ def levels(study: Study) -> Options:
     options = {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
     if study.widths:
         options |= {"widths": study.widths, "levels": study.settings["levels"]}
+    if study.recovered:
+        options["recoveries"] = study.recovered
+    if study.entries:
+        options["learned"] = [_chosen(entry, "name", "model") for entry in study.entries.values()]
+        options["learned_levels"] = retraining_checks.learned_levels(study.settings)
     return options
 
 
@@ -199,7 +206,16 @@ def mixture_ranking(study: Study, mixture: str) -> Options:
 
 
 def evaluation(study: Study, family: str) -> Options:
-    """The criteria and levels of a family's evaluation."""
+    """The criteria and levels of a family's evaluation, and the recoveries where there are any beside `none`."""
+    options = choosing(study, family)
+    if study.recovered:
+        options["recoveries"] = {name: schedule(study, name) for name in study.recovered}
+        options["seed"] = study.seed
+    return options
+
+
+def choosing(study: Study, family: str) -> Options:
+    """The criteria and levels of a family's evaluation on the images that choose: of networks as pruning left them."""
     return {
         "criteria": study.families[family],
         "levels": study.settings["levels"],
@@ -248,7 +264,7 @@ def schedule(study: Study, kind: str, criterion: str = "") -> Options:
     if kinds.KINDS[kind].learned:
         return _learned_schedule(study, kind, criterion)
     if kinds.KINDS[kind].trains == "statistics":
-        return _chosen(study.retraining, "batchnorm_images", "batch_size")
+        return recovery_checks.batchnorm(study.settings)
     of_training = _without(study.settings["training"], "seeds")
     if kinds.KINDS[kind].start == "fresh":
         return of_training | {"epochs": study.retraining["scratch_epochs"]}
@@ -377,6 +393,18 @@ def scores_curves(study: Study) -> Options:
     }
 
 
+def recovery_figure(study: Study) -> Options:
+    """The lines of the figure before and after each recovery, and the images that the recoveries read."""
+    criteria = [f"{source}.{study.statistic}" for source in study.sources]
+    return {
+        "title": study.title,
+        "criteria": [*criteria, *study.more],
+        "recoveries": study.recoveries,
+        "schedules": {name: schedule(study, name) for name in study.recovered},
+        "steps": None,
+    }
+
+
 def stability_figure(study: Study) -> Options:
     """The agreement at which each reading stops."""
     until = {name: reading["until"] for name, reading in study.readings.items()}
@@ -395,7 +423,9 @@ def verdict(study: Study, shipped_studies: Mapping[str, str]) -> Options:
     readings = {}
     for name in verdict_checks.readings_of(study.verdict):
         readings[name] = reading_choices(study, name)
+    options = {"recovered": study.recovered} if study.recovered else {}
     return {
+        **options,
         "verdict": study.verdict,
         "choose_on": study.choose_on,
         "study": study.name,

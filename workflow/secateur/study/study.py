@@ -234,6 +234,16 @@ class Study:
         """The families that are evaluated on the split `choose_on` as well."""
         return criteria_names.choosing(self.settings, self.families)
 
+    @property
+    def recoveries(self) -> list[str]:
+        """The treatments after which every pruned network is evaluated; `none`, as pruning left it, is the first."""
+        return self.settings["evaluation"]["recovery"]
+
+    @cached_property
+    def recovered(self) -> list[str]:
+        """The recoveries that change a network: all but `none`."""
+        return [name for name in self.recoveries if name != kinds.NONE.name]
+
     @cached_property
     def terms(self) -> list[dict[str, Any]]:
         """The terms of a level, once for each floor; most figures show the first."""
@@ -242,7 +252,7 @@ class Study:
     @cached_property
     def unforeseen(self) -> bool:
         """True if the network has to be built to tell if the levels, or widths at one of them, can be met."""
-        return level_checks.removable(self.settings) is None or bool(self.widths)
+        return level_checks.removable(self.settings) is None or bool(self.widths) or bool(self.entries)
 
     @property
     def drawn(self) -> list[str]:

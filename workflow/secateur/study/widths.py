@@ -102,13 +102,15 @@ def removed(left: Mapping[str, int], counts: Mapping[str, int]) -> int:
 def level(count: int, units: int) -> str:
     """The shortest decimal that, as a level, removes `count` of `units` units: 702 of 2,016 are 0.348.
 
+    Of several the nearest to the exact share.
+
     Raises Refused where none of at most DIGITS digits does.
     """
     share = Fraction(count, units)
     for digits in range(1, DIGITS + 1):
         below = math.floor(share * 10**digits)
-        for candidate in (below, below + 1):
-            text = f"{candidate / 10**digits:.{digits}f}"
+        texts = [f"{candidate / 10**digits:.{digits}f}" for candidate in (below, below + 1)]
+        for text in sorted(texts, key=lambda text: abs(Fraction(text) - share)):
             if removed_at(text, units) == count:
                 return text
     raise Refused(f"no level of {DIGITS} digits removes {count} of {units} units; keep more or fewer")

@@ -36,7 +36,10 @@ BEHIND = "behind"
 UNTOLD = "not told apart"
 # Of one network only a difference to one draw of a control has none.
 WITHOUT = "no interval (one draw)"
-CURVES = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_change", "accuracy_low", "accuracy_high")
+CURVES = (
+    *("criterion", "recovery", "level", "macs", "parameters"),
+    *("accuracy", "accuracy_change", "accuracy_low", "accuracy_high"),
+)
 VERSUS_RANDOM = ("versus_random", "versus_random_low", "versus_random_high")
 
 
@@ -118,9 +121,9 @@ class Cell:
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one that this page cannot show."""
     folder, settings = Path(folder), settings_of(folder)
-    if "mixing" not in settings["criteria"]:
+    if "mixing" not in settings["criteria"] or "recovery" not in settings["evaluation"]:
         raise Refused(
-            f"{folder} has the results of an earlier version, whose settings had other names; run its study again"
+            f"{folder} has the results of an earlier version, whose settings or tables were others; run its study again"
         )
     # Studies of earlier versions learned nothing.
     settings["criteria"].setdefault("learned", [])

@@ -55,7 +55,7 @@ def _opening(studies, folders):
     yield (
         "text",
         "A level is a share of the *units*, and criteria spend it on units of unlike cost: read accuracy together "
-        "with the multiply-adds that are left. † a layer is empty.",
+        f"with the multiply-adds that are left. † a layer is empty.{_recovered(studies)}",
     )
 
 
@@ -63,6 +63,13 @@ def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], p
     """The commands that run studies by their names and write a page of the folders of their results."""
     runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
     return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
+
+
+def _recovered(studies):
+    """A sentence for studies that also test networks after recovery, with the space before it."""
+    if not any(len(study.settings["evaluation"]["recovery"]) > 1 for study in studies):
+        return ""
+    return " Networks are as pruning left them, without the recoveries that a study may show beside."
 
 
 def _facts(study):

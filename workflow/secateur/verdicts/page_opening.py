@@ -38,11 +38,18 @@ def opening(study: evidence.Study, facts: Mapping[str, Any], others: Sequence[Ju
         f"**{_network(facts)}** The thesis's network had {100 * accuracy:.2f} % test accuracy (loss {loss:g}) before "
         f"pruning; {_dense(results)}. {verdicts} is about "
         f"{networks} on {phrases.count(results.images())} test images. "
-        "Nothing was retrained.",
+        f"Nothing was retrained{_recovered(facts)}.",
     )
     yield "text", f"{_rank_images(facts)} The readings that ranked:"
     yield "table", pandas.DataFrame(_reading(facts["readings"], *pair) for pair in _parts(study))
     yield "text", _chosen(study)
+
+
+def _recovered(facts):
+    """The end of a sentence in a study that also tests networks after recovery."""
+    if not facts.get("recovered"):
+        return ""
+    return ", and what pruned networks get back without training does not count: they are judged as pruning left them"
 
 
 def _asked(name, others):

@@ -1,0 +1,67 @@
+"""Learned criteria that cannot be: refused by what only the network tells, before any long job."""
+
+import sys
+
+import pytest
+import torch
+
+from secateur import Refused
+from secateur.models import zoo
+from secateur.pruning.equal_widths import Met
+from secateur.selection import prerequisites
+from secateur.units import finding
+
+OWN = """
+import torch
+from torch import nn
+
+
+class OfMeans(nn.Module):
+    def __init__(self, units, outputs):
+        super().__init__()
+        self.linear = nn.Linear(units, outputs)
+
+    def forward(self, outputs):
+        return self.linear(outputs.mean((0, 2, 3)))
+
+
+def fits(units):
+    return OfMeans(units, units)
+
+
+def too_small(units):
+    return OfMeans(units, units - 1)
+
+
+def broken(units):
+    raise ValueError("no such thing")
+"""
+
+
+@pytest.fixture
+def units():
+    return finding.find(zoo.build("vgg_small", 2, channels=1), torch.zeros(1, 1, 8, 8))
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_pruning.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_pruning", raising=False)
+
+
+def test_a_pruning_model_of_the_users_own_is_tried_on_every_layer(units):
+    prerequisites.refuse_unlearnable(units, [{"model": "mlp"}, {"model": "own_pruning:fits"}])
+    with pytest.raises(Refused, match=r"pruning-model of features.0 gives \(23,\), but the layer has 24 units"):
+        prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:too_small"}])
+    with pytest.raises(Refused, match="criteria.learned.model own_pruning:broken failed: .*no such thing"):
+        prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:broken"}])
+
+
+def test_learned_weights_are_asked_for_at_their_own_level_alone():
+    met = {"criteria.learned: gates.mlp": Met({}, 0.348, 702, 2016)}
+    prerequisites.refuse_other_levels({"gates.mlp": [0.348]}, met)
+    with pytest.raises(Refused, match=r"weights of gates.mlp at level 0.5, but they were learned for level 0.348"):
+        prerequisites.refuse_other_levels({"gates.mlp": [0.348, 0.5]}, met)
+    with pytest.raises(Refused, match="weights of gates.free, but its budget is free"):
+        prerequisites.refuse_other_levels({"gates.free": [0.348]}, met)

@@ -1,0 +1,124 @@
+"""Recoveries: what every pruned network can get back in one shot, without training a weight.
+
+Each is a kind of `study/kinds.py` and has its functions in RECOVERIES. Evaluation applies them to every plan, and
+retraining makes networks of the same kinds by the same functions, images and seeds.
+"""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from secateur import Refused
+from secateur.graph import modes
+from secateur.images import store
+from secateur.study import seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """The images and options of a recovery."""
+
+    images: store.Images  # of the training split
+    options: dict[str, Any]
+    seed: int  # of the draw of the images: that of `seed_of`
+
+
+@dataclasses.dataclass(frozen=True)
+class Treatment:
+    """A recovery with its material."""
+
+    stamp: dict[str, Any]  # plain data: all that its result depends on, beside that of the network as pruned
+    apply: Callable[[nn.Module], None]  # to a network, in place
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """The functions of one recovery."""
+
+    apply: Callable[[nn.Module, Material], None]  # to a network, in place
+    refuse: Callable[[nn.Module], None]  # raises Refused for a network that it cannot do anything for
+
+
+def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
+    """The seed of all draws of a kind for one network: equal for all criteria and levels."""
+    return seeds.derived(study_seed, kind, network_seed)
+
+
+def treatment(name: str, material: Material) -> Treatment:
+    """The Treatment of a recovery, by its name in RECOVERIES."""
+
+    def apply(model):
+        RECOVERIES[name].apply(model, material)
+
+    stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, **material.options}
+    return Treatment(stamp, apply)
+
+
+# ---- BatchNorm -----------------------------------------------------------------------------------------------
+
+
+def batchnorm(model: nn.Module, material: Material) -> None:
+    """Re-estimate the running statistics of every BatchNorm on training images as they are, in place.
+
+    `options` are batchnorm_images, the count of images drawn for it, and batch_size.
+    """
+    count = min(material.options["batchnorm_images"], len(material.images))
+    order = torch.randperm(len(material.images), generator=seeds.torch_generator(material.seed, "batchnorm"))
+    # Nearly equal batches, because they have equal weight; sorted only within, because files may be sorted by class.
+    parts = order[:count].tensor_split(math.ceil(count / material.options["batch_size"]))
+    device = next(model.parameters()).device
+    batches = (material.images.normalised(part.sort().values.numpy()).to(device) for part in parts)
+    reestimate(model, batches)
+
+
+@torch.no_grad()
+def reestimate(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Replace the running statistics of every BatchNorm by the mean of those of batches (N, C, H, W), in place.
+
+    As in training, each layer's input is normalised by the batch itself; nothing else is in training mode, and frozen
+    layers take part. The variances are the unbiased ones within a batch. Afterwards every module has its mode again.
+    """
+    with modes.evaluating(model), contextlib.ExitStack() as stack:
+        for norm in _with_statistics(model):
+            stack.enter_context(_averaging(norm))
+        for pixels in batches:
+            model(pixels)
+
+
+def refuse_without_batchnorm(model: nn.Module) -> None:
+    """Refused for a network of which no BatchNorm has running statistics."""
+    if not any(_with_statistics(model)):
+        raise Refused(
+            "evaluation.recovery names batchnorm, but the network has no BatchNorm with running statistics; leave "
+            "batchnorm out"
+        )
+
+
+def _with_statistics(model: nn.Module) -> Iterator[_BatchNorm]:
+    """Every BatchNorm that keeps running statistics."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            yield module
+
+
+@contextlib.contextmanager
+def _averaging(norm: _BatchNorm) -> Iterator[None]:
+    """Let a BatchNorm average the statistics of all batches of the block from zero."""
+    momentum = norm.momentum
+    norm.reset_running_stats()
+    # Without momentum torch gives all batches the same weight.
+    norm.momentum, norm.training = None, True
+    try:
+        yield
+    finally:
+        norm.momentum = momentum
+
+
+# By the names in study/kinds.py; `none` does nothing.
+RECOVERIES = {"batchnorm": Recovery(batchnorm, refuse_without_batchnorm)}

@@ -1,0 +1,69 @@
+"""Treatments of every evaluated network, `evaluation.recovery`: settled in place, or refused in one line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from secateur import Refused
+from secateur.study import architectures, kinds
+
+# Training images that re-estimate BatchNorm, where the study names no number.
+IMAGES = 1000
+
+
+def settle_recovery(config: dict[str, Any]) -> None:
+    """Settle the order of the recoveries, and the one number of images that re-estimate BatchNorm.
+
+    The number is that of evaluation and of retraining, so that one pruned network has one result in both. Raises
+    Refused without `none`, for two numbers, and for `batchnorm` of a network that is known to have none.
+    """
+    evaluation, retraining = config["evaluation"], config["retraining"] or {}
+    if kinds.NONE.name not in evaluation["recovery"]:
+        raise Refused(
+            f"evaluation.recovery lacks {kinds.NONE.name}: choices, verdicts and most figures are of networks as "
+            "pruning left them; add it"
+        )
+    evaluation["recovery"] = [name for name in kinds.RECOVERIES if name in evaluation["recovery"]]
+    _settle_images(evaluation, retraining)
+    if kinds.BATCHNORM.name in evaluation["recovery"]:
+        _refuse_without_batchnorm(config["model"])
+        _refuse_single_images(config)
+
+
+def _settle_images(evaluation, retraining):
+    given = evaluation["batchnorm_images"]
+    count = given or retraining.get("batchnorm_images", IMAGES)
+    if retraining.setdefault("batchnorm_images", count) != count:
+        raise Refused(
+            f"evaluation.batchnorm_images is {count} and retraining.batchnorm_images {retraining['batchnorm_images']}: "
+            "one pruned network would have two results; give one of the two"
+        )
+    evaluation["batchnorm_images"] = count
+
+
+def _refuse_without_batchnorm(model):
+    """Refuse a network without BatchNorm where its name tells; `secateur check` looks at the others."""
+    if model["factory"] or model["name"] not in architectures.WITHOUT_BATCHNORM:
+        return
+    raise Refused(
+        f"evaluation.recovery names batchnorm, but {model['name']} has no BatchNorm; leave batchnorm out, or take a "
+        "network with BatchNorm"
+    )
+
+
+def _refuse_single_images(config):
+    if batchnorm(config)["batch_size"] > 1:
+        return
+    section = "retraining" if config["retraining"] else "training"
+    raise Refused(
+        f"evaluation.recovery names batchnorm, but {section}.batch_size is 1, and a single image has no variance; give "
+        "2 or more"
+    )
+
+
+def batchnorm(config: Mapping[str, Any]) -> dict[str, int]:
+    """The images that re-estimate BatchNorm, and their batches, in evaluation as in retraining."""
+    schedule = config["retraining"] or config["training"]
+    return {
+        "batchnorm_images": config["evaluation"]["batchnorm_images"],
+        "batch_size": schedule["batch_size"],
+    }
