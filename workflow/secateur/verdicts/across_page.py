@@ -59,17 +59,17 @@ def _opening(studies, folders):
     )
 
 
+def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], page: str) -> str:
+    """The commands that run studies by their names and write a page of the folders of their results."""
+    runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
+    return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
+
+
 def _recovered(studies):
     """A sentence for studies that also test networks after recovery, with the space before it."""
     if not any(len(study.settings["evaluation"]["recovery"]) > 1 for study in studies):
         return ""
     return " Networks are as pruning left them, without the recoveries that a study may show beside."
-
-
-def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], page: str) -> str:
-    """The commands that run studies by their names and write a page of the folders of their results."""
-    runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
-    return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
 
 
 def _facts(study):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from secateur.analysis.wording import interval, joined, percent
-from secateur.verdicts import across
+from secateur.verdicts import across, phrases
 from secateur.verdicts.across import AHEAD, BEHIND, UNTOLD, WITHOUT, Difference, Study
 
 ONES = (
@@ -53,7 +53,8 @@ def of_all(differences: Sequence[Difference]) -> str:
     for verdict, count in tally(differences).items():
         if count:
             parts.append(f"{verdict} in {in_words(count)}")
-    return f"of {in_words(len(differences))} comparisons {joined(parts)}"
+    comparisons = phrases.agree(len(differences), "comparisons", "comparison")
+    return f"of {in_words(len(differences))} {comparisons} {joined(parts)}"
 
 
 def behind(by_name: dict[str, Difference]) -> str:

@@ -65,7 +65,8 @@ class Finding:
     def verdict(self) -> str:
         """The verdict in the words of the page: all items have to hold, and one that fails is enough to fail."""
         if not self.judged:
-            return NOT_MEASURED
+            unlike = any(item.verdict == NOT_COMPARED for item in self.items)
+            return NOT_COMPARED if unlike else NOT_MEASURED
         return WORDS[thesis_claims.all_hold(self.judged)]
 
     @property
@@ -152,7 +153,8 @@ def points(difference: Difference) -> str:
 def span(differences: Sequence[Difference]) -> str:
     """The smallest and the largest of some differences, in points, as closely."""
     estimates = [100 * difference.estimate for difference in differences]
-    return f"{min(estimates):+z.2f} to {max(estimates):+z.2f} points"
+    ends = dict.fromkeys(f"{end:+z.2f}" for end in (min(estimates), max(estimates)))
+    return f"{' to '.join(ends)} points"
 
 
 def images_of(study: Study, cell: Cell) -> str:

@@ -21,7 +21,7 @@ from secateur.verdicts import (
     selection_published,
     selection_tables,
 )
-from secateur.verdicts.selection_judging import NOT_MEASURED, WORDS, Claim, Finding
+from secateur.verdicts.selection_judging import NOT_COMPARED, NOT_MEASURED, WORDS, Claim, Finding
 from secateur.verdicts.selection_study import Study
 
 COMMAND, PAGE = "python docs/write_selection.py", "docs/selection-results.md"
@@ -89,7 +89,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
 def _tally(findings):
     """A sentence: how many claims, over all studies, hold, fail and cannot be told."""
     counts = []
-    for words in (*WORDS.values(), NOT_MEASURED):
+    for words in (*WORDS.values(), NOT_COMPARED, NOT_MEASURED):
         count = [finding.verdict for finding in findings].count(words)
         if count:
             counts.append(f"{words}: {across_words.in_words(count)}")
@@ -117,13 +117,17 @@ def _cell(finding):
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.study.label}: **{finding.verdict}**; {finding.counted}." for finding in findings]
+    yield "list", [f"{finding.study.label}: {_verdict(finding)}." for finding in findings]
     rows = []
     for finding in findings:
         rows += [item.row | {"verdict": WORDS.get(item.verdict, item.verdict)} for item in finding.items]
     if rows:
         yield "table", pandas.DataFrame(rows)
     yield from _more(claim, [finding.study for finding in findings])
+
+
+def _verdict(finding):
+    return f"**{finding.verdict}**; {finding.counted}" if finding.judged else finding.counted
 
 
 def _more(claim, studies):

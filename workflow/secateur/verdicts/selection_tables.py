@@ -133,6 +133,7 @@ def differences(study: Study, entries: list[Entry]) -> tuple[pandas.DataFrame, d
                     found.setdefault(words, []).extend(difference)
             rows.append(row)
     table = pandas.DataFrame(rows)
+    table = table[(table[[*BETWEEN]] != "-").any(axis=1)]
     empty = [column for column in BETWEEN if (table[column] == "-").all()]
     return table.drop(columns=empty), {words: values for words, values in found.items() if values}
 
