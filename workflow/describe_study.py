@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur.analysis import intervals, retraining
+from secateur.analysis import interval_words, intervals, retraining
 from secateur.artifacts import files, provenance
 from secateur.figures import html_tables
 from secateur.images import store
@@ -83,11 +83,14 @@ def _intervals(config, networks, confidence):
     """A paragraph on intervals; retraining may have fewer draws of chance than the rest of the study."""
     draws = config["criteria"]["random"]
     learned = {entry["name"]: entry["draws"] for entry in config["criteria"]["learned"]}
-    text = f"{intervals.in_words(networks, draws, confidence)} {intervals.of_learning(networks, learned)}".rstrip()
-    if not config["retraining"]:
-        return text
-    retrained = len({name for name in retraining_checks.names(config) if name.startswith("random.")})
-    return f"{text} {intervals.of_retraining(networks, retrained, draws)}".rstrip()
+    sentences = [
+        interval_words.in_words(networks, draws, confidence),
+        interval_words.of_learning(networks, learned),
+    ]
+    if config["retraining"]:
+        retrained = len({name for name in retraining_checks.names(config) if name.startswith("random.")})
+        sentences.append(interval_words.of_retraining(networks, retrained, draws))
+    return " ".join(filter(None, sentences))
 
 
 def _recoveries(config):

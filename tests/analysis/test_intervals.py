@@ -5,7 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from secateur.analysis import intervals
+from secateur.analysis import interval_words, intervals
 
 
 def test_students_interval_is_the_textbooks():
@@ -209,12 +209,12 @@ def test_a_cell_of_the_dense_network_has_no_interval_and_one_with_an_empty_layer
 
 
 def test_the_method_is_told_for_seeds_for_draws_and_for_one_draw():
-    assert "over 3 training seeds" in intervals.in_words(3, 8, 0.95)
-    one = intervals.in_words(1, 8, 0.95)
+    assert "over 3 training seeds" in interval_words.in_words(3, 8, 0.95)
+    one = interval_words.in_words(1, 8, 0.95)
     assert "this one network" in one and "(7 degrees of freedom), widened by what the images add" in one
-    assert "neither it nor a difference to it has an interval" in intervals.in_words(1, 1, 0.95)
-    assert intervals.of_learning(1, {}) == ""
-    assert "has draws on one network (gates.mlp 3 and gates.linear 1)" in intervals.of_learning(
+    assert "neither it nor a difference to it has an interval" in interval_words.in_words(1, 1, 0.95)
+    assert interval_words.of_learning(1, {}) == ""
+    assert "has draws on one network (gates.mlp 3 and gates.linear 1)" in interval_words.of_learning(
         1, {"gates.mlp": 3, "gates.linear": 1}
     )
-    assert intervals.of_learning(2, {"gates.mlp": 3}).endswith("(gates.mlp 3) are averaged within a seed too.")
+    assert interval_words.of_learning(2, {"gates.mlp": 3}).endswith("(gates.mlp 3) are averaged within a seed too.")

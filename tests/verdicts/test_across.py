@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import re
+import shutil
 
 import numpy as np
 import pandas
@@ -308,6 +309,23 @@ def test_retraining_with_one_draw_of_chance_tells_no_criterion_from_it(folders):
     (said,) = [line for line in lines if "against random units" in line]
     assert "of two comparisons no interval (one draw) in two;" in said
     assert "not told apart" not in said and "ahead" not in said and "behind" not in said
+
+
+def test_a_kind_that_was_not_made_of_a_criterion_is_a_dash(folders):
+    study = across.read(folders[0])
+    rows = study.retrained
+    made = rows[(rows["criterion"] != "l1") | (rows["kind"] != "batchnorm")]
+    (table,) = under(across_retraining.retraining([dataclasses.replace(study, retrained=made)]), "After", "table")
+    cells = table.set_index("criterion")["BatchNorm"]
+    assert cells["`l1`"] == "-" and cells["`relevance.mean_abs`"] != "-"
+
+
+def test_results_of_a_version_that_learned_nothing_are_read(folders, tmp_path):
+    shutil.copytree(folders[0], tmp_path / "earlier")
+    config = yaml.safe_load((tmp_path / "earlier/settings.yaml").read_text())
+    del config["criteria"]["learned"]
+    (tmp_path / "earlier/settings.yaml").write_text(yaml.safe_dump(config))
+    assert across.read(tmp_path / "earlier").criteria == across.read(folders[0]).criteria
 
 
 def test_the_controls_say_which_part_of_a_ranking_matters(blocks):
