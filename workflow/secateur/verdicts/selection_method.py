@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis import intervals
+from secateur.analysis import interval_words
 from secateur.analysis.wording import joined, percent
 from secateur.study import learned, vocabulary
 from secateur.study.kinds import KINDS
@@ -147,8 +147,8 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
 def _intervals(study):
     draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
     count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
-    text = intervals.in_words(len(study.seeds), count, confidence)
-    return f"{study.label}: {text} {intervals.of_learning(len(study.seeds), draws)}".rstrip()
+    text = interval_words.in_words(len(study.seeds), count, confidence)
+    return f"{study.label}: {text} {interval_words.of_learning(len(study.seeds), draws)}".rstrip()
 
 
 def statistics(study: Study) -> str:
