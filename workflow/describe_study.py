@@ -13,7 +13,7 @@ from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, criteria_names, kinds, recovery_checks, retraining_checks, vocabulary
+from secateur.study import biases, criteria_names, recovery_checks, retraining_checks, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -95,10 +95,7 @@ def _intervals(config, networks, confidence):
 
 def _recoveries(config):
     """A paragraph on the recoveries after which every pruned network is evaluated; nothing without any."""
-    schedules = {}
-    for name in config["evaluation"]["recovery"]:
-        if name == kinds.BATCHNORM.name:
-            schedules[name] = recovery_checks.batchnorm(config)
+    schedules = recovery_checks.options(config)
     if not schedules:
         return ""
     sentences = retraining.schedules({"schedules": schedules, "steps": None})

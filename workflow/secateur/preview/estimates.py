@@ -10,7 +10,7 @@ from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
 from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks
-from secateur.study.kinds import KINDS, NONE
+from secateur.study.kinds import KINDS
 from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward pass of one image, in forward passes.
@@ -67,12 +67,12 @@ def estimated(basis: Basis) -> list[Stage]:
         _scores(basis),
         _selection(basis),
         _ranking(basis),
-        _evaluation("evaluation", basis, basis.planned, sizes["test"], config["evaluation"]["recovery"]),
+        _evaluation("evaluation", basis, basis.planned, sizes["test"], recovery_checks.options(config)),
     ]
     chosen_from = {family: basis.planned[family] for family in criteria_names.choosing(config, basis.planned)}
     if chosen_from:
         count = sizes[config["evaluation"]["choose_on"]]
-        stages.append(_evaluation("choosing", basis, chosen_from, count, [NONE.name]))
+        stages.append(_evaluation("choosing", basis, chosen_from, count, {}))
     if config["retraining"]:
         stages.append(_retraining(basis))
     if config["export"]:
@@ -144,23 +144,23 @@ def _evaluation(name, basis, planned, count, recoveries):
     levels = basis.config["levels"][1:]
     total = pruned_networks(basis.config, planned)
     dense = 1 + total * _remaining(levels) / max(1, len(levels))
-    seconds = len(recoveries) * count * basis.timed.evaluated + _recovering(basis, recoveries)
+    times = 1 + len(recoveries)
+    seconds = times * count * basis.timed.evaluated + _recovering(basis, recoveries)
     extent = f"{total + 1:,} networks on {count:,} images"
-    if len(recoveries) > 1:
-        extent += f", after {len(recoveries)} recoveries"
+    if recoveries:
+        extent += f", after {times} recoveries"
     return Stage(
         name,
         extent,
         basis.seeds * len(planned),
         basis.seeds * dense * seconds,
-        basis.seeds * total * len(recoveries) * count / 8,
+        basis.seeds * total * times * count / 8,
     )
 
 
 def _recovering(basis, recoveries):
-    """Seconds of all recoveries of one dense network, before it is tested."""
-    options = recovery_checks.batchnorm(basis.config)
-    passes = [_forward_passes(KINDS[name], options, basis.sizes) for name in recoveries if name != NONE.name]
+    """Seconds of all recoveries, {recovery: options}, of one dense network, before it is tested."""
+    passes = [_forward_passes(KINDS[name], options, basis.sizes) for name, options in recoveries.items()]
     return sum(passes) * basis.timed.forward
 
 

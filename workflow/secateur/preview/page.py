@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from secateur import cost
+from secateur.analysis import retraining
 from secateur.cost import Cost
 from secateur.images import splits
 from secateur.jobs import devices
@@ -24,7 +25,7 @@ from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, plans
 from secateur.selection import prerequisites
-from secateur.study import biases, kinds, level_checks, retraining_checks, widths
+from secateur.study import biases, level_checks, recovery_checks, retraining_checks, widths
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -216,13 +217,12 @@ def _evaluated(config, planned):
 
 def _recovered(config):
     """A line on the recoveries after which every network is evaluated too; nothing without any."""
-    evaluation = config["evaluation"]
-    if kinds.BATCHNORM.name not in evaluation["recovery"]:
+    schedules = recovery_checks.options(config)
+    if not schedules:
         return []
-    return layout.wrapped(
-        f"each is evaluated {len(evaluation['recovery'])} times: as pruned, and with BatchNorm re-estimated on up to "
-        f"{evaluation['batchnorm_images']:,} training images; so is the dense network"
-    )
+    sentences = retraining.schedules({"schedules": schedules, "steps": None})
+    treated = "; ".join(f"{label}: {text}" for label, text in sentences.items())
+    return layout.wrapped(f"each, and the dense network, is evaluated as it is and after recovery. {treated}")
 
 
 def _arithmetic(config, tested, slower):

@@ -67,3 +67,13 @@ def batchnorm(config: Mapping[str, Any]) -> dict[str, int]:
         "batchnorm_images": config["evaluation"]["batchnorm_images"],
         "batch_size": schedule["batch_size"],
     }
+
+
+# The settings that each recovery depends on.
+OPTIONS = {kinds.BATCHNORM.name: batchnorm}
+
+
+def options(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """{recovery: its options} of all recoveries that a study asks for beside `none`."""
+    names = config["evaluation"]["recovery"]
+    return {name: chosen(config) for name, chosen in OPTIONS.items() if name in names}

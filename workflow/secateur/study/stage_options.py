@@ -209,7 +209,7 @@ def evaluation(study: Study, family: str) -> Options:
     """The criteria and levels of a family's evaluation, and the recoveries where there are any beside `none`."""
     options = choosing(study, family)
     if study.recovered:
-        options["recoveries"] = {name: schedule(study, name) for name in study.recovered}
+        options["recoveries"] = recovery_checks.options(study.settings)
         options["seed"] = study.seed
     return options
 
@@ -395,12 +395,12 @@ def scores_curves(study: Study) -> Options:
 
 def recovery_figure(study: Study) -> Options:
     """The lines of the figure before and after each recovery, and the images that the recoveries read."""
-    criteria = [f"{source}.{study.statistic}" for source in study.sources]
+    criteria = [f"{source}.{study.statistic}" for source in study.sources] + study.more
     return {
         "title": study.title,
-        "criteria": [*criteria, *study.more],
+        "criteria": list(dict.fromkeys(map(vocabulary.without_draw, criteria))),
         "recoveries": study.recoveries,
-        "schedules": {name: schedule(study, name) for name in study.recovered},
+        "schedules": recovery_checks.options(study.settings),
         "steps": None,
     }
 
