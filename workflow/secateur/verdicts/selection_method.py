@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis import intervals
+from secateur.analysis import interval_words
 from secateur.analysis.wording import joined, percent
 from secateur.study import learned, vocabulary
 from secateur.study.kinds import KINDS
@@ -98,7 +98,6 @@ def _entry(study, entry):
     widths = "free"
     if entry["widths"] is not None:
         widths = ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
-    rate = entry["gate_learning_rate"] or entry["learning_rate"]
     calibration = entry["calibration"]
     return {
         "study": study.label,
@@ -111,7 +110,7 @@ def _entry(study, entry):
         "draws": str(entry["draws"]),
         "epochs": str(entry["epochs"]),
         "weights by": f"rate {entry['learning_rate']:g}, {entry['schedule']}",
-        "gates by": f"{entry['gate_optimizer']}, rate {rate:g}",
+        "gates by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
         "epoch kept by": entry["select"].replace("_", " "),
         "last prediction of": f"{calibration['images']} of `{calibration['split']}`",
     }
@@ -147,8 +146,8 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
 def _intervals(study):
     draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
     count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
-    text = intervals.in_words(len(study.seeds), count, confidence)
-    return f"{study.label}: {text} {intervals.of_learning(len(study.seeds), draws)}".rstrip()
+    text = interval_words.in_words(len(study.seeds), count, confidence)
+    return f"{study.label}: {text} {interval_words.of_learning(len(study.seeds), draws)}".rstrip()
 
 
 def statistics(study: Study) -> str:
