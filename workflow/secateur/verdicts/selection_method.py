@@ -98,7 +98,6 @@ def _entry(study, entry):
     widths = "free"
     if entry["widths"] is not None:
         widths = ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
-    rate = entry["gate_learning_rate"] or entry["learning_rate"]
     calibration = entry["calibration"]
     return {
         "study": study.label,
@@ -111,7 +110,7 @@ def _entry(study, entry):
         "draws": str(entry["draws"]),
         "epochs": str(entry["epochs"]),
         "weights by": f"rate {entry['learning_rate']:g}, {entry['schedule']}",
-        "gates by": f"{entry['gate_optimizer']}, rate {rate:g}",
+        "gates by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
         "epoch kept by": entry["select"].replace("_", " "),
         "last prediction of": f"{calibration['images']} of `{calibration['split']}`",
     }
