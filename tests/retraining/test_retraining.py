@@ -600,7 +600,9 @@ def test_the_pruned_rows_are_those_of_the_levels_of_each_criterion():
     table = pandas.DataFrame(
         [(name, floor, level) for name in ("a", "b", "c") for floor in (0, 0.1) for level in (0, 0.3, 0.5)],
         columns=["criterion", "keep_at_least", "level"],
-    )
+    ).assign(recovery="none")
+    again = table.assign(recovery="batchnorm")
+    table = pandas.concat([table, again], ignore_index=True)
     shown = retraining.untouched(table, {"b": [0.5], "a": [0.3, 0.5]})
     assert list(zip(shown["criterion"], shown["level"], strict=True)) == [
         ("a", 0), ("a", 0.3), ("a", 0.5), ("b", 0), ("b", 0.5),

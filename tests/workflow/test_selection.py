@@ -21,7 +21,7 @@ LEARNED = {
     "readings": {},
     "criteria": {
         "statistics": ["mean_abs"],
-        "controls": False,
+        "controls": ["gates.mlp"],
         "random": 1,
         "learned": [
             {"name": "gates.mlp", "widths": WIDTHS, "epochs": 1, "draws": 2},
@@ -112,8 +112,8 @@ def edited(**changes):
 
 AFTER = {
     "collect_evaluations", "collect_retraining", "describe_study", "evaluate_pruning", "export_model", "learn_gates",
-    "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics", "plot_strategies",
-    "rank_by_score", "retrain_model", "tabulate_accuracy", "write_settings",
+    "plot_controls", "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics",
+    "plot_strategies", "rank_by_score", "rank_uniform", "retrain_model", "tabulate_accuracy", "write_settings",
 }  # fmt: skip
 EDITS = {
     "a pruning-model": (

@@ -247,8 +247,8 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
-    # Beside a criterion that is learned.
-    learned = {"rank_shuffled", "rank_uniform"}
+    # test_selection.py has criteria that are learned.
+    learned = {"learn_gates", "rank_shuffled", "rank_uniform"}
     assert rules - ran == others | scoring | retraining | parts | learned
 
 
