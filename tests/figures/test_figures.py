@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 
@@ -104,7 +105,8 @@ def caption(name, **changes):
     config = settings.checked({**LEAST, "retraining": {"criteria": ["weight.mean_abs"], "levels": [0.5]}, **changes})
     job = {"config": config, "wildcards": {"reading": "relevance", "source": "weight", "controlled": "weight.mean_abs"}}
     text = (ROOT / "report" / f"{name}.rst").read_text(encoding="utf-8")
-    return jinja2.Template(text).render(snakemake=job)
+    # As Snakemake renders them: the newline behind a block is dropped.
+    return jinja2.Template(text, trim_blocks=True, lstrip_blocks=True).render(snakemake=job)
 
 
 @pytest.mark.parametrize("name", CAPTIONS)
@@ -117,6 +119,20 @@ def test_captions_say_what_intervals_are_over(name):
     assert "none, because one draw does not tell" in single or "none where it has one draw" in single
     for text in (seeds, one, single):
         assert "Intervals of an accuracy are cut at 0 and 100 %." in text and "of the first and the last" not in text
+
+
+VERDICT = {
+    "readings": {"relevance": {}, "thesis": {}},
+    "verdict": {"page": "page.md", "ours": "relevance", "faithful": "thesis", "beside": ["results/other"]},
+}
+
+
+def test_no_sentence_of_a_caption_runs_into_the_next():
+    others = ({}, {"recovery": ["none", "batchnorm"]}, *BUDGETS.values())
+    for path in sorted((ROOT / "report").glob("*.rst")):
+        for other in others:
+            text = caption(path.stem, evaluation={"choose_on": "rank", **other}, **VERDICT)
+            assert re.findall(r".{20}[.:;][A-Z*].{10}", text) == [], path
 
 
 def test_eight_draws_are_the_default_and_captions_count_them():
