@@ -30,6 +30,7 @@ WHOLE = {
         "scores": ["l1", {"name": "share", "score": "taylor", "normalise": "layer_share"}],
         "scope": "stage",
         "mixtures": [{"name": "both", "first": "l1", "second": "share", "deltas": ["0.5"]}],
+        "learned": [{"name": "gates.free", "budget": "free", "epochs": 1, "draws": 2}],
         "controls": ["relevance.mean_abs", "weight.mean_abs", "thesis.mean_abs", "both.0.5", "mine"],
     },
     "retraining": {"criteria": ["l1", {"criterion": "mine", "kinds": ["scratch"]}], "levels": [0.5]},
