@@ -23,7 +23,7 @@ from secateur import Refused
 from secateur.artifacts import code_digest as code
 from secateur.artifacts import stamps
 from secateur.images import image_folder
-from secateur.study import contents, stage_files, stage_options, study_file, vocabulary
+from secateur.study import contents, page_options, stage_files, stage_options, study_file, vocabulary
 from secateur.study.study import Study
 
 # Snakemake's own loader takes the last of two equal keys.
@@ -118,7 +118,7 @@ def verdict_options():
     """The options of the verdict's page."""
     shipped = (ROOT / "config" / "studies").glob("*.yaml")
     paths = {path.stem: f"config/studies/{path.name}" for path in shipped}
-    return stage_options.verdict(STUDY, paths) | {"typed": digest_of_texts("thesis.*")}
+    return page_options.verdict(STUDY, paths) | {"typed": digest_of_texts("thesis.*")}
 
 
 def alternatives(names):

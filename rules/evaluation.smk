@@ -56,7 +56,7 @@ rule collect_evaluations:
         "../envs/tables.yaml"
     params:
         **made_by("collect_evaluations", "tables"),
-        options=stage_options.tables(STUDY),
+        options=page_options.tables(STUDY),
     message:
         "Collect all evaluations, and average them with intervals."
     script:

@@ -10,7 +10,7 @@ rule plot_strategies:
         "../envs/figures.yaml"
     params:
         **made_by("plot_curves", "figures"),
-        options=lambda wildcards: stage_options.curves(STUDY, "strategies", wildcards.reading),
+        options=lambda wildcards: page_options.curves(STUDY, "strategies", wildcards.reading),
     message:
         "Draw the strategies: {wildcards.reading}."
     script:
@@ -23,7 +23,7 @@ use rule plot_strategies as plot_statistics with:
     log:
         "<logs>/plot_statistics/{source}.log",
     params:
-        options=lambda wildcards: stage_options.curves(STUDY, "statistics", wildcards.source),
+        options=lambda wildcards: page_options.curves(STUDY, "statistics", wildcards.source),
     message:
         "Draw the statistics of {wildcards.source}."
 
@@ -38,7 +38,7 @@ use rule plot_strategies as plot_scores with:
     log:
         "<logs>/plot_scores.log",
     params:
-        options=stage_options.scores_curves(STUDY),
+        options=page_options.scores_curves(STUDY),
     message:
         "Draw all criteria in one figure."
 
@@ -49,7 +49,7 @@ use rule plot_strategies as plot_deltas with:
     log:
         "<logs>/plot_deltas/{reading}.log",
     params:
-        options=lambda wildcards: stage_options.curves(STUDY, "deltas", wildcards.reading),
+        options=lambda wildcards: page_options.curves(STUDY, "deltas", wildcards.reading),
     message:
         "Draw the mixed lists by delta: {wildcards.reading}."
 
@@ -59,14 +59,14 @@ use rule plot_strategies as plot_controls with:
         evaluations=rules.collect_evaluations.output.evaluations,
         curves=rules.collect_evaluations.output.curves,
         units=lambda wildcards: stage_files.units_of_figure(
-            STUDY, stage_options.controls_curves(STUDY, wildcards.controlled)["widths"]
+            STUDY, page_options.controls_curves(STUDY, wildcards.controlled)["widths"]
         ),
     output:
         **figure("controls.{controlled}", "plot_controls", "5 Controls", criterion="{controlled}"),
     log:
         "<logs>/plot_controls/{controlled}.log",
     params:
-        options=lambda wildcards: stage_options.controls_curves(STUDY, wildcards.controlled),
+        options=lambda wildcards: page_options.controls_curves(STUDY, wildcards.controlled),
     message:
         "Draw the controls of {wildcards.controlled}."
 
@@ -77,7 +77,7 @@ use rule plot_strategies as plot_floors with:
     log:
         "<logs>/plot_floors/{source}.log",
     params:
-        options=lambda wildcards: stage_options.curves(STUDY, "floors", wildcards.source),
+        options=lambda wildcards: page_options.curves(STUDY, "floors", wildcards.source),
     message:
         "Draw the strategies with and without a floor: {wildcards.source}."
 
@@ -93,7 +93,7 @@ rule plot_layers:
         "../envs/figures.yaml"
     params:
         **made_by("plot_layers", "figures"),
-        options=lambda wildcards: stage_options.source_figure(STUDY, wildcards.source),
+        options=lambda wildcards: page_options.source_figure(STUDY, wildcards.source),
     message:
         "Draw the removed share of each layer: {wildcards.source}."
     script:
@@ -111,7 +111,7 @@ rule plot_stability:
         "../envs/figures.yaml"
     params:
         **made_by("plot_stability", "figures"),
-        options=stage_options.stability_figure(STUDY),
+        options=page_options.stability_figure(STUDY),
     message:
         "Draw the stability of each reading's rankings over images."
     script:
@@ -130,7 +130,7 @@ rule plot_recovery:
         "../envs/figures.yaml"
     params:
         **made_by("plot_recovery", "figures"),
-        options=stage_options.recovery_figure(STUDY),
+        options=page_options.recovery_figure(STUDY),
     message:
         "Draw the accuracy before and after each recovery."
     script:

@@ -48,7 +48,7 @@ rule collect_retraining:
         "../envs/tables.yaml"
     params:
         **made_by("collect_retraining", "tables"),
-        options=stage_options.retraining_tables(STUDY),
+        options=page_options.retraining_tables(STUDY),
     message:
         "Collect the retrained networks, with paired intervals."
     script:
@@ -67,7 +67,7 @@ rule plot_retraining:
         "../envs/figures.yaml"
     params:
         **made_by("plot_retraining", "figures"),
-        options=stage_options.retraining_tables(STUDY),
+        options=page_options.retraining_tables(STUDY),
     message:
         "Draw the accuracy after retraining."
     script:

@@ -13,7 +13,7 @@ if STUDY.verdict:
             "../envs/tables.yaml"
         params:
             **made_by("tabulate_thesis", "tables"),
-            options=stage_options.printed_tables(STUDY) | {"typed": digest_of_texts("thesis.*")},
+            options=page_options.printed_tables(STUDY) | {"typed": digest_of_texts("thesis.*")},
         message:
             "Tabulate the thesis's printed numbers beside the measured ones."
         script:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from secateur.analysis.results import Results
-from secateur.study import criteria_names, settings, stage_options
+from secateur.study import criteria_names, page_options, settings
 from secateur.study.study import Study
 from secateur.verdicts import judging as verdicts_judging
 from secateur.verdicts import thesis_claims, thesis_numbers
@@ -75,7 +75,7 @@ def test_a_shipped_study_can_test_every_claim_of_its_page(name, tmp_path, monkey
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
     (tmp_path / "vgg16_bn-cifar10.pt").touch()
     config = settings.checked(judging()[name])
-    options = stage_options.verdict(Study(config), {})
+    options = page_options.verdict(Study(config), {})
     printed = thesis_numbers.read(ROOT / "report" / "thesis.csv")
     chosen = (options["verdict"], options["choose_on"], options["criteria"])
     found = verdicts_judging.judge(thesis_claims.of_settings(measured(config), printed, *chosen), 0.05, 100, 0)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from secateur import Refused
-from secateur.study import stage_files, stage_options
+from secateur.study import page_options, stage_files, stage_options
 from secateur.study.study import Study
 
 SETTINGS = {
@@ -107,7 +107,7 @@ def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_
     assert more == plain | {"recoveries": {"batchnorm": kind["training"]}, "seed": kind["seed"]}
     # Networks are chosen as pruning left them.
     assert stage_options.choosing(recovered, "scores") == stage_options.choosing(study, "scores") == plain
-    assert "recoveries" not in stage_options.levels(study) and "recovered" not in stage_options.verdict(study, {})
+    assert "recoveries" not in stage_options.levels(study) and "recovered" not in page_options.verdict(study, {})
     assert stage_options.levels(recovered)["recoveries"] == ["batchnorm"]
 
 
