@@ -15,7 +15,7 @@ FLOORS = (
     ("units", "relevance", "evaluation", "images", "ranking", "analysis"),
     ("models", "recovery"),
     ("criteria", "pruning", "training", "figures", "verdicts"),
-    ("export", "retraining", "selection"),
+    ("export", "retraining", "selection", "sparsity"),
     ("preview",),
     ("console",),
 )
