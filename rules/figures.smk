@@ -122,6 +122,7 @@ rule plot_recovery:
     input:
         evaluations=rules.collect_evaluations.output.evaluations,
         curves=rules.collect_evaluations.output.curves,
+        units=stage_files.units_of_figure(STUDY, page_options.recovery_figure(STUDY)["widths"]),
     output:
         **figure("recovery", "plot_recovery", "9 Recovery", numbers="plot_recovery"),
     log:

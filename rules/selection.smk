@@ -3,6 +3,7 @@ rule learn_gates:
         unpack(lambda wildcards: stage_files.learning(STUDY, wildcards.learned)),
     output:
         network="<network>/selection/{learned}.pt",
+        gates="<network>/selection/{learned}.gates.pt",
         history="<network>/selection/{learned}.history.csv",
         manifest="<network>/selection/{learned}.json",
         table="<network>/statistics/{learned}.csv",

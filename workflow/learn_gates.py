@@ -8,7 +8,7 @@ from secateur import ranking
 from secateur.artifacts import provenance, tables
 from secateur.images import store
 from secateur.jobs import devices, script
-from secateur.models import checkpoints, freezing
+from secateur.models import checkpoints, freezing, tensor_files
 from secateur.selection import gate_phase, learning
 from secateur.study import seeds
 from secateur.study import widths as study_widths
@@ -40,6 +40,7 @@ def learn_gates(inputs, outputs, options, seed, stamp, provenance):
         selected = learning.selected(model, units, widths_of(units, options), start_of(units, inputs), material)
     facts = dense.facts | {"closed": selected.channels, "provenance": provenance}
     checkpoints.save(outputs["network"], selected.model, described, facts)
+    tensor_files.write(outputs["gates"], {"gates": selected.gates})
     tables.write(
         pandas.DataFrame(selected.history, columns=loop.columns(selected.history, COLUMNS)), outputs["history"]
     )

@@ -23,8 +23,9 @@ def plot_recovery(inputs, outputs, options):
     evaluations = averages.on_test(tables.read(inputs.evaluations, "recovery", "split", "images", *curve_page.SINGLE))
     drawn, labels = lines.recovery(options), {name: KINDS[name].label for name in options["recoveries"]}
     title = f"{drawn.title}\n{curve_page.of_test_images(int(evaluations['images'].iloc[0]))}"
+    rings = curve_page.rings(inputs, drawn.widths, means["level"].unique())
     with files.replacing(outputs.figure) as temporary:
-        figure = curves.by_recovery(means, curves.chance_of(evaluations), drawn.lines, labels, title)
+        figure = curves.by_recovery(means, curves.chance_of(evaluations), drawn.lines, labels, title, rings)
         appearance.save(figure, temporary)
     numbers = curve_page.of_lines(means, means["criterion"], drawn.lines)
     parts = [

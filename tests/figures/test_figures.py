@@ -79,13 +79,16 @@ def test_every_column_of_recoveries_has_the_random_control_that_was_treated_alik
     treated = pruned.assign(recovery="batchnorm", accuracy=pruned["accuracy"] + 0.05)
     both = pandas.concat([pruned, treated], ignore_index=True)
     labels = {"none": "pruned", "batchnorm": "BatchNorm re-estimated"}
-    figure = curves.by_recovery(both, 0.1, {"a": ("a", "#000000")}, labels, "title")
+    figure = curves.by_recovery(both, 0.1, {"a": ("a", "#000000")}, labels, "title", {"a": 0.3})
     titles = [panel.get_title() for panel in figure.axes]
     assert titles == ["pruned", "BatchNorm re-estimated", "", ""]
     for place, gain in ((0, 0), (1, 0.05), (2, 0), (3, 0.05)):
         panel = figure.axes[place]
         lines = [line for line in panel.lines if line.get_label() in ("random", "a")]
         assert sorted(line.get_label() for line in lines) == ["a", "random"] and len(bands(figure, place)) == 2
+        # A ring at the level that the widths of a criterion meet.
+        rings = [line for line in panel.lines if line.get_fillstyle() == "none"]
+        assert [ring.get_ydata().tolist() for ring in rings] == [pytest.approx([0.6 + gain])]
         for line in lines:
             assert line.get_ydata().tolist() == pytest.approx([0.9 - level + gain for level in LEVELS])
 

@@ -596,6 +596,28 @@ def test_draws_on_one_network_count_beside_a_control_that_is_drawn():
     assert alone.loc["gates.mlp", "accuracy_low"] < alone.loc["gates.mlp", "accuracy"]
 
 
+@pytest.mark.parametrize("seeds", [(0, 1, 2), (0,)])
+def test_kinds_of_one_criterion_are_compared_by_the_draws_that_both_have(seeds):
+    """Draw 1 collapses when it is pruned, and is not retrained: retraining gains what it gains for draw 0."""
+    right, generator = {}, np.random.default_rng(0)
+    for seed in seeds:
+        dense, pruned = generator.random(400) < 0.9, generator.random(400) < 0.8
+        right |= {(seed, f"gates.a.{draw}", 0, "none"): dense for draw in (0, 1)}
+        right |= {
+            (seed, "gates.a.0", 0.5, "none"): pruned,
+            (seed, "gates.a.1", 0.5, "none"): generator.random(400) < 0.2,
+        }
+        right[seed, "gates.a.0", 0.5, "retrained"] = pruned | (generator.random(400) < 0.25)
+    rows = table_of({key: bits.mean() for key, bits in right.items()})
+    bits = np.stack(list(right.values())) if len(seeds) == 1 else None
+    found = retraining.means(rows, bits, 0.95, 500, 0).set_index("kind")
+    gain = np.mean(
+        [right[s, "gates.a.0", 0.5, "retrained"].mean() - right[s, "gates.a.0", 0.5, "none"].mean() for s in seeds]
+    )
+    assert found.loc["retrained", "versus_none"] == pytest.approx(gain) and 0.02 < gain < 0.08
+    assert found["draws"].to_dict() == {"none": 2, "retrained": 1}
+
+
 def test_the_pruned_rows_are_those_of_the_levels_of_each_criterion():
     table = pandas.DataFrame(
         [(name, floor, level) for name in ("a", "b", "c") for floor in (0, 0.1) for level in (0, 0.3, 0.5)],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from secateur import Refused, ranking
@@ -104,6 +105,36 @@ def test_frozen_weights_stay_bitwise_with_their_statistics(statistics):
     assert set(chosen.scores.values()) != {0.0}
 
 
+def plain(dropout=0.0):
+    """BatchNorm without parameters behind each convolution, and dropout behind one that has none."""
+    torch.manual_seed(5)
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4, affine=False), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU()]
+    layers += [nn.Dropout(dropout), nn.Conv2d(6, 6, 3), nn.BatchNorm2d(6, affine=False), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize("statistics", ["batch", "running"])
+@pytest.mark.parametrize("model", ["mlp", "static"])
+def test_layers_without_parameters_are_frozen_with_the_weights_before_them(model, statistics, monkeypatch):
+    changes = {"weights": "frozen", "statistics": statistics, "training": SHORT | {"epochs": 1}}
+    monkeypatch.setitem(ENTRY, "model", model)
+    before, modes = plain(0.5).state_dict(), []
+    drop = F.dropout
+    monkeypatch.setattr(F, "dropout", lambda *given: modes.append(given[2]) or drop(*given))
+    _, chosen = selected(plain(0.5).eval(), **changes)
+    after = chosen.model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert modes and not any(modes)
+
+
+def test_batchnorm_without_parameters_is_trained_with_joint_weights():
+    _, chosen = selected(plain(), training=SHORT | {"epochs": 1})
+    before, after = plain().state_dict(), chosen.model.state_dict()
+    for name in ("1", "7"):
+        assert after[f"{name}.num_batches_tracked"] == 4
+        assert not torch.equal(after[f"{name}.running_mean"], before[f"{name}.running_mean"])
+
+
 def test_statistics_of_batches_and_running_ones_select_otherwise():
     chosen = {}
     for statistics in ("batch", "running"):
@@ -142,7 +173,8 @@ def test_a_free_budget_keeps_the_units_with_positive_logits():
 
 
 def test_a_pruning_model_that_diverges_stops_the_phase():
-    with pytest.raises(loop.Diverged), np.errstate(all="ignore"):
+    remedy = "set learning_rate or gate_learning_rate of the learned criterion lower"
+    with pytest.raises(loop.Diverged, match=remedy), np.errstate(all="ignore"):
         selected(training=SHORT | {"learning_rate": 1e30})
 
 

@@ -33,6 +33,14 @@ def too_small(units):
     return OfMeans(units, units - 1)
 
 
+def no_module(units):
+    return lambda outputs: outputs.mean((0, 2, 3))
+
+
+def too_large(units):
+    return nn.Conv2d(units, units, 9)
+
+
 def broken(units):
     raise ValueError("no such thing")
 """
@@ -54,6 +62,10 @@ def test_a_pruning_model_of_the_users_own_is_tried_on_every_layer(units):
     prerequisites.refuse_unlearnable(units, [{"model": "mlp"}, {"model": "own_pruning:fits"}])
     with pytest.raises(Refused, match=r"pruning-model of features.0 gives \(23,\), but the layer has 24 units"):
         prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:too_small"}])
+    with pytest.raises(Refused, match="pruning-model of features.0 is a function; it has to be a torch.nn.Module"):
+        prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:no_module"}])
+    with pytest.raises(Refused, match=r"of features.0 fails on outputs \(2, 24, 8, 8\): RuntimeError: .*Kernel size"):
+        prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:too_large"}])
     with pytest.raises(Refused, match="criteria.learned.model own_pruning:broken failed: .*no such thing"):
         prerequisites.refuse_unlearnable(units, [{"model": "own_pruning:broken"}])
 

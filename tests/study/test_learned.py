@@ -223,6 +223,39 @@ def test_a_contradiction_between_settings_is_one_line(changes, message):
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
+AFTER_GATES = [{"criterion": "gates.mlp", "kinds": ["continued"]}]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 2}, "retraining.epochs is 2, of which the 2 that learn gates.mlp.0 leave none for the kind contin"),
+        ({"steps": 2}, "retraining.steps is 2, so that the kind retrained sees as many times the images of retraining"),
+        ({"warm_up": 2}, "retraining.warm_up is 2, but the gate phase of gates.mlp.0 leaves 2 of the 4 retraining.epo"),
+    ],
+)
+def test_a_training_after_a_gate_phase_sees_as_many_images_as_others_or_is_refused(change, message):
+    retraining = {"criteria": AFTER_GATES, "levels": [0.3], "epochs": 4}
+    config = SETTINGS | {"levels": [0.3], "criteria": {"learned": [GATES]}}
+    settings.checked(config | {"retraining": retraining})
+    with pytest.raises(Refused) as refused:
+        settings.checked(config | {"retraining": retraining | change})
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_gate_phase_has_no_warm_up():
+    config = SETTINGS | {"training": {"warm_up": 1, "seeds": [5]}, "criteria": {"learned": [GATES]}}
+    assert stage_options.learning(Study.of(config), "gates.mlp.0")["training"]["warm_up"] == 0
+
+
+def test_an_exported_network_is_one_draw():
+    config = SETTINGS | {"levels": [0.3], "criteria": {"learned": [GATES]}}
+    config["retraining"] = {"criteria": AFTER_GATES, "levels": [0.3], "epochs": 4}
+    config["export"] = [{"criterion": "gates.mlp", "level": 0.3, "kind": "continued"}]
+    with pytest.raises(Refused, match=r"every draw of it is a network of its own; name one, as gates.mlp.0"):
+        settings.checked(config)
+
+
 def test_gates_cannot_start_at_a_score_that_the_network_lacks():
     config = SETTINGS | {"model": {"name": "vgg16"}, "criteria": {"learned": [GATES | {"start": "bn_scale"}]}}
     with pytest.raises(Refused, match="^criteria.learned names bn_scale, which reads BatchNorm, but vgg16 has none"):

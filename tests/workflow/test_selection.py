@@ -6,8 +6,10 @@ import shutil
 import pytest
 import torch
 import yaml
+from torch.nn import functional as F
 
 from secateur.artifacts import tables
+from secateur.images import store
 from secateur.models import checkpoints
 from secateur.pruning import removal, stored
 from support.studies import ON_DIGITS, Workflow
@@ -63,6 +65,36 @@ def test_gates_rank_what_they_close(learned_study):
     assert facts["units"] == 36 and facts["closed"] == 18
     history = tables.read(network / "selection/gates.mlp.0.history.csv")
     assert list(history)[-2:] == ["kept_units", "gate_changes"] and history["kept_units"].iloc[-1] == 0.5
+
+
+def test_the_selection_can_be_repeated_from_its_files_by_plain_torch(learned_study):
+    """The gate phase's weights, its pruning-models and the rank images give the logits and the closed channels."""
+    network = learned_study.folder / NETWORK
+    chosen = checkpoints.load(network / "selection/gates.mlp.0.pt")
+    gates = torch.load(network / "selection/gates.mlp.0.gates.pt", weights_only=True)["gates"]
+    with store.opened(learned_study.folder / "results/digits/images/rank.h5") as images:
+        hidden = images.normalised(slice(0, 256))
+    mask, closed = torch.ones(1), {}
+    for place, layer in enumerate(chosen.model.features):
+        if isinstance(layer, torch.nn.Conv2d):
+            hidden = F.conv2d(hidden * mask[:, None, None], layer.weight, layer.bias, padding=layer.padding)
+            own, name = gates[f"features.{place}"], f"features.{place}"
+            by_unit = hidden[:32].transpose(0, 1).flatten(1)
+            seen = torch.stack([by_unit.mean(1), by_unit.abs().mean(1), by_unit.std(1, correction=0)])
+            seen = (seen - seen.mean(1, keepdim=True)) / seen.std(1, correction=0, keepdim=True)
+            inner = F.linear(seen.flatten(), own["pruning_model.layers.0.weight"], own["pruning_model.layers.0.bias"])
+            logits = own["start"] + F.linear(
+                inner.relu(), own["pruning_model.layers.2.weight"], own["pruning_model.layers.2.bias"]
+            )
+            torch.testing.assert_close(logits, own["last"], rtol=1e-4, atol=1e-4)
+            leaving = logits.where(~own["dead"], logits.min() - 1).argsort(stable=True)[: len(logits) // 2]
+            closed[name] = sorted(leaving.tolist())
+            mask = torch.ones(len(logits)).index_fill(0, leaving, 0)
+        elif isinstance(layer, torch.nn.BatchNorm2d):
+            hidden = F.batch_norm(hidden, None, None, layer.weight, layer.bias, training=True)
+        else:
+            hidden = layer(hidden)
+    assert closed == chosen.facts["closed"]
 
 
 def test_a_learned_network_is_exported_as_the_gates_left_it(learned_study):

@@ -53,7 +53,8 @@ def means(
     are to each of REFERENCES: Student's over seeds; of one network, over test images from `bits`, bools (rows, images),
     and over draws, of one of which there is no interval. `accuracy_low` and `accuracy_high` are the interval of the
     change against the dense network, put around the mean. A cell of which a network could not be retrained has no
-    accuracy.
+    accuracy. `draws` counts those behind the mean of a cell; a difference to another kind of the same criterion is that
+    of the draws that both have.
     """
     rows = rows.assign(draw=rows["criterion"], criterion=rows["criterion"].map(vocabulary.without_draw))
     cells = dict(iter(rows.groupby(CELL, sort=False)))
@@ -78,18 +79,30 @@ def _in_order(cells, criteria):
 def _mean(cells, keys, compared):
     own = cells[keys]
     by_seed = own.groupby("seed")[MEASURED].agg(_strict_mean)
-    row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed)}
+    row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed), "draws": own["draw"].nunique()}
     row |= by_seed.agg(_strict_mean).to_dict()
     row["collapsed"] = own["empty"].ne("").groupby(own["seed"]).mean().mean()
     for name, of in REFERENCES.items():
         reference = cells.get(of(*keys))
         change = low = high = np.nan
         if reference is not None:
-            change, (low, high) = compared(own, reference, (*keys, name))
+            change, (low, high) = compared(*of_shared_draws(own, reference), (*keys, name))
         row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
     dense = row["accuracy"] - row["versus_dense"]
     low, high = intervals.within(dense + row["versus_dense_low"], dense + row["versus_dense_high"])
     return row | {"accuracy_low": low, "accuracy_high": high}
+
+
+def of_shared_draws(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Two cells' rows, with columns criterion and draw, of the draws that both have.
+
+    Some kinds may have been made of some draws only: a difference between other draws of one criterion would be one of
+    the draws and not of the kinds. Cells of two criteria, and those that share no draw, are left as they are.
+    """
+    shared = set(first["draw"]) & set(second["draw"])
+    if not shared:
+        return first, second
+    return first[first["draw"].isin(shared)], second[second["draw"].isin(shared)]
 
 
 def _strict_mean(values):

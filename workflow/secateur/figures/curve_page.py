@@ -44,8 +44,8 @@ def curves(
     drawn = means if floors else averages.on_test(means)
     with files.replacing(outputs.figure) as temporary:
         note = of_test_images(int(first["images"].iloc[0]))
-        rings = _rings(inputs, widths or {}, first["level"].unique())
-        appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}", rings), temporary)
+        found = rings(inputs, widths or {}, first["level"].unique())
+        appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}", found), temporary)
     rows = single[single["split"] == "test"] if floors else first
     parts = [
         html_tables.table(of_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
@@ -55,8 +55,8 @@ def curves(
     files.write_text(outputs.page, html_tables.page(title, *parts))
 
 
-def _rings(inputs, widths, levels):
-    """{criterion: the level that meets its widths}."""
+def rings(inputs: Any, widths: Mapping[str, Mapping[str, int]], levels: Iterable[float]) -> dict[str, float]:
+    """{criterion: the level that meets its widths}, by the table of units, which is read where there are some."""
     rings = {}
     for criterion, given in widths.items():
         counts = ranking.counts_of(tables.read(inputs.units, "unit", "layer"))

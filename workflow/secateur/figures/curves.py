@@ -85,11 +85,12 @@ def by_recovery(
     lines: Mapping[str, tuple[str, str]],
     recoveries: Mapping[str, str],
     title: str,
+    rings: Mapping[str, float] | None = None,
 ) -> Figure:
     """Accuracy against the level, above, and against the cost that is left, below: a column for each recovery.
 
     `recoveries` is {recovery: label}, and `lines` {criterion: (label, colour)}; `curves` has one floor. The random
-    control of each column has been treated alike. `chance` is the accuracy of guesses.
+    control of each column has been treated alike. `chance` is the accuracy of guesses, `rings` as for `curves`.
     """
     budget, styles = curves["budget"].iloc[0], _styles(lines)
     shade = min(BAND, BANDS / len(styles))
@@ -100,6 +101,8 @@ def by_recovery(
             own = curves[curves["recovery"] == name]
             for panel, criterion in itertools.product(_column(column, curves, budget), styles):
                 _draw(panel, own, criterion, styles[criterion], shade)
+            for panel, (criterion, level) in itertools.product(_column(column, curves, budget), (rings or {}).items()):
+                _draw_ring(panel, own, criterion, level, styles[criterion]["color"])
             column[0].set_title(recoveries[name])
         _dress_columns(axes, chance, budget)
         handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -67,7 +67,7 @@ def recovery(options: Mapping[str, Any]) -> Figure:
     """Every reading and the weights by one statistic, then all other criteria."""
     names = options["criteria"]
     lines = {name: (name, colour) for name, colour in zip(names, _distinct(len(names)), strict=True)}
-    return Figure(lines, f"Before and after recovery: {options['title']}")
+    return Figure(lines, f"Before and after recovery: {options['title']}", widths=options["widths"])
 
 
 def _distinct(count):

@@ -65,7 +65,7 @@ def retrained(
             )
         except loop.Diverged as error:
             # The remedy is in the settings of retraining.
-            raise loop.Diverged(error.loss, error.epoch, error.rate, "retraining") from error
+            raise loop.Diverged(error.loss, error.epoch, error.rate, loop.remedy_in("retraining")) from error
         history += _of_step(step, rows)
         before = plan
     return smaller, history

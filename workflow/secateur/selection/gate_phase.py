@@ -25,7 +25,8 @@ class GatePhase:
         self.analyser, self.options = analyser, options
         self.borrowed = []
         if batch_statistics:
-            self.borrowed = [_Borrowed(norm) for norm in _frozen_norms(analyser)]
+            norms = [module for module in analyser.frozen if isinstance(module, _BatchNorm)]
+            self.borrowed = [_Borrowed(norm) for norm in norms if norm.track_running_stats]
         self.before: list[torch.Tensor] = []
         self.flips, self.steps = 0, 0
 
@@ -44,6 +45,7 @@ class GatePhase:
 
     def _before_step(self, step, steps):
         self.analyser.at(step, steps)
+        self.analyser.train_mode()
         for norm in self.borrowed:
             norm.borrow()
 
@@ -83,21 +85,10 @@ class _Borrowed:
     def borrow(self) -> None:
         # With momentum zero the running statistics are multiplied by one.
         self.norm.training, self.norm.momentum = True, 0.0
+        if self.norm.num_batches_tracked is not None:
+            self.tracked = self.norm.num_batches_tracked.clone()
 
     def give_back(self) -> None:
         self.norm.training, self.norm.momentum = False, self.momentum
         if self.norm.num_batches_tracked is not None:
-            self.norm.num_batches_tracked -= 1
-
-
-def _frozen_norms(model):
-    """Every BatchNorm with running statistics whose parameters are not trained."""
-    norms = []
-    for module in model.modules():
-        if isinstance(module, _BatchNorm) and module.track_running_stats and _is_frozen(module):
-            norms.append(module)
-    return norms
-
-
-def _is_frozen(module):
-    return not any(parameter.requires_grad for parameter in module.parameters())
+            self.norm.num_batches_tracked.copy_(self.tracked)

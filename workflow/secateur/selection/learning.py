@@ -39,6 +39,8 @@ class Selected:
     history: list[dict[str, float]]
     scores: dict[int, float]  # {unit: its last logit}; of each layer, the smallest are removed first
     channels: dict[str, list[int]]  # {layer: [index, ...]} of the closed gates
+    # {layer: {"start", "dead", "last", and the weights of its pruning-model}}: the selection can be repeated from it.
+    gates: dict[str, dict[str, torch.Tensor]]
     dead: np.ndarray  # (units,) bool: zero on all calibration images before the phase
 
 
@@ -68,20 +70,34 @@ def selected(
         analyser = OutputAnalyser(model, units, widths, factory, start, dead)
     batch_statistics = options["statistics"] == "batch"
     phase = gate_phase.GatePhase(analyser, options["gates"], batch_statistics)
-    history = loop.train(
-        analyser,
-        material.train,
-        material.validation,
-        options["training"],
-        material.seed,
-        material.partial,
-        material.stamp,
-        phase.hook(),
-    )
+    history = _trained(analyser, material, phase.hook())
     analyser.at(1, 1)
     analyser.predict(material.calibration, batch_statistics)
-    channels, logits = analyser.channels(), analyser.scores()
-    return Selected(analyser.unwrapped(), history, logits, channels, dead)
+    channels, logits, gates = analyser.channels(), analyser.scores(), analyser.state_of_gates()
+    return Selected(analyser.unwrapped(), history, logits, channels, gates, dead)
+
+
+def _trained(analyser, material, hook):
+    """The history of a gate phase; Diverged with the remedy in the settings of learned criteria."""
+    try:
+        return loop.train(
+            analyser,
+            material.train,
+            material.validation,
+            material.options["training"],
+            material.seed,
+            material.partial,
+            material.stamp,
+            hook,
+        )
+    except loop.Diverged as error:
+        raise loop.Diverged(
+            error.loss,
+            error.epoch,
+            error.rate,
+            "set learning_rate or gate_learning_rate of the learned criterion lower, and look for a pruning-model of "
+            "your own that gives NaN",
+        ) from error
 
 
 def schedule_of_gates(options: Mapping[str, Any]) -> dict[str, Any]:

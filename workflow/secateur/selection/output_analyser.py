@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur import Refused
 from secateur.graph import modes
+from secateur.models import freezing
 from secateur.selection import gated_reads, kept_schedule, pruning_models
 from secateur.selection.gates import GatedInputs, Layer, PruningConv2D
 from secateur.study.vocabulary import nearest
@@ -47,6 +48,8 @@ class OutputAnalyser(nn.Module):
         gated_reads.refuse_unseen(units)
         dead = np.zeros(len(units.units), bool) if dead is None else dead
         self.model = model
+        # Before any pruning-model stands between the layers: a layer without parameters is frozen with that before it.
+        self.frozen = [model.get_submodule(name) for name in freezing.frozen(model)]
         self.gated: dict[str, PruningConv2D] = {}
         for layer, ids in self.by_layer.items():
             if self.widths is None or self.widths[layer] < len(ids):
@@ -88,6 +91,12 @@ class OutputAnalyser(nn.Module):
     def _forget(self):
         for gated in self.gated.values():
             gated.gate = None
+
+    def train_mode(self) -> None:
+        """Put the model into training mode, but the layers that were frozen before it was wrapped into eval mode."""
+        self.train()
+        for module in self.frozen:
+            module.eval()
 
     def at(self, step: int, steps: int) -> None:
         """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay."""
@@ -145,6 +154,14 @@ class OutputAnalyser(nn.Module):
                 for name, index in self.units.units[self.by_layer[layer][place]].channels:
                     channels.setdefault(name, []).append(index)
         return {name: sorted(indices) for name, indices in channels.items()}
+
+    def state_of_gates(self) -> dict[str, dict[str, torch.Tensor]]:
+        """{layer with gates: {name: tensor}}: start and last prediction, dead units, and the pruning-model's state."""
+        state = {}
+        for layer, gated in self.gated.items():
+            own = gated.state_dict().items()
+            state[layer] = {name: tensor.cpu().clone() for name, tensor in own if not name.startswith("layer.")}
+        return state
 
     def unwrapped(self) -> nn.Module:
         """The model with its own layers in their places, at full width and with the weights that training left."""

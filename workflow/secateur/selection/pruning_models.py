@@ -18,6 +18,8 @@ Factory = Callable[[int], nn.Module]
 SETTING = "criteria.learned.model"
 # Images of a batch whose outputs are analysed: a prediction from all 128 costs four times as much.
 ANALYSED = 32
+# Height and width of the outputs on which a pruning-model is tried.
+PROBED = 8
 
 
 def statistics(outputs: torch.Tensor) -> torch.Tensor:
@@ -101,9 +103,16 @@ def factory_of(name: str) -> Factory:
 
 def checked(model: nn.Module, layer: str, units: int) -> nn.Module:
     """The pruning-model of a layer; Refused, with the layer's name, for one that gives no logit for each unit."""
-    outputs = torch.linspace(-1, 1, 2 * units * 4).reshape(2, units, 2, 2)
-    with torch.no_grad():
-        logits = model(outputs)
+    if not isinstance(model, nn.Module):
+        raise Refused(f"the pruning-model of {layer} is a {type(model).__name__}; it has to be a torch.nn.Module")
+    outputs = torch.linspace(-1, 1, 2 * units * PROBED**2).reshape(2, units, PROBED, PROBED)
+    try:
+        with torch.no_grad():
+            logits = model(outputs)
+    except Exception as error:
+        raise Refused(
+            f"the pruning-model of {layer} fails on outputs {tuple(outputs.shape)}: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(logits, torch.Tensor) or logits.shape != (units,):
         given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise Refused(f"the pruning-model of {layer} gives {given}, but the layer has {units} units: give ({units},)")

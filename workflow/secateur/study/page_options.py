@@ -95,6 +95,7 @@ def recovery_figure(study: Study) -> Options:
     criteria = [f"{source}.{study.statistic}" for source in study.sources] + study.more
     return {
         "title": study.title,
+        "widths": study.line_widths,
         "criteria": list(dict.fromkeys(map(vocabulary.without_draw, criteria))),
         "recoveries": study.recoveries,
         "schedules": recovery_checks.options(study.settings),

@@ -190,7 +190,9 @@ def _statistics(config):
 def _selection(config):
     """The files of each draw of a learned criterion: what was learned, and the scores that follow from it."""
     for name in learned.by_draw(config["criteria"]["learned"]):
-        yield from _each(f"selection/{name}", (".pt", ".history.csv", ".json"), f"criteria.learned: {name}")
+        yield from _each(
+            f"selection/{name}", (".pt", ".gates.pt", ".history.csv", ".json"), f"criteria.learned: {name}"
+        )
         yield f"statistics/{name}.csv", [f"criteria.learned: {name}"]
 
 

@@ -81,6 +81,12 @@ def settle_export(config: Mapping[str, Any]) -> None:
 def _check_retrained(entry, described, config):
     """Refused for an exported network of a kind that retraining does not make."""
     kind, made = entry["kind"], cells(config)
+    draws = learned.expanded(entry["criterion"], config["criteria"]["learned"])
+    if draws != [entry["criterion"]]:
+        raise Refused(
+            f"export asks for {described} as {kind}, but every draw of it is a network of its own; name one, as "
+            f"{draws[0]}"
+        )
     if entry["level"] not in kinds.levels_of(made).get(entry["criterion"], ()):
         raise Refused(
             f"export asks for {described} as {kind}, but retraining does not name this criterion and level; add them "
@@ -196,15 +202,33 @@ def _settle_schedule(retraining, training, made):
 
 
 def _check_continued(config):
-    """Refused for a gate phase that leaves no epoch for the training after it."""
-    epochs, entries = config["retraining"]["epochs"], learned.by_draw(config["criteria"]["learned"])
+    """Refused for a training after a gate phase that cannot see as many images in all as the kind retrained."""
     for cell in cells(config):
-        if cell.kind == kinds.CONTINUED.name and entries[cell.criterion]["epochs"] >= epochs:
-            raise Refused(
-                f"retraining.epochs is {epochs}, of which the {entries[cell.criterion]['epochs']} that learn "
-                f"{cell.criterion} leave none for the kind continued, which sees as many training images in all as the "
-                "kind retrained; raise it, or name other kinds"
-            )
+        if cell.kind == kinds.CONTINUED.name:
+            _check_after_gates(cell.criterion, config)
+
+
+def _check_after_gates(criterion, config):
+    retraining = config["retraining"]
+    learning = learned.by_draw(config["criteria"]["learned"])[criterion]["epochs"]
+    epochs = retraining["epochs"] - learning
+    if epochs < 1:
+        raise Refused(
+            f"retraining.epochs is {retraining['epochs']}, of which the {learning} that learn {criterion} leave none "
+            "for the kind continued, which sees as many training images in all as the kind retrained; raise it, or "
+            "name other kinds"
+        )
+    if retraining["steps"] > 1:
+        raise Refused(
+            f"retraining.steps is {retraining['steps']}, so that the kind retrained sees as many times the images of "
+            f"retraining.epochs, but {criterion} as the kind continued, which is pruned once, sees them once; take "
+            "steps: 1, or name other kinds"
+        )
+    if retraining["warm_up"] >= epochs:
+        raise Refused(
+            f"retraining.warm_up is {retraining['warm_up']}, but the gate phase of {criterion} leaves {epochs} of "
+            f"the {retraining['epochs']} retraining.epochs for the kind continued; set retraining.warm_up lower"
+        )
 
 
 def check_schedules(config: Mapping[str, Any]) -> None:

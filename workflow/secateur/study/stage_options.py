@@ -174,7 +174,8 @@ def learning(study: Study, criterion: str) -> Options:
         **network(study),
         "learned": _without(entry, "name", "draws", *own) | learned_checks.code_of(entry),
         "draw": learned.draw_of(criterion),
-        "training": of_training | own,
+        # It starts from trained weights, which need no warm-up, and the loss of gates is the cross-entropy.
+        "training": of_training | {"warm_up": 0, "loss": "cross_entropy"} | own,
         "seed": study.seed,
         **_chosen(study.settings["criteria"], "residual", "linear"),
         **machine(study),
@@ -229,15 +230,19 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     The text "none" stands for rankings by weights and at random, which need no images; None for criteria whose name
     does not tell.
     """
-    parts = criterion.split(".")
-    for part in parts:
-        if part in study.readings:
-            return study.readings[part]["split"]
     if criterion in study.learned:
         return "train"
     if criterion in study.scored:
         of_images = study.scored[criterion]["score"] in vocabulary.IMAGE_SCORES
         return "rank" if of_images else "none"
+    beside = criterion.removeprefix("shuffled.").rpartition(".")[0]
+    if beside in study.entries:
+        # At given widths no image decides; without them, the gates do.
+        return "none" if study.entries[beside]["widths"] else "train"
+    parts = criterion.split(".")
+    for part in parts:
+        if part in study.readings:
+            return study.readings[part]["split"]
     if "random" in parts or not {*study.weights}.isdisjoint(parts):
         return "none"
     return None

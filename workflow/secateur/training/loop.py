@@ -35,14 +35,16 @@ def columns(history: Iterable[Mapping[str, Any]], fixed: Sequence[str] = COLUMNS
     return list(names)
 
 
-class Diverged(Refused):
-    """A loss that is not finite; the settings of the training are in the `section` of a study's file."""
+def remedy_in(section: str) -> str:
+    """The remedy for a loss that is not finite, in a section of a study's file."""
+    return f"set {section}.learning_rate lower, or {section}.batch_size higher"
 
-    def __init__(self, loss: float, epoch: int, rate: float, section: str = "training") -> None:
-        super().__init__(
-            f"the loss became {loss} in epoch {epoch} at learning rate {rate:.3g}; "
-            f"set {section}.learning_rate lower, or {section}.batch_size higher"
-        )
+
+class Diverged(Refused):
+    """A loss that is not finite, with the remedy in the settings of a study."""
+
+    def __init__(self, loss: float, epoch: int, rate: float, remedy: str = remedy_in("training")) -> None:
+        super().__init__(f"the loss became {loss} in epoch {epoch} at learning rate {rate:.3g}; {remedy}")
         self.loss, self.epoch, self.rate = loss, epoch, rate
 
 

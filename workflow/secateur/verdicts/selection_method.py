@@ -112,7 +112,7 @@ def _entry(study, entry):
         "weights by": f"rate {entry['learning_rate']:g}, {entry['schedule']}",
         "gates by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
         "epoch kept by": entry["select"].replace("_", " "),
-        "last prediction of": f"{calibration['images']} of `{calibration['split']}`",
+        "last prediction of": f"up to {calibration['images']} of `{calibration['split']}`",
     }
 
 

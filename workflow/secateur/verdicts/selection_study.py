@@ -15,7 +15,7 @@ import numpy as np
 import pandas
 
 from secateur import Refused, ranking
-from secateur.analysis import intervals
+from secateur.analysis import intervals, retraining
 from secateur.artifacts import correctness, evaluation_table, tables
 from secateur.study import criteria_names, learned, seeds, vocabulary, widths
 from secateur.study.kinds import NONE, Cell
@@ -251,20 +251,22 @@ def compared(study: Study, first: Cell, second: Cell) -> Compared:
     """One network's accuracy minus another's: over seeds, draws averaged within each; of one network over draws, and
     over images where neither is drawn."""
     options, seed = study.settings["figures"], study.settings["seed"]
-    paired, n = _paired(study, first, second)
+    sides = retraining.of_shared_draws(study.cells[first], study.cells[second])
+    paired, n = _paired(study, (first, second), sides)
     generator = seeds.numpy_generator(seed, "selection", *first, *second)
     test = intervals.of_differences(paired, options["resamples"], generator, tested=True)
     difference = Difference(test.estimate, *test.interval(1 - options["confidence"]))
-    return Compared(study.mean(first, "accuracy"), study.mean(second, "accuracy"), difference, n)
+    means = [float(_by_seed(rows, "accuracy").mean(skipna=False)) for rows in sides]
+    return Compared(means[0], means[1], difference, n)
 
 
-def _paired(study, first, second):
+def _paired(study, cells, sides):
     """(the paired differences, their n in words)."""
     if len(study.seeds) > 1:
-        paired = _by_seed(study.cells[first], "accuracy") - _by_seed(study.cells[second], "accuracy")
-        return paired, f"{len(paired)} seeds"
-    right, others = _by_image(study, first), _by_image(study, second)
-    alike = vocabulary.draws_alike(first.criterion, second.criterion)
+        first, second = (_by_seed(rows, "accuracy") for rows in sides)
+        return first - second, f"{len(first)} seeds"
+    right, others = (_by_image(study, cell, rows) for cell, rows in zip(cells, sides, strict=True))
+    alike = vocabulary.draws_alike(cells[0].criterion, cells[1].criterion)
     return intervals.between(right, others, alike), _draws(right, others, alike)
 
 
@@ -273,9 +275,9 @@ def _by_seed(rows, column):
     return rows.groupby("seed")[column].agg(lambda values: values.mean(skipna=False))
 
 
-def _by_image(study, cell):
+def _by_image(study, cell, rows):
     """(images,) of a criterion, (draws, images) of one that is drawn; no numbers for a network that has none."""
-    rows = study.cells[cell].sort_values("draw")
+    rows = rows.sort_values("draw")
     right = np.stack([study.right[draw, cell.level, cell.kind] for draw in rows["draw"]]).astype(np.float64)
     right[rows["accuracy"].isna().to_numpy()] = np.nan
     return right if (rows["draw"] != cell.criterion).any() else right[0]
