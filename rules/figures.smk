@@ -1,7 +1,13 @@
+# The tables that figures of curves read.
+CURVES = {
+    "evaluations": rules.collect_evaluations.output.evaluations,
+    "curves": rules.collect_evaluations.output.curves,
+}
+
+
 rule plot_strategies:
     input:
-        evaluations=rules.collect_evaluations.output.evaluations,
-        curves=rules.collect_evaluations.output.curves,
+        **CURVES,
     output:
         **figure("strategies.{reading}", "plot_strategies", "2 Strategies", reading="{reading}"),
     log:
@@ -30,8 +36,7 @@ use rule plot_strategies as plot_statistics with:
 
 use rule plot_strategies as plot_scores with:
     input:
-        evaluations=rules.collect_evaluations.output.evaluations,
-        curves=rules.collect_evaluations.output.curves,
+        **CURVES,
         units=stage_files.units_of_figure(STUDY, STUDY.line_widths),
     output:
         **figure("scores", "plot_scores", "3 Statistics", source="all criteria"),
@@ -56,8 +61,7 @@ use rule plot_strategies as plot_deltas with:
 
 use rule plot_strategies as plot_controls with:
     input:
-        evaluations=rules.collect_evaluations.output.evaluations,
-        curves=rules.collect_evaluations.output.curves,
+        **CURVES,
         units=lambda wildcards: stage_files.units_of_figure(
             STUDY, page_options.controls_curves(STUDY, wildcards.controlled)["widths"]
         ),
@@ -120,8 +124,7 @@ rule plot_stability:
 
 rule plot_recovery:
     input:
-        evaluations=rules.collect_evaluations.output.evaluations,
-        curves=rules.collect_evaluations.output.curves,
+        **CURVES,
         units=stage_files.units_of_figure(STUDY, page_options.recovery_figure(STUDY)["widths"]),
     output:
         **figure("recovery", "plot_recovery", "9 Recovery", numbers="plot_recovery"),
