@@ -125,7 +125,7 @@ rule plot_stability:
 rule plot_recovery:
     input:
         **CURVES,
-        units=stage_files.units_of_figure(STUDY, page_options.recovery_figure(STUDY)["widths"]),
+        units=stage_files.units_of_figure(STUDY, STUDY.line_widths),
     output:
         **figure("recovery", "plot_recovery", "9 Recovery", numbers="plot_recovery"),
     log:

@@ -3,6 +3,8 @@
 import math
 from fractions import Fraction
 
+from secateur.training import ramps
+
 
 def kept_at(width: int, kept: int, step: int, steps: int) -> int:
     """The count of open gates, of `width`, at a step from 0 of so many `steps` (Zhu and Gupta, 2017).
@@ -10,4 +12,4 @@ def kept_at(width: int, kept: int, step: int, steps: int) -> int:
     ceil(width - (width - kept) (1 - (1 - u)^3)) with u = min(1, 2 step / steps), in exact fractions.
     """
     progress = min(Fraction(1), Fraction(2 * step, steps)) if steps > 1 else Fraction(1)
-    return math.ceil(width - (width - kept) * (1 - (1 - progress) ** 3))
+    return math.ceil(width - (width - kept) * ramps.cubic(progress))

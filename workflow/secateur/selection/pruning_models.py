@@ -13,6 +13,7 @@ from torch import nn
 
 from secateur import Refused
 from secateur.models import own
+from secateur.study import own_network
 
 Factory = Callable[[int], nn.Module]
 SETTING = "criteria.learned.model"
@@ -110,9 +111,8 @@ def checked(model: nn.Module, layer: str, units: int) -> nn.Module:
         with torch.no_grad():
             logits = model(outputs)
     except Exception as error:
-        raise Refused(
-            f"the pruning-model of {layer} fails on outputs {tuple(outputs.shape)}: {type(error).__name__}: {error}"
-        ) from error
+        shape, reason = tuple(outputs.shape), own_network.reason(error)
+        raise Refused(f"the pruning-model of {layer} fails on outputs {shape}: {reason}") from error
     if not isinstance(logits, torch.Tensor) or logits.shape != (units,):
         given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise Refused(f"the pruning-model of {layer} gives {given}, but the layer has {units} units: give ({units},)")

@@ -17,6 +17,7 @@ from torch import nn
 from secateur.sparsity import schedules
 from secateur.sparsity.dropping import Dropped
 from secateur.sparsity.weights import Weights, zeros_at
+from secateur.training import ramps
 from secateur.training.hooks import Hook
 
 # Columns of the history, after an epoch's last step: the share of zeros, the threshold, the scale of the gradients of
@@ -66,7 +67,7 @@ class Feather:
     def _before_step(self, step, steps):
         if steps != self.steps:
             raise ValueError(f"a ramp over {self.steps} steps is in a training of {steps}")
-        share = schedules.cubic(self.ramp.at(step))
+        share = ramps.cubic(self.ramp.at(step))
         self._close(zeros_at(self.sparsity * share, self.weights.count), step)
         self.scale = schedules.scale_at(self.achieved, float(self.sparsity), self.options)
         if step % self.ramp.interval == 0:

@@ -8,12 +8,6 @@ from typing import Any
 from secateur import Refused
 from secateur.study.levels import fraction
 
-
-def cubic(progress: Fraction) -> Fraction:
-    """The share of the final sparsity after a share of the ramp: 1 - (1 - u)^3 (Zhu and Gupta, 2017)."""
-    return 1 - (1 - progress) ** 3
-
-
 # ---- the speed of the ramp -----------------------------------------------------------------------------------
 
 # {name: 1 where nothing regrows, falling with the regrowth as a multiple of its reference}.

@@ -94,9 +94,10 @@ class Weights:
         if dropped is not None:
             for tensor, part in self.views(dropped):
                 tensor.masked_fill_(part, 0)
-        if not math.isfinite(self.magnitudes().sum().item()):
-            raise Refused("a weight is NaN or infinite, so that no threshold of sparsity can be set; train more slowly")
         threshold = smallest(lambda: self.magnitudes(dropped), self.closed, zeros)
+        # The row has the magnitudes by which the weights were compared.
+        if zeros and not math.isfinite(self.row.sum().item()):
+            raise Refused("a weight is NaN or infinite, so that no threshold of sparsity can be set; train more slowly")
         self.threshold, self.zeros = max(0.0, threshold), zeros
 
     def magnitudes(self, dropped: Tensor | None = None) -> Tensor:

@@ -222,6 +222,11 @@ def _places():
 
 def failed(factory: str, error: BaseException, setting: str = SETTING) -> Refused:
     """The Refused for an error in the user's code, in one line: file, line, text and message."""
+    return Refused(f"{setting} {factory} failed: {reason(error)}")
+
+
+def reason(error: BaseException) -> str:
+    """An error in the user's code in one line: file, line, text and message."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
-    reason = message.split("\n")[0]
-    return Refused(f"{setting} {factory} failed: {place(error)}{type(error).__name__}: {reason}")
+    first = message.split("\n")[0]
+    return f"{place(error)}{type(error).__name__}: {first}"

@@ -130,7 +130,7 @@ class Study:
 
     def mean(self, cell: Cell, column: str) -> float:
         """The mean of a column: over the draws of each seed, then over seeds; no number where one is missing."""
-        return float(_by_seed(self.cells[cell], column).mean(skipna=False))
+        return _mean(self.cells[cell], column)
 
     def distinct(self, cell: Cell, column: str) -> list[int]:
         """The distinct counts in a column, sorted."""
@@ -256,8 +256,8 @@ def compared(study: Study, first: Cell, second: Cell) -> Compared:
     generator = seeds.numpy_generator(seed, "selection", *first, *second)
     test = intervals.of_differences(paired, options["resamples"], generator, tested=True)
     difference = Difference(test.estimate, *test.interval(1 - options["confidence"]))
-    means = [float(_by_seed(rows, "accuracy").mean(skipna=False)) for rows in sides]
-    return Compared(means[0], means[1], difference, n)
+    first_mean, second_mean = (_mean(rows, "accuracy") for rows in sides)
+    return Compared(first_mean, second_mean, difference, n)
 
 
 def _paired(study, cells, sides):
@@ -268,6 +268,11 @@ def _paired(study, cells, sides):
     right, others = (_by_image(study, cell, rows) for cell, rows in zip(cells, sides, strict=True))
     alike = vocabulary.draws_alike(cells[0].criterion, cells[1].criterion)
     return intervals.between(right, others, alike), _draws(right, others, alike)
+
+
+def _mean(rows, column):
+    """The mean of a column over seeds, draws averaged within each first."""
+    return float(_by_seed(rows, column).mean(skipna=False))
 
 
 def _by_seed(rows, column):
