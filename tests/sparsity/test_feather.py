@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.sparsity import feather
 from secateur.sparsity.weights import prunable, shaped, zeros_at
 from secateur.training import loop, optimisation
@@ -221,3 +222,26 @@ def test_a_killed_training_ends_in_the_same_weights(change, tmp_path):
 def test_a_ramp_of_another_length_is_an_error():
     with pytest.raises(ValueError, match="a ramp over 11 steps is in a training of 12"):
         trained(steps=11)
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "change", "message"),
+    [
+        ("98", {}, "the sparsity is 98, but it is a share of zeros"),
+        ("1", {}, "the sparsity is 1, but"),
+        ("-0.5", {}, "the sparsity is -0.5, but"),
+        ("0.5", {"drop": 1.5}, "the share of dropped weights is 1.5: give 0 to 1"),
+        ("0.5", {"drop": -0.5}, "the share of dropped weights is -0.5: give 0 to 1"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(sparsity, change, message):
+    with pytest.raises(Refused, match=message):
+        feather.Feather(network(), Fraction(sparsity), PLAIN | change, STEPS, 3)
+
+
+def test_a_frozen_weight_is_refused():
+    """The state that is kept has the trained weights alone: its zeros would be lost, or stay in the network."""
+    model = network()
+    model.features[0].weight.requires_grad_(False)
+    with pytest.raises(Refused, match="^features.0.weight is frozen, but a sparse training trains all weights"):
+        feather.Feather(model, EXTREME, PLAIN, STEPS, 3)

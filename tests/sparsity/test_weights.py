@@ -44,6 +44,9 @@ IMAGES = torch.randn(6, 3, 7, 7, generator=torch.Generator().manual_seed(1))
 def test_weights_of_convolutions_and_linear_layers_are_prunable_and_nothing_else():
     names = [f"{name}.weight" for name in ("dilated", "depthwise", "back", "shared", "head")]
     assert list(prunable(network())) == names
+    normed = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), nn.Linear(3, 2))
+    with pytest.raises(Refused, match="the weight of 0 is computed from others"):
+        prunable(normed)
     with pytest.raises(Refused, match="no convolution and no linear layer"):
         prunable(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
 

@@ -27,7 +27,7 @@ class Dropped:
     @property
     def count(self) -> int:
         """The count of dropped weights."""
-        return int(self.mask.sum())
+        return int(self.mask.count_nonzero())
 
     @torch.no_grad()
     def grow(self, step: int) -> None:
@@ -35,7 +35,7 @@ class Dropped:
         closed = self.weights.closed
         if self.age is not None:
             self.age.add_(1).mul_(closed)
-        more = math.floor(self.share * int(closed.sum())) - self.count
+        more = math.floor(self.share * self.weights.zeros) - self.count
         if more <= 0:
             return
         candidates = (closed & ~self.mask).nonzero().flatten()

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from secateur import Refused
 from secateur.sparsity import schedules
 from secateur.sparsity.dropping import Dropped
 from secateur.sparsity.weights import Weights, zeros_at
+from secateur.study.levels import fraction
 from secateur.training import ramps
 from secateur.training.hooks import Hook
 
@@ -29,12 +31,17 @@ COLUMNS = ("sparsity", "threshold", "scale", "regrowth", "gradient_density")
 class Feather:
     """A sparse training of a model over so many `steps`; it ends with the exact share `sparsity` of zeros.
 
-    `options` are those of a variant. Raises Refused for a ramp that cannot be, and a model without prunable weights.
+    `options` are those of a variant. Raises Refused for a sparsity or a share of dropped weights that cannot be, for a
+    ramp that cannot be, and for a model without prunable weights or with frozen ones.
     """
 
     def __init__(
         self, model: nn.Module, sparsity: Fraction, options: Mapping[str, Any], steps: int, epochs: int, seed: int = 0
     ) -> None:
+        if not 0 <= sparsity < 1:
+            raise Refused(f"the sparsity is {float(sparsity):g}, but it is a share of zeros: give 0 to below 1")
+        if not 0 <= fraction(options["drop"]) <= 1:
+            raise Refused(f"the share of dropped weights is {options['drop']}: give 0 to 1")
         self.sparsity, self.options, self.steps = sparsity, options, steps
         self.weights = Weights(model, options["power"])
         self.ramp = schedules.Ramp(steps, epochs, options)
@@ -83,7 +90,7 @@ class Feather:
     def _compare(self):
         """Count the weights that have come back; those that the schedule closes are no sign of instability."""
         opened = ~self.weights.closed
-        back = (opened & ~self.compared).sum() / self.compared.sum()
+        back = (opened & ~self.compared).count_nonzero() / self.compared.count_nonzero()
         self.ramp.measured(back.item())
         self.compared = opened
 

@@ -22,12 +22,24 @@ PRUNABLE = (nn.modules.conv._ConvNd, nn.Linear)
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """{name: weight} of every convolution and linear layer, depthwise ones and the head too; a shared one counts once.
 
-    Biases and the parameters of other layers are not prunable. Raises Refused for a model without such a weight.
+    Biases and the parameters of other layers are not prunable. Raises Refused for a model without such a weight,
+    for one that is computed from others, and for one that is frozen: what training leaves of it would not be what was
+    shown.
     """
-    layers = {id(module.weight) for module in model.modules() if isinstance(module, PRUNABLE)}
+    layers = set()
+    for name, module in model.named_modules():
+        if isinstance(module, PRUNABLE):
+            if "weight" not in module._parameters:
+                raise Refused(
+                    f"the weight of {name} is computed from others (weight_norm, parametrize); remove that first"
+                )
+            layers.add(id(module.weight))
     weights = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in layers}
     if not weights:
         raise Refused("the network has no convolution and no linear layer, so that none of its weights can be pruned")
+    frozen = [name for name, weight in weights.items() if not weight.requires_grad]
+    if frozen:
+        raise Refused(f"{frozen[0]} is frozen, but a sparse training trains all weights that it prunes; train them all")
     return weights
 
 
@@ -152,7 +164,8 @@ def smallest(values: Callable[[], Tensor], chosen: Tensor, count: int) -> float:
     threshold = _kth_smallest(values(), count)
     again = values()
     torch.le(again, threshold, out=chosen)
-    surplus = int(chosen.sum()) - count
+    # A sum of bools would first make a copy of eight bytes for each.
+    surplus = int(chosen.count_nonzero()) - count
     if not surplus:
         return threshold.item()
     equal = (again == threshold).nonzero().flatten()
