@@ -90,6 +90,7 @@ def finished(folder, facts=None, changes=None):
         place = folder / config["data"]["name"] / config["model"]["name"] / str(seed)
         _write_units(place)
         _write_phases(place, config, facts)
+        _write_rankings(place, config)
         evaluated += _evaluations(place, config, facts, seed)
         retrained += _retrained(place, config, facts, seed)
     (folder / "tables").mkdir()
@@ -111,6 +112,16 @@ def _write_phases(place, config, facts):
     for name in learned.by_draw(config["criteria"]["learned"]):
         about = {"units": UNITS, "closed": facts.closed.get(name, ASKED)}
         (place / "selection" / f"{name}.json").write_text(json.dumps({"learned": about}))
+
+
+def _write_rankings(place, config):
+    """L1 removes the first units, and every other criterion at given widths the next ones, one further for each."""
+    (place / "ranking").mkdir()
+    names = [name for entry in config["criteria"]["learned"] for name in learned.ranked(entry)]
+    for offset, name in enumerate(names):
+        first = 0 if name.startswith("l1.") else offset
+        table = pandas.DataFrame({"unit": np.roll(np.arange(UNITS), -first)})
+        tables.write(table, place / "ranking" / f"{name}.csv")
 
 
 def answers(cell, facts, seed):

@@ -106,6 +106,15 @@ def test_a_claim_that_fails_once_does_not_hold_and_says_how_often(several):
     assert finding(several, DENSE_CLAIM).counted == "of two comparisons it holds in two"
 
 
+def test_not_worse_and_wholly_behind_says_so(several):
+    behind = less_dense(several, "gates.mlp", "continued", -0.005 + LITTLE)
+    ahead = less_dense(several, "gates.static", "continued", 0.005 + LITTLE)
+    found = finding(altered(several, behind | ahead), DENSE_CLAIM)
+    assert found.verdict == "holds"
+    assert [item.words for item in found.items] == ["holds (behind, within the margin)", "holds"]
+    assert found.counted == "of two comparisons it holds in two; behind, within the margin in one"
+
+
 def test_the_margin_of_full_size_is_smaller(several):
     changes = less_dense(several, "gates.mlp", "continued", -0.006 + LITTLE)
     study = altered(several, changes)

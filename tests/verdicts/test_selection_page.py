@@ -19,7 +19,7 @@ from secateur.verdicts import (
 )
 from secateur.verdicts.selection_published import PENDING, PUBLISHED
 from secateur.verdicts.selection_study import DENSE
-from support.learned_studies import LEVEL, Facts, finished
+from support.learned_studies import ASKED, LEVEL, Facts, finished
 from support.studies import ROOT
 
 OTHER = {"study": "gates-again", "training": {"seeds": [0, 1, 2]}}
@@ -75,8 +75,9 @@ def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
     for (_, row), table in zip(summary.iterrows(), judged, strict=True):
         for study in studies:
             verdicts = list(table.loc[table["study"] == study.label, "verdict"])
+            verdicts = [word.removesuffix(f" ({selection_judging.BEHIND})") for word in verdicts]
             counted = [word for word in verdicts if word in selection_judging.WORDS.values()]
-            assert row[study.label].endswith(f"({counted.count('holds')} of {len(counted)} hold)")
+            assert f"({counted.count('holds')} of {len(counted)} hold" in row[study.label]
             expected = "fails" if "fails" in counted else "cannot be told at this scale"
             if set(counted) == {"holds"}:
                 expected = "holds"
@@ -124,6 +125,25 @@ def test_unequal_numbers_of_images_are_not_compared_in_the_tables(studies):
     row = table[table["less"] == "`l1`"].iloc[0]
     assert row["both retrained"] == row["continued, the other retrained"] == "not compared"
     assert len(found["`l1`"]) == 4
+
+
+def test_units_in_common_are_counted_beside_those_of_chance(studies):
+    for study in studies:
+        rows = selection_tables.overlaps(study, study.entries).to_dict("records")
+        # The orders of support.learned_studies: draws 0, 1, 2 of the first entry remove units from 0, 1, 2 on, and
+        # `taylor_activation` beside it those from 4 on; the second entry has all of these 5 units further.
+        assert [row["selection"] for row in rows] == ["`gates.mlp`", "`gates.static`"]
+        assert {row["removed"] for row in rows} == {str(ASKED)}
+        assert [row["with `l1`"] for row in rows] == [f"{ASKED - 1:.1f}", f"{ASKED - 6:.1f}"]
+        assert {row["with `taylor_activation`"] for row in rows} == {f"{ASKED - 3:.1f}"}
+        assert {row["by chance"] for row in rows} == {f"{3 * 8**2 / 16 + 3 * 12**2 / 32:.1f}"}
+
+
+def test_what_holds_by_construction_says_so(blocks):
+    texts = contents(blocks, "text")
+    for key, words in selection_page.BY_CONSTRUCTION.items():
+        claim = next(place for place, text in enumerate(texts) if text.startswith(f"**({key})"))
+        assert texts[claim + 1] == words
 
 
 # ---- the published table -------------------------------------------------------------------------------------

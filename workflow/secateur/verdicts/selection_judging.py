@@ -17,6 +17,8 @@ WORDS = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "cannot be told at this scale"
 NOT_COMPARED, NOT_MEASURED = "not compared", "not measured"
 # The training images behind two networks: as many, at least as many behind the second, or not to be compared.
 EQUAL, AT_LEAST, ANY = "equal", "at least", "any"
+# What a verdict adds where "not worse" holds although the whole interval lies below zero.
+BEHIND = "behind, within the margin"
 COLUMNS = ("accuracy, %", "difference, points", "n", "training images")
 
 
@@ -37,6 +39,17 @@ class Item:
     row: dict[str, str]
     verdict: str
     compared: Compared | None = None
+
+    @property
+    def behind(self) -> bool:
+        """True where the first is behind by less than the margin, with its whole interval below zero."""
+        return self.verdict == HOLDS and self.compared is not None and self.compared.difference.high < 0
+
+    @property
+    def words(self) -> str:
+        """The verdict as the page prints it."""
+        words = WORDS.get(self.verdict, self.verdict)
+        return f"{words} ({BEHIND})" if self.behind else words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +91,9 @@ class Finding:
             number = across_words.in_words(len(self.judged))
             comparisons = phrases.agree(len(self.judged), "comparisons", "comparison")
             clauses.append(f"of {number} {comparisons} it {joined(counts)}")
+        behind = sum(item.behind for item in self.items)
+        if behind:
+            clauses.append(f"{BEHIND} in {across_words.in_words(behind)}")
         verdicts = [item.verdict for item in self.items]
         clauses += _counts(verdicts, {words: words for words in (NOT_COMPARED, NOT_MEASURED)})
         return "; ".join(clauses) or "the study has nothing that this is about"

@@ -147,7 +147,18 @@ def _intervals(study):
     draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
     count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
     text = interval_words.in_words(len(study.seeds), count, confidence)
-    return f"{study.label}: {text} {interval_words.of_learning(len(study.seeds), draws)}".rstrip()
+    text += f" {interval_words.of_learning(len(study.seeds), draws)}".rstrip()
+    if _some_draws(study):
+        text += " Some networks have fewer draws: those that the column *draws* counts apart."
+    return f"{study.label}: {text}"
+
+
+def _some_draws(study):
+    """True where a criterion was retrained for fewer of its draws than were pruned."""
+    counts = {}
+    for cell, rows in study.cells.items():
+        counts.setdefault(cell.criterion, set()).add(len(rows))
+    return any(len(several) > 1 for several in counts.values())
 
 
 def statistics(study: Study) -> str:

@@ -21,9 +21,17 @@ from secateur.verdicts import (
     selection_published,
     selection_tables,
 )
-from secateur.verdicts.selection_judging import NOT_COMPARED, NOT_MEASURED, WORDS, Claim, Finding
+from secateur.verdicts.selection_judging import BEHIND, NOT_COMPARED, NOT_MEASURED, WORDS, Claim, Finding
 from secateur.verdicts.selection_study import Study
 
+# Claims that hold by construction: what their tables are no evidence of.
+BY_CONSTRUCTION = {
+    "c": "Budgets are met by construction: exactly as many gates are open as the widths say, and the task's loss "
+    "chooses which. The table checks that every phase and every pruned network keeps this; whether a loss alone would "
+    "find the count, `budget: free` asks.",
+    "d": "Costs are equal by construction: no part of a pruning-model is in a pruned network. The table checks this "
+    "for the pruning-models that stand in it, and says nothing of others.",
+}
 COMMAND, PAGE = "python docs/write_selection.py", "docs/selection-results.md"
 Blocks = Iterator[tuple[str, Any]]
 
@@ -112,7 +120,9 @@ def _cell(finding):
     if not finding.judged:
         return finding.verdict
     held = list(map(WORDS.get, finding.judged)).count("holds")
-    return f"**{finding.verdict}** ({held} of {len(finding.judged)} hold)"
+    behind = sum(item.behind for item in finding.items)
+    more = f", {behind} {BEHIND}" if behind else ""
+    return f"**{finding.verdict}** ({held} of {len(finding.judged)} hold{more})"
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
@@ -120,7 +130,7 @@ def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     yield "list", [f"{finding.study.label}: {_verdict(finding)}." for finding in findings]
     rows = []
     for finding in findings:
-        rows += [item.row | {"verdict": WORDS.get(item.verdict, item.verdict)} for item in finding.items]
+        rows += [item.row | {"verdict": item.words} for item in finding.items]
     if rows:
         yield "table", pandas.DataFrame(rows)
     yield from _more(claim, [finding.study for finding in findings])
@@ -131,7 +141,10 @@ def _verdict(finding):
 
 
 def _more(claim, studies):
-    """The blocks that belong to a claim and are no verdict: gates without a budget, statistics of BatchNorm."""
+    """The blocks that belong to a claim and are no verdict: what holds by construction, gates without a budget,
+    statistics of BatchNorm."""
+    if claim.key in BY_CONSTRUCTION:
+        yield "text", BY_CONSTRUCTION[claim.key]
     if claim.key == "c":
         yield from _free(studies)
     if claim is selection_claims.CLAIMS[-1]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas
 
 from secateur.analysis.wording import joined, percent
+from secateur.artifacts import tables
+from secateur.study import learned
 from secateur.study.kinds import BATCHNORM, CONTINUED, KINDS, LEARNED, NONE, RETRAINED, SCRATCH, Cell
-from secateur.verdicts import across_words, selection_judging, selection_study, selection_widths
+from secateur.verdicts import across, across_words, selection_judging, selection_study, selection_widths
 from secateur.verdicts.selection_judging import AT_LEAST, EQUAL, NOT_COMPARED
 from secateur.verdicts.selection_study import DENSE, Entry, Study
 from secateur.verdicts.selection_widths import OPPONENTS
@@ -40,6 +43,12 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         table, found = differences(study, entries)
         yield "table", table
         yield "list", list(_sentences(found))
+        yield (
+            "text",
+            "How many units a learned selection removes together with each other selection at these widths, the mean "
+            "over trainings and draws; by chance: what random channels would share on average.",
+        )
+        yield "table", overlaps(study, entries)
 
 
 def _opening(study, entries):
@@ -114,6 +123,46 @@ def _draws(study, cells):
     first = next(iter(counts.values()))
     others = [f"{KINDS[kind].column} {count}" for kind, count in counts.items() if count != first]
     return f"{first} ({', '.join(others)})" if others else str(first)
+
+
+# ---- units in common -----------------------------------------------------------------------------------------
+
+
+def overlaps(study: Study, entries: list[Entry]) -> pandas.DataFrame:
+    """A row for each learned criterion: its start, the units that it removes, and how many others remove too."""
+    rows = []
+    for entry in entries:
+        row = {
+            "selection": f"`{entry['name']}`",
+            "start": f"`{entry['start']}`",
+            "removed": f"{study.removed(entry):,}",
+        }
+        for criterion, score in learned.beside(entry).items():
+            row[f"with `{score}`"] = f"{_shared(study, entry, criterion):.1f}"
+        rows.append(row | {"by chance": f"{_shared_by_chance(study, entry):.1f}"})
+    return pandas.DataFrame(rows)
+
+
+def _shared(study, entry, other):
+    """The count of units that an entry and another criterion both remove: the mean over seeds and draws."""
+    counts = []
+    for seed in study.seeds:
+        others = _leaving(study, entry, other, seed)
+        counts += [len(_leaving(study, entry, draw, seed) & others) for draw in learned.draws(entry)]
+    return np.mean(counts)
+
+
+def _leaving(study, entry, criterion, seed):
+    """The units that a criterion, with its draw, removes from one network at the widths of an entry."""
+    folder = across.network_folder(study.folder, study.settings, seed)
+    table = tables.read(folder / "ranking" / f"{criterion}.csv", "unit")
+    return set(table["unit"][: study.removed(entry)])
+
+
+def _shared_by_chance(study, entry):
+    """The expected count for random units, of which each layer removes as many: the mean hypergeometric count."""
+    kept = study.kept[entry["name"]]
+    return sum((study.counts[layer] - count) ** 2 / study.counts[layer] for layer, count in kept.items())
 
 
 # ---- differences ---------------------------------------------------------------------------------------------
