@@ -37,6 +37,7 @@ include: ROOT / "rules/selection.smk"
 include: ROOT / "rules/ranking.smk"
 include: ROOT / "rules/evaluation.smk"
 include: ROOT / "rules/retraining.smk"
+include: ROOT / "rules/sparsity.smk"
 include: ROOT / "rules/figures.smk"
 include: ROOT / "rules/verdicts.smk"
 include: ROOT / "rules/export.smk"
@@ -58,6 +59,7 @@ rule all:
         rules.plot_stability.output if STUDY.readings else [],
         rules.plot_recovery.output if STUDY.recovered else [],
         rules.plot_retraining.output if STUDY.cells else [],
+        expand("<results>/figures/sparsity.{figure}.{kind}", figure=STUDY.sparse_figures, kind=["svg", "html"]),
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
         of_networks("export/{exported}/card.html", exported=STUDY.exported),
 

@@ -39,7 +39,7 @@ def _section(key, rule):
     description = ""
     if "description" in rule:
         description = f"{rule['description']}\n\n"
-    return f"### `{title}`\n\n{description}{_table(_keys(keyed))}{_items(key, keyed)}"
+    return f"### `{title}`\n\n{description}{_table(_keys(keyed))}{_items(key, keyed)}{_named(key, keyed)}"
 
 
 def _items(key, rule):
@@ -49,6 +49,15 @@ def _items(key, rule):
         keys = value.get("items", {}).get("properties", {})
         if any("default" in nested for nested in keys.values()):
             text += f"\nAn item of `{key}.{inner}`:\n\n{_table(_keys(value['items']))}"
+    return text
+
+
+def _named(key, rule):
+    """A section for every key of a section whose own keys the user names."""
+    text = ""
+    for inner, value in rule["properties"].items():
+        if isinstance(value.get("additionalProperties"), dict) and "properties" in value["additionalProperties"]:
+            text += f"\n{_section(f'{key}.{inner}', value)}"
     return text
 
 

@@ -28,8 +28,6 @@ rule summarise_weights:
         **table("<network>/statistics/{weights}"),
     log:
         "<network_logs>/summarise_weights/{weights}.log",
-    wildcard_constraints:
-        weights="weight|weight_folded",
     conda:
         "../envs/torch.yaml"
     params:

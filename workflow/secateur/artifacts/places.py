@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-STAGES = ("evaluation", "retraining", "statistics")
+STAGES = ("evaluation", "retraining", "sparsity", "statistics")
 
 
 def seed_of(path: Path | str) -> int:

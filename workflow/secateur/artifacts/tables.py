@@ -8,7 +8,7 @@ from secateur import Refused
 from secateur.artifacts import files
 
 # Names of layers and classes may be digits ("0"), and must be read as text.
-TEXT = {"layer": str, "class": str, "criterion": str, "recovery": str, "empty": str}
+TEXT = {"layer": str, "class": str, "criterion": str, "variant": str, "recovery": str, "empty": str}
 # The recovery of networks as pruning left them.
 AS_PRUNED = "none"
 

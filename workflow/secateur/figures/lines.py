@@ -57,7 +57,7 @@ def scores(options: Mapping[str, Any]) -> Figure:
     """Scores, files, mixtures and learned criteria in colours, beside a reading in black and the weights in brown."""
     criteria, beside = options["criteria"], options["beside"]
     # The weights are the last of those beside, and without readings the only one.
-    colours = ["#000000", "#8c510a"][-len(beside) :] + _distinct(len(criteria))
+    colours = ["#000000", "#8c510a"][-len(beside) :] + distinct(len(criteria))
     names = [*beside, *criteria]
     lines = {name: (name, colour) for name, colour in zip(names, colours, strict=True)}
     return Figure(lines, f"Criteria: {options['title']}", widths=options["widths"])
@@ -66,11 +66,11 @@ def scores(options: Mapping[str, Any]) -> Figure:
 def recovery(options: Mapping[str, Any]) -> Figure:
     """Every reading and the weights by one statistic, then all other criteria."""
     names = options["criteria"]
-    lines = {name: (name, colour) for name, colour in zip(names, _distinct(len(names)), strict=True)}
+    lines = {name: (name, colour) for name, colour in zip(names, distinct(len(names)), strict=True)}
     return Figure(lines, f"Before and after recovery: {options['title']}", widths=options["widths"])
 
 
-def _distinct(count):
+def distinct(count: int) -> list[str]:
     """So many colours that can be told apart."""
     if count > len(DISTINCT):
         return seaborn.husl_palette(count, s=0.85, l=0.55).as_hex()

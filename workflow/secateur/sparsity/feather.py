@@ -1,6 +1,6 @@
 """Feather, and its three additions, as a hook of the trainer.
 
-Feather (Glentis Georgoulakis, Retsinas and Maragos, ICCV workshops, 2023): before every step one threshold closes the
+Feather (Glentis Georgoulakis, Retsinas and Maragos, BMVC 2023): before every step one threshold closes the
 smallest weights of the whole network; forward and backward see what the others show above it; and all weights are
 trained by that gradient, the closed ones by `scale` times it. The additions: a scale that follows the achieved
 sparsity, a ramp that slows down where weights come back, and weights that are dropped for good. The formulas of these
@@ -103,13 +103,16 @@ class Feather:
         return self._columns()
 
     def _columns(self):
-        dropped = self.dropped.count if self.dropped else 0
+        without = self.dropped.count if self.dropped else 0
+        if self.scale == 0:
+            # Dropped weights are among the closed ones.
+            without = self.weights.zeros
         return {
             "sparsity": self.achieved,
             "threshold": self.weights.threshold,
             "scale": self.scale,
             "regrowth": self.ramp.regrowth,
-            "gradient_density": 1 - dropped / self.weights.count,
+            "gradient_density": 1 - without / self.weights.count,
         }
 
     def _may_keep(self, row):

@@ -23,9 +23,9 @@ class Ramp:
 
     From the epoch `start` on, the progress u grows by a speed / (end - start) with every step, between `slowest` and
     `fastest`, and in any case so that it can still be 1 at `deadline`. With `fastest` 1, the sparsity lies between
-    Feather's ramp, which ends at `ramp`, and the same delayed by deadline - ramp; with both speeds 1 it is Feather's.
-    `ramp` and `deadline` are shares of the steps. Raises Refused for a ramp that ends before it begins, and for a
-    deadline before its end or behind the last step.
+    Feather's ramp, which ends at `ramp`, and the same delayed by deadline - ramp; with both speeds 1 it is Feather's,
+    and so it is without them and without a deadline (None). `ramp` and `deadline` are shares of the steps. Raises
+    Refused for a ramp that ends before it begins, and for a deadline before its end or behind the last step.
     """
 
     def __init__(self, steps: int, epochs: int, options: Mapping[str, Any]) -> None:
@@ -33,13 +33,13 @@ class Ramp:
         by_epoch = steps // epochs
         self.start = options["start"] * by_epoch
         self.end = math.floor(fraction(options["ramp"]) * steps)
-        self.deadline = math.floor(fraction(options["deadline"]) * steps)
+        self.deadline = math.floor(fraction(options["deadline"] or options["ramp"]) * steps)
         if not self.start < self.end <= self.deadline < steps:
             raise Refused(
                 f"the ramp of sparsity begins with step {self.start}, ends with step {self.end} and has its deadline "
                 f"at step {self.deadline} of {steps}; give start, ramp and deadline in this order, the last below 1"
             )
-        self.slowest, self.fastest = fraction(options["slowest"]), fraction(options["fastest"])
+        self.slowest, self.fastest = fraction(options["slowest"] or 1), fraction(options["fastest"] or 1)
         # Weights are compared ten times an epoch.
         self.interval = max(1, by_epoch // 10)
         self.progress, self.regrowth = Fraction(0), 0.0

@@ -108,7 +108,7 @@ class Weights:
                 tensor.masked_fill_(part, 0)
         threshold = smallest(lambda: self.magnitudes(dropped), self.closed, zeros)
         # The row has the magnitudes by which the weights were compared.
-        if zeros and not math.isfinite(self.row.sum().item()):
+        if zeros and not math.isfinite(self.row.max().item()):
             raise Refused("a weight is NaN or infinite, so that no threshold of sparsity can be set; train more slowly")
         self.threshold, self.zeros = max(0.0, threshold), zeros
 

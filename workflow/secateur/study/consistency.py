@@ -17,6 +17,7 @@ from secateur.study import (
     own_network,
     recovery_checks,
     retraining_checks,
+    sparse,
     training_checks,
     verdict_checks,
     vocabulary,
@@ -51,6 +52,7 @@ def settle(config: dict[str, Any]) -> None:
     retraining_checks.settle_retraining(config)
     retraining_checks.check_schedules(config)
     recovery_checks.settle_recovery(config)
+    sparse.settle(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 

@@ -5,7 +5,7 @@ Snakemake makes them again when their options change. Neither Snakemake nor torc
 
 from collections.abc import Mapping
 
-from secateur.study import kinds, recovery_checks, stage_options, verdict_checks, vocabulary
+from secateur.study import kinds, recovery_checks, sparse, stage_options, verdict_checks, vocabulary
 from secateur.study.stage_options import Options
 from secateur.study.study import Study
 
@@ -33,6 +33,21 @@ def retraining_tables(study: Study) -> Options:
         "budget": study.settings["evaluation"]["budget"],
         "levels": study.retrained,
         **study.settings["figures"],
+    }
+
+
+def sparsity_tables(study: Study) -> Options:
+    """The seeds behind the tables of sparse networks, and the settings of their intervals."""
+    return {"seeds": study.seeds, "seed": study.seed, **study.settings["figures"]}
+
+
+def sparsity_figure(study: Study, figure: str) -> Options:
+    """One figure of sparse networks (figures/sparsity.py): the variants, Feather first, and the schedule of all."""
+    return {
+        "figure": figure,
+        "title": study.title,
+        "variants": {name: sparse.options_of(study.variants[name]) for name in sparse.names(study.settings)},
+        "schedule": stage_options.training(study)["training"],
     }
 
 

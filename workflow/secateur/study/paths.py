@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
-from secateur.study import criteria_names, learned, retraining_checks
+from secateur.study import criteria_names, learned, retraining_checks, sparse
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
@@ -148,7 +148,17 @@ def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 def _of_network(config):
     """(path below the folder of a network, keys) of every file of one training."""
-    for part in (_training, _relevance, _statistics, _selection, _rankings, _evaluations, _retraining, _exports):
+    for part in (
+        _training,
+        _relevance,
+        _statistics,
+        _selection,
+        _rankings,
+        _evaluations,
+        _retraining,
+        _sparsity,
+        _exports,
+    ):
         yield from part(config)
 
 
@@ -252,6 +262,12 @@ def _retraining(config):
         yield from _each(f"retraining/{cell.path}", ends, "retraining")
 
 
+def _sparsity(config):
+    ends = ("network.pt", "history.csv", "network.csv", "network.h5", "manifest.json")
+    for cell in sparse.cells(config):
+        yield from _each(f"sparsity/{cell.path}/", ends, f"sparsity.variants.{cell.variant}")
+
+
 def _exports(config):
     for entry in config["export"]:
         yield from _each(f"export/{retraining_checks.exported(entry)}/", EXPORT, "export")
@@ -267,9 +283,12 @@ def _figures(config):
     )
     for stem in (*map(".".join, named), "scores", "stability", "recovery", "retraining"):
         yield from _each(f"figures/{stem}", FIGURES, "the study's figures")
+    for name in sparse.figures(config):
+        yield from _each(f"figures/sparsity.{name}", FIGURES, "the study's figures")
 
 
 def _tables(config):
     names = ("evaluations.csv", "curves.csv", "curves.json", "accuracy.html", "thesis.html", "verdict.html")
     more = ("verdict.csv", "verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
-    yield from _each("tables/", (*names, *more), "the study's tables")
+    sparsity = ("sparsity.csv", "sparsity.means.csv", "sparsity.json")
+    yield from _each("tables/", (*names, *more, *sparsity), "the study's tables")

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     import jsonschema
 
 RETRAINED_LEVEL = "a level is the share of units removed, a fraction above 0 and below 1: write 0.3 for 30 %"
+SPARSITY = "a level is the share of weights that are zero, a fraction above 0 and below 1: write 0.98 for 98 %"
 HINTS = {
     "levels": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "model.factory": 'a factory is a module and a function in it: "package.module:function"',
     "retraining.levels": RETRAINED_LEVEL,
     "retraining.criteria.levels": RETRAINED_LEVEL,
     "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "sparsity.levels": SPARSITY,
     "criteria.mixing.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.learned.name": "a learned criterion is named by its kind, a point and a word, as gates.mlp",
@@ -62,6 +64,8 @@ def line(error: jsonschema.ValidationError) -> str:
         known = (*WEIGHT_SCORES, *IMAGE_SCORES)
         near = nearest(str(error.instance), known)
         return f"{where} names {given}, which is no score{near or '.'} Known: {', '.join(known)}"
+    if where.startswith("sparsity.variants.") and where.endswith(".levels") and keyword in HINTED:
+        return f"{where}: got {given}, but {SPARSITY}"
     if where in HINTS and keyword in HINTED:
         return f"{where}: got {given}, but {HINTS[where]}"
     if keyword == "type":

@@ -17,6 +17,7 @@ from secateur.study import (
     own_network,
     recovery_checks,
     retraining_checks,
+    sparse,
     vocabulary,
 )
 from secateur.study.study import Study
@@ -287,6 +288,17 @@ def retraining(study: Study, criterion: str, kind: str, level: str) -> Options:
         "model": network(study)["model"],
         "seed": study.seed,
         **machine(study),
+    }
+
+
+def sparse_training(study: Study, variant: str, level: str) -> Options:
+    """The network, the schedule, a variant and a level; `level` is its text in paths."""
+    levels = {str(cell.level): cell.level for cell in study.sparse_cells}
+    return {
+        **training(study),
+        "variant": sparse.options_of(study.variants[variant]),
+        "level": levels[level],
+        **precision(study),
     }
 
 

@@ -16,6 +16,7 @@ from secateur.study import (
     level_checks,
     retraining_checks,
     settings,
+    sparse,
     verdict_checks,
     widths,
 )
@@ -291,6 +292,21 @@ class Study:
         """The kinds of networks that retraining makes, in the order of the table."""
         made = {cell.kind for cell in self.cells}
         return [name for name in kinds.KINDS if name in made]
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """{variant of sparse training: its settings}."""
+        return sparse.of(self.settings)["variants"]
+
+    @cached_property
+    def sparse_cells(self) -> list[sparse.SparseCell]:
+        """The sparse networks of one training."""
+        return sparse.cells(self.settings)
+
+    @property
+    def sparse_figures(self) -> list[str]:
+        """The figures of sparse networks; that of dropped weights only where a variant drops some."""
+        return sparse.figures(self.settings)
 
     @cached_property
     def exported(self) -> dict[str, dict[str, Any]]:

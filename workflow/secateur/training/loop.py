@@ -88,6 +88,11 @@ def train(
     return so_far.history
 
 
+def steps_of(images: int, options: Mapping[str, Any]) -> int:
+    """The count of steps of a training on so many images."""
+    return options["epochs"] * math.ceil(images / options["batch_size"])
+
+
 def _epoch(run, images, epoch):
     """One pass over the images; returns the training half of the epoch's row."""
     options = run.options
@@ -96,8 +101,8 @@ def _epoch(run, images, epoch):
     order = torch.randperm(len(images), generator=seeds.torch_generator(run.seed, "order", epoch))
     generator = seeds.torch_generator(run.seed, "augmentation", epoch)
     # Nearly equal batches: BatchNorm fails on a last batch of one image, and learns little from one of five.
-    batches = order.tensor_split(math.ceil(len(images) / options["batch_size"]))
-    steps = options["epochs"] * len(batches)
+    steps = steps_of(len(images), options)
+    batches = order.tensor_split(steps // options["epochs"])
     loss, right = 0.0, 0
     with progress.over(len(images), "images", f"epoch {epoch} of {options['epochs']}") as bar:
         for step, rows in enumerate(batches, (epoch - 1) * len(batches)):

@@ -1,0 +1,161 @@
+"""Sparse trainings of a study: their variants, settled in place or refused in one line, and their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+from secateur import Refused
+from secateur.study.levels import fraction
+
+# The variant that others are compared with; it has Feather's settings.
+REFERENCE = "feather"
+# The network that is trained by the same schedule with all its weights, as tables and figures name it.
+DENSE = "dense"
+# Settings that count only beside another: {key: (the other, its value or None for any but 0, default)}.
+ONLY_WITH = {
+    "kappa": ("scale", "power", 20),
+    "deadline": ("schedule", "adaptive", 0.8),
+    "slowest": ("schedule", "adaptive", 0.25),
+    "fastest": ("schedule", "adaptive", 1),
+    "family": ("schedule", "adaptive", "hyperbolic"),
+    "reference": ("schedule", "adaptive", 0.03),
+    "drop_rule": ("drop", None, "magnitude"),
+}
+# Settings of which Feather has one value.
+OF_FEATHER = {"power": 3, "scale": "const", "scale_high": 1, "scale_low": 0.5, "schedule": "cubic", "drop": 0}
+
+
+class SparseCell(NamedTuple):
+    """One sparse network of a training: its variant, and the share of its weights that is zero."""
+
+    variant: str
+    level: float
+
+    @property
+    def path(self) -> str:
+        """The folder of its files, below `sparsity/`."""
+        return f"{self.variant}/{self.level}"
+
+
+def of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of sparse training; without variants and levels where there is none."""
+    return config["sparsity"] or {"levels": [], "variants": {}}
+
+
+def names(config: Mapping[str, Any]) -> list[str]:
+    """The variants, Feather first."""
+    return sorted(of(config)["variants"], key=lambda name: (name != REFERENCE, name))
+
+
+def cells(config: Mapping[str, Any]) -> list[SparseCell]:
+    """The sparse networks of one training, Feather first, the levels of each variant from the lowest."""
+    variants = of(config)["variants"]
+    return [SparseCell(name, level) for name in names(config) for level in variants[name]["levels"]]
+
+
+def figures(config: Mapping[str, Any]) -> list[str]:
+    """The figures of sparse networks; that of dropped weights only where a variant drops some."""
+    variants = of(config)["variants"].values()
+    if not variants:
+        return []
+    drops = any(variant["drop"] for variant in variants)
+    return ["levels", "training", "layers", *(["dropped"] if drops else [])]
+
+
+def options_of(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a variant that change its networks: all but its levels."""
+    return {key: value for key, value in variant.items() if key != "levels"}
+
+
+def settle(config: Mapping[str, Any]) -> None:
+    """Fill in the settings of every variant that follow from others; Refused for contradictions."""
+    section = config["sparsity"]
+    if section is None:
+        return
+    _check_training(config)
+    section["levels"] = sorted(section["levels"], key=fraction)
+    for name, variant in section["variants"].items():
+        _settle(f"sparsity.variants.{name}", variant)
+        variant["levels"] = sorted(variant.get("levels", section["levels"]), key=fraction)
+        _check_ramp(f"sparsity.variants.{name}", variant, config["training"]["epochs"])
+    _check_names(section["variants"])
+
+
+def _check_training(config):
+    """Refused where no weights, or not all, would be trained."""
+    if config["training"]["epochs"] == 0:
+        raise Refused(
+            "sparsity trains networks from their first weights by the schedule of training, but training.epochs is 0; "
+            "give some, or leave sparsity out"
+        )
+    if config["model"]["trainable"] != "all":
+        raise Refused(
+            "sparsity prunes all weights and has to train them, but model.trainable is "
+            f"{config['model']['trainable']}; set it to all, or leave sparsity out"
+        )
+
+
+def _settle(setting: str, variant: MutableMapping[str, Any]) -> None:
+    late = variant["deadline"] is None
+    for key, (other, wanted, default) in ONLY_WITH.items():
+        counts = variant[other] == wanted if wanted is not None else variant[other] != 0
+        if counts:
+            variant[key] = default if variant[key] is None else variant[key]
+        elif variant[key] is not None:
+            beside = f"{other}: {wanted}" if wanted is not None else f"{other} above 0"
+            raise Refused(
+                f"{setting} has {key}: {variant[key]}, which counts only with {beside}; leave one of them out"
+            )
+    if variant["schedule"] == "adaptive":
+        if late:
+            # The default gives way to a later end of the ramp.
+            variant["deadline"] = max(variant["deadline"], variant["ramp"])
+        _check_adaptive(setting, variant)
+    if variant["scale_low"] > variant["scale_high"]:
+        raise Refused(
+            f"{setting} has scale_low: {variant['scale_low']}, above its scale_high: {variant['scale_high']}; exchange "
+            "them, or set scale_low lower"
+        )
+
+
+def _check_adaptive(setting, variant):
+    if fraction(variant["deadline"]) < fraction(variant["ramp"]):
+        raise Refused(
+            f"{setting} has deadline: {variant['deadline']}, before the end of its ramp: {variant['ramp']}; set "
+            "deadline higher, or ramp lower"
+        )
+    if fraction(variant["slowest"]) > fraction(variant["fastest"]):
+        raise Refused(
+            f"{setting} has slowest: {variant['slowest']}, above its fastest: {variant['fastest']}; exchange them"
+        )
+
+
+def _check_ramp(setting, variant, epochs):
+    """Refused for a ramp that ends before it begins; steps are counted when the images are."""
+    start, end = variant["start"], fraction(variant["ramp"]) * epochs
+    if start >= end:
+        raise Refused(
+            f"{setting} has start: {start}, but its ramp ends after {float(end):g} of {epochs} epochs; start earlier, "
+            "or set ramp or training.epochs higher"
+        )
+
+
+def _check_names(variants):
+    """Refused for two variants that are the same, and for another under the name of Feather."""
+    if DENSE in variants:
+        raise Refused(
+            f"sparsity.variants names {DENSE}, as tables name the network with all weights; choose another name"
+        )
+    for key, value in OF_FEATHER.items():
+        if REFERENCE in variants and variants[REFERENCE][key] != value:
+            raise Refused(
+                f"sparsity.variants.{REFERENCE} has {key}: {variants[REFERENCE][key]}, but Feather's is {value}, and "
+                "others are compared with the variant of this name; give this one another"
+            )
+    seen = {}
+    for name, variant in variants.items():
+        options = str(sorted(variant.items(), key=lambda item: item[0]))
+        if options in seen:
+            raise Refused(f"sparsity.variants.{seen[options]} and sparsity.variants.{name} are the same; leave one out")
+        seen[options] = name
