@@ -9,6 +9,7 @@ from secateur.models import description
 from secateur.pruning import equal_widths, plans
 from secateur.relevance import propagation
 from secateur.selection import prerequisites
+from secateur.sparsity import prerequisites as of_sparsity
 from secateur.units import finding
 
 
@@ -17,6 +18,8 @@ def check_levels(split, options):
         model, described = description.untrained(options["model"], images)
     for name in options.get("recoveries", []):
         recovery.RECOVERIES[name].refuse(model)
+    if options.get("sparse"):
+        of_sparsity.refuse_unprunable(model)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
     met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])

@@ -13,7 +13,7 @@ from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, criteria_names, recovery_checks, retraining_checks, vocabulary
+from secateur.study import biases, criteria_names, recovery_checks, retraining_checks, sparse, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -35,6 +35,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         _paragraph(_spread(splits[-1], confidence)),
         _paragraph(_intervals(config, len(networks), confidence)),
         _paragraph(_recoveries(config)),
+        _paragraph(_sparsity(config)),
         "<h2>What ranked on what</h2>",
         _paragraph(_origin(config)),
         *_readings(config, _by_reading(map(provenance.read, readings))),
@@ -104,6 +105,18 @@ def _recoveries(config):
         f"Every pruned network, and the dense one, is tested as it is and after recovery. {html.escape(treated)}. "
         "Differences to the dense network and to the random control are within one treatment; the figure "
         "<i>Recovery</i> has all of them, and every other figure, verdict and choice is of networks as pruned."
+    )
+
+
+def _sparsity(config):
+    """A paragraph on the sparse networks; nothing without any."""
+    names = sparse.names(config)
+    if not names:
+        return ""
+    return (
+        f"Sparse networks ({html.escape(', '.join(names))}) are trained from the first weights of the dense network, "
+        "on the same images in the same order, by the same schedule: no image but those of training decides which of "
+        "their weights are zero. The epoch is kept as that of the dense network, of those at the final sparsity."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
-from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks
+from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks, sparse
 from secateur.study.kinds import KINDS
 from secateur.study.vocabulary import IMAGE_SCORES
 
@@ -75,6 +75,8 @@ def estimated(basis: Basis) -> list[Stage]:
         stages.append(_evaluation("choosing", basis, chosen_from, count, {}))
     if config["retraining"]:
         stages.append(_retraining(basis))
+    if config["sparsity"]:
+        stages.append(_sparsity(basis))
     if config["export"]:
         stages.append(_export(basis))
     return [stage for stage in stages if stage.jobs]
@@ -181,6 +183,17 @@ def _retraining(basis):
         basis.seeds * passes * basis.timed.forward,
         basis.seeds * networks * basis.weights,
     )
+
+
+def _sparsity(basis):
+    """Every sparse network: the whole schedule of training, at the cost of the dense network, and its test."""
+    cells, sizes = sparse.cells(basis.config), basis.sizes
+    epochs, jobs = basis.config["training"]["epochs"], basis.seeds * len(cells)
+    passes = epochs * (TRAINED * sizes["train"] + sizes["validation"]) + sizes["test"]
+    variants = len({cell.variant for cell in cells})
+    levels = len({cell.level for cell in cells})
+    extent = f"{variants} variants, {levels} levels, {epochs} epochs"
+    return Stage("sparsity", extent, jobs, jobs * passes * basis.timed.forward, jobs * basis.weights)
 
 
 def _forward_passes(kind, retraining, sizes):

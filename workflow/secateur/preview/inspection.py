@@ -17,7 +17,8 @@ from secateur.criteria import from_images, from_weights
 from secateur.images import arrays, downloads, sources, store, writing
 from secateur.images.splits import Rows
 from secateur.models import description, first_weights, freezing
-from secateur.study import classes, criteria_names, own_ranking
+from secateur.sparsity import prerequisites
+from secateur.study import classes, criteria_names, own_ranking, sparse
 from secateur.study.vocabulary import IMAGE_SCORES
 
 if TYPE_CHECKING:
@@ -138,6 +139,14 @@ def refuse_unrecoverable(config: Mapping[str, Any], model: nn.Module) -> None:
     for name in config["evaluation"]["recovery"]:
         if name in recovery.RECOVERIES:
             recovery.RECOVERIES[name].refuse(model)
+
+
+def refuse_unsparse(config: Mapping[str, Any], model: nn.Module, images: int) -> None:
+    """Refuse a sparse training that the network, or the count of training images, does not allow."""
+    variants = sparse.of(config)["variants"]
+    if variants:
+        prerequisites.refuse_unprunable(model)
+        prerequisites.refuse_short(variants, config["training"], images)
 
 
 def own_files(config: Mapping[str, Any], table: pandas.DataFrame) -> list[str]:

@@ -59,7 +59,7 @@ def text(config: Mapping[str, Any]) -> str:
     inspection.refuse_unseen(config, source, divided)
     sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
-        network = _inspected(config, len(source.classes), sizes["test"])
+        network = _inspected(config, len(source.classes), sizes)
     basis = estimates.Basis(config, planned, sizes, network.timed, network.whole, network.channels)
     sections = (
         _study(config, network.described, network.whole),
@@ -77,7 +77,7 @@ def text(config: Mapping[str, Any]) -> str:
     return "\n\n".join(map("\n".join, filter(None, sections))) + "\n"
 
 
-def _inspected(config, classes, tested):
+def _inspected(config, classes, sizes):
     """Build, trace and time the network, and check its levels, scores and own files."""
     model, described = inspection.network(config, classes)
     example = torch.randn(timing.TIMED, *described.shape, generator=torch.Generator().manual_seed(0))
@@ -90,8 +90,9 @@ def _inspected(config, classes, tested):
     table = finding.table(units)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unrecoverable(config, model)
+    inspection.refuse_unsparse(config, model, sizes["train"])
     inspection.refuse_unscorable(config, model, example, table)
-    timed = timing.measured(config, model, example, tested, finding.linear_layers(model, table))
+    timed = timing.measured(config, model, example, sizes["test"], finding.linear_layers(model, table))
     without_relevance = _without_relevance(config, units, timed)
     whole = cost.of_positions(model, units.coupled.positions)
     return Inspected(described, whole, units, len(table), timed, own_files, without_relevance, _widths(met))

@@ -20,6 +20,9 @@ HINTS = {
     "retraining.criteria.levels": RETRAINED_LEVEL,
     "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "sparsity.levels": SPARSITY,
+    "sparsity.variants": (
+        "it has a section for each variant, one or more, named by small letters, digits and underscores: feather: {}"
+    ),
     "criteria.mixing.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.mixtures.deltas": 'a delta is text with a fraction from 0 to 1: write "0.3", in quotes',
     "criteria.learned.name": "a learned criterion is named by its kind, a point and a word, as gates.mlp",
@@ -28,7 +31,7 @@ HINTS = {
     ),
 }
 # The keywords of the schema that a hint answers.
-HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern")
+HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minProperties")
 # Keys of earlier versions: {path: today's}.
 RENAMED = {
     "criteria.mixed": "criteria.mixing.readings",

@@ -102,6 +102,8 @@ def levels(study: Study) -> Options:
         options |= {"widths": study.widths, "levels": study.settings["levels"]}
     if study.recovered:
         options["recoveries"] = study.recovered
+    if study.variants:
+        options["sparse"] = True
     if study.entries:
         options["learned"] = [_chosen(entry, "name", "model") for entry in study.entries.values()]
         options["learned_levels"] = retraining_checks.learned_levels(study.settings)

@@ -1,0 +1,156 @@
+"""Sparse networks in a whole study: trained, counted, tested, compared, drawn, and made again only where needed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas
+import pytest
+import torch
+import yaml
+
+from secateur.artifacts import correctness, tables
+from secateur.images import store
+from secateur.models import checkpoints
+from support.studies import ON_DIGITS, Workflow
+
+NETWORK = "results/digits/vgg_small"
+SPARSE = {
+    "study": "sparse",
+    **yaml.safe_load(ON_DIGITS),
+    "training": {"seeds": [0, 1], "epochs": 3, "batch_size": 64, "learning_rate": 0.05, "clip": 3, "flip": False},
+    "readings": {},
+    "criteria": {"statistics": ["mean_abs"], "controls": False, "random": 1},
+    "levels": [0.5],
+    "sparsity": {
+        "levels": [0.9],
+        "variants": {"feather": {}, "slow": {"schedule": "adaptive"}, "half": {"drop": 0.5}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def sparse_study(tmp_path_factory):
+    """A small study of sparse networks, finished."""
+    workflow = Workflow(tmp_path_factory.mktemp("sparse"), yaml.safe_dump(SPARSE, sort_keys=False))
+    workflow.run("--cores", "2", "all")
+    return workflow
+
+
+def rows(workflow, name="sparsity"):
+    return tables.read(workflow.folder / f"results/tables/{name}.csv")
+
+
+def test_zeros_are_counted_in_the_files_and_the_accuracy_is_that_of_the_file(sparse_study):
+    table = rows(sparse_study).query("variant == 'half' and seed == 1")
+    (row,) = table.to_dict("records")
+    folder = sparse_study.folder / NETWORK / "1/sparsity/half/0.9"
+    state = torch.load(folder / "network.pt", weights_only=True)["state_dict"]
+    weights = [value for name, value in state.items() if name.endswith("weight") and value.dim() > 1]
+    count, zeros = (sum(int(value) for value in values) for values in zip(*map(_counted, weights), strict=True))
+    assert (row["weights"], row["zeros"]) == (count, zeros) == (count, int((count - 1) * 0.9) + 1)
+    assert row["bytes"] == (folder / "network.pt").stat().st_size > row["bytes_compressed"]
+    with store.opened(sparse_study.folder / "results/digits/images/test.h5") as images, torch.no_grad():
+        model = checkpoints.load(folder / "network.pt").model.eval()
+        right = model(images.normalised(slice(None))).argmax(1).numpy() == images.labels[:]
+    np.testing.assert_array_equal(correctness.read(folder / "network.h5", 1)[0], right)
+    assert row["accuracy"] == pytest.approx(right.mean())
+    closed = 1 - (count - 0.5 * zeros) / count
+    assert row["gradient_density"] == pytest.approx(1 - closed, abs=1e-3)
+
+
+def _counted(weight):
+    return weight.numel(), (weight == 0).sum()
+
+
+def test_means_and_differences_are_those_of_the_rows(sparse_study):
+    table, means = rows(sparse_study), rows(sparse_study, "sparsity.means").set_index(["variant", "level"])
+    accuracy = table.set_index(["variant", "level", "seed"]).sort_index()["accuracy"]
+    change = accuracy["slow", 0.9] - accuracy["feather", 0.9]
+    assert means.loc[("slow", 0.9), "versus_feather"] == pytest.approx(change.mean(), abs=1e-8)
+    to_dense = (accuracy["slow", 0.9] - accuracy["dense", 0]).mean()
+    assert means.loc[("slow", 0.9), "versus_dense"] == pytest.approx(to_dense, abs=1e-8)
+    dense = tables.read(sparse_study.folder / NETWORK / "1/evaluation/random.csv").query("level == 0")
+    assert accuracy["dense", 0, 1] == dense["accuracy"].iloc[0]
+    assert pandas.isna(means.loc[("feather", 0.9), "versus_feather"])
+
+
+def test_histories_end_at_the_level_and_start_as_the_dense_one(sparse_study):
+    folder = sparse_study.folder / NETWORK / "0"
+    dense = tables.read(folder / "training/history.csv")
+    history = tables.read(folder / "sparsity/feather/0.9/history.csv")
+    assert list(history["learning_rate"]) == list(dense["learning_rate"])
+    assert history["sparsity"].iloc[-1] == pytest.approx(0.9, abs=1e-3) and history["threshold"].is_monotonic_increasing
+    assert set(history.columns) - set(dense.columns) == {
+        "sparsity",
+        "threshold",
+        "scale",
+        "regrowth",
+        "gradient_density",
+    }
+
+
+def test_the_figures_are_drawn_and_their_pages_name_the_settings(sparse_study):
+    figures = sparse_study.folder / "results/figures"
+    for name in ("levels", "training", "layers", "dropped"):
+        assert "</svg>" in (figures / f"sparsity.{name}.svg").read_text()
+        assert "half.drop_rule" in (figures / f"sparsity.{name}.html").read_text()
+    assert "make no step and no prediction faster" in (figures / "sparsity.levels.html").read_text()
+    assert "Sparse networks (feather, half, slow)" in (sparse_study.folder / "results/study.html").read_text()
+
+
+def edited(change):
+    """Settings of the study after a change of its section."""
+    settings = yaml.safe_load(yaml.safe_dump(SPARSE))
+    change(settings["sparsity"])
+    return settings
+
+
+DRAWN = {"collect_sparsity": 1, "plot_sparsity": 4, "write_settings": 1, "describe_study": 1}
+EDITS = {
+    "a scale": (
+        edited(lambda section: section["variants"]["slow"].update(scale_low=0.2)),
+        {**DRAWN, "train_sparse": 2},
+    ),
+    "a share": (edited(lambda section: section["variants"]["half"].update(drop=0.9)), {**DRAWN, "train_sparse": 2}),
+    "a level more": (edited(lambda section: section.update(levels=[0.9, 0.95])), {**DRAWN, "train_sparse": 6}),
+    "a variant less": (edited(lambda section: section["variants"].pop("half")), {**DRAWN, "plot_sparsity": 3}),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_trains_again_only_what_it_invalidates(sparse_study, name, tmp_path):
+    settings, wanted = EDITS[name]
+    config = sparse_study.folder / "config/config.yaml"
+    shutil.copy2(config, tmp_path / "kept")
+    try:
+        config.write_text(yaml.safe_dump(settings, sort_keys=False))
+        assert sparse_study.planned("all") == wanted
+    finally:
+        shutil.copy2(tmp_path / "kept", config)
+
+
+def test_a_killed_sparse_training_continues_to_the_same_network(sparse_study):
+    target = f"{NETWORK}/0/sparsity/half/0.9/network.pt"
+    folder = sparse_study.folder
+    whole = checkpoints.load(folder / target).model.state_dict()
+    partial = folder / f"{target}.partial"
+    command = sparse_study.command("--cores", "1", "--forcerun", "train_sparse", "--", target, cold=True)
+    process = subprocess.Popen(
+        command, cwd=folder, env=sparse_study.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    while not partial.exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert partial.exists() and not (folder / target).exists()
+    sparse_study.run("--unlock")
+    sparse_study.run("--cores", "1", "--rerun-incomplete", target)
+    log = (folder / "logs/sparse/digits/vgg_small/0/train_sparse/half/0.9.log").read_text()
+    assert "training resumes after epoch" in log
+    resumed = checkpoints.load(folder / target).model.state_dict()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
