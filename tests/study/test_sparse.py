@@ -59,7 +59,7 @@ WRONG = {
     "zero": ({}, {"levels": [0]}, "sparsity.levels: got 0, but a level is the share of weights"),
     "a level twice": ({}, {"levels": [0.9, 0.9]}, "sparsity.levels: [0.9, 0.9] names one value twice"),
     "a variant's percentage": ({"own": {"levels": [98]}}, {}, f"{V}.levels: got 98, but a level is the share"),
-    "no variant": ({}, {"sparsity": {"levels": [0.9], "variants": {}}}, "sparsity.variants: got {}, but it has a section"),
+    "no variant": ({}, {"sparsity": {"levels": [0.9], "variants": {}}}, "sparsity.variants: got {}, but it has a"),
     "a name": ({"Own": {}}, {}, 'sparsity.variants: got "Own", but it has a section for each'),
     "a key": ({"own": {"scal": "power"}}, {}, f"unknown key {V}.scal; did you mean scale?"),
     "a scale": ({"own": {"scale": "powr"}}, {}, f'{V}.scale is "powr", but must be one of const, power'),
@@ -78,7 +78,7 @@ WRONG = {
     "scales": (
         {"own": {"scale": "step", "scale_high": 0.2}}, {}, f"{V} has scale_low: 0.5, above its scale_high: 0.2; exch"
     ),
-    "a late start": ({"own": {"start": 5}}, {}, f"{V} has start: 5, but its ramp ends after 5 of 10 epochs; start earl"),
+    "a late start": ({"own": {"start": 5}}, {}, f"{V} has start: 5, but its ramp ends after 5 of 10 epochs; start"),
     "the same": ({"a": {}, "b": {}}, {}, "sparsity.variants.a and sparsity.variants.b are the same; leave one"),
     "dense": ({"dense": {}}, {}, "sparsity.variants names dense, as tables name the network with all"),
     "another feather": (
