@@ -62,6 +62,7 @@ rule all:
         expand("<results>/figures/sparsity.{figure}.{kind}", figure=STUDY.sparse_figures, kind=["svg", "html"]),
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
         of_networks("export/{exported}/card.html", exported=STUDY.exported),
+        of_networks("export/sparsity.{cell.path}/card.html", cell=STUDY.sparse_exports),
 
 
 include: ROOT / "rules/report.smk"

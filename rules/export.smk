@@ -1,3 +1,18 @@
+def exported(stem, **labels):
+    """Outputs: a network as files that stand alone, its latency and its card."""
+    labels |= {"seed": "{seed}"}
+    return {
+        "weights": f"{stem}/weights.safetensors",
+        "architecture": f"{stem}/architecture.json",
+        "program": f"{stem}/model.pt2",
+        "onnx": f"{stem}/model.onnx",
+        "latency": f"{stem}/latency.csv",
+        "card": f"{stem}/README.md",
+        "page": report(f"{stem}/card.html", caption="../report/export_model.rst", category="Export", labels=labels),
+        "manifest": f"{stem}/manifest.json",
+    }
+
+
 rule export_model:
     input:
         unpack(lambda wildcards: stage_files.exported(STUDY, f"{wildcards.criterion}/{wildcards.exported}")),
@@ -5,19 +20,7 @@ rule export_model:
         images="<images>/test.h5",
         ranking="<network>/ranking/{criterion}.csv",
     output:
-        weights="<network>/export/{criterion}/{exported}/weights.safetensors",
-        architecture="<network>/export/{criterion}/{exported}/architecture.json",
-        program="<network>/export/{criterion}/{exported}/model.pt2",
-        onnx="<network>/export/{criterion}/{exported}/model.onnx",
-        latency="<network>/export/{criterion}/{exported}/latency.csv",
-        card="<network>/export/{criterion}/{exported}/README.md",
-        page=report(
-            "<network>/export/{criterion}/{exported}/card.html",
-            caption="../report/export_model.rst",
-            category="Export",
-            labels={"criterion": "{criterion}", "network": "{exported}", "seed": "{seed}"},
-        ),
-        manifest="<network>/export/{criterion}/{exported}/manifest.json",
+        **exported("<network>/export/{criterion}/{exported}", criterion="{criterion}", network="{exported}"),
     log:
         "<network_logs>/export_model/{criterion}/{exported}.log",
     wildcard_constraints:
@@ -37,3 +40,29 @@ rule export_model:
         "Export {wildcards.model} as {wildcards.exported}, ranked by {wildcards.criterion}, seed {wildcards.seed}."
     script:
         "../workflow/export_model.py"
+
+
+rule export_sparse:
+    input:
+        unpack(lambda wildcards: stage_files.exported_sparse(wildcards.variant, wildcards.level)),
+        images="<images>/test.h5",
+    output:
+        **exported("<network>/export/sparsity.{variant}/{level}", criterion="sparsity.{variant}", network="{level}"),
+    log:
+        "<network_logs>/export_sparse/{variant}/{level}.log",
+    wildcard_constraints:
+        level=alternatives({cell.level for cell in STUDY.sparse_cells}),
+    conda:
+        "../envs/export.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        images_per_batch=125,
+    params:
+        **made_by("export_sparse", "export"),
+        options=lambda wildcards: stage_options.sparse_export(STUDY, wildcards.variant, wildcards.level),
+    message:
+        "Export {wildcards.model} with {wildcards.level} zero weights: {wildcards.variant}, seed {wildcards.seed}."
+    script:
+        "../workflow/export_sparse.py"

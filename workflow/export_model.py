@@ -1,28 +1,21 @@
 """Write the smaller network of one criterion and level as files that stand alone, measured, with a card."""
 
-import math
-import platform
 from pathlib import Path
 
-import torch
-
-from secateur import cost
-from secateur.analysis import intervals, retraining
+from secateur.analysis import retraining
 from secateur.artifacts import correctness, files, provenance, tables
-from secateur.evaluation import measuring
-from secateur.export import card, card_facts, formats, latency
+from secateur.export import card, card_facts, formats, measured_facts
 from secateur.figures import documents
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
-from secateur.pruning import groups, plans, stored
+from secateur.pruning import plans, stored
 from secateur.retraining import steps
 from secateur.study import seeds
 from secateur.study.levels import Terms
 
-# Images on which every file is compared with torch, and the largest batch that is timed.
+# Images on which every file is compared with torch.
 CHECKED = 32
-BATCHES = (1, 32)
 NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
 EVALUATED = (*NEEDED, "recovery")
 
@@ -40,13 +33,12 @@ def export_model(inputs, folder, options, seed, record, images_per_batch):
             dense.model, channels, check, folder, dense.description, dense.facts, _retrained_state(inputs)
         )
         exported = stored.read(folder)
-        batches = [_repeated(check, size) for size in BATCHES]
-        timed = latency.measured(dense.model, exported.model, batches)
-        measured = measuring.over(exported.model, _batches(images, images_per_batch))
+        timed = measured_facts.timed(dense.model, exported.model, check)
+        answers = measured_facts.tested(exported.model, images, images_per_batch)
     tables.write(timed, Path(folder) / "latency.csv")
     networks, right = _evaluated(inputs, options)
-    networks["dense"] |= _size(dense.model, check) | {"bytes": Path(inputs["network"]).stat().st_size}
-    networks["smaller"] |= _size(exported.model, check)
+    networks["dense"] |= measured_facts.size(dense.model, check) | {"bytes": Path(inputs["network"]).stat().st_size}
+    networks["smaller"] |= measured_facts.size(exported.model, check)
     network_facts = {name: card_facts.NetworkFacts(**network) for name, network in networks.items()}
     return card_facts.Facts(
         **_chosen(options, ("criterion", "level", "kind", "ranked_on", "ranked_on_choosing", "origin")),
@@ -59,15 +51,15 @@ def export_model(inputs, folder, options, seed, record, images_per_batch):
         realised=plans.realised(ranking, channels, terms.budget, coupled),
         terms=terms,
         schedule=" ".join(retraining.schedules(options).values()),
-        data=card_facts.DataFacts(**options["data"], images=len(measured.right)),
+        data=card_facts.DataFacts(**options["data"], images=len(answers)),
         units=card_facts.UnitCounts(plans.units_of(ranking, channels), ranking["unit"].nunique()),
-        widths=_widths(coupled, channels),
-        accuracy=_accuracy(inputs, options, networks, right),
-        images=len(measured.right),
-        agreeing=int((measured.right == right["smaller"]).sum()),
-        latency=_latency(timed),
-        processor=_processor(),
-        files=_sizes_on_disk(folder),
+        widths=measured_facts.widths(coupled, channels),
+        accuracy=_accuracy(inputs, options, right),
+        images=len(answers),
+        agreeing=int((answers == right["smaller"]).sum()),
+        latency=measured_facts.latencies(timed),
+        processor=measured_facts.processor(),
+        files=measured_facts.sizes_on_disk(folder),
         differences=differences,
         checked=len(check),
         tolerance=formats.TOLERANCE,
@@ -86,15 +78,6 @@ def _retrained_state(inputs):
     return stored.load(inputs["retrained"]).state_dict()
 
 
-def _sizes_on_disk(folder):
-    return {name: (Path(folder) / name).stat().st_size for name in formats.FILES}
-
-
-def _batches(images, images_per_batch):
-    for _, pixels, labels in store.batches(images, images_per_batch):
-        yield pixels, labels
-
-
 def _evaluated(inputs, options):
     """({network: its performance in the evaluation}, {network: (images,) bool, whether it is right})."""
     rows = tables.read(inputs["table"], *EVALUATED)
@@ -105,33 +88,20 @@ def _evaluated(inputs, options):
     for name, level in (("dense", 0), ("smaller", options["level"])):
         (index,) = rows.index[rows["level"] == level]
         right[name] = bits[index]
-        networks[name] = _performance(rows.loc[index], right[name], options["confidence"])
+        networks[name] = measured_facts.performance(rows.loc[index], right[name], options["confidence"])
     if "retrained" in inputs:
         networks["pruned"] = networks["smaller"]
         (right["smaller"],) = correctness.read(inputs["retrained_bits"], 1)
         row = tables.read(inputs["retrained_table"], *NEEDED).iloc[0]
-        networks["smaller"] = _performance(row, right["smaller"], options["confidence"])
+        networks["smaller"] = measured_facts.performance(row, right["smaller"], options["confidence"])
     return networks, right
 
 
-def _performance(row, right, confidence):
-    low, high = intervals.wilson(right.sum(), len(right), confidence)
-    by_class = row.filter(regex=r"^accuracy\.").rename(lambda name: name.removeprefix("accuracy."))
-    return {
-        "accuracy": float(row["accuracy"]),
-        "low": low,
-        "high": high,
-        "loss": float(row["loss"]),
-        "by_class": by_class.astype(float).to_dict(),
-    }
-
-
-def _accuracy(inputs, options, networks, right):
+def _accuracy(inputs, options, right):
     """The AccuracyFacts of the exported network beside the dense one."""
     floor, confidence, resamples = options["terms"]["keep_at_least"], options["confidence"], options["resamples"]
     generator = seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"])
-    low, high = intervals.paired_bootstrap(right["smaller"], right["dense"], confidence, resamples, generator)
-    change = card_facts.Change(networks["smaller"]["accuracy"] - networks["dense"]["accuracy"], low, high)
+    change = measured_facts.change(right, options, generator)
     return card_facts.AccuracyFacts(change, _precision(inputs), confidence, resamples)
 
 
@@ -142,43 +112,6 @@ def _precision(inputs):
         if key in inputs:
             names |= set(provenance.read(inputs[key])["precision"]["rows"])
     return " and ".join(sorted(names))
-
-
-def _size(model, check):
-    return vars(cost.count(model, check))
-
-
-def _repeated(pixels, size):
-    """The first `size` images, repeated where there are fewer."""
-    return pixels.repeat(math.ceil(size / len(pixels)), 1, 1, 1)[:size]
-
-
-def _widths(coupled, channels):
-    """{layer: [channels or features in the dense network, those left]}, without linear layers that lose none."""
-    dense, left = groups.widths(coupled, {}), groups.widths(coupled, channels)
-    widths = {}
-    for layer in dense:
-        if layer in coupled.convolutions or left[layer] < dense[layer]:
-            widths[layer] = [dense[layer], left[layer]]
-    return widths
-
-
-def _latency(timed):
-    threads, clock = torch.get_num_threads(), "time on the clock"
-    if threads == 1:
-        clock = "processor time"
-    rows = latency.summary(timed).to_dict("records")
-    return [card_facts.BatchLatency(**row, threads=threads, clock=clock) for row in rows]
-
-
-def _processor():
-    """The processor's name."""
-    path = Path("/proc/cpuinfo")
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if "snakemake" in globals():

@@ -36,7 +36,11 @@ WHOLE = {
     "retraining": {"criteria": ["l1", {"criterion": "mine", "kinds": ["scratch"]}], "levels": [0.5]},
     "export": [{"criterion": "l1", "level": 0.5}, {"criterion": "l1", "level": 0.5, "kind": "retrained"}],
     "levels": [0, 0.5],
-    "sparsity": {"levels": [0.9, 0.98], "variants": {"feather": {}, "half": {"drop": 0.5, "levels": [0.9]}}},
+    "sparsity": {
+        "levels": [0.9, 0.98],
+        "variants": {"feather": {}, "half": {"drop": 0.5, "levels": [0.9]}},
+        "export": [{"variant": "half", "level": 0.9}],
+    },
     "evaluation": {"choose_on": "rank", "budget": "macs", "keep_at_least": [0, 0.1], "recovery": ["none", "batchnorm"]},
     "verdict": {"page": "results/verdict.md", "ours": "relevance"},
 }

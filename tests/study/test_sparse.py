@@ -79,6 +79,18 @@ WRONG = {
         {"own": {"scale": "step", "scale_high": 0.2}}, {}, f"{V} has scale_low: 0.5, above its scale_high: 0.2; exch"
     ),
     "a late start": ({"own": {"start": 5}}, {}, f"{V} has start: 5, but its ramp ends after 5 of 10 epochs; start"),
+    "an unknown export": (
+        {}, {"sparsity": {**given()["sparsity"], "export": [{"variant": "fether", "level": 0.9}]}},
+        "sparsity.export names fether, which is no variant; did you mean feather?",
+    ),
+    "an export of another level": (
+        {}, {"sparsity": {**given()["sparsity"], "export": [{"variant": "feather", "level": 0.5}]}},
+        "sparsity.export: level 0.5 of feather is none of its levels (0.9, 0.98); add it there",
+    ),
+    "an export twice": (
+        {}, {"sparsity": {**given()["sparsity"], "export": [{"variant": "feather", "level": 0.9}] * 2}},
+        "sparsity.export names level 0.9 of feather twice",
+    ),
     "the same": ({"a": {}, "b": {}}, {}, "sparsity.variants.a and sparsity.variants.b are the same; leave one"),
     "dense": ({"dense": {}}, {}, "sparsity.variants names dense, as tables name the network with all"),
     "another feather": (

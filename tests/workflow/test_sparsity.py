@@ -15,6 +15,7 @@ import yaml
 from secateur.artifacts import correctness, tables
 from secateur.images import store
 from secateur.models import checkpoints
+from secateur.pruning import stored
 from support.studies import ON_DIGITS, Workflow
 
 NETWORK = "results/digits/vgg_small"
@@ -28,6 +29,7 @@ SPARSE = {
     "sparsity": {
         "levels": [0.9],
         "variants": {"feather": {}, "slow": {"schedule": "adaptive"}, "half": {"drop": 0.5}},
+        "export": [{"variant": "slow", "level": 0.9}],
     },
 }
 
@@ -102,6 +104,18 @@ def test_the_figures_are_drawn_and_their_pages_name_the_settings(sparse_study):
     assert "Sparse networks (feather, half, slow)" in (sparse_study.folder / "results/study.html").read_text()
 
 
+def test_an_exported_network_computes_what_the_sparse_one_does(sparse_study):
+    folder = sparse_study.folder / NETWORK / "0"
+    exported = stored.load(folder / "export/sparsity.slow/0.9").eval()
+    whole = checkpoints.load(folder / "sparsity/slow/0.9/network.pt").model.eval()
+    images = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(exported(images), whole(images), rtol=0, atol=1e-4)
+    card = (folder / "export/sparsity.slow/0.9/README.md").read_text()
+    (row,) = rows(sparse_study).query("variant == 'slow' and seed == 0").to_dict("records")
+    assert f"{row['zeros']:,} of {row['weights']:,} weights" in card and f"{row['macs_left']:,}" in card
+    assert "make nothing faster on hardware" in card and "`schedule` | adaptive" in card
+
+
 def edited(change):
     """Settings of the study after a change of its section."""
     settings = yaml.safe_load(yaml.safe_dump(SPARSE))
@@ -110,6 +124,7 @@ def edited(change):
 
 
 DRAWN = {"collect_sparsity": 1, "plot_sparsity": 4, "write_settings": 1, "describe_study": 1}
+EXPORTED = {**DRAWN, "export_sparse": 2}
 EDITS = {
     "a scale": (
         edited(lambda section: section["variants"]["slow"].update(scale_low=0.2)),

@@ -249,7 +249,9 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
     # test_selection.py has criteria that are learned.
     learned = {"learn_gates", "rank_shuffled", "rank_uniform"}
-    assert rules - ran == others | scoring | retraining | parts | learned
+    # test_sparsity.py has sparse networks.
+    sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
+    assert rules - ran == others | scoring | retraining | parts | learned | sparse
 
 
 CELLS = {

@@ -3,12 +3,12 @@
 Every number and name on the card comes from the facts; the list of untested uses follows from the tested ones.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import pandas
 
+from secateur.export import sparse_card, wording
 from secateur.export.card_facts import Facts
 from secateur.models.description import NetworkDescription
 from secateur.study import vocabulary
@@ -27,23 +27,18 @@ CHOSE = "Units were ranked on the {} images, on which the study's criteria are c
 
 def blocks(facts: Facts) -> list[tuple[str, Any]]:
     """The card as a list of (kind, content), for `documents`."""
-    title = (
-        f"{facts.description.name} on {facts.data.name} without {percent(facts.realised)} of its "
-        f"{_counted(facts.terms.budget)}"
-    )
     return [
-        ("title", title),
-        *_opening(facts),
+        *_beginning(facts),
         ("heading", "How to use it"),
         *_use(facts.description),
         ("heading", "Accuracy"),
         *_accuracy(facts),
         ("heading", "Size and speed"),
-        *_size(facts),
+        *(sparse_card.size(facts, facts.sparse) if facts.sparse else _size(facts)),
         *_speed(facts),
         *_files(facts),
         ("heading", "How it was made"),
-        *_making(facts),
+        *(sparse_card.making(facts, facts.sparse) if facts.sparse else _making(facts)),
         ("heading", "Data"),
         ("text", f"{facts.data.title}. Licence: {facts.data.licence}. To cite: {facts.data.citation}."),
         ("heading", "What was not tested"),
@@ -51,27 +46,15 @@ def blocks(facts: Facts) -> list[tuple[str, Any]]:
     ]
 
 
-def percent(share: float) -> str:
-    """A share as text: 0.305 is 30.5 %."""
-    if math.isnan(share):
-        return "no image"
-    return f"{100 * share:.4g} %"
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+z.2f}"
-
-
 def untested(facts: Facts) -> list[str]:
     """Uses that were not tested, a sentence each."""
     data, versions = facts.data, facts.versions
     sizes = " and ".join(str(row.batch) for row in facts.latency)
     return [
-        f"Images other than the {_grouped(data.images)} test images of {data.name}: other sources, shifted or "
+        f"Images other than the {wording.grouped(data.images)} test images of {data.name}: other sources, shifted or "
         f"corrupted images, and anything that is none of the {len(facts.description.classes)} classes.",
         f"Other training runs: this is one network, of seed {facts.seed}, and the intervals speak of it alone.",
-        KINDS[facts.kind].untested,
+        sparse_card.UNTESTED if facts.sparse else KINDS[facts.kind].untested,
         f"Speed other than in batches of {sizes} with {_threads(facts)} on {facts.processor}; GPUs; memory in use.",
         f"Runtimes other than torch {versions['torch']} and onnxruntime {versions['onnxruntime']} on a CPU; "
         "arithmetic other than float32.",
@@ -79,14 +62,18 @@ def untested(facts: Facts) -> list[str]:
     ]
 
 
-def _opening(facts: Facts) -> Iterator[tuple[str, Any]]:
-    change = facts.accuracy.change
+def _beginning(facts: Facts) -> Iterator[tuple[str, Any]]:
+    """The title, and the first paragraphs."""
+    if facts.sparse:
+        yield "title", sparse_card.title(facts, facts.sparse)
+        yield from sparse_card.opening(facts, facts.sparse)
+        return
+    share = f"{wording.percent(facts.realised)} of its {_counted(facts.terms.budget)}"
+    yield "title", f"{facts.description.name} on {facts.data.name} without {share}"
     yield (
         "text",
-        f"{_grouped(facts.units.removed)} of {_grouped(facts.units.all)} units were removed, in the order of "
-        f"`{facts.criterion}`. Test accuracy is {percent(facts.smaller.accuracy)} where the dense network has "
-        f"{percent(facts.dense.accuracy)}: {points(change.value)} points, {_confidence(facts)} interval "
-        f"{points(change.low)} to {points(change.high)}. {_speedup(facts)}",
+        f"{wording.grouped(facts.units.removed)} of {wording.grouped(facts.units.all)} units were removed, in the "
+        f"order of `{facts.criterion}`. {wording.compared(facts)} {_speedup(facts)}",
     )
 
 
@@ -128,23 +115,24 @@ def _accuracy(facts: Facts) -> Iterator[tuple[str, Any]]:
     yield "table", pandas.DataFrame(rows)
     yield (
         "text",
-        f"On {_grouped(facts.data.images)} test images. Intervals ({_confidence(facts)}) of the two accuracies are "
-        "Wilson's, for chance in the choice of these images; that of the change between them, above, is a paired "
-        f"bootstrap over the same images, of {_grouped(facts.accuracy.resamples)} draws. Accuracies are those of the "
-        f"study's evaluation ({facts.accuracy.precision}); the network read back from this folder is right or wrong "
-        f"as in this evaluation on {_grouped(facts.agreeing)} of {_grouped(facts.images)} images.",
+        f"On {wording.grouped(facts.data.images)} test images. Intervals ({wording.confidence(facts)}) of the two "
+        "accuracies are Wilson's, for chance in the choice of these images; that of the change between them, above, is "
+        f"a paired bootstrap over the same images, of {wording.grouped(facts.accuracy.resamples)} draws. Accuracies "
+        f"are those of the study's evaluation ({facts.accuracy.precision}); the network read back from this folder is "
+        f"right or wrong as in this evaluation on {wording.grouped(facts.agreeing)} of "
+        f"{wording.grouped(facts.images)} images.",
     )
     dense, smaller = facts.dense.by_class, facts.smaller.by_class
     classes = pandas.DataFrame({"class": list(smaller)})
-    classes["dense"] = [percent(dense[name]) for name in smaller]
-    classes["this one"] = list(map(percent, smaller.values()))
+    classes["dense"] = [wording.percent(dense[name]) for name in smaller]
+    classes["this one"] = list(map(wording.percent, smaller.values()))
     yield "table", classes
 
 
 def _performance(network):
     return {
-        "accuracy": percent(network.accuracy),
-        "interval": f"{percent(network.low)} to {percent(network.high)}",
+        "accuracy": wording.percent(network.accuracy),
+        "interval": f"{wording.percent(network.low)} to {wording.percent(network.high)}",
         "loss (nats)": f"{network.loss:.4g}",
     }
 
@@ -152,14 +140,10 @@ def _performance(network):
 def _size(facts: Facts) -> Iterator[tuple[str, Any]]:
     dense, smaller = facts.dense, facts.smaller
     rows = [
-        {"": "parameters"} | _shrunk(dense.parameters, smaller.parameters),
-        {"": "multiply-adds for one image"} | _shrunk(dense.macs, smaller.macs),
+        {"": "parameters"} | wording.shrunk(dense.parameters, smaller.parameters),
+        {"": "multiply-adds for one image"} | wording.shrunk(dense.macs, smaller.macs),
     ]
     yield "table", pandas.DataFrame(rows)
-
-
-def _shrunk(dense, smaller):
-    return {"dense": _grouped(dense), "this one": _grouped(smaller), "left": percent(smaller / dense)}
 
 
 def _speed(facts: Facts) -> Iterator[tuple[str, Any]]:
@@ -189,8 +173,10 @@ def _files(facts: Facts) -> Iterator[tuple[str, Any]]:
         difference = ""
         if name in facts.differences:
             difference = f"{facts.differences[name]:.2g}"
-        rows.append({"file": f"`{name}`", "bytes": _grouped(size), "differs from torch by": difference})
-    rows.append({"file": "the dense checkpoint", "bytes": _grouped(facts.dense.bytes), "differs from torch by": ""})
+        rows.append({"file": f"`{name}`", "bytes": wording.grouped(size), "differs from torch by": difference})
+    rows.append(
+        {"file": "the dense checkpoint", "bytes": wording.grouped(facts.dense.bytes), "differs from torch by": ""}
+    )
     yield "table", pandas.DataFrame(rows)
     yield (
         "text",
@@ -213,11 +199,7 @@ def _making(facts: Facts) -> Iterator[tuple[str, Any]]:
     for layer, (dense, smaller) in facts.widths.items():
         rows.append({"layer": f"`{layer}`", "dense": dense, "this one": smaller})
     yield "table", pandas.DataFrame(rows)
-    yield (
-        "text",
-        f"Made by secateur {facts.secateur} in the study `{facts.study}`; settings, code and versions are in "
-        "`manifest.json`.",
-    )
+    yield "text", wording.made_by(facts)
 
 
 def _trained(facts):
@@ -250,7 +232,7 @@ def _limits(terms):
     if floor >= 1:
         text = f"at least {floor:g} of every layer's channels were kept"
     elif floor:
-        text = f"at least {percent(floor)} of every layer's channels were kept"
+        text = f"at least {wording.percent(floor)} of every layer's channels were kept"
     if terms.round_to > 1:
         text += f"; widths of pruned layers are multiples of {terms.round_to}"
     return text
@@ -263,14 +245,5 @@ def _threads(facts):
     return f"{count} threads"
 
 
-def _confidence(facts):
-    return f"{100 * facts.accuracy.confidence:g} %"
-
-
 def _numbers(values):
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _grouped(count):
-    """A count with its digits in groups of three."""
-    return f"{count:,}"

@@ -77,6 +77,20 @@ class UnitCounts:
 
 
 @dataclass(frozen=True)
+class SparseFacts:
+    """The zeros of a sparse network, counted before silent units were removed."""
+
+    variant: str  # its name in the study
+    options: dict[str, Any]  # of the variant
+    weights: int  # count of all weights of convolutions and linear layers
+    zeros: int
+    macs_left: int  # multiply-adds for one image by weights that are not zero
+    dense_packed: int  # bytes of the dense network's checkpoint as zlib packs it
+    packed: int  # bytes of this network's, likewise
+    empty: list[str]  # layers without weights
+
+
+@dataclass(frozen=True)
 class Facts:
     """All facts of a card; with the provenance of its job, they are the manifest of the export."""
 
@@ -110,12 +124,15 @@ class Facts:
     secateur: str  # version
     versions: dict[str, str]  # {library: version}
     pruned: NetworkFacts | None = None  # the smaller network before it was retrained; None if it was not
+    sparse: SparseFacts | None = None  # of a network that was trained to be sparse
 
 
 def manifest(facts: Facts) -> dict[str, Any]:
     """The facts as plain data, under the keys of the manifest."""
     data = dataclasses.asdict(facts)
     del data["description"], data["training"], data["pruned"]
+    if facts.sparse is None:
+        del data["sparse"]
     data["about"] = facts.description.as_dict() | facts.training
     for name in ("dense", "pruned", "smaller"):
         network = getattr(facts, name)

@@ -59,7 +59,7 @@ def write(
         with paths[stored.PROGRAM].open("wb") as file:
             torch.export.save(program, file)
         paths[stored.ONNX].write_bytes(_as_onnx(program))
-        differences = {name: _difference(smaller, run, example.cpu()) for name, run in _runs(paths).items()}
+        differences = {name: difference(smaller, run, example.cpu()) for name, run in _runs(paths).items()}
         _refuse_differences(differences, folder)
     return differences
 
@@ -164,7 +164,7 @@ def _runs(paths):
 
 
 @torch.no_grad()
-def _difference(model, run, images):
+def difference(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> float:
     """Largest difference of the logits of `run` from the model's, on a batch and on its first image alone.
 
     A share of the range of the logits.

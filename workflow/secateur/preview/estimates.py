@@ -77,7 +77,7 @@ def estimated(basis: Basis) -> list[Stage]:
         stages.append(_retraining(basis))
     if config["sparsity"]:
         stages.append(_sparsity(basis))
-    if config["export"]:
+    if config["export"] or sparse.exported(config):
         stages.append(_export(basis))
     return [stage for stage in stages if stage.jobs]
 
@@ -212,8 +212,9 @@ def _forward_passes(kind, retraining, sizes):
 
 
 def _export(basis):
-    networks = basis.config["export"]
-    remaining = _remaining(map(operator.itemgetter("level"), networks))
+    pruned, zeroed = basis.config["export"], sparse.exported(basis.config)
+    # Sparse networks keep their zeros.
+    remaining = _remaining(map(operator.itemgetter("level"), pruned)) + len(zeroed)
     # The state, the program and ONNX each hold all weights.
     size = basis.seeds * 3 * basis.weights * remaining
-    return Stage("export", "networks as files", basis.seeds * len(networks), None, size)
+    return Stage("export", "networks as files", basis.seeds * (len(pruned) + len(zeroed)), None, size)

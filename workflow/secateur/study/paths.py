@@ -271,6 +271,8 @@ def _sparsity(config):
 def _exports(config):
     for entry in config["export"]:
         yield from _each(f"export/{retraining_checks.exported(entry)}/", EXPORT, "export")
+    for cell in sparse.exported(config):
+        yield from _each(f"export/sparsity.{cell.path}/", EXPORT, "sparsity.export")
 
 
 def _figures(config):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from secateur import Refused
 from secateur.study.levels import fraction
+from secateur.study.vocabulary import nearest
 
 # The variant that others are compared with; it has Feather's settings.
 REFERENCE = "feather"
@@ -40,7 +41,7 @@ class SparseCell(NamedTuple):
 
 def of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of sparse training; without variants and levels where there is none."""
-    return config["sparsity"] or {"levels": [], "variants": {}}
+    return config["sparsity"] or {"levels": [], "variants": {}, "export": []}
 
 
 def names(config: Mapping[str, Any]) -> list[str]:
@@ -80,6 +81,7 @@ def settle(config: Mapping[str, Any]) -> None:
         variant["levels"] = sorted(variant.get("levels", section["levels"]), key=fraction)
         _check_ramp(f"sparsity.variants.{name}", variant, config["training"]["epochs"])
     _check_names(section["variants"])
+    _settle_exports(section, cells(config))
 
 
 def _check_training(config):
@@ -159,3 +161,31 @@ def _check_names(variants):
         if options in seen:
             raise Refused(f"sparsity.variants.{seen[options]} and sparsity.variants.{name} are the same; leave one out")
         seen[options] = name
+
+
+def _settle_exports(section, made):
+    """Settle the level of every exported network; Refused for one that is not trained, and for one named twice."""
+    seen = set()
+    for entry in section["export"]:
+        variant, level = entry["variant"], fraction(entry["level"])
+        levels = [cell.level for cell in made if cell.variant == variant]
+        same = [known for known in levels if fraction(known) == level]
+        if not levels:
+            raise Refused(
+                f"sparsity.export names {variant}, which is no variant{nearest(variant, section['variants'])}; known: "
+                f"{', '.join(section['variants'])}"
+            )
+        if not same:
+            raise Refused(
+                f"sparsity.export: level {entry['level']} of {variant} is none of its levels "
+                f"({', '.join(map(str, levels))}); add it there, or export one of these"
+            )
+        entry["level"] = same[0]
+        if (variant, level) in seen:
+            raise Refused(f"sparsity.export names level {entry['level']} of {variant} twice")
+        seen.add((variant, level))
+
+
+def exported(config: Mapping[str, Any]) -> list[SparseCell]:
+    """The sparse networks that are exported, of every training."""
+    return [SparseCell(entry["variant"], entry["level"]) for entry in of(config)["export"]]

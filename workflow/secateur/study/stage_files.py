@@ -141,6 +141,19 @@ def exported(study: Study, name: str) -> dict[str, str]:
     return inputs
 
 
+def exported_sparse(variant: str, level: str) -> dict[str, str]:
+    """A sparse network with its own evaluation, and the dense one with an evaluation that has it at level 0."""
+    place = f"<network>/sparsity/{variant}/{level}"
+    inputs = {"network": f"{place}/network.pt", "dense": "<network>/training/trained.pt"}
+    inputs |= {"table": f"{place}/network.csv", "bits": f"{place}/network.h5", "manifest": f"{place}/manifest.json"}
+    evaluated = _evaluated("<network>/evaluation/random")
+    return inputs | {
+        "evaluated": evaluated["table"],
+        "evaluated_bits": evaluated["bits"],
+        "evaluated_manifest": evaluated["manifest"],
+    }
+
+
 def _evaluated(stem):
     """The files of one evaluation."""
     return {"table": f"{stem}.csv", "bits": f"{stem}.h5", "manifest": f"{stem}.json"}

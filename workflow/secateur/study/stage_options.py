@@ -307,14 +307,10 @@ def sparse_training(study: Study, variant: str, level: str) -> Options:
 def export(study: Study, name: str) -> Options:
     """The choices behind an exported network, and the facts of the study that its card states."""
     entry = study.exported[name]
-    source = catalogue()[study.settings["data"]["source"]]
     split = ranked_on(study, entry["criterion"])
     schedules = {}
     if entry["kind"] != kinds.NONE.name:
         schedules[entry["kind"]] = schedule(study, entry["kind"], entry["criterion"])
-    origin = ""
-    if study.settings["model"]["weights"] is not None:
-        origin = "It starts from weights made elsewhere, which may have seen any of these images."
     return {
         **entry,
         "schedules": schedules,
@@ -322,6 +318,23 @@ def export(study: Study, name: str) -> Options:
         "terms": study.terms[0],
         "ranked_on": split,
         "ranked_on_choosing": split is not None and split == study.choose_on,
+        **_card(study),
+    }
+
+
+def sparse_export(study: Study, variant: str, level: str) -> Options:
+    """A sparse network and its variant, and the facts of the study that its card states."""
+    levels = {str(cell.level): cell.level for cell in study.sparse_cells}
+    settings = sparse.options_of(study.variants[variant])
+    return {"variant": variant, "settings": settings, "level": levels[level], **_card(study)}
+
+
+def _card(study):
+    """The facts of the study that every card states."""
+    source, origin = catalogue()[study.settings["data"]["source"]], ""
+    if study.settings["model"]["weights"] is not None:
+        origin = "It starts from weights made elsewhere, which may have seen any of these images."
+    return {
         "origin": origin,
         "data": {"name": study.dataset, **_chosen(source, "title", "licence", "citation")},
         "seed": study.seed,

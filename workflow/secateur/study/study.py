@@ -304,6 +304,11 @@ class Study:
         return sparse.cells(self.settings)
 
     @property
+    def sparse_exports(self) -> list[sparse.SparseCell]:
+        """The sparse networks that are exported, of one training."""
+        return sparse.exported(self.settings)
+
+    @property
     def sparse_figures(self) -> list[str]:
         """The figures of sparse networks; that of dropped weights only where a variant drops some."""
         return sparse.figures(self.settings)
