@@ -128,7 +128,7 @@ EXPORTED = {**DRAWN, "export_sparse": 2}
 EDITS = {
     "a scale": (
         edited(lambda section: section["variants"]["slow"].update(scale_low=0.2)),
-        {**DRAWN, "train_sparse": 2},
+        {**EXPORTED, "train_sparse": 2},
     ),
     "a share": (edited(lambda section: section["variants"]["half"].update(drop=0.9)), {**DRAWN, "train_sparse": 2}),
     "a level more": (edited(lambda section: section.update(levels=[0.9, 0.95])), {**DRAWN, "train_sparse": 6}),
