@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from secateur import Refused
+from secateur.models import zoo
 from secateur.sparsity.weights import Weights, prunable, shaped, smallest, zeros_at
 
 
@@ -49,6 +50,16 @@ def test_weights_of_convolutions_and_linear_layers_are_prunable_and_nothing_else
         prunable(normed)
     with pytest.raises(Refused, match="no convolution and no linear layer"):
         prunable(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "count"),
+    [("resnet20_wide", 22, 1_092_960), ("mobilenet_v1", 28, 3_287_488), ("densenet40_24", 40, 703_920)],
+)
+def test_prunable_weights_of_the_networks_of_the_source_are_those_of_its_code(name, tensors, count):
+    with torch.device("meta"):
+        weights = prunable(zoo.build(name, 100))
+    assert (len(weights), sum(weight.numel() for weight in weights.values())) == (tensors, count)
 
 
 @pytest.mark.parametrize("count", [1, 2, 999, 72_496, 1_092_960])
