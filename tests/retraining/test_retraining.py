@@ -555,6 +555,23 @@ def test_one_network_gets_a_bootstrap_over_images():
     pandas.testing.assert_frame_equal(found, again)
 
 
+def test_kinds_that_share_no_draw_are_not_compared():
+    draws = [(0, f"gates.mlp.{draw}", 0, "none") for draw in range(3)]
+    rows = table_of(
+        {
+            **dict.fromkeys(draws, 0.9),
+            (0, "gates.mlp.0", 0.5, "none"): 0.5,
+            (0, "gates.mlp.1", 0.5, "retrained"): 0.8,
+            (0, "gates.mlp.2", 0.5, "scratch"): 0.7,
+        }
+    )
+    bits = np.random.default_rng(0).random((len(rows), 100)) < rows["accuracy"].to_numpy()[:, None]
+    found = retraining.means(rows, bits, 0.95, 100, 0).set_index("kind").loc["retrained"]
+    assert np.isnan(found[["versus_none", "versus_scratch"]].astype(float)).all() and not np.isnan(
+        found["versus_dense"]
+    )
+
+
 def test_draws_of_one_networks_control_are_a_source_of_variation():
     generator = np.random.default_rng(0)
     shares = {("a", 0): 0.9, ("random.1", 0): 0.9, ("random.0", 0): 0.9}

@@ -85,23 +85,29 @@ def _mean(cells, keys, compared):
     for name, of in REFERENCES.items():
         reference = cells.get(of(*keys))
         change = low = high = np.nan
-        if reference is not None:
-            change, (low, high) = compared(*of_shared_draws(own, reference), (*keys, name))
+        pair = None if reference is None else of_shared_draws(own, reference)
+        if pair is not None:
+            change, (low, high) = compared(*pair, (*keys, name))
         row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
     dense = row["accuracy"] - row["versus_dense"]
     low, high = intervals.within(dense + row["versus_dense_low"], dense + row["versus_dense_high"])
     return row | {"accuracy_low": low, "accuracy_high": high}
 
 
-def of_shared_draws(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+def of_shared_draws(
+    first: pandas.DataFrame, second: pandas.DataFrame
+) -> tuple[pandas.DataFrame, pandas.DataFrame] | None:
     """Two cells' rows, with columns criterion and draw, of the draws that both have.
 
     Some kinds may have been made of some draws only: a difference between other draws of one criterion would be one of
-    the draws and not of the kinds. Cells of two criteria, and those that share no draw, are left as they are.
+    the draws and not of the kinds, so that there is none (None) where two kinds of one criterion share no draw. Cells
+    of two criteria are left as they are.
     """
+    if set(first["criterion"]).isdisjoint(second["criterion"]):
+        return first, second
     shared = set(first["draw"]) & set(second["draw"])
     if not shared:
-        return first, second
+        return None
     return first[first["draw"].isin(shared)], second[second["draw"].isin(shared)]
 
 

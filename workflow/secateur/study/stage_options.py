@@ -233,7 +233,7 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     The text "none" stands for rankings by weights and at random, which need no images; None for criteria whose name
     does not tell.
     """
-    if criterion in study.learned:
+    if criterion.removeprefix("uniform.") in study.learned:
         return "train"
     if criterion in study.scored:
         of_images = study.scored[criterion]["score"] in vocabulary.IMAGE_SCORES
