@@ -8,9 +8,9 @@ import pytest
 
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
 from secateur.study.kinds import Cell
-from secateur.verdicts import selection_claims, selection_exact, selection_judging, selection_study
+from secateur.verdicts import paired, selection_claims, selection_exact, selection_study
 from secateur.verdicts.across import Difference
-from secateur.verdicts.selection_judging import NOT_COMPARED, NOT_MEASURED, WORDS
+from secateur.verdicts.paired import NOT_COMPARED, NOT_MEASURED, WORDS
 from secateur.verdicts.selection_study import DENSE
 from support.learned_studies import ASKED, IMAGES, LEVEL, Facts, answers, finished
 
@@ -58,7 +58,7 @@ def less_dense(study, criterion, kind, differences):
 def finding(study, beginning):
     """The finding of the one claim whose sentence begins so."""
     (claim,) = [claim for claim in selection_claims.CLAIMS if claim.sentence.startswith(beginning)]
-    (found,) = selection_judging.judged(study, [claim])
+    (found,) = paired.judged(study, [claim])
     return found
 
 
@@ -82,7 +82,7 @@ DENSE_CLAIM = "The pruned network is not worse than the dense one"
 )
 def test_a_verdict_is_what_the_interval_says_of_the_margin(low, high, margin, verdict):
     difference = Difference(0.0, low / 100, high / 100)
-    assert selection_judging.verdict(difference, margin / 100) == verdict
+    assert paired.verdict(difference, margin / 100) == verdict
 
 
 @pytest.mark.parametrize(

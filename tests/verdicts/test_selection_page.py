@@ -9,8 +9,8 @@ import pytest
 from secateur.figures import documents
 from secateur.study.kinds import Cell
 from secateur.verdicts import (
+    paired,
     selection_claims,
-    selection_judging,
     selection_method,
     selection_page,
     selection_published,
@@ -75,8 +75,8 @@ def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
     for (_, row), table in zip(summary.iterrows(), judged, strict=True):
         for study in studies:
             verdicts = list(table.loc[table["study"] == study.label, "verdict"])
-            verdicts = [word.removesuffix(f" ({selection_judging.BEHIND})") for word in verdicts]
-            counted = [word for word in verdicts if word in selection_judging.WORDS.values()]
+            verdicts = [word.removesuffix(f" ({paired.BEHIND})") for word in verdicts]
+            counted = [word for word in verdicts if word in paired.WORDS.values()]
             assert f"({counted.count('holds')} of {len(counted)} hold" in row[study.label]
             expected = "fails" if "fails" in counted else "cannot be told at this scale"
             if set(counted) == {"holds"}:
@@ -166,7 +166,7 @@ def test_rows_measured_here_say_the_network_the_images_and_n(studies):
     study = studies[1]
     compared = selection_study.compared(study, Cell("gates.mlp", LEVEL, "continued"), DENSE)
     assert row["after, %"] == f"{100 * compared.first:.2f}" and row["n"] == "3 seeds"
-    assert row["change, points"] == selection_judging.points(compared.difference)
+    assert row["change, points"] == paired.points(compared.difference)
     assert (row["network"], row["images"], row["parameters"]) == ("ResNet-20", "8 pixels", "-33.33 %")
     assert row["origin"] == "*measured here*, `gates-again`"
 

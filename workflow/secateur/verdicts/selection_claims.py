@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from secateur.analysis.wording import joined
 from secateur.study.kinds import BATCHNORM, CONTINUED, NONE, RETRAINED, SCRATCH, Cell
 from secateur.verdicts import selection_exact, selection_judging, selection_widths
-from secateur.verdicts.selection_judging import ANY, AT_LEAST, EQUAL, NOT_COMPARED, Claim, Comparison, Item
+from secateur.verdicts.paired import NOT_COMPARED, Claim, Item
+from secateur.verdicts.selection_judging import ANY, AT_LEAST, EQUAL, Comparison
 from secateur.verdicts.selection_study import DENSE, Entry, Study
 from secateur.verdicts.selection_widths import OPPONENTS
 

@@ -10,7 +10,7 @@ from secateur.analysis.paired_tests import FAILS, HOLDS
 from secateur.analysis.wording import joined
 from secateur.study.kinds import NONE
 from secateur.verdicts import selection_widths
-from secateur.verdicts.selection_judging import NOT_MEASURED, Item
+from secateur.verdicts.paired import NOT_MEASURED, Item
 from secateur.verdicts.selection_study import Study
 
 COSTS = ("parameters", "macs")

@@ -12,14 +12,8 @@ from secateur.analysis.wording import joined, percent
 from secateur.study import learned, vocabulary
 from secateur.study.kinds import KINDS
 from secateur.verdicts import phrases, selection_widths
-from secateur.verdicts.selection_study import (
-    DENSE,
-    FULL_EPOCHS,
-    FULL_SIZE,
-    MARGIN_FULL,
-    MARGIN_SMALL,
-    Study,
-)
+from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
+from secateur.verdicts.selection_study import DENSE, Study
 
 STATISTICS = {"batch": "those of the batch", "running": "the running ones"}
 

@@ -13,15 +13,14 @@ import pandas
 
 from secateur.verdicts import (
     across_page,
-    across_words,
+    paired,
     selection_claims,
     selection_exact,
-    selection_judging,
     selection_method,
     selection_published,
     selection_tables,
 )
-from secateur.verdicts.selection_judging import BEHIND, NOT_COMPARED, NOT_MEASURED, WORDS, Claim, Finding
+from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.selection_study import Study
 
 # Claims that hold by construction: what their tables are no evidence of.
@@ -40,7 +39,7 @@ def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tupl
     """The page as a list of (kind, content), from finished studies and the folders of their results."""
     findings = []
     for study in studies:
-        findings += selection_judging.judged(study, selection_claims.CLAIMS)
+        findings += paired.judged(study, selection_claims.CLAIMS)
     page = [("title", "Channels chosen by learning: the claims of the source, and what was measured")]
     page += _opening(studies, folders)
     page += _published(studies)
@@ -88,21 +87,10 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
     yield from selection_method.rule(studies)
-    yield "text", _tally(findings)
+    yield "text", paired.tally(findings, "claim and study")
     yield "table", _summary(studies, findings)
     for claim in selection_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
-
-
-def _tally(findings):
-    """A sentence: how many claims, over all studies, hold, fail and cannot be told."""
-    counts = []
-    for words in (*WORDS.values(), NOT_COMPARED, NOT_MEASURED):
-        count = [finding.verdict for finding in findings].count(words)
-        if count:
-            counts.append(f"{words}: {across_words.in_words(count)}")
-    number = across_words.in_words(len(findings))
-    return f"Of {number} judgements, one for each claim and study: {', '.join(counts)}."
 
 
 def _summary(studies, findings):
@@ -111,33 +99,18 @@ def _summary(studies, findings):
         row = {"": f"({claim.key})", "claim": claim.sentence}
         for study in studies:
             (finding,) = [found for found in findings if found.claim is claim and found.study is study]
-            row[study.label] = _cell(finding)
+            row[study.label] = finding.cell
         rows.append(row)
     return pandas.DataFrame(rows)
 
 
-def _cell(finding):
-    if not finding.judged:
-        return finding.verdict
-    held = list(map(WORDS.get, finding.judged)).count("holds")
-    behind = sum(item.behind for item in finding.items)
-    more = f", {behind} {BEHIND}" if behind else ""
-    return f"**{finding.verdict}** ({held} of {len(finding.judged)} hold{more})"
-
-
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.study.label}: {_verdict(finding)}." for finding in findings]
-    rows = []
-    for finding in findings:
-        rows += [item.row | {"verdict": item.words} for item in finding.items]
+    yield "list", [f"{finding.study.label}: {finding.sentence}." for finding in findings]
+    rows = paired.rows(findings)
     if rows:
         yield "table", pandas.DataFrame(rows)
     yield from _more(claim, [finding.study for finding in findings])
-
-
-def _verdict(finding):
-    return f"**{finding.verdict}**; {finding.counted}" if finding.judged else finding.counted
 
 
 def _more(claim, studies):

@@ -10,7 +10,7 @@ import pandas
 
 from secateur.analysis.wording import joined
 from secateur.study.kinds import CONTINUED, RETRAINED, SCRATCH, Cell
-from secateur.verdicts import across_words, selection_judging, selection_study, selection_widths
+from secateur.verdicts import across_words, paired, selection_study, selection_widths
 from secateur.verdicts.selection_study import DENSE, Study
 from secateur.verdicts.selection_widths import OPPONENTS
 
@@ -158,10 +158,10 @@ def _row(study, method, cell, images):
     compared = selection_study.compared(study, cell, DENSE)
     row: dict[str, Any] = {"method": method, "network": study.network, "images": images}
     row |= {
-        "before, %": selection_judging.accuracy(compared.second),
-        "after, %": selection_judging.accuracy(compared.first),
+        "before, %": paired.accuracy(compared.second),
+        "after, %": paired.accuracy(compared.first),
     }
-    row["change, points"] = selection_judging.points(compared.difference)
+    row["change, points"] = paired.points(compared.difference)
     for column, words in {"parameters": "parameters", "macs": "multiply-adds"}.items():
         change = study.mean(cell, column) / study.mean(DENSE, column) - 1
         row[words] = f"{100 * change:+.2f} %"

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas
@@ -21,6 +21,8 @@ from secateur.study import criteria_names, learned, seeds, vocabulary, widths
 from secateur.study.kinds import NONE, Cell
 from secateur.verdicts import across
 from secateur.verdicts.across import Difference
+from secateur.verdicts.finished import Finished
+from secateur.verdicts.paired import Compared
 
 Entry = Mapping[str, Any]
 
@@ -32,25 +34,9 @@ RETRAINED = ("seed", "criterion", "level", "kind", "trained_images", "parameters
 DENSE = Cell("dense", 0.0, NONE.name)
 NO_PHASES = ("criterion", "seed", "units", "closed")
 
-# "Not worse" is within so much, as a fraction of the test images: at the source's own scale, and below it.
-MARGIN_FULL, MARGIN_SMALL = 0.003, 0.01
-# The source's own scale: its network, whole images, all training images, and a base training of at least so many epochs
-# (Liu et al., 2019, train the same network for 160).
-FULL_NETWORK, FULL_SIZE, FULL_EPOCHS = "resnet110", 32, 160
-
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
-    """The accuracies of two networks, means over seeds and draws, their Difference, and `n` in words."""
-
-    first: float
-    second: float
-    difference: Difference
-    n: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
+class Study(Finished):
     """A finished study with learned criteria.
 
     `cells` has a row for each network: seed, draw, trained_images, units (removed), parameters, macs, accuracy. `right`
@@ -59,34 +45,13 @@ class Study:
     count that stays}, and `levels` at which level that is.
     """
 
-    folder: Path
-    settings: dict[str, Any]
+    of_the_source: ClassVar[tuple[str, ...]] = ("resnet110",)
     cells: Mapping[Cell, pandas.DataFrame]
     right: Mapping[tuple[str, float, str], np.ndarray]
     phases: pandas.DataFrame
     counts: Mapping[str, int]
     kept: Mapping[str, Mapping[str, int]]
     levels: Mapping[str, float]
-
-    @property
-    def network(self) -> str:
-        """The network's name as the literature writes it."""
-        return across.label_of(self.settings)
-
-    @property
-    def size(self) -> int:
-        """Height and width of the images, in pixels."""
-        return self.settings["data"]["size"]
-
-    @property
-    def label(self) -> str:
-        """The network, the size of its images, and the name of the study, which tells two of one network apart."""
-        return f"{self.network}, {self.size} pixels (`{self.settings['study']}`)"
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds of the trainings."""
-        return self.settings["training"]["seeds"]
 
     @property
     def entries(self) -> list[Entry]:
@@ -102,19 +67,6 @@ class Study:
     def chance(self) -> float:
         """The accuracy of a guess."""
         return 1 / len(evaluation_table.of_classes(self.cells[DENSE]))
-
-    @property
-    def full_size(self) -> bool:
-        """True for the source's network on whole images, trained for long on all training images."""
-        settings = self.settings
-        network = settings["model"]["name"] == FULL_NETWORK and self.size == FULL_SIZE
-        training = settings["split"]["train"] is None and settings["training"]["epochs"] >= FULL_EPOCHS
-        return network and training and settings["model"]["weights"] is None
-
-    @property
-    def margin(self) -> float:
-        """The loss of accuracy, as a fraction, that still counts as not worse."""
-        return MARGIN_FULL if self.full_size else MARGIN_SMALL
 
     def removed(self, entry: Entry) -> int:
         """The count of units that leave where the widths of an entry are met."""

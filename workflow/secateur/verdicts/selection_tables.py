@@ -12,8 +12,9 @@ from secateur.analysis.wording import joined, percent
 from secateur.artifacts import tables
 from secateur.study import learned
 from secateur.study.kinds import BATCHNORM, CONTINUED, KINDS, LEARNED, NONE, RETRAINED, SCRATCH, Cell
-from secateur.verdicts import across, across_words, selection_judging, selection_study, selection_widths
-from secateur.verdicts.selection_judging import AT_LEAST, EQUAL, NOT_COMPARED
+from secateur.verdicts import across, across_words, paired, selection_judging, selection_study, selection_widths
+from secateur.verdicts.paired import NOT_COMPARED
+from secateur.verdicts.selection_judging import AT_LEAST, EQUAL
 from secateur.verdicts.selection_study import DENSE, Entry, Study
 from secateur.verdicts.selection_widths import OPPONENTS
 
@@ -110,7 +111,7 @@ def _beside(study, entry, opponent):
 def _row(study, words, cells):
     row: dict[str, str] = {"selection": words, "draws": _draws(study, cells)}
     for kind, cell in cells.items():
-        row[KINDS[kind].column] = selection_judging.accuracy(study.mean(cell, "accuracy"))
+        row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy"))
     first = next(iter(cells.values()))
     for column, shown in {"parameters": "parameters left", "macs": "multiply-adds left"}.items():
         row[shown] = f"{100 * study.mean(first, column) / study.mean(DENSE, column):.2f} %"
@@ -207,12 +208,12 @@ def _difference(study, first, second, images):
     if not selection_judging.as_many(study, first, second, images):
         return NOT_COMPARED, []
     compared = selection_study.compared(study, first, second)
-    text = f"{selection_judging.points(compared.difference)} ({compared.n})"
+    text = f"{paired.points(compared.difference)} ({compared.n})"
     return text, [compared.difference]
 
 
 def _sentences(found):
     """The count of differences that are ahead and behind, over all learned criteria and kinds."""
     for words, values in found.items():
-        counts, span = across_words.of_all(values), selection_judging.span(values)
+        counts, span = across_words.of_all(values), paired.span(values)
         yield f"Learned selections less {words}: {counts}; {span}."

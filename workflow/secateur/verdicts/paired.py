@@ -1,0 +1,188 @@
+"""Comparisons of networks judged against a margin, and findings: the verdict on a claim from all its comparisons."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
+from secateur.analysis.wording import joined
+from secateur.verdicts import across_words, phrases, thesis_claims
+from secateur.verdicts.across import Difference
+
+# Verdicts as the page prints them, and two that are none and do not count.
+WORDS = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "cannot be told at this scale"}
+NOT_COMPARED, NOT_MEASURED = "not compared", "not measured"
+# What a verdict adds where "not worse" holds although the whole interval lies below zero.
+BEHIND = "behind, within the margin"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """The accuracies of two networks, means over seeds and draws, their Difference, and `n` in words."""
+
+    first: float
+    second: float
+    difference: Difference
+    n: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A row of a claim's table, its verdict, and the difference behind it where there is one."""
+
+    row: dict[str, str]
+    verdict: str
+    compared: Compared | None = None
+
+    @property
+    def behind(self) -> bool:
+        """True where the first is behind by less than the margin, with its whole interval below zero."""
+        return self.verdict == HOLDS and self.compared is not None and self.compared.difference.high < 0
+
+    @property
+    def words(self) -> str:
+        """The verdict as the page prints it."""
+        words = WORDS.get(self.verdict, self.verdict)
+        return f"{words} ({BEHIND})" if self.behind else words
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim of the source, and the items that decide it in a study; `key` is its letter."""
+
+    key: str
+    sentence: str
+    items: Callable[[Any], Iterator[Item]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A claim in one study, with its items; at one `level`, in words, where it is judged level by level."""
+
+    claim: Claim
+    study: Any
+    items: tuple[Item, ...]
+    level: str = ""
+
+    @property
+    def place(self) -> str:
+        """The study, and the level where there is one."""
+        return f"{self.study.label} at {self.level}" if self.level else self.study.label
+
+    @property
+    def judged(self) -> list[str]:
+        """The verdicts that count."""
+        return [item.verdict for item in self.items if item.verdict in WORDS]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in the words of the page: all items have to hold, and one that fails is enough to fail."""
+        if not self.judged:
+            unlike = any(item.verdict == NOT_COMPARED for item in self.items)
+            return NOT_COMPARED if unlike else NOT_MEASURED
+        return WORDS[thesis_claims.all_hold(self.judged)]
+
+    @property
+    def counted(self) -> str:
+        """The counts of its comparisons, in words: how many hold, fail and cannot be told, and those left out."""
+        clauses = []
+        if self.judged:
+            counts = _counts(self.judged, WORDS)
+            number = across_words.in_words(len(self.judged))
+            comparisons = phrases.agree(len(self.judged), "comparisons", "comparison")
+            clauses.append(f"of {number} {comparisons} it {joined(counts)}")
+        behind = sum(item.behind for item in self.items)
+        if behind:
+            clauses.append(f"{BEHIND} in {across_words.in_words(behind)}")
+        verdicts = [item.verdict for item in self.items]
+        clauses += _counts(verdicts, {words: words for words in (NOT_COMPARED, NOT_MEASURED)})
+        return "; ".join(clauses) or "the study has nothing that this is about"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its counts."""
+        return f"**{self.verdict}**; {self.counted}" if self.judged else self.counted
+
+    @property
+    def cell(self) -> str:
+        """The verdict in a table of all of them, with how many of its comparisons hold."""
+        if not self.judged:
+            return self.verdict
+        held = list(map(WORDS.get, self.judged)).count("holds")
+        behind = sum(item.behind for item in self.items)
+        more = f", {behind} {BEHIND}" if behind else ""
+        return f"**{self.verdict}** ({held} of {len(self.judged)} hold{more})"
+
+
+def _counts(verdicts, words):
+    """The counts of those verdicts that are among `words`: holds in two."""
+    counts = []
+    for verdict, named in words.items():
+        if verdict in verdicts:
+            counts.append(f"{named} in {across_words.in_words(verdicts.count(verdict))}")
+    return counts
+
+
+def judged(study: Any, claims: Sequence[Claim]) -> list[Finding]:
+    """Every claim in a study: one finding, or one for each level where the rows of its items have some."""
+    findings = []
+    for claim in claims:
+        by_level: dict[str, list[Item]] = {}
+        for item in claim.items(study):
+            by_level.setdefault(item.row.get("level", ""), []).append(item)
+        found = by_level or {"": []}
+        findings += [Finding(claim, study, tuple(items), level) for level, items in found.items()]
+    return findings
+
+
+def tally(findings: Sequence[Finding], each: str) -> str:
+    """A sentence: how many judgements, one for `each`, hold, fail and cannot be told."""
+    counts = []
+    for words in (*WORDS.values(), NOT_COMPARED, NOT_MEASURED):
+        count = [finding.verdict for finding in findings].count(words)
+        if count:
+            counts.append(f"{words}: {across_words.in_words(count)}")
+    number = across_words.in_words(len(findings))
+    return f"Of {number} judgements, one for each {each}: {', '.join(counts)}."
+
+
+def rows(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """The rows of a claim's table, with their verdicts."""
+    return [item.row | {"verdict": item.words} for finding in findings for item in finding.items]
+
+
+def verdict(difference: Difference, margin: float) -> str:
+    """HOLDS where the interval of a difference lies above -margin, FAILS where it lies below, UNKNOWN otherwise.
+
+    With margin 0 the question is whether the first is ahead. Without an interval nothing can be told.
+    """
+    if difference.low > -margin:
+        return HOLDS
+    return FAILS if difference.high < -margin else UNKNOWN
+
+
+def accuracy(value: float) -> str:
+    """An accuracy in percent, as closely as the margin at full size needs; a dash where there is none."""
+    return "-" if value != value else f"{100 * value:.2f}"
+
+
+def points(difference: Difference) -> str:
+    """A Difference in points with its interval, as closely; a dash where a network has no accuracy."""
+    estimate, low, high = (100 * end for end in (difference.estimate, difference.low, difference.high))
+    if estimate != estimate:
+        return "-"
+    interval = "no interval" if low != low else f"{low:+z.2f}, {high:+z.2f}"
+    return f"{estimate:+z.2f} [{interval}]"
+
+
+def span(differences: Sequence[Difference]) -> str:
+    """The smallest and the largest of some differences, in points, as closely."""
+    return in_points([difference.estimate for difference in differences], "+")
+
+
+def in_points(values: Sequence[float], sign: str = "") -> str:
+    """The smallest and the largest of some values in points, once where both are the same."""
+    ends = dict.fromkeys(f"{100 * end:{sign}z.2f}" for end in (min(values), max(values)))
+    return f"{' to '.join(ends)} points"
