@@ -170,7 +170,7 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
         return _reestimated(options)
     if kind.learned:
         return _learned(options, kind.trains == "weights")
-    return _retrained(options, steps) if kind.in_steps else _trained(options)
+    return _retrained(options, steps) if kind.in_steps else recipe(options)
 
 
 def _learned(options, continued):
@@ -179,10 +179,10 @@ def _learned(options, continued):
     optimizer, rate = gates["gate_optimizer"], gates["gate_learning_rate"]
     words = (
         f"gates and weights trained together, the gates (pruning-model `{gates['model']}`) by {optimizer} at learning "
-        f"rate {rate:g}, fewer of them open over the first half; the weights: {_trained(gates['training'])}"
+        f"rate {rate:g}, fewer of them open over the first half; the weights: {recipe(gates['training'])}"
     )
     if continued:
-        words += f"; then without gates: {_trained(options)}, in the order of images of `retrained`"
+        words += f"; then without gates: {recipe(options)}, in the order of images of `retrained`"
     return words
 
 
@@ -193,7 +193,8 @@ def _reestimated(options):
     )
 
 
-def _trained(options):
+def recipe(options: Mapping[str, Any]) -> str:
+    """A training in words: epochs, optimiser, schedule, augmentation, and the epoch that is kept."""
     return (
         f"{_epochs(options['epochs'])} of {options['optimizer']}{_momentum(options)}, learning rate "
         f"{options['learning_rate']:g} ({_over_steps(options)}), batches of {options['batch_size']}, weight decay "
@@ -250,4 +251,4 @@ def _retrained(options, steps):
     pruned = "pruned at once, then "
     if steps > 1:
         pruned = f"pruned in {steps} equal steps by one ranking, after each "
-    return f"{pruned}{_trained(options)}; one schedule and one order of images for every criterion and level"
+    return f"{pruned}{recipe(options)}; one schedule and one order of images for every criterion and level"

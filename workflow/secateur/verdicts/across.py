@@ -36,6 +36,8 @@ BEHIND = "behind"
 UNTOLD = "not told apart"
 # Of one network only a difference to one draw of a control has none.
 WITHOUT = "no interval (one draw)"
+# Networks whose names in settings the literature writes otherwise, beside the ResNets.
+NAMES = {"resnet20_wide": "wide ResNet-20", "mobilenet_v1": "MobileNetV1", "densenet40_24": "DenseNet40-24"}
 CURVES = (
     *("criterion", "recovery", "level", "macs", "parameters"),
     *("accuracy", "accuracy_change", "accuracy_low", "accuracy_high"),
@@ -149,7 +151,8 @@ def settings_of(folder: Path | str) -> dict[str, Any]:
 
 def label_of(settings: Mapping[str, Any]) -> str:
     """The name of a study's network as the literature writes it."""
-    return re.sub(r"^resnet(\d+)$", r"ResNet-\1", settings["model"]["name"])
+    name = settings["model"]["name"]
+    return NAMES.get(name, re.sub(r"^resnet(\d+)$", r"ResNet-\1", name))
 
 
 def network_folder(folder: Path | str, settings: Mapping[str, Any], seed: int) -> Path:

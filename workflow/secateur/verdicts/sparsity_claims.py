@@ -1,0 +1,178 @@
+"""The claims of the source on sparse training, each with the comparisons of a study that decide it, level by level."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from secateur.analysis.paired_tests import FAILS, HOLDS, NEAR_CHANCE, UNKNOWN
+from secateur.analysis.wording import joined, percent
+from secateur.study.sparse import REFERENCE, SparseCell
+from secateur.verdicts import across_words, paired, phrases, sparsity_study, sparsity_variants
+from secateur.verdicts.across import Difference
+from secateur.verdicts.paired import NOT_MEASURED, Claim, Compared, Finding, Item
+from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC, NO_GRADIENT
+
+COULD_BE_SEEN = "could have been seen, points"
+ACCURACIES, GAINS = "accuracy, %", "gains, points"
+SHARE, RULE = "share dropped", "rule"
+
+
+def smallest(difference: Difference) -> float:
+    """The smallest difference that could have been seen: half the width of the interval."""
+    return (difference.high - difference.low) / 2
+
+
+# ---- items ---------------------------------------------------------------------------------------------------
+
+
+def _ahead(kind, study):
+    """Variants of a kind are ahead of Feather."""
+    for name, level in _cells(study, kind):
+        yield _item(study, (name, REFERENCE), level, 0.0)
+
+
+def _behind(kind, study):
+    """Feather is ahead of the variants of a kind."""
+    for name, level in _cells(study, kind):
+        yield _item(study, (REFERENCE, name), level, 0.0)
+
+
+def _dropping(study):
+    """Variants that drop zero weights for good are not worse than Feather."""
+    for name, level in _cells(study, DROPPED):
+        options = study.variants[name]
+        more = {SHARE: percent(options["drop"]), RULE: f"`{options['drop_rule']}`"}
+        yield _item(study, (name, REFERENCE), level, study.margin, more)
+
+
+def _cells(study, *kinds):
+    """(variant, level) of some kinds, from the lowest level; of dropped weights from the smallest share."""
+    named = sparsity_variants.of_kind(study.variants, *kinds)
+    cells = [(name, level) for name, options in named.items() for level in options["levels"]]
+    return sorted(cells, key=lambda cell: (cell[1], named[cell[0]]["drop"]))
+
+
+def _item(study, names, level, margin, more=None):
+    """The Item of two variants at a level; `more` are cells of its row."""
+    first, second = (SparseCell(name, level) for name in names)
+    pair = f"{study.marked(first)} against {study.marked(second)}"
+    row = _row(study, percent(level), pair, (*(more or {}), ACCURACIES)) | (more or {})
+    if first not in study.cells or second not in study.cells:
+        return Item(row, NOT_MEASURED)
+    compared = sparsity_study.compared(study, first, second)
+    row[ACCURACIES] = " and ".join(map(paired.accuracy, (compared.first, compared.second)))
+    return _judged(row, compared, margin, _at_chance(study, first, second))
+
+
+def _row(study, level, pair, columns):
+    columns = (*columns, "difference, points", "n", COULD_BE_SEEN)
+    return {"study": study.label, "level": level, "compared": pair, **dict.fromkeys(columns, "-")}
+
+
+def _judged(row: dict[str, str], compared: Compared, margin: float, chance: bool) -> Item:
+    """The Item of a comparison; one at chance tells nothing."""
+    half = smallest(compared.difference)
+    row["difference, points"], row["n"] = paired.points(compared.difference), compared.n
+    row[COULD_BE_SEEN] = "-" if half != half else f"{100 * half:.2f}"
+    if chance:
+        row["n"] += ", at chance"
+        return Item(row, UNKNOWN, compared)
+    return Item(row, paired.verdict(compared.difference, margin), compared)
+
+
+def _at_chance(study, first, second):
+    return max(study.mean(cell, "accuracy") for cell in (first, second)) <= study.chance + NEAR_CHANCE
+
+
+def _extreme(study):
+    """The gain over Feather at the highest level minus that at the lowest is above zero, for both additions."""
+    for name, options in sparsity_variants.of_kind(study.variants, DYNAMIC, ADAPTIVE, BOTH).items():
+        shared = [level for level in options["levels"] if SparseCell(REFERENCE, level) in study.cells]
+        if len(shared) > 1 and len(study.seeds) > 1:
+            yield _steeper(study, name, shared[-1], shared[0])
+        else:
+            yield Item(_of_gains(study, "", name), NOT_MEASURED)
+
+
+def _of_gains(study, level, name):
+    return _row(study, level, f"gains of `{name}` over `{REFERENCE}`", [GAINS])
+
+
+def _steeper(study, name, high, low):
+    gains, sides, chance = [], [], False
+    for level in (high, low):
+        cells = SparseCell(name, level), SparseCell(REFERENCE, level)
+        gains.append(sparsity_study.by_seed(study, cells[0]) - sparsity_study.by_seed(study, cells[1]))
+        sides.append(float(gains[-1].mean()))
+        chance = chance or _at_chance(study, *cells)
+    row = _of_gains(study, f"{percent(high)} less {percent(low)}", name)
+    row[GAINS] = " and ".join(f"{100 * side:+z.2f}" for side in sides)
+    compared = sparsity_study.of_differences(study, gains[0] - gains[1], (sides[0], sides[1]))
+    return _judged(row, compared, 0.0, chance)
+
+
+# ---- the claims ----------------------------------------------------------------------------------------------
+
+CLAIMS = (
+    Claim(
+        "a",
+        "A dynamic scale of gradients, which follows the sparsity, is ahead of Feather.",
+        functools.partial(_ahead, DYNAMIC),
+    ),
+    Claim(
+        "b",
+        "An adaptive schedule, which follows the regrowth, is ahead of Feather.",
+        functools.partial(_ahead, ADAPTIVE),
+    ),
+    Claim("c", "Both together are ahead of Feather.", functools.partial(_ahead, BOTH)),
+    Claim(
+        "d",
+        "Especially at extreme sparsity: the gain of these over Feather is larger at the highest level than at the "
+        "lowest.",
+        _extreme,
+    ),
+    Claim(
+        "e",
+        "Zero weights that leave training for good cost nothing: the network is not worse than Feather's.",
+        _dropping,
+    ),
+    Claim(
+        "f",
+        "Without a gradient of the zero weights accuracy is lost (a claim of this project's prototypes): Feather is "
+        "ahead.",
+        functools.partial(_behind, NO_GRADIENT),
+    ),
+)
+OF_DROPPING = "e"
+
+
+# ---- which share matters -------------------------------------------------------------------------------------
+
+
+def shares(finding: Finding) -> Iterator[str]:
+    """Sentences, one for each rule of dropping: the largest share that is not worse, and the smallest that is."""
+    by_rule: dict[str, list[Item]] = {}
+    for item in finding.items:
+        by_rule.setdefault(item.row[RULE], []).append(item)
+    for rule, items in by_rule.items():
+        yield f"{finding.place}, by {rule}: {_of_rule(items)}."
+
+
+def _of_rule(items):
+    """A clause on shares from the smallest to the largest."""
+    not_worse = [item for item in items if item.verdict == HOLDS]
+    worse = [item.row[SHARE] for item in items if item.verdict == FAILS]
+    best, worst = "none is shown not to be worse", "none is shown to be worse"
+    if not_worse:
+        within = f" ({paired.BEHIND})" if not_worse[-1].behind else ""
+        best = f"the largest that is not worse is {not_worse[-1].row[SHARE]}{within}"
+    if worse:
+        worst = f"the smallest that is worse is {worse[0]}"
+    clauses = [f"{best}, and {worst}"]
+    for verdict, words in {UNKNOWN: "cannot be told for", NOT_MEASURED: "not measured for"}.items():
+        others = [item.row[SHARE] for item in items if item.verdict == verdict]
+        if others:
+            clauses.append(f"{words} {joined(dict.fromkeys(others))}")
+    number = across_words.in_words(len(items))
+    return f"of {number} {phrases.agree(len(items), 'shares', 'share')} {'; '.join(clauses)}"

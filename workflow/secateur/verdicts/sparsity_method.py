@@ -1,0 +1,175 @@
+"""Words of the page on sparse training: studies, variants, the rule of the verdicts, and the method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas
+
+from secateur.analysis import retraining
+from secateur.analysis.wording import joined, percent
+from secateur.study.sparse import REFERENCE
+from secateur.verdicts import phrases, sparsity_variants
+from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
+from secateur.verdicts.sparsity_study import DENSE, Study
+from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC, NO_GRADIENT, OTHER
+
+# What the abstract says.
+OF_THE_SOURCE = (
+    "Feather's fixed scale of the gradients of zero weights becomes a function of the sparsity that training has "
+    "achieved: larger early, and smaller as the sparsity rises.",
+    "A family of schedules adjusts the rate of pruning to the stability of the mask: more cautious where masks become "
+    "unstable.",
+    "On ResNet20, DenseNet40-24 and MobileNet V1, trained on CIFAR-100, both improve performance, especially at "
+    "extreme sparsity.",
+    "A study compares trainings that keep the pruned weights, by straight-through gradients, with such that remove "
+    "them for good, to find which share can be dropped without a loss of accuracy.",
+)
+# What it leaves open, and is therefore a design of this project.
+OF_THIS_PROJECT = (
+    "The dynamic scale: the gradient of a zero weight is multiplied by high - (high - low) h(s), where s is the "
+    "sparsity achieved so far, high is `scale_high`, and low is `scale_low`. By `scale`, h is `power` s^kappa, "
+    "`logdensity` -log10(1 - s) / 2 up to 1, `step` 1 for s above 0.95 and else 0, or `cosine` (1 - cos(pi s)) / 2. "
+    "Feather's own scale asks the level alone: high up to 0.95, and low above.",
+    "The adaptive schedule: Feather's cubic in a time of its own, which grows by v / (steps of the ramp) with each "
+    "step. v falls from `fastest` to `slowest` as weights come back: v = slowest + (fastest - slowest) phi(r / "
+    "reference), where r is the smoothed count of weights that came back since a tenth of an epoch ago, for each open "
+    "one. By `family`, phi(x) is `hyperbolic` 1 / (1 + x), `exponential` exp(-x), or `linear` 1 - x down to 0. The "
+    "level is reached at `deadline` in any case.",
+    "Permanent dropping: of the zero weights a share, `drop`, leaves training for good: zero, without gradient. By "
+    "`drop_rule` the smallest leave first (`magnitude`), those that were zero for longest (`age`), or any (`random`).",
+    "The comparison with the same training without a gradient of the zero weights.",
+)
+# How the claims of this page come from it.
+ADDED = (
+    "It has no figures and names no share: claim (e) is asked of every share that a study dropped. Claim (c) reads "
+    "*both* as both in one training, and claim (f) is one of this project's prototypes. The formulas of all that is "
+    "added to Feather are designs of this project (`docs/sparsity.md`):"
+)
+
+
+# ---- studies and variants ------------------------------------------------------------------------------------
+
+
+def studies(all_studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of studies: a row for each property."""
+    return pandas.DataFrame(map(_facts, all_studies)).set_index("").T.reset_index(names="")
+
+
+def _facts(study):
+    settings, train = study.settings, study.settings["split"]["train"]
+    feather = study.variants[REFERENCE]
+    return {
+        "": study.label,
+        "network": study.network,
+        "images": f"`{settings['data']['name']}`, {study.size} pixels",
+        "training images": "all that no other split takes" if train is None else phrases.count(train),
+        "images that are reported": phrases.count(study.images),
+        "epochs": str(settings["training"]["epochs"]),
+        "recipe": retraining.recipe(settings["training"]),
+        f"zeros grow, `{REFERENCE}`": f"from epoch {feather['start']} to {percent(feather['ramp'])} of the steps",
+        "networks (training seeds)": str(len(study.seeds)),
+        "test accuracy of the dense network, %": f"{100 * study.mean(DENSE, 'accuracy'):.2f}",
+        "prunable weights": f"{study.mean(DENSE, 'weights'):,.0f}",
+        "parameters": f"{study.mean(DENSE, 'parameters'):,.0f}",
+        "levels": joined(map(percent, study.levels)),
+        "scale": "that of the source" if study.full_size else "smaller than that of the source",
+        "margin of *not worse*": f"{100 * study.margin:.1f} points",
+        "intervals": percent(settings["figures"]["confidence"]),
+    }
+
+
+def variants(all_studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of variants: a row for each one of each study, with the settings that differ from Feather."""
+    return pandas.DataFrame([_variant(study, name) for study in all_studies for name in study.variants])
+
+
+def _variant(study, name):
+    options, feather = study.variants[name], study.variants[REFERENCE]
+    differing = sparsity_variants.differing(options, feather)
+    named = [f"`{key}: {value}`" for key, value in differing.items() if value is not None]
+    kind = sparsity_variants.kind_of(options, feather)
+    return {
+        "study": study.label,
+        "variant": f"`{name}`",
+        "kind": f"{kind}, no claim" if kind == OTHER else kind,
+        "settings that differ from Feather": ", ".join(named) or "-",
+        "levels": joined(map(percent, options["levels"])),
+    }
+
+
+# ---- the rule ------------------------------------------------------------------------------------------------
+
+
+def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on how a verdict is made."""
+    yield (
+        "text",
+        "A comparison is the test accuracy of one variant minus that of another at the same level, with its paired "
+        "interval. *Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the "
+        "same with minus the margin in the place of zero. Otherwise, and without an interval, it cannot be told at "
+        f"this scale. The margin is {100 * MARGIN_FULL:.1f} points at the scale of the source (wide ResNet-20, "
+        f"DenseNet40-24 or MobileNetV1, {FULL_SIZE} pixels, all training images for at least {FULL_EPOCHS} epochs), "
+        f"and {100 * MARGIN_SMALL:.1f} below it. The smallest difference that a comparison could have seen is half the "
+        "width of its interval: so far from zero, or from minus the margin, an estimate has to lie. Where several "
+        "variants of a study answer to a claim at a level, it holds if it holds of all, and fails if it fails of one. "
+        "Two networks at chance tell nothing. Each interval stands for itself: none is widened for how many there are. "
+        "† a layer has no weights.",
+    )
+    yield (
+        "text",
+        f"A variant is what its settings say, whatever its name: *{DYNAMIC}* differs from `{REFERENCE}` in settings of "
+        f"the scale alone, which follows the sparsity; *{ADAPTIVE}* in settings of the schedule alone, which follows "
+        f"the regrowth; *{BOTH}* in both; *{NO_GRADIENT}* in the scale alone, which is zero; and *{DROPPED}* in "
+        f"settings of dropping alone. All that differs otherwise is *{OTHER}*, and no claim is about it.",
+    )
+    yield "list", [_intervals(study) for study in all_studies]
+
+
+def _intervals(study):
+    level = percent(study.settings["figures"]["confidence"])
+    if len(study.seeds) > 1:
+        return f"{study.label}: intervals ({level}) are Student's over {study.n}, on differences paired by seed."
+    return (
+        f"{study.label}: intervals ({level}) are over {phrases.count(study.images)} test images, a paired bootstrap. "
+        "They speak of this one network, and say nothing of other trainings."
+    )
+
+
+# ---- the method ----------------------------------------------------------------------------------------------
+
+
+def method(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on the source, on what is designed here, and on the images."""
+    yield "heading", "Method"
+    yield (
+        "text",
+        "The source is Zachou, *Enhancing Neural Network Compression through Adaptive Pruning Strategies*, National "
+        "Technical University of Athens, 2025. Only its abstract is known here. It says:",
+    )
+    yield "list", list(OF_THE_SOURCE)
+    yield "text", ADDED
+    yield "list", list(OF_THIS_PROJECT)
+    yield "text", "Images, each for one purpose:"
+    yield "list", [_images(study) for study in all_studies]
+
+
+def _images(study):
+    """A sentence on the images that trained, chose and were reported in a study."""
+    chosen = "the last epoch is kept, and no image chose it"
+    select = study.settings["training"]["select"]
+    if select != "last":
+        words = select.replace("_", " ")
+        chosen = (
+            f"the epoch is kept by {words}, on the split `validation`, of a sparse network among those at the final "
+            "sparsity"
+        )
+    text = (
+        f"{study.label}: all networks, the dense one too, were trained on the split `train`, of one seed from the same "
+        f"first weights and on the same images in the same order; {chosen}; reported are {phrases.count(study.images)} "
+        "images of the split `test`, which no training read"
+    )
+    if study.settings["model"]["weights"]:
+        text += "; the given weights may have seen any of these images elsewhere"
+    return f"{text}."
