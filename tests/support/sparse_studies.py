@@ -59,7 +59,8 @@ def finished(folder, accuracies=None, empty=None, changes=None):
             _write_bits(network / "sparsity", dict(zip(cells[:-1], bits, strict=False)))
     gathered = sparsity.gathered(parts)
     tables.write(gathered, folder / "tables" / "sparsity.csv")
-    means = sparsity.means(gathered, np.stack(right[0]), config["figures"]["confidence"], 200, config["seed"])
+    bits = np.stack(right[0]) if len(config["training"]["seeds"]) == 1 else None
+    means = sparsity.means(gathered, bits, config["figures"]["confidence"], 200, config["seed"])
     tables.write(means, folder / "tables" / "sparsity.means.csv")
     return folder
 

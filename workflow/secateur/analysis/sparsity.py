@@ -42,15 +42,15 @@ def means(
     """A row for each variant and level of a gathered table: means over seeds, and differences with paired intervals.
 
     Differences of the accuracy are to each of REFERENCES: Student's over seeds; of one network, a bootstrap over test
-    images from `bits`, bools (rows, images). `accuracy_low` and `accuracy_high` are the interval of the change against
-    the dense network, put around the mean. `collapsed` is the share of networks with a layer without weights.
+    images from `bits`, bools (rows, images), which are None for several seeds. `accuracy_low` and `accuracy_high` are
+    the interval of the change against the dense network, put around the mean. `collapsed` is the share of networks with
+    a layer without weights.
     """
     cells = dict(iter(rows.groupby(CELL, sort=False)))
     order = sorted(cells, key=lambda keys: (keys[1], keys[0] != REFERENCE, keys[0]))
-    several = rows["seed"].nunique() > 1
 
     def differences(own, reference):
-        if several:
+        if bits is None:
             return own.set_index("seed")["accuracy"] - reference.set_index("seed")["accuracy"]
         first, second = (bits[part.index[0]].astype(np.float64) for part in (own, reference))
         return first - second

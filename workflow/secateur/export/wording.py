@@ -18,9 +18,9 @@ def points(share: float) -> str:
     return f"{100 * share:+z.2f}"
 
 
-def grouped(count: int) -> str:
-    """A count with its digits in groups of three."""
-    return f"{count:,}"
+def grouped(count: int | None) -> str:
+    """A count with its digits in groups of three; nothing where it is not known."""
+    return "" if count is None else f"{count:,}"
 
 
 def confidence(facts: Facts) -> str:

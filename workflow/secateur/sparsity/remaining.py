@@ -39,7 +39,7 @@ def counted(model: nn.Module, example: torch.Tensor) -> Remaining:
         by_layer[name] = (weight.numel(), int(weight.detach().count_nonzero()))
     positions, macs_left = cost.positions(model, example), 0
     for layer, times in positions.items():
-        macs_left += times * int(model.get_submodule(layer).weight.detach().count_nonzero())
+        macs_left += times * int(model.get_parameter(f"{layer}.weight").detach().count_nonzero())
     whole = cost.of_positions(model, positions)
     weights, left = (sum(counts) for counts in zip(*by_layer.values(), strict=True))
     return Remaining(

@@ -60,7 +60,7 @@ def weighted(coupled: Coupling) -> tuple[np.ndarray, np.ndarray]:
     """
     read, written = (np.zeros(len(coupled.sizes), bool) for _ in range(2))
     for layer, outputs in coupled.outputs.items():
-        weight = coupled.model.get_submodule(layer).weight.detach()
+        weight = coupled.model.get_parameter(f"{layer}.weight").detach()
         present = weight.flatten(2).any(2) if weight.dim() > 2 else weight != 0
         present = present.cpu().numpy()
         groups = coupled.grouped[layer].groups if layer in coupled.grouped else 1

@@ -205,8 +205,8 @@ def compared(study: Study, first: Cell, second: Cell) -> Compared:
     options, seed = study.settings["figures"], study.settings["seed"]
     sides = retraining.of_shared_draws(study.cells[first], study.cells[second])
     if sides is None:
-        means = [study.mean(cell, "accuracy") for cell in (first, second)]
-        return Compared(*means, Difference(np.nan, np.nan, np.nan), "no draw that both have")
+        own, other = (study.mean(cell, "accuracy") for cell in (first, second))
+        return Compared(own, other, Difference(np.nan, np.nan, np.nan), "no draw that both have")
     paired, n = _paired(study, (first, second), sides)
     generator = seeds.numpy_generator(seed, "selection", *first, *second)
     test = intervals.of_differences(paired, options["resamples"], generator, tested=True)

@@ -37,9 +37,13 @@ def beside(study: Study, entry: Entry, kind: str, opponent: str) -> Cell | None:
     """A measured network of another selection at the widths of an entry, or None.
 
     The order of a score does not depend on the entry that it stands beside, so that one of equal widths will do; that
-    of the entry itself comes first.
+    of the entry itself comes first. Random channels do differ: the first entry with such networks gives them to all, so
+    that every difference is to those that the table of accuracies shows.
     """
-    for other in _alike(study, entry):
+    (group,) = [group for group in groups(study) if entry in group]
+    if opponent != "shuffled":
+        group = sorted(group, key=lambda other: other["name"] != entry["name"])
+    for other in group:
         cell = study.of(other, kind, opponent)
         if study.has(cell):
             return cell
@@ -53,9 +57,3 @@ def fresh(study: Study, entry: Entry) -> Cell | None:
         if cell:
             return cell
     return None
-
-
-def _alike(study, entry):
-    """The learned criteria with the widths of an entry, itself first."""
-    (group,) = [group for group in groups(study) if entry in group]
-    return sorted(group, key=lambda other: other["name"] != entry["name"])
