@@ -201,6 +201,34 @@ def test_dropped_weights_are_closed_before_all_others_and_have_no_gradient():
     assert model.head.weight.grad.flatten()[-5:].abs().max() == 0 and model.head.weight.grad.flatten()[0] != 0
 
 
+@pytest.mark.parametrize("zeros", [5, 6, 40, 200])
+def test_beside_dropped_weights_the_smallest_of_the_others_are_closed_also_where_all_are_zero(zeros):
+    """As by a stable sort in which dropped weights come first, whatever they became by momentum."""
+    model, generator = network(), torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        model.dilated.weight.zero_()
+    weights = Weights(model)
+    dropped = torch.zeros(weights.count, dtype=torch.bool)
+    dropped[torch.randperm(weights.count, generator=generator)[:5]] = True
+    before = torch.cat([tensor.detach().flatten() for tensor in weights.tensors])
+    weights.close(zeros, dropped)
+    order = np.lexsort((np.where(dropped, -1, before.abs()),))
+    assert set(weights.closed.nonzero().flatten().tolist()) == set(order[:zeros].tolist())
+    assert torch.equal(torch.cat([tensor.detach().flatten() for tensor in weights.tensors]), before * ~dropped)
+
+
+def test_weights_at_places_of_the_row_are_cleared_in_any_memory_format():
+    model = network().to(memory_format=torch.channels_last)
+    weights = Weights(model)
+    before = torch.cat([tensor.detach().flatten() for tensor in weights.tensors])
+    ids = torch.tensor([0, 1, 7, 108, 109, weights.count - 1])
+    weights.clear(ids)
+    after = torch.cat([tensor.detach().flatten() for tensor in weights.tensors])
+    assert before[ids].abs().min() > 0 and torch.equal(after, before.index_fill(0, ids, 0))
+    weights.clear(ids[:0])
+    assert torch.equal(after, torch.cat([tensor.detach().flatten() for tensor in weights.tensors]))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_refused(value):
     model = network()

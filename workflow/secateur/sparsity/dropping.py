@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from secateur.sparsity.weights import Weights, smallest
+from secateur.sparsity.weights import Weights, places, smallest
 from secateur.study import seeds
 from secateur.study.levels import fraction
 
@@ -21,13 +21,8 @@ class Dropped:
     def __init__(self, weights: Weights, share: str | float, rule: str, seed: int) -> None:
         self.weights, self.share, self.seed = weights, fraction(share), seed
         self.values = RULES[rule]
-        self.mask = torch.zeros_like(weights.closed)
+        self.mask, self.count = torch.zeros_like(weights.closed), 0
         self.age = torch.zeros_like(weights.closed, dtype=torch.int32) if rule == "age" else None
-
-    @property
-    def count(self) -> int:
-        """The count of dropped weights."""
-        return int(self.mask.count_nonzero())
 
     @torch.no_grad()
     def grow(self, step: int) -> None:
@@ -38,13 +33,14 @@ class Dropped:
         more = math.floor(self.share * self.weights.zeros) - self.count
         if more <= 0:
             return
-        candidates = (closed & ~self.mask).nonzero().flatten()
+        candidates = places(closed & ~self.mask)
         values = self.values(self, candidates, step)
         chosen = torch.zeros(len(candidates), dtype=torch.bool, device=candidates.device)
         smallest(values.clone, chosen, more)
-        self.mask[candidates[chosen]] = True
-        for tensor, part in self.weights.views(self.mask):
-            tensor.masked_fill_(part, 0)
+        leaving = candidates[places(chosen)]
+        self.mask[leaving] = True
+        self.count += more
+        self.weights.clear(leaving)
 
     def state(self) -> dict[str, Any]:
         """Tensors for a checkpoint."""
@@ -56,18 +52,19 @@ class Dropped:
     def restore(self, state: dict[str, Any]) -> None:
         """Take the state of a checkpoint."""
         self.mask.copy_(state["dropped"])
+        self.count = int(self.mask.count_nonzero())
         if self.age is not None:
             self.age.copy_(state["age"])
 
 
 def _by_magnitude(dropped, candidates, _):
     # The row still has the magnitudes by which the weights were closed.
-    return dropped.weights.row[candidates]
+    return dropped.weights.row.index_select(0, candidates)
 
 
 def _by_age(dropped, candidates, _):
-    """The longest closed first, of equal ones the first; float32 counts steps exactly up to 2^24."""
-    return -dropped.age[candidates].float()
+    """The longest closed first, of equal ones the first: so no two values are equal, which would be slow."""
+    return candidates - dropped.age.index_select(0, candidates).long() * dropped.weights.count
 
 
 def _at_random(dropped, candidates, step):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -103,21 +104,41 @@ class Weights:
 
         Raises Refused for weights that are not finite.
         """
-        if dropped is not None:
-            for tensor, part in self.views(dropped):
-                tensor.masked_fill_(part, 0)
-        threshold = smallest(lambda: self.magnitudes(dropped), self.closed, zeros)
+        if dropped is None:
+            threshold = smallest(self.magnitudes, self.closed, zeros)
+        else:
+            threshold = self._close_beside(dropped, zeros)
         # The row has the magnitudes by which the weights were compared.
         if zeros and not math.isfinite(self.row.max().item()):
             raise Refused("a weight is NaN or infinite, so that no threshold of sparsity can be set; train more slowly")
         self.threshold, self.zeros = max(0.0, threshold), zeros
 
-    def magnitudes(self, dropped: Tensor | None = None) -> Tensor:
-        """(count,) the magnitudes of all weights in the row, which other calls overwrite; -1 for dropped ones."""
+    def _close_beside(self, dropped, zeros):
+        """Set dropped weights to zero and close them; then the smallest of the others, up to `zeros`.
+
+        The others are a row of their own: among many equal values a partition takes fifteen times as long.
+        """
+        for tensor, part in self.views(dropped):
+            tensor.masked_fill_(part, 0)
+        others = places(~dropped)
+        magnitudes, chosen = self.magnitudes().index_select(0, others), torch.zeros_like(others, dtype=torch.bool)
+        threshold = smallest(magnitudes.clone, chosen, zeros - (self.count - len(others)))
+        self.closed.copy_(dropped)
+        self.closed[others[places(chosen)]] = True
+        return threshold
+
+    @torch.no_grad()
+    def clear(self, ids: Tensor) -> None:
+        """Set weights to zero, by their places in the row in ascending order."""
+        ends = torch.tensor(self.sizes).cumsum(0)
+        parts = ids.tensor_split(torch.searchsorted(ids.cpu(), ends[:-1]))
+        for tensor, part, end in zip(self.tensors, parts, ends.tolist(), strict=True):
+            tensor[torch.unravel_index(part - end + tensor.numel(), tensor.shape)] = 0
+
+    def magnitudes(self) -> Tensor:
+        """(count,) the magnitudes of all weights in the row, which other calls overwrite."""
         for tensor, part in self.views(self.row):
             torch.abs(tensor.detach(), out=part)
-        if dropped is not None:
-            self.row.masked_fill_(dropped, -1)
         return self.row
 
     @contextlib.contextmanager
@@ -151,6 +172,14 @@ class Weights:
                 tensor.grad.mul_(part)
 
 
+def places(mask: Tensor) -> Tensor:
+    """The places at which a mask, (n,) bool, is true, in ascending order."""
+    if mask.device.type == "cpu":
+        # In a third of the time of torch's.
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.nonzero().flatten()
+
+
 def smallest(values: Callable[[], Tensor], chosen: Tensor, count: int) -> float:
     """Set `chosen`, (n,) bool, at the `count` smallest of some values, of equal ones the first; 0 choose none.
 
@@ -168,7 +197,7 @@ def smallest(values: Callable[[], Tensor], chosen: Tensor, count: int) -> float:
     surplus = int(chosen.count_nonzero()) - count
     if not surplus:
         return threshold.item()
-    equal = (again == threshold).nonzero().flatten()
+    equal = places(again == threshold)
     chosen[equal[len(equal) - surplus :]] = False
     return torch.nextafter(threshold, torch.full_like(threshold, -math.inf)).item()
 
