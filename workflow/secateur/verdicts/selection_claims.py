@@ -103,8 +103,8 @@ def _of_pair(study, entry, other):
     for kind in COMPARED:
         first, second = (selection_widths.measured(study, one, kind) for one in (entry, other))
         if first or second:
-            names = (selection_judging.words(one["name"], kind) for one in (entry, other))
-            yield selection_judging.versus(first, second, tuple(names), EQUAL)
+            own, others = (selection_judging.words(one["name"], kind) for one in (entry, other))
+            yield selection_judging.versus(first, second, (own, others), EQUAL)
 
 
 def _unlike(study, entry, other):
