@@ -22,16 +22,12 @@ from secateur.models import zoo
 from secateur.sparsity import feather, schedules
 from secateur.sparsity.weights import Weights, prunable, shaped, smallest, zeros_at
 from secateur.training import optimisation, ramps
+from support.sparse import FEATHER
 
 CHECKOUT = os.environ.get("FEATHER_REFERENCE")
 beside_the_reference = pytest.mark.skipif(
     not CHECKOUT, reason="FEATHER_REFERENCE names no checkout of github.com/athglentis/feather"
 )
-FEATHER = {
-    **{"power": 3, "scale": "const", "scale_high": 1.0, "scale_low": 0.5, "kappa": None, "start": 0, "ramp": 0.5},
-    **{"deadline": None, "slowest": None, "fastest": None, "family": None, "reference": None, "drop": 0},
-    **{"drop_rule": None},
-}
 EPOCHS, BY_EPOCH = 5, 4
 STEPS = EPOCHS * BY_EPOCH
 

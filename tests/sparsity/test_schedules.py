@@ -78,6 +78,16 @@ def test_a_ramp_that_ends_before_it_begins_or_after_its_deadline_is_refused(chan
         schedules.Ramp(STEPS, EPOCHS, FEATHER | change)
 
 
+def test_a_speed_with_which_a_ramp_could_meet_its_deadline_only_by_a_jump_is_refused():
+    """At 0.5, half of the progress is left at the deadline, which the first step would have to make up for."""
+    with pytest.raises(Refused, match="with fastest: 0.5, unless it begins with a jump"):
+        schedules.Ramp(STEPS, EPOCHS, ADAPTIVE | {"fastest": 0.5})
+    # From 0 to 1 at 0.625 of the speed is from 0 to the deadline.
+    just = progress(ADAPTIVE | {"fastest": 0.625}, [5.0] * 200)
+    assert max(after - before for before, after in zip(just, just[1:], strict=False)) <= Fraction(1, 150)
+    assert just[239] < 1 == just[240]
+
+
 SCALES = {"scale_high": 1.0, "scale_low": 0.5, "kappa": 20}
 
 

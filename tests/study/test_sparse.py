@@ -75,6 +75,10 @@ WRONG = {
     "speeds": (
         {"own": {"schedule": "adaptive", "slowest": 2}}, {}, f"{V} has slowest: 2, above its fastest: 1; exchange them"
     ),
+    "a speed that needs a jump": (
+        {"own": {"schedule": "adaptive", "fastest": 0.5, "deadline": 0.7}}, {},
+        f"{V} has fastest: 0.5, too slow for its deadline: 0.7, so that its ramp would begin with a jump; set fastest",
+    ),
     "scales": (
         {"own": {"scale": "step", "scale_high": 0.2}}, {}, f"{V} has scale_low: 0.5, above its scale_high: 0.2; exch"
     ),

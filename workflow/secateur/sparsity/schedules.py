@@ -25,7 +25,8 @@ class Ramp:
     `fastest`, and in any case so that it can still be 1 at `deadline`. With `fastest` 1, the sparsity lies between
     Feather's ramp, which ends at `ramp`, and the same delayed by deadline - ramp; with both speeds 1 it is Feather's,
     and so it is without them and without a deadline (None). `ramp` and `deadline` are shares of the steps. Raises
-    Refused for a ramp that ends before it begins, and for a deadline before its end or behind the last step.
+    Refused for a ramp that ends before it begins, for a deadline before its end or behind the last step, and for one
+    that `fastest` cannot reach but by a jump in the beginning.
     """
 
     def __init__(self, steps: int, epochs: int, options: Mapping[str, Any]) -> None:
@@ -40,6 +41,12 @@ class Ramp:
                 f"at step {self.deadline} of {steps}; give start, ramp and deadline in this order, the last below 1"
             )
         self.slowest, self.fastest = fraction(options["slowest"] or 1), fraction(options["fastest"] or 1)
+        # The deadline was rounded to a step.
+        if self.fastest * (self.deadline + 1 - self.start) < self.end - self.start:
+            raise Refused(
+                f"the ramp of sparsity cannot be at its end at step {self.deadline}, its deadline, with fastest: "
+                f"{float(self.fastest):g}, unless it begins with a jump; set fastest or deadline higher"
+            )
         # Weights are compared ten times an epoch.
         self.interval = max(1, by_epoch // 10)
         self.progress, self.regrowth = Fraction(0), 0.0

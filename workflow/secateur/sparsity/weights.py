@@ -116,15 +116,20 @@ class Weights:
     def _close_beside(self, dropped, zeros):
         """Set dropped weights to zero and close them; then the smallest of the others, up to `zeros`.
 
-        The others are a row of their own: among many equal values a partition takes fifteen times as long.
+        The others are a row of their own: among many equal values a partition takes fifteen times as long. Where none
+        of them is closed, the threshold is right below the smallest: at zero, the open ones would be shown in another
+        form than in a step that closes one more.
         """
         for tensor, part in self.views(dropped):
             tensor.masked_fill_(part, 0)
         others = places(~dropped)
         magnitudes, chosen = self.magnitudes().index_select(0, others), torch.zeros_like(others, dtype=torch.bool)
-        threshold = smallest(magnitudes.clone, chosen, zeros - (self.count - len(others)))
+        left = zeros - (self.count - len(others))
+        threshold = smallest(magnitudes.clone, chosen, left)
         self.closed.copy_(dropped)
         self.closed[others[places(chosen)]] = True
+        if zeros and not left:
+            threshold = _below(magnitudes.min())
         return threshold
 
     @torch.no_grad()
@@ -199,7 +204,12 @@ def smallest(values: Callable[[], Tensor], chosen: Tensor, count: int) -> float:
         return threshold.item()
     equal = places(again == threshold)
     chosen[equal[len(equal) - surplus :]] = False
-    return torch.nextafter(threshold, torch.full_like(threshold, -math.inf)).item()
+    return _below(threshold)
+
+
+def _below(value):
+    """The next float below a value, a tensor without dimensions."""
+    return torch.nextafter(value, torch.full_like(value, -math.inf)).item()
 
 
 def _kth_smallest(values, place):

@@ -134,13 +134,20 @@ def _check_adaptive(setting, variant):
 
 
 def _check_ramp(setting, variant, epochs):
-    """Refused for a ramp that ends before it begins; steps are counted when the images are."""
+    """Refused for a ramp that ends before it begins, or begins with a jump; steps are counted when the images are."""
     start, end = variant["start"], fraction(variant["ramp"]) * epochs
     if start >= end:
         raise Refused(
             f"{setting} has start: {start}, but its ramp ends after {float(end):g} of {epochs} epochs; start earlier, "
             "or set ramp or training.epochs higher"
         )
+    if variant["schedule"] == "adaptive":
+        deadline, fastest = fraction(variant["deadline"]) * epochs, fraction(variant["fastest"])
+        if fastest * (deadline - start) < end - start:
+            raise Refused(
+                f"{setting} has fastest: {variant['fastest']}, too slow for its deadline: {variant['deadline']}, so "
+                "that its ramp would begin with a jump; set fastest or deadline higher, or ramp lower"
+            )
 
 
 def _check_names(variants):
