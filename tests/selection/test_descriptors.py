@@ -17,6 +17,7 @@ CLASSES = 10
 
 @pytest.fixture(scope="module")
 def network():
+    torch.manual_seed(0)
     return stirred(zoo.build("resnet20", CLASSES)).eval()
 
 
@@ -79,19 +80,24 @@ def test_permuted_channels_have_permuted_descriptors(network, batches):
         block.conv2.weight.copy_(block.conv2.weight[:, order])
     first = descriptors.of(network, units_of(network), batches)
     second = descriptors.of(permuted, units_of(permuted), batches)
-    torch.testing.assert_close(second[:16], first[:16][order], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(second[16:], first[16:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(second[:16], first[:16][order], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(second[16:], first[16:], rtol=1e-3, atol=1e-3)
 
 
 def test_scaled_weights_before_batchnorm_change_nothing(network, batches):
-    """Up to BatchNorm's epsilon, with batch statistics; the negative control scales single channels."""
-    first = descriptors.of(network, units_of(network), batches)
+    """Without BatchNorm's epsilon, of which `sum_products` consists; the negative control scales single channels."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-20
+    places = [place for place, name in enumerate(descriptors.NAMES) if name != "sum_products"]
+    first = descriptors.of(network, units_of(network), batches)[:, places]
     for scale, equal in ((torch.tensor(4.0), True), (torch.linspace(0.5, 4, 16)[:, None, None, None], False)):
         scaled = copy.deepcopy(network)
         with torch.no_grad():
             scaled.layer1[0].conv1.weight.mul_(scale)
-        second = descriptors.of(scaled, units_of(scaled), batches)
-        assert torch.allclose(first, second, rtol=0, atol=0.02) == equal
+        second = descriptors.of(scaled, units_of(scaled), batches)[:, places]
+        assert torch.allclose(first, second, rtol=0, atol=1e-4) == equal
 
 
 def test_without_gradients_their_columns_are_zero(network):

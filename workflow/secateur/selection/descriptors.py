@@ -24,6 +24,8 @@ from secateur.units.finding import Units
 
 # Of a unit's own weights W and of the gradient G of the loss: logarithms of positive quantities. `norm_*` are of the
 # BatchNorm behind it, `next` of the weights that read it, `distance` the mean Euclidean distance to the other filters.
+# Before a BatchNorm with the statistics of the batch, the loss does not depend on a filter's scale, so that the sum of
+# G W over it is zero up to the epsilon: `sum_products` is then small and inexact.
 OF_WEIGHTS = ("mean_abs", "rms", "max_abs")
 OF_GRADIENTS = ("gradient_rms", "abs_products", "sum_products", "norm_taylor")
 OF_SURROUNDINGS = ("norm_weight", "norm_bias", "next", "distance")
