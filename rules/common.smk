@@ -93,6 +93,21 @@ def page(name, caption, category, label):
     )
 
 
+def exported(stem, **labels):
+    """Outputs: a network as files that stand alone, its latency and its card."""
+    labels |= {"seed": "{seed}"}
+    return {
+        "weights": f"{stem}/weights.safetensors",
+        "architecture": f"{stem}/architecture.json",
+        "program": f"{stem}/model.pt2",
+        "onnx": f"{stem}/model.onnx",
+        "latency": f"{stem}/latency.csv",
+        "card": f"{stem}/README.md",
+        "page": report(f"{stem}/card.html", caption="../report/export_model.rst", category="Export", labels=labels),
+        "manifest": f"{stem}/manifest.json",
+    }
+
+
 def gpus(wildcards):
     """GPUs that a job asks of a cluster."""
     return 1 if config["device"] == "cuda" else 0

@@ -1,18 +1,3 @@
-def exported(stem, **labels):
-    """Outputs: a network as files that stand alone, its latency and its card."""
-    labels |= {"seed": "{seed}"}
-    return {
-        "weights": f"{stem}/weights.safetensors",
-        "architecture": f"{stem}/architecture.json",
-        "program": f"{stem}/model.pt2",
-        "onnx": f"{stem}/model.onnx",
-        "latency": f"{stem}/latency.csv",
-        "card": f"{stem}/README.md",
-        "page": report(f"{stem}/card.html", caption="../report/export_model.rst", category="Export", labels=labels),
-        "manifest": f"{stem}/manifest.json",
-    }
-
-
 rule export_model:
     input:
         unpack(lambda wildcards: stage_files.exported(STUDY, f"{wildcards.criterion}/{wildcards.exported}")),

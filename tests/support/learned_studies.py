@@ -110,7 +110,7 @@ def _write_units(place):
 def _write_phases(place, config, facts):
     (place / "selection").mkdir()
     for name in learned.by_draw(config["criteria"]["learned"]):
-        about = {"units": UNITS, "closed": facts.closed.get(name, ASKED)}
+        about = {"units": UNITS, "closed": facts.closed.get(name, ASKED), "dead": 7, "images": 2000}
         (place / "selection" / f"{name}.json").write_text(json.dumps({"learned": about}))
 
 

@@ -111,8 +111,8 @@ def test_not_worse_and_wholly_behind_says_so(several):
     ahead = less_dense(several, "gates.static", "continued", 0.005 + LITTLE)
     found = finding(altered(several, behind | ahead), DENSE_CLAIM)
     assert found.verdict == "holds"
-    assert [item.words for item in found.items] == ["holds (behind, within the margin)", "holds"]
-    assert found.counted == "of two comparisons it holds in two; behind, within the margin in one"
+    assert [item.words for item in found.items] == ["holds (behind, within the margin)", "holds (ahead)"]
+    assert found.counted == "of two comparisons it holds in two; ahead in one; behind, within the margin in one"
 
 
 def test_the_margin_of_full_size_is_smaller(several):
@@ -154,7 +154,10 @@ def test_selections_that_saw_other_numbers_of_images_are_not_compared(several):
     found = finding(altered(several, changes), f"{WHOLE} is not worse than `l1`")
     assert [item.verdict for item in found.items] == [NOT_COMPARED, HOLDS]
     assert found.items[0].row["training images"] == "2,999 and 3,000"
-    assert found.verdict == "holds" and found.counted == "of one comparison it holds in one; not compared in one"
+    assert (
+        found.verdict == "holds"
+        and found.counted == "of one comparison it holds in one; ahead in one; not compared in one"
+    )
     changes |= {("gates.static", "continued"): {"trained_images": 3001}}
     found = finding(altered(several, changes), f"{WHOLE} is not worse than `l1`")
     assert (found.verdict, found.counted) == (NOT_COMPARED, "not compared in two")
@@ -191,7 +194,7 @@ def test_two_networks_at_chance_tell_nothing(several):
 
 
 def test_a_budget_is_met_where_every_gate_phase_and_every_plan_meets_it(several):
-    budget = "The task's loss alone meets the budget"
+    budget = "With no loss but the task's the budget is met"
     found = finding(several, budget)
     assert found.verdict == "holds" and [item.row["to be removed"] for item in found.items] == [str(ASKED)] * 2
     phases = several.phases.copy()

@@ -89,7 +89,7 @@ def test_settings_say_what_a_variant_is_and_names_do_not(options, kind):
 def test_dropped_weights_are_judged_against_the_margin_of_the_scale(tmp_path, points, changes, verdict, behind):
     found = judged(tmp_path, {"dropped_0.9": less_feather(points)}, changes=changes)["e", "98 %"]
     (item,) = [item for item in found.items if "dropped_0.9" in item.row["compared"]]
-    assert (item.verdict, item.behind) == (verdict, behind)
+    assert (item.verdict, item.side == paired.BEHIND) == (verdict, behind)
     assert item.row["difference, points"] == f"{points:+.2f} [{points - 0.25:+.2f}, {points + 0.25:+.2f}]"
     assert (item.row["could have been seen, points"], item.row["n"]) == ("0.25", "3 seeds")
 

@@ -14,8 +14,9 @@ from secateur.verdicts.across import Difference
 # Verdicts as the page prints them, and two that are none and do not count.
 WORDS = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "cannot be told at this scale"}
 NOT_COMPARED, NOT_MEASURED = "not compared", "not measured"
-# What a verdict adds where "not worse" holds although the whole interval lies below zero.
-BEHIND = "behind, within the margin"
+# What a verdict on "not worse" adds where the whole interval lies on one side of zero.
+AHEAD, BEHIND, UNDECIDED = "ahead", "behind, within the margin", "behind"
+SIDES = (AHEAD, BEHIND, UNDECIDED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,22 +31,31 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A row of a claim's table, its verdict, and the difference behind it where there is one."""
+    """A row of a claim's table, its verdict, and the difference behind it where there is one.
+
+    `margin` is that of "not worse", and 0 where the question is which of the two is ahead.
+    """
 
     row: dict[str, str]
     verdict: str
     compared: Compared | None = None
+    margin: float = 0.0
 
     @property
-    def behind(self) -> bool:
-        """True where the first is behind by less than the margin, with its whole interval below zero."""
-        return self.verdict == HOLDS and self.compared is not None and self.compared.difference.high < 0
+    def side(self) -> str:
+        """One of SIDES for a verdict on "not worse" whose whole interval lies on one side of zero, else nothing."""
+        if self.compared is None or not self.margin or self.verdict not in (HOLDS, UNKNOWN):
+            return ""
+        difference = self.compared.difference
+        if difference.high < 0:
+            return BEHIND if self.verdict == HOLDS else UNDECIDED
+        return AHEAD if difference.low > 0 else ""
 
     @property
     def words(self) -> str:
         """The verdict as the page prints it."""
         words = WORDS.get(self.verdict, self.verdict)
-        return f"{words} ({BEHIND})" if self.behind else words
+        return f"{words} ({self.side})" if self.side else words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +103,7 @@ class Finding:
             number = across_words.in_words(len(self.judged))
             comparisons = phrases.agree(len(self.judged), "comparisons", "comparison")
             clauses.append(f"of {number} {comparisons} it {joined(counts)}")
-        behind = sum(item.behind for item in self.items)
-        if behind:
-            clauses.append(f"{BEHIND} in {across_words.in_words(behind)}")
+        clauses += _counts([item.side for item in self.items], {side: side for side in SIDES})
         verdicts = [item.verdict for item in self.items]
         clauses += _counts(verdicts, {words: words for words in (NOT_COMPARED, NOT_MEASURED)})
         return "; ".join(clauses) or "the study has nothing that this is about"
@@ -111,8 +119,8 @@ class Finding:
         if not self.judged:
             return self.verdict
         held = list(map(WORDS.get, self.judged)).count("holds")
-        behind = sum(item.behind for item in self.items)
-        more = f", {behind} {BEHIND}" if behind else ""
+        sides = [item.side for item in self.items]
+        more = "".join(f", {sides.count(side)} {side}" for side in SIDES if side in sides)
         return f"**{self.verdict}** ({held} of {len(self.judged)} hold{more})"
 
 

@@ -102,8 +102,9 @@ def differences(entry: Entry, other: Entry) -> list[str]:
 def _of_pair(study, entry, other):
     for kind in COMPARED:
         first, second = (selection_widths.measured(study, one, kind) for one in (entry, other))
-        if first and second:
-            yield selection_judging.versus(first, second, ("", ""), EQUAL)
+        if first or second:
+            own, others = (selection_judging.words(one["name"], kind) for one in (entry, other))
+            yield selection_judging.versus(first, second, (own, others), EQUAL)
 
 
 def _unlike(study, entry, other):
@@ -133,6 +134,8 @@ def _one_shot() -> Iterator[Claim]:
         yield Claim("f", sentence, _ahead(kind, _opponent("l1", kind)))
 
 
+# Letters of the claims that the abstract of the source makes; the others are questions of this project.
+OF_THE_SOURCE = ("a", "c", "d")
 CLAIMS = (
     Claim(
         "a",
@@ -143,7 +146,8 @@ CLAIMS = (
     *_of_selection(),
     Claim(
         "c",
-        "The task's loss alone meets the budget: as many gates close as the widths ask for, and as many units leave.",
+        "With no loss but the task's the budget is met: as many gates close as the widths ask for, and as many units "
+        "leave.",
         selection_exact.budgets,
     ),
     Claim(
@@ -153,8 +157,8 @@ CLAIMS = (
     ),
     Claim(
         "e",
-        "Predicting helps: predicted gates are ahead of static ones that differ in the pruning-model and its optimizer "
-        "alone.",
+        "Predicting helps: predicted gates are ahead of static ones that differ in the pruning-model, its optimizer "
+        "and its rate alone.",
         predicting,
     ),
     *_one_shot(),

@@ -24,6 +24,7 @@ def budgets(study: Study) -> Iterator[Item]:
         closed = sorted(set(phases["closed"].astype(int)))
         row = {"study": study.label, "criterion": f"`{entry['name']}`", "units": _counts([sum(study.counts.values())])}
         row |= {"to be removed": _counts([asked]), "closed by gates": _counts(closed), "removed": "-"}
+        row["dead units"] = _counts(sorted(set(phases["dead"].astype(int))))
         row["gate phases"] = str(len(phases))
         verdict = NOT_MEASURED
         if study.has(cell):

@@ -47,7 +47,7 @@ def _item(study, comparison, margin):
     if max(compared.first, compared.second) <= study.chance + NEAR_CHANCE:
         cells["n"] += ", at chance"
         return Item(cells, UNKNOWN, compared)
-    return Item(cells, paired.verdict(compared.difference, margin), compared)
+    return Item(cells, paired.verdict(compared.difference, margin), compared, margin)
 
 
 def row(study: Study, pair: str) -> dict[str, str]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis import interval_words
+from secateur.analysis import interval_words, retraining
 from secateur.analysis.wording import joined, percent
-from secateur.study import learned, vocabulary
-from secateur.study.kinds import KINDS
+from secateur.study import learned, recovery_checks, vocabulary
+from secateur.study.kinds import BATCHNORM, CONTINUED, KINDS, RETRAINED, SCRATCH
 from secateur.verdicts import phrases, selection_widths
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.selection_study import DENSE, Study
@@ -93,6 +93,7 @@ def _entry(study, entry):
     if entry["widths"] is not None:
         widths = ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
     calibration = entry["calibration"]
+    phases = study.phases[study.phases["criterion"] == entry["name"]]
     return {
         "study": study.label,
         "criterion": f"`{entry['name']}`",
@@ -103,6 +104,7 @@ def _entry(study, entry):
         "start": f"`{entry['start']}`",
         "draws": str(entry["draws"]),
         "epochs": str(entry["epochs"]),
+        "training images": _counts(phases["images"]),
         "weights by": f"rate {entry['learning_rate']:g}, {entry['schedule']}",
         "gates by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
         "epoch kept by": entry["select"].replace("_", " "),
@@ -129,12 +131,46 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     yield "text", f"What became of a network stands in brackets behind its criterion. {'; '.join(kinds)}."
     yield (
         "text",
-        "Selections are compared on equal numbers of training images since the dense training: where a table says "
-        "otherwise, the comparison does not count. The dense network was not trained on beside the pruned ones. Fresh "
-        "weights have no dense training behind them; they count where they saw at least as many images as the network "
-        "beside them since its dense training.",
+        "Networks are compared on equal numbers of training images behind their weights since the dense training: "
+        "where a table says otherwise, the comparison does not count. What a learned selection cost before its network "
+        "was trained stands apart, in the table of learned criteria: the images of its gate phase are behind the "
+        "choice of its units, and behind no weight of a network that starts from the dense one's; other selections had "
+        "none of them. The dense network was not trained on beside the pruned ones. Fresh weights have no dense "
+        "training behind them; they count where they saw at least as many images as the network beside them since its "
+        "dense training.",
     )
     yield "list", [_intervals(study) for study in all_studies]
+    yield (
+        "text",
+        "The recipes behind a network, by study. A continued network has the schedule of its gate phase and then a "
+        "second one, where its opponent has one over as many images: claims on the whole procedure compare that too.",
+    )
+    yield "list", [line for study in all_studies for line in _recipes(study)]
+
+
+def _recipes(study):
+    """A line for the dense training, for BatchNorm's re-estimation, and for each kind of retraining of a study."""
+    settings = study.settings
+    training, again = settings["training"], settings["retraining"]
+    yield f"{study.label}, dense: {_dense(training)}."
+    for options in recovery_checks.options(settings).values():
+        yield f"{study.label}, BatchNorm: {retraining.in_words(BATCHNORM.name, options, 1)}."
+    made = {cell.kind for cell in study.cells}
+    if RETRAINED.name in made:
+        yield f"{study.label}, retrained: {retraining.recipe(again)}."
+    if CONTINUED.name in made:
+        yield f"{study.label}, continued: the same after the gate phase, over as many epochs less."
+    if SCRATCH.name in made:
+        whole = training | {"epochs": again["scratch_epochs"]}
+        yield f"{study.label}, fresh weights: {retraining.recipe(whole)}."
+
+
+def _dense(training):
+    return retraining.recipe(training) if training["epochs"] else "not trained here"
+
+
+def _counts(values):
+    return " or ".join(f"{value:,}" for value in sorted(set(values.astype(int))))
 
 
 def _intervals(study):
@@ -204,5 +240,5 @@ def _images(study):
         f"reported are {phrases.count(study.images)} images of the split `test`, which no gate, score or training read"
     )
     if study.settings["model"]["weights"]:
-        parts.append("the given weights may have seen any of these images elsewhere")
+        parts.append("the given weights may have seen any of these images elsewhere, those that choose an epoch too")
     return f"{study.label}: {'; '.join(parts)}."

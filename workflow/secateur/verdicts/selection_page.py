@@ -11,8 +11,10 @@ from typing import Any
 
 import pandas
 
+from secateur.analysis.wording import joined
 from secateur.verdicts import (
     across_page,
+    across_words,
     paired,
     selection_claims,
     selection_exact,
@@ -25,9 +27,9 @@ from secateur.verdicts.selection_study import Study
 
 # Claims that hold by construction: what their tables are no evidence of.
 BY_CONSTRUCTION = {
-    "c": "Budgets are met by construction: exactly as many gates are open as the widths say, and the task's loss "
-    "chooses which. The table checks that every phase and every pruned network keeps this; whether a loss alone would "
-    "find the count, `budget: free` asks.",
+    "c": "Budgets are met by construction: exactly as many gates are open as the widths say. Dead units, which are "
+    "zero on all calibration images, leave first, and the task's loss chooses the others. The table checks that every "
+    "phase and every pruned network keeps this; whether a loss alone would find the count, `budget: free` asks.",
     "d": "Costs are equal by construction: no part of a pruning-model is in a pruned network. The table checks this "
     "for the pruning-models that stand in it, and says nothing of others.",
 }
@@ -40,7 +42,7 @@ def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tupl
     findings = []
     for study in studies:
         findings += paired.judged(study, selection_claims.CLAIMS)
-    page = [("title", "Channels chosen by learning: the claims of the source, and what was measured")]
+    page = [("title", "Channels chosen by learning: claims, and what was measured")]
     page += _opening(studies, folders)
     page += _published(studies)
     page += verdicts(studies, findings)
@@ -53,8 +55,8 @@ def _opening(studies, folders) -> Blocks:
     yield (
         "text",
         f"Written by `{COMMAND}` from the tables of finished studies: every number that was measured is a cell of one "
-        "of their tables or a mean or difference of such, and every sentence follows from the tables here. To make it "
-        "again:",
+        "of their files or a mean, count or difference of such, and every sentence follows from the tables here. To "
+        "make it again:",
     )
     yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
     yield "table", selection_method.studies(studies)
@@ -87,16 +89,31 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
     yield from selection_method.rule(studies)
-    yield "text", paired.tally(findings, "claim and study")
+    yield "text", f"{paired.tally(findings, 'claim and study')} {_by_construction(findings)}"
     yield "table", _summary(studies, findings)
     for claim in selection_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
 
 
+def _by_construction(findings):
+    """A sentence on the claims that count among those that hold, and could not do otherwise."""
+    held = [finding for finding in findings if finding.claim.key in BY_CONSTRUCTION and finding.verdict == "holds"]
+    letters = joined(f"({key})" for key in BY_CONSTRUCTION)
+    return (
+        f"Of those that hold, {across_words.in_words(len(held))} are of {letters}, which hold by construction. The "
+        "abstract of the source speaks of (a), (c) and (d); the other claims are questions of this project."
+    )
+
+
 def _summary(studies, findings):
     rows = []
     for claim in selection_claims.CLAIMS:
-        row = {"": f"({claim.key})", "claim": claim.sentence}
+        of_the_source = claim.key in selection_claims.OF_THE_SOURCE
+        row = {
+            "": f"({claim.key})",
+            "claim": claim.sentence,
+            "made by": "the source" if of_the_source else "this project",
+        }
         for study in studies:
             (finding,) = [found for found in findings if found.claim is claim and found.study is study]
             row[study.label] = finding.cell
@@ -116,6 +133,8 @@ def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
 def _more(claim, studies):
     """The blocks that belong to a claim and are no verdict: what holds by construction, gates without a budget,
     statistics of BatchNorm."""
+    if claim.key == "a":
+        yield "text", selection_published.of_the_source()
     if claim.key in BY_CONSTRUCTION:
         yield "text", BY_CONSTRUCTION[claim.key]
     if claim.key == "c":

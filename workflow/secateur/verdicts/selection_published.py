@@ -10,7 +10,7 @@ import pandas
 
 from secateur.analysis.wording import joined
 from secateur.study.kinds import CONTINUED, RETRAINED, SCRATCH, Cell
-from secateur.verdicts import across_words, paired, selection_study, selection_widths
+from secateur.verdicts import across_words, finished, paired, selection_study, selection_widths
 from secateur.verdicts.selection_study import DENSE, Study
 from secateur.verdicts.selection_widths import OPPONENTS
 
@@ -84,6 +84,15 @@ def table(studies: Sequence[Study]) -> pandas.DataFrame:
 def of_kind(studies: Sequence[Study]) -> list[Study]:
     """The studies of the networks that stand beside the published ones."""
     return [study for study in studies if study.settings["model"]["name"] in NETWORKS]
+
+
+def of_the_source() -> str:
+    """A sentence: the change that the source prints, beside the margin at its own scale."""
+    row = PUBLISHED[0]
+    assert row.after is not None and row.before is not None
+    change, margin = row.after - row.before, 100 * finished.MARGIN_FULL
+    side = "within" if change > -margin else "outside of"
+    return f"The source itself prints a change of {change:+.2f} points, {side} the margin of {margin:.1f} at its scale."
 
 
 def sources() -> str:

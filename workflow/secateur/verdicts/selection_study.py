@@ -32,7 +32,7 @@ EVALUATED = (
 )
 RETRAINED = ("seed", "criterion", "level", "kind", "trained_images", "parameters", "macs", "accuracy")
 DENSE = Cell("dense", 0.0, NONE.name)
-NO_PHASES = ("criterion", "seed", "units", "closed")
+PHASE = ("units", "closed", "dead", "images")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Study(Finished):
 
     `cells` has a row for each network: seed, draw, trained_images, units (removed), parameters, macs, accuracy. `right`
     is, of one network alone, {(draw, level, kind): bools (images,)}. `phases` has a row for each gate phase: criterion,
-    seed, units, closed. `counts` is {layer: count of units}; `kept` says, for every criterion at given widths, {layer:
-    count that stays}, and `levels` at which level that is.
+    seed, units, closed and dead ones, and training images. `counts` is {layer: count of units}; `kept` says, for every
+    criterion at given widths, {layer: count that stays}, and `levels` at which level that is.
     """
 
     of_the_source: ClassVar[tuple[str, ...]] = ("resnet110",)
@@ -186,14 +186,14 @@ def _right(folder, settings, retrained):
 
 
 def _phases(folder, settings):
-    """A row for each gate phase, from its manifest: criterion, seed, units, closed."""
+    """A row for each gate phase, from its manifest: criterion, seed, and PHASE."""
     rows = []
     for seed in settings["training"]["seeds"]:
         for name, entry in learned.by_draw(settings["criteria"]["learned"]).items():
             path = _of_seed(folder, settings, seed) / "selection" / f"{name}.json"
             facts = json.loads(path.read_text(encoding="utf-8"))["learned"]
-            rows.append({"criterion": entry["name"], "seed": seed, **{key: facts[key] for key in ("units", "closed")}})
-    return pandas.DataFrame(rows, columns=NO_PHASES)
+            rows.append({"criterion": entry["name"], "seed": seed, **{key: facts[key] for key in PHASE}})
+    return pandas.DataFrame(rows, columns=("criterion", "seed", *PHASE))
 
 
 # ---- differences ---------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         yield (
             "text",
             "Paired differences in points, with their intervals and n: the first less the other, as one kind each. "
-            f'Where the training images behind the two do not match, a cell says "{NOT_COMPARED}".',
+            f'Where the training images behind the two do not match, a cell says "{NOT_COMPARED}". Kinds of one '
+            "selection are compared by the draws that both have.",
         )
         table, found = differences(study, entries)
         yield "table", table
@@ -47,7 +48,8 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         yield (
             "text",
             "How many units a learned selection removes together with each other selection at these widths, the mean "
-            "over trainings and draws; by chance: what random channels would share on average.",
+            "over trainings and draws; by chance: what random channels would share on average. Dead units, of which "
+            "the table of (c) has the count, leave first in every learned selection.",
         )
         yield "table", overlaps(study, entries)
 
@@ -56,10 +58,11 @@ def _opening(study, entries):
     kept = [f"{count} of {study.counts[layer]}" for layer, count in study.kept[entries[0]["name"]].items()]
     widths, level = joined(dict.fromkeys(kept)), percent(study.level(entries[0]))
     return (
-        f"At level {level}, where layers keep {widths} units. Test accuracy in percent, the mean "
-        f"over {_networks(study)}. Criteria of other widths have other costs: `{RANDOM}` ranks the units of all layers "
-        "together. The last row counts the training images behind the weights since the dense training; fresh weights "
-        "have no other behind them."
+        f"At level {level}, where layers keep {widths} units. Test accuracy in percent, the mean over "
+        f"{_networks(study)}. Criteria of other widths have other costs: `{RANDOM}` ranks the units of all layers "
+        f"together{_of_free(study)}. Parameters and multiply-adds left are those of the networks in the first column. "
+        "The last row counts the training images behind the weights since the dense training; fresh weights have no "
+        "other behind them."
     )
 
 
@@ -96,6 +99,24 @@ def _selections(study, entries):
     for opponent, words in OPPONENTS.items():
         yield words, _beside(study, entries[0], opponent)
     yield f"`{RANDOM}`", _measured(study, lambda kind: Cell(RANDOM, level, kind))
+    for name in _free(study):
+        yield f"`{name}`", _measured(study, lambda kind, name=name: Cell(name, level, kind))
+
+
+def _free(study):
+    """The learned criteria without a budget."""
+    return [entry["name"] for entry in study.settings["criteria"]["learned"] if entry["widths"] is None]
+
+
+def _of_free(study):
+    """A clause on learned criteria without a budget, where there are some."""
+    names = _free(study)
+    if not names:
+        return ""
+    return (
+        f", and so does {joined(f'`{name}`' for name in names)}, which has no budget: units with closed gates leave "
+        "first, then those with open ones by the order of their logits"
+    )
 
 
 def _measured(study, cell_of):

@@ -78,7 +78,7 @@ def _judged(row: dict[str, str], compared: Compared, margin: float, chance: bool
     if chance:
         row["n"] += ", at chance"
         return Item(row, UNKNOWN, compared)
-    return Item(row, paired.verdict(compared.difference, margin), compared)
+    return Item(row, paired.verdict(compared.difference, margin), compared, margin)
 
 
 def _at_chance(study, first, second):
@@ -165,7 +165,8 @@ def _of_rule(items):
     worse = [item.row[SHARE] for item in items if item.verdict == FAILS]
     best, worst = "none is shown not to be worse", "none is shown to be worse"
     if not_worse:
-        within = f" ({paired.BEHIND})" if not_worse[-1].behind else ""
+        side = not_worse[-1].side
+        within = f" ({side})" if side else ""
         best = f"the largest that is not worse is {not_worse[-1].row[SHARE]}{within}"
     if worse:
         worst = f"the smallest that is worse is {worse[0]}"

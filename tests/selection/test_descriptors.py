@@ -1,0 +1,129 @@
+"""Descriptors and the scorer that reads them: what leaves the scores as they are, and what does not."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from secateur import Refused
+from secateur.models import zoo
+from secateur.selection import descriptors, scoring_network
+from secateur.units import finding
+from support.networks import stirred
+
+CLASSES = 10
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return stirred(zoo.build("resnet20", CLASSES)).eval()
+
+
+@pytest.fixture(scope="module")
+def batches():
+    generator = torch.Generator().manual_seed(0)
+    return [
+        (
+            torch.randn(16, 3, 16, 16, generator=generator, dtype=torch.float64),
+            torch.randint(CLASSES, (16,), generator=generator),
+        )
+        for _ in range(2)
+    ]
+
+
+def units_of(model):
+    return finding.find(model, torch.zeros(1, 3, 16, 16), "inner")
+
+
+def column(name):
+    return descriptors.NAMES.index(name)
+
+
+def test_columns_are_those_of_plain_tensors(network, batches):
+    units = units_of(network)
+    table = descriptors.of(network, units, batches)
+    conv, norm = network.layer2[1].conv1, network.layer2[1].bn1
+    ids = [place for place, unit in enumerate(units.units) if unit.channels[0][0] == "layer2.1.conv1"]
+    weight = conv.weight.detach().double().flatten(1)
+    copied = copy.deepcopy(network).train()
+    for pixels, labels in batches:
+        (nn.functional.cross_entropy(copied(pixels), labels) / len(batches)).backward()
+    products = weight * copied.layer2[1].conv1.weight.grad.double().flatten(1)
+    expected = {
+        "mean_abs": weight.abs().mean(1).log(),
+        "max_abs": weight.abs().amax(1).log(),
+        "abs_products": products.abs().sum(1).log(),
+        "norm_bias": norm.bias.detach().double(),
+        "next": network.layer2[1].conv2.weight.detach().double().abs().mean((0, 2, 3)).log(),
+    }
+    for name, values in expected.items():
+        wanted = (values - values.mean()) / values.std(correction=0)
+        torch.testing.assert_close(table[ids, column(name)].double(), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_network_is_left_as_it_is(network, batches):
+    before = copy.deepcopy(network.state_dict())
+    descriptors.of(network, units_of(network), batches)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not network.training and all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_permuted_channels_have_permuted_descriptors(network, batches):
+    permuted = copy.deepcopy(network)
+    block, order = permuted.layer1[0], torch.randperm(16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        block.conv1.weight.copy_(block.conv1.weight[order])
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            getattr(block.bn1, name).copy_(getattr(block.bn1, name)[order])
+        block.conv2.weight.copy_(block.conv2.weight[:, order])
+    first = descriptors.of(network, units_of(network), batches)
+    second = descriptors.of(permuted, units_of(permuted), batches)
+    torch.testing.assert_close(second[:16], first[:16][order], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(second[16:], first[16:], rtol=1e-3, atol=1e-3)
+
+
+def test_scaled_weights_before_batchnorm_change_nothing(network, batches):
+    """Without BatchNorm's epsilon, of which `sum_products` consists; the negative control scales single channels."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-20
+    places = [place for place, name in enumerate(descriptors.NAMES) if name != "sum_products"]
+    first = descriptors.of(network, units_of(network), batches)[:, places]
+    for scale, equal in ((torch.tensor(4.0), True), (torch.linspace(0.5, 4, 16)[:, None, None, None], False)):
+        scaled = copy.deepcopy(network)
+        with torch.no_grad():
+            scaled.layer1[0].conv1.weight.mul_(scale)
+        second = descriptors.of(scaled, units_of(scaled), batches)[:, places]
+        assert torch.allclose(first, second, rtol=0, atol=1e-4) == equal
+
+
+def test_without_gradients_their_columns_are_zero(network):
+    table = descriptors.of(network, units_of(network))
+    places = [column(name) for name in descriptors.OF_GRADIENTS]
+    assert (table[:, places] == 0).all() and torch.isfinite(table).all()
+
+
+def test_a_linear_scorer_of_one_descriptor_ranks_as_that_criterion(network):
+    units = units_of(network)
+    table = descriptors.of(network, units)
+    l1 = network.layer3[2].conv1.weight.detach().abs().sum((1, 2, 3))
+    ids = [place for place, unit in enumerate(units.units) if unit.channels[0][0] == "layer3.2.conv1"]
+    assert torch.equal(table[ids, column("mean_abs")].argsort(stable=True), l1.argsort(stable=True))
+
+
+def test_a_scorer_moves_to_another_network_and_no_other_list_of_descriptors(tmp_path, network):
+    torch.manual_seed(0)
+    scorer = scoring_network.scorer()
+    assert sum(parameter.numel() for parameter in scorer.parameters()) == 1569
+    torch.save(scoring_network.state_of(scorer), tmp_path / "scorer.pt")
+    state = torch.load(tmp_path / "scorer.pt", weights_only=True)
+    moved = scoring_network.from_state(state, "scorer.pt")
+    for model in (network, zoo.build("mobilenet_v1", 100)):
+        table = descriptors.of(model, finding.find(model, torch.zeros(1, 3, 32, 32)))
+        assert torch.equal(moved(table), scorer(table)) and torch.isfinite(moved(table)).all()
+    state["descriptors"] = state["descriptors"][:-1]
+    with pytest.raises(Refused, match=r"^scorer.pt is no scorer that reads the descriptors mean_abs, .* fit it again"):
+        scoring_network.from_state(state, "scorer.pt")

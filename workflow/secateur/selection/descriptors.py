@@ -1,0 +1,163 @@
+"""Descriptors of units: numbers by which one scorer can judge the units of any layer of any network.
+
+Our design. Of every unit eleven properties that hand-made criteria rank by, standardised within its layer, so that the
+shape of a layer and the scale of its weights do not matter; and three that tell layers apart. A scorer that reads them
+can therefore be carried to another data set, architecture or task.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from secateur.graph import modes
+from secateur.selection.output_analyser import layers_of
+from secateur.selection.pruning_models import standardised
+from secateur.units.coupling import Coupling
+from secateur.units.finding import Units
+
+# Of a unit's own weights W and of the gradient G of the loss: logarithms of positive quantities. `norm_*` are of the
+# BatchNorm behind it, `next` of the weights that read it, `distance` the mean Euclidean distance to the other filters.
+# Before a BatchNorm with the statistics of the batch, the loss does not depend on a filter's scale, so that the sum of
+# G W over it is zero up to the epsilon: `sum_products` is then small and inexact.
+OF_WEIGHTS = ("mean_abs", "rms", "max_abs")
+OF_GRADIENTS = ("gradient_rms", "abs_products", "sum_products", "norm_taylor")
+OF_SURROUNDINGS = ("norm_weight", "norm_bias", "next", "distance")
+# Of the layer: its place from 0 to 1, and logarithms of its units and of the weights of each, over five.
+OF_LAYER = ("depth", "units", "weights")
+NAMES = (*OF_WEIGHTS, *OF_GRADIENTS, *OF_SURROUNDINGS, *OF_LAYER)
+# Added before a logarithm.
+TINY = 1e-12
+
+Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
+
+
+def of(model: nn.Module, units: Units, batches: Batches | None = None) -> torch.Tensor:
+    """(units, len(NAMES)) descriptors in float32; without batches, those of gradients are zero.
+
+    `batches` are (images, labels) on the model's device; the gradient is that of the cross-entropy, the mean over them,
+    with BatchNorm's statistics of each batch. The model is left as it is. Units of several channels have the mean over
+    these of what is not standardised yet.
+    """
+    gradients = {} if batches is None else _gradients(model, batches)
+    raw = _Raw(model, units.coupled, gradients)
+    table = torch.zeros(len(units.units), len(NAMES))
+    by_layer = layers_of(units)
+    for place, (layer, ids) in enumerate(by_layer.items()):
+        own = torch.stack([raw.of_unit(units.units[unit].channels) for unit in ids])
+        table[ids, : len(NAMES) - len(OF_LAYER)] = standardised(own.T).T.float()
+        weights = model.get_parameter(f"{layer}.weight")[0].numel()
+        context = (place / max(1, len(by_layer) - 1), np.log(len(ids)) / 5, np.log(weights) / 5)
+        table[ids, -len(OF_LAYER) :] = torch.tensor(context, dtype=torch.float32)
+    return table
+
+
+class _Raw:
+    """Descriptors before they are standardised, in float64, of single channels."""
+
+    def __init__(self, model: nn.Module, coupled: Coupling, gradients: dict[str, torch.Tensor]) -> None:
+        self.model, self.coupled, self.gradients = model, coupled, gradients
+        self.norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+        self.next, self.by_layer = _next(coupled), {}
+
+    def of_unit(self, channels: Sequence[tuple[str, int]]) -> torch.Tensor:
+        """(descriptors without those of the layer,), the mean over the channels of a unit."""
+        rows = [self._of_layer(layer)[index] for layer, index in channels]
+        return torch.stack(rows).mean(0)
+
+    def _of_layer(self, layer):
+        """(channels, descriptors) of all output channels of a layer."""
+        if layer not in self.by_layer:
+            weight = self._double(f"{layer}.weight").flatten(1)
+            columns = [
+                _log(weight.abs().mean(1)),
+                _log(weight.square().mean(1).sqrt()),
+                _log(weight.abs().amax(1)),
+                *self._of_gradients(layer, weight),
+                *self._of_norm(layer),
+                _log(torch.from_numpy(self.next[self.coupled.outputs[layer]])),
+                _log(torch.cdist(weight, weight).sum(1) / max(1, len(weight) - 1)),
+            ]
+            self.by_layer[layer] = torch.stack(columns, dim=1)
+        return self.by_layer[layer]
+
+    def _of_gradients(self, layer, weight):
+        if not self.gradients:
+            return [torch.zeros(len(weight), dtype=torch.float64)] * len(OF_GRADIENTS)
+        gradient = self._gradient(f"{layer}.weight").flatten(1)
+        products = gradient * weight
+        taylor = torch.zeros(len(weight), dtype=torch.float64)
+        for name, places in self._norms_of(layer):
+            for part in ("weight", "bias"):
+                taylor += (self._double(f"{name}.{part}") * self._gradient(f"{name}.{part}"))[places]
+        return [
+            _log(gradient.square().mean(1).sqrt()),
+            _log(products.abs().sum(1)),
+            _log(products.sum(1).abs()),
+            _log(taylor.abs()),
+        ]
+
+    def _of_norm(self, layer):
+        """The weight and bias of the BatchNorm that a layer's channels meet first; one and zero without any."""
+        for name, places in self._norms_of(layer):
+            return [self._double(f"{name}.weight")[places], self._double(f"{name}.bias")[places]]
+        count = len(self.coupled.outputs[layer])
+        return [torch.ones(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)]
+
+    def _norms_of(self, layer):
+        """(BatchNorm, the place there of each output channel) of every one with weights that has all of them."""
+        groups = self.coupled.outputs[layer]
+        for name, ids in self.coupled.norms.items():
+            if name not in self.norms or not self.norms[name].affine or not np.isin(groups, ids).all():
+                continue
+            order = np.argsort(ids, kind="stable")
+            places = order[np.searchsorted(ids, groups, sorter=order)]
+            yield name, torch.from_numpy(places)
+
+    def _double(self, name):
+        return self.model.get_parameter(name).detach().double().cpu()
+
+    def _gradient(self, name):
+        return self.gradients[name].double().cpu()
+
+
+def _log(values):
+    return torch.log(values + TINY)
+
+
+def _next(coupled):
+    """(groups,) the mean absolute value of the weights that read each group; what it reads of itself is its own."""
+    total, count = np.zeros(len(coupled.sizes)), np.zeros(len(coupled.sizes))
+    for layer, outputs in coupled.outputs.items():
+        weight = coupled.model.get_parameter(f"{layer}.weight").detach().double().abs().cpu()
+        by_pair = weight.flatten(2).mean(2) if weight.dim() > 2 else weight
+        groups = coupled.grouped[layer].groups if layer in coupled.grouped else 1
+        inputs = coupled.inputs[layer].reshape(groups, -1).repeat(len(outputs) // groups, axis=0)
+        others = inputs != outputs[:, None]
+        np.add.at(total, inputs[others], by_pair.numpy()[others])
+        np.add.at(count, inputs[others], 1)
+    return total / np.maximum(count, 1)
+
+
+def _gradients(model, batches):
+    """{parameter: mean gradient of the cross-entropy over batches}, of a copy whose BatchNorm sees each batch."""
+    network = copy.deepcopy(model)
+    network.requires_grad_(True)
+    count = 0
+    with modes.evaluating(network):
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                module.training = True
+        for pixels, labels in batches:
+            F.cross_entropy(network(pixels), labels).backward()
+            count += 1
+    gradients = {}
+    for name, parameter in network.named_parameters():
+        gradients[name] = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad / max(1, count)
+    return gradients
