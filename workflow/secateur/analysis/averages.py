@@ -1,6 +1,7 @@
 """Average the evaluations of a study: over draws within a seed first, then over seeds, with intervals."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas
@@ -127,10 +128,10 @@ def _over_seeds(source, keys, confidence, resamples):
         middle, half = cell[measure].mean(), change.half(alpha)
         row[f"{measure}_change"] = change.estimate
         row |= _around(measure, middle - half, middle + half)
-    row |= _versus("random", intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
+    row |= versus_columns("random", intervals.of_differences(cell["accuracy"] - random["accuracy"]), alpha)
     pruned = _as_pruned(source, keys)
     if pruned is not None:
-        row |= _versus("none", intervals.of_differences(cell["accuracy"] - pruned), alpha)
+        row |= versus_columns("none", intervals.of_differences(cell["accuracy"] - pruned), alpha)
     return row
 
 
@@ -146,12 +147,12 @@ def _over_images(source, keys, confidence, resamples):
     versus = intervals.of_differences(
         intervals.between(cell["accuracy"], random["accuracy"], alike), resamples, generator
     )
-    row |= _versus("random", versus, alpha)
+    row |= versus_columns("random", versus, alpha)
     row |= _change("loss", intervals.of_losses(cell["loss"] - dense["loss"]), dense["loss"].mean(), alpha)
     pruned = _as_pruned(source, keys)
     if pruned is not None:
         gain = intervals.of_differences(cell["accuracy"] - pruned, resamples, generator)
-        row |= _versus("none", gain, alpha)
+        row |= versus_columns("none", gain, alpha)
     return row
 
 
@@ -174,6 +175,18 @@ def _around(measure, low, high):
     return {f"{measure}_low": low, f"{measure}_high": high}
 
 
-def _versus(name, versus, alpha):
-    low, high = versus.interval(alpha)
-    return {f"versus_{name}": versus.estimate, f"versus_{name}_low": low, f"versus_{name}_high": high}
+def versus_columns(
+    name: str, difference: intervals.Student | intervals.OverImages | None, alpha: float
+) -> dict[str, float]:
+    """The columns of a difference to a reference, with its interval; no numbers where there is none."""
+    estimate, (low, high) = math.nan, (math.nan, math.nan)
+    if difference is not None:
+        estimate, (low, high) = difference.estimate, difference.interval(alpha)
+    return {f"versus_{name}": estimate, f"versus_{name}_low": low, f"versus_{name}_high": high}
+
+
+def around_accuracy(row: Mapping[str, float], reference: str) -> dict[str, float]:
+    """The two ends of an interval of the accuracy: those of its change against a reference, put around the mean."""
+    base = row["accuracy"] - row[f"versus_{reference}"]
+    low, high = (base + row[f"versus_{reference}_{end}"] for end in ("low", "high"))
+    return _around("accuracy", low, high)

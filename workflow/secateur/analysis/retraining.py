@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from secateur.analysis import intervals, wording
+from secateur.analysis import averages, intervals, wording
 from secateur.artifacts import evaluation_table, tables
 from secateur.study import seeds, vocabulary
 from secateur.study.kinds import KINDS, NONE, SCRATCH
@@ -58,11 +58,11 @@ def means(
     """
     rows = rows.assign(draw=rows["criterion"], criterion=rows["criterion"].map(vocabulary.without_draw))
     cells = dict(iter(rows.groupby(CELL, sort=False)))
-    compared = _over_images(bits, confidence, resamples, seed)
+    compared = _over_images(bits, resamples, seed)
     if rows["seed"].nunique() > 1:
-        compared = _over_seeds(confidence)
+        compared = _over_seeds
     order = _in_order(cells, rows["criterion"].unique())
-    return pandas.DataFrame(_mean(cells, keys, compared) for keys in order)
+    return pandas.DataFrame(_mean(cells, keys, compared, 1 - confidence) for keys in order)
 
 
 def _in_order(cells, criteria):
@@ -76,7 +76,7 @@ def _in_order(cells, criteria):
     return sorted((keys for keys in cells if keys[1] > 0), key=place)
 
 
-def _mean(cells, keys, compared):
+def _mean(cells, keys, compared, alpha):
     own = cells[keys]
     by_seed = own.groupby("seed")[MEASURED].agg(_strict_mean)
     row = dict(zip(CELL, keys, strict=True)) | {"seeds": len(by_seed), "draws": own["draw"].nunique()}
@@ -84,14 +84,10 @@ def _mean(cells, keys, compared):
     row["collapsed"] = own["empty"].ne("").groupby(own["seed"]).mean().mean()
     for name, of in REFERENCES.items():
         reference = cells.get(of(*keys))
-        change = low = high = np.nan
         pair = None if reference is None else of_shared_draws(own, reference)
-        if pair is not None:
-            change, (low, high) = compared(*pair, (*keys, name))
-        row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
-    dense = row["accuracy"] - row["versus_dense"]
-    low, high = intervals.within(dense + row["versus_dense_low"], dense + row["versus_dense_high"])
-    return row | {"accuracy_low": low, "accuracy_high": high}
+        difference = None if pair is None else compared(*pair, (*keys, name))
+        row |= averages.versus_columns(name, difference, alpha)
+    return row | averages.around_accuracy(row, "dense")
 
 
 def of_shared_draws(
@@ -121,15 +117,11 @@ def _by_seed(part):
     return part.groupby("seed")["accuracy"].agg(_strict_mean)
 
 
-def _over_seeds(confidence):
-    def compared(own, reference, keys):
-        difference = intervals.of_differences(_by_seed(own) - _by_seed(reference))
-        return difference.estimate, difference.interval(1 - confidence)
-
-    return compared
+def _over_seeds(own, reference, keys):
+    return intervals.of_differences(_by_seed(own) - _by_seed(reference))
 
 
-def _over_images(bits, confidence, resamples, seed):
+def _over_images(bits, resamples, seed):
     def right(part):
         """(images,) of a criterion, (draws, images) of a control or of a learned one, in the order of its draws."""
         rows = bits[part.sort_values("draw").index].astype(np.float64)
@@ -137,12 +129,10 @@ def _over_images(bits, confidence, resamples, seed):
 
     def compared(own, reference, keys):
         if pandas.concat([own, reference])["accuracy"].isna().any():
-            return np.nan, (np.nan, np.nan)
+            return None
         generator = seeds.numpy_generator(seed, "bootstrap", "retraining", *keys)
         alike = vocabulary.draws_alike(own["criterion"].iloc[0], reference["criterion"].iloc[0])
-        differences = intervals.between(right(own), right(reference), alike)
-        difference = intervals.of_differences(differences, resamples, generator)
-        return difference.estimate, difference.interval(1 - confidence)
+        return intervals.of_differences(intervals.between(right(own), right(reference), alike), resamples, generator)
 
     return compared
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas
 
-from secateur.analysis import intervals
-from secateur.artifacts import evaluation_table, sparsity_table
+from secateur.analysis import averages, intervals
+from secateur.artifacts import evaluation_table, sparsity_table, tables
 from secateur.study import seeds
 from secateur.study.sparse import DENSE, REFERENCE
 
@@ -20,19 +20,24 @@ REFERENCES = {
 }
 
 
-def dense(evaluated: pandas.DataFrame, size: dict[str, float]) -> pandas.DataFrame:
-    """The row of the network with all its weights, from an evaluation's table; `size` are its other columns.
+def dense_row(evaluated: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of the dense network as it is, from an evaluation's table.
 
     The index is that of the table, and so that of the bits beside it.
     """
-    rows = evaluated[(evaluated["level"] == 0) & (evaluated["recovery"] == "none")].head(1)
+    rows = tables.of_recovery(evaluated)
+    return rows[rows["level"] == 0].head(1)
+
+
+def dense(evaluated: pandas.DataFrame, size: dict[str, float]) -> pandas.DataFrame:
+    """The row of the network with all its weights among sparse ones; `size` are the columns that no evaluation has."""
+    rows = dense_row(evaluated)
     return rows.assign(variant=DENSE, level=0.0, macs_left=rows["macs"], sparsity=0.0, gradient_density=1.0, **size)
 
 
 def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
     """One long table from [(seed, table), ...], with COLUMNS and the shares of weights left by layer."""
-    tables = [table.assign(seed=seed) for seed, table in parts]
-    rows = pandas.concat(tables, ignore_index=True)
+    rows = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
     return rows[[*COLUMNS, *sparsity_table.of_layers(rows)]].assign(empty=rows["empty"].fillna(""))
 
 
@@ -59,16 +64,12 @@ def means(
     for keys in order:
         row = _mean(cells[keys], keys)
         for name, of in REFERENCES.items():
-            reference = cells.get(of(keys[1]))
-            change = low = high = np.nan
+            reference, difference = cells.get(of(keys[1])), None
             if reference is not None and of(keys[1]) != keys:
                 generator = seeds.numpy_generator(seed, "bootstrap", "sparsity", *keys, name)
-                test = intervals.of_differences(differences(cells[keys], reference), resamples, generator)
-                change, (low, high) = test.estimate, test.interval(1 - confidence)
-            row |= {f"versus_{name}": change, f"versus_{name}_low": low, f"versus_{name}_high": high}
-        base = row["accuracy"] - row[f"versus_{DENSE}"]
-        ends = intervals.within(base + row[f"versus_{DENSE}_low"], base + row[f"versus_{DENSE}_high"])
-        table.append(row | dict(zip(("accuracy_low", "accuracy_high"), ends, strict=True)))
+                difference = intervals.of_differences(differences(cells[keys], reference), resamples, generator)
+            row |= averages.versus_columns(name, difference, 1 - confidence)
+        table.append(row | averages.around_accuracy(row, DENSE))
     return pandas.DataFrame(table)
 
 

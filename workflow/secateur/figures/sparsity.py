@@ -159,16 +159,14 @@ def dropped(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) ->
     with appearance.themed(figsize=(2 * WIDTH, HEIGHT * len(shown) + 0.6)) as figure:
         axes = figure.subplots(len(shown), 2, sharey="row", squeeze=False)
         for (by_share, by_density), level in zip(axes, shown, strict=True):
-            at_level = means[(means["level"] == level) | (means["variant"] == DENSE)].set_index("variant")
+            at_level = sparse[sparse["level"] == level].set_index("variant")
             for label, names in groups.items():
                 own = at_level.loc[[name for name in names if name in at_level.index]]
                 shares = own.index.map(lambda name: variants[name]["drop"])
                 _draw_means(by_share, own, np.asarray(shares, float), label, drawn[label])
                 _draw_means(by_density, own, own["gradient_density"].to_numpy(), label, drawn[label])
             for panel in (by_share, by_density):
-                panel.axhline(
-                    at_level.loc[DENSE, "accuracy"], color="0.3", linewidth=0.9, linestyle="--", label="dense"
-                )
+                _draw_dense(panel, means)
                 panel.set_title(f"{100 * level:g} % zeros")
             by_share.set_ylabel("test accuracy")
             by_share.yaxis.set_major_formatter(PercentFormatter(1))

@@ -100,7 +100,7 @@ def _images(basis):
 
 def _training(basis):
     epochs, sizes = basis.config["training"]["epochs"], basis.sizes
-    seconds = epochs * basis.timed.forward * (TRAINED * sizes["train"] + sizes["validation"])
+    seconds = basis.timed.forward * _passes(epochs, sizes)
     return Stage("training", f"{epochs} epochs", basis.seeds, basis.seeds * seconds, basis.seeds * 2 * basis.weights)
 
 
@@ -130,7 +130,7 @@ def _selection(basis):
     """Every draw of every learned criterion: a training by its own number of epochs, and the weights that it leaves."""
     drawn = list(learned.by_draw(basis.config["criteria"]["learned"]).values())
     epochs = sum(map(operator.itemgetter("epochs"), drawn))
-    seconds = epochs * basis.timed.forward * (TRAINED * basis.sizes["train"] + basis.sizes["validation"])
+    seconds = basis.timed.forward * _passes(epochs, basis.sizes)
     jobs = basis.seeds * len(drawn)
     return Stage("selection", f"{epochs} epochs", jobs, basis.seeds * seconds, jobs * basis.weights)
 
@@ -189,7 +189,7 @@ def _sparsity(basis):
     """Every sparse network: the whole schedule of training, at the cost of the dense network, and its test."""
     cells, sizes = sparse.cells(basis.config), basis.sizes
     epochs, jobs = basis.config["training"]["epochs"], basis.seeds * len(cells)
-    passes = epochs * (TRAINED * sizes["train"] + sizes["validation"]) + sizes["test"]
+    passes = _passes(epochs, sizes) + sizes["test"]
     variants = len({cell.variant for cell in cells})
     levels = len({cell.level for cell in cells})
     extent = f"{variants} variants, {levels} levels, {epochs} epochs"
@@ -208,7 +208,12 @@ def _forward_passes(kind, retraining, sizes):
         epochs = retraining["scratch_epochs"]
     if kind.in_steps:
         times = retraining["steps"]
-    return epochs * times * (TRAINED * sizes["train"] + sizes["validation"])
+    return times * _passes(epochs, sizes)
+
+
+def _passes(epochs, sizes):
+    """The cost of a training with its validation, in forward passes of one image."""
+    return epochs * (TRAINED * sizes["train"] + sizes["validation"])
 
 
 def _export(basis):

@@ -37,6 +37,11 @@ def _without(settings, *keys):
     return {key: value for key, value in settings.items() if key not in keys}
 
 
+def _of_text(level, cells):
+    """The level of some networks that has this text in paths."""
+    return {str(cell.level): cell.level for cell in cells}[level]
+
+
 def machine(study: Study) -> Options:
     """Threads and device of a computation with torch."""
     return _chosen(study.settings, "threads", "device")
@@ -280,9 +285,8 @@ def _learned_schedule(study, kind, criterion):
 
 def retraining(study: Study, criterion: str, kind: str, level: str) -> Options:
     """The level and the schedule of one retrained network; `level` is its text in paths."""
-    levels = {str(cell.level): cell.level for cell in study.cells}
     return {
-        "level": levels[level],
+        "level": _of_text(level, study.cells),
         "training": schedule(study, kind, criterion),
         "steps": study.retraining["steps"] if kinds.KINDS[kind].in_steps else 1,
         "terms": study.terms[0],
@@ -295,11 +299,10 @@ def retraining(study: Study, criterion: str, kind: str, level: str) -> Options:
 
 def sparse_training(study: Study, variant: str, level: str) -> Options:
     """The network, the schedule, a variant and a level; `level` is its text in paths."""
-    levels = {str(cell.level): cell.level for cell in study.sparse_cells}
     return {
         **training(study),
         "variant": sparse.options_of(study.variants[variant]),
-        "level": levels[level],
+        "level": _of_text(level, study.sparse_cells),
         **precision(study),
     }
 
@@ -324,9 +327,8 @@ def export(study: Study, name: str) -> Options:
 
 def sparse_export(study: Study, variant: str, level: str) -> Options:
     """A sparse network and its variant, and the facts of the study that its card states."""
-    levels = {str(cell.level): cell.level for cell in study.sparse_cells}
     settings = sparse.options_of(study.variants[variant])
-    return {"variant": variant, "settings": settings, "level": levels[level], **_card(study)}
+    return {"variant": variant, "settings": settings, "level": _of_text(level, study.sparse_cells), **_card(study)}
 
 
 def _card(study):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas
 
 from secateur import Refused
-from secateur.analysis import intervals, wording
+from secateur.analysis import intervals, sparsity, wording
 from secateur.artifacts import correctness, evaluation_table, sparsity_table, tables
 from secateur.study import seeds, sparse
 from secateur.study.sparse import REFERENCE, SparseCell
@@ -118,9 +118,8 @@ def _right(place, evaluated, cells):
     right = {
         cell: correctness.read(place / "sparsity" / cell.path / "network.h5", 1)[0] for cell in cells if cell != DENSE
     }
-    dense = (evaluated["level"] == DENSE.level) & (evaluated["recovery"] == tables.AS_PRUNED)
     bits = correctness.read(place / "evaluation" / "random.h5", len(evaluated))
-    return right | {DENSE: bits[dense.to_numpy()][0]}
+    return right | {DENSE: bits[sparsity.dense_row(evaluated).index[0]]}
 
 
 # ---- differences ---------------------------------------------------------------------------------------------
