@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from secateur.analysis import retraining
-from secateur.artifacts import correctness, files, provenance, tables
+from secateur.artifacts import correctness, tables
 from secateur.export import card, card_facts, formats, measured_facts
-from secateur.figures import documents
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
@@ -14,8 +13,6 @@ from secateur.retraining import steps
 from secateur.study import seeds
 from secateur.study.levels import Terms
 
-# Images on which every file is compared with torch.
-CHECKED = 32
 NEEDED = ("criterion", "keep_at_least", "level", "images", "loss", "accuracy")
 EVALUATED = (*NEEDED, "recovery")
 
@@ -28,41 +25,25 @@ def export_model(inputs, folder, options, seed, record, images_per_batch):
     channels = plans.plan(ranking, options["level"], terms, coupled)
     with store.opened(inputs["images"]) as images:
         checkpoints.same_images(dense.description, images, inputs["network"])
-        check = images.normalised(slice(0, CHECKED))
+        check = images.normalised(slice(0, measured_facts.CHECKED))
         differences = formats.write(
             dense.model, channels, check, folder, dense.description, dense.facts, _retrained_state(inputs)
         )
-        exported = stored.read(folder)
-        timed = measured_facts.timed(dense.model, exported.model, check)
-        answers = measured_facts.tested(exported.model, images, images_per_batch)
-    tables.write(timed, Path(folder) / "latency.csv")
-    networks, right = _evaluated(inputs, options)
-    networks["dense"] |= measured_facts.size(dense.model, check) | {"bytes": Path(inputs["network"]).stat().st_size}
-    networks["smaller"] |= measured_facts.size(exported.model, check)
-    network_facts = {name: card_facts.NetworkFacts(**network) for name, network in networks.items()}
+        exported = measured_facts.read_back(folder, dense.model, images, differences, images_per_batch)
+    evaluated, right = _evaluated(inputs, options)
     return card_facts.Facts(
         **_chosen(options, ("criterion", "level", "kind", "ranked_on", "ranked_on_choosing", "origin")),
         **_chosen(record, ("study", "secateur", "versions")),
-        dense=network_facts["dense"],
-        smaller=network_facts["smaller"],
-        pruned=network_facts.get("pruned"),
-        description=exported.description,
-        training=exported.facts,
+        **measured_facts.networks(evaluated, dense.model, inputs["network"], exported.model, check),
+        **exported.facts,
         realised=plans.realised(ranking, channels, terms.budget, coupled),
         terms=terms,
         schedule=" ".join(retraining.schedules(options).values()),
-        data=card_facts.DataFacts(**options["data"], images=len(answers)),
+        data=card_facts.DataFacts(**options["data"], images=len(exported.right)),
         units=card_facts.UnitCounts(plans.units_of(ranking, channels), ranking["unit"].nunique()),
         widths=measured_facts.widths(coupled, channels),
         accuracy=_accuracy(inputs, options, right),
-        images=len(answers),
-        agreeing=int((answers == right["smaller"]).sum()),
-        latency=measured_facts.latencies(timed),
-        processor=measured_facts.processor(),
-        files=measured_facts.sizes_on_disk(folder),
-        differences=differences,
-        checked=len(check),
-        tolerance=formats.TOLERANCE,
+        agreeing=int((exported.right == right["smaller"]).sum()),
         seed=seed,
     )
 
@@ -99,19 +80,10 @@ def _evaluated(inputs, options):
 
 def _accuracy(inputs, options, right):
     """The AccuracyFacts of the exported network beside the dense one."""
-    floor, confidence, resamples = options["terms"]["keep_at_least"], options["confidence"], options["resamples"]
+    floor = options["terms"]["keep_at_least"]
     generator = seeds.numpy_generator(options["seed"], "bootstrap", floor, options["criterion"], options["level"])
-    change = measured_facts.change(right, options, generator)
-    return card_facts.AccuracyFacts(change, _precision(inputs), confidence, resamples)
-
-
-def _precision(inputs):
-    """The arithmetic of the evaluations by their manifests: with `auto`, machines differ."""
-    names = set()
-    for key in ("manifest", "retrained_manifest"):
-        if key in inputs:
-            names |= set(provenance.read(inputs[key])["precision"]["rows"])
-    return " and ".join(sorted(names))
+    manifests = [inputs[key] for key in ("manifest", "retrained_manifest") if key in inputs]
+    return measured_facts.accuracy(right, manifests, options, generator)
 
 
 if "snakemake" in globals():
@@ -124,7 +96,4 @@ if "snakemake" in globals():
             job.provenance,
             snakemake.resources.images_per_batch,
         )
-        parts = card.blocks(facts)
-        files.write_text(snakemake.output.card, documents.as_markdown(parts))
-        files.write_text(snakemake.output.page, documents.as_html(parts))
-        provenance.write(snakemake.output.manifest, **(job.provenance | card_facts.manifest(facts)))
+        card.write(facts, snakemake.output, job.provenance)

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from secateur.artifacts import correctness, evaluation_table, files, provenance, sparsity_table, tables
+from secateur.analysis import sparsity
+from secateur.artifacts import correctness, evaluation_table, sparsity_table, tables
 from secateur.export import card, card_facts, formats, measured_facts
-from secateur.figures import documents
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
-from secateur.pruning import stored
 from secateur.sparsity import silent_units
 from secateur.study import kinds, seeds
 from secateur.study.levels import PLAIN
 from secateur.units import finding
-
-# Images on which every file is compared with torch.
-CHECKED = 32
 
 
 def export_sparse(inputs, folder, options, seed, record, images_per_batch):
@@ -23,22 +19,19 @@ def export_sparse(inputs, folder, options, seed, record, images_per_batch):
     dense, sparse = checkpoints.load(inputs["dense"]), checkpoints.load(inputs["network"])
     with store.opened(inputs["images"]) as images:
         checkpoints.same_images(sparse.description, images, inputs["network"])
-        check = images.normalised(slice(0, CHECKED))
+        check = images.normalised(slice(0, measured_facts.CHECKED))
         units = finding.find(sparse.model, check)
         channels = silent_units.silent(sparse.model, units, check)
         differences = formats.write(sparse.model, channels, check, folder, sparse.description, sparse.facts)
-        exported = stored.read(folder)
+        exported = measured_facts.read_back(folder, dense.model, images, differences, images_per_batch)
         refuse_changed(sparse.model, exported.model, check, channels)
-        timed = measured_facts.timed(dense.model, exported.model, check)
-        answers = measured_facts.tested(exported.model, images, images_per_batch)
-    tables.write(timed, Path(folder) / "latency.csv")
-    networks, right = evaluated(inputs, options)
-    networks["dense"] |= measured_facts.size(dense.model, check) | {"bytes": Path(inputs["dense"]).stat().st_size}
-    networks["smaller"] |= measured_facts.size(exported.model, check)
+    row = tables.read(inputs["table"], *sparsity_table.COLUMNS).iloc[0]
+    networks, right = evaluated(inputs, row, options["confidence"])
     removed = finding.only_of(units, channels)
     return card_facts.Facts(
         **{key: record[key] for key in ("study", "secateur", "versions")},
-        **{name: card_facts.NetworkFacts(**network) for name, network in networks.items()},
+        **measured_facts.networks(networks, dense.model, inputs["dense"], exported.model, check),
+        **exported.facts,
         criterion=f"sparsity.{options['variant']}",
         level=options["level"],
         realised=len(removed) / len(units.units),
@@ -48,22 +41,13 @@ def export_sparse(inputs, folder, options, seed, record, images_per_batch):
         ranked_on="none",
         ranked_on_choosing=False,
         origin=options["origin"],
-        description=exported.description,
-        training=exported.facts,
-        data=card_facts.DataFacts(**options["data"], images=len(answers)),
+        data=card_facts.DataFacts(**options["data"], images=len(exported.right)),
         units=card_facts.UnitCounts(len(removed), len(units.units)),
         widths=measured_facts.widths(units.coupled, channels),
         accuracy=accuracy(inputs, options, right),
-        images=len(answers),
-        agreeing=int((answers == right["smaller"]).sum()),
-        latency=measured_facts.latencies(timed),
-        processor=measured_facts.processor(),
-        files=measured_facts.sizes_on_disk(folder),
-        differences=differences,
-        checked=len(check),
-        tolerance=formats.TOLERANCE,
+        agreeing=int((exported.right == right["smaller"]).sum()),
         seed=seed,
-        sparse=sparse_facts(inputs, options),
+        sparse=sparse_facts(inputs, row, options),
     )
 
 
@@ -77,33 +61,26 @@ def refuse_changed(sparse, exported, check, channels):
         )
 
 
-def evaluated(inputs, options):
-    """({network: its performance}, {network: (images,) bool, whether it is right}), dense and sparse."""
-    confidence, networks = options["confidence"], {}
-    rows = tables.of_recovery(
-        tables.read(inputs["evaluated"], "recovery", "level", *evaluation_table.LOSS_AND_ACCURACY)
-    )
-    first = rows.index[rows["level"] == 0][0]
-    dense = correctness.read(inputs["evaluated_bits"], len(tables.read(inputs["evaluated"])))[first]
-    right = {"dense": dense, "smaller": correctness.read(inputs["bits"], 1)[0]}
-    networks["dense"] = measured_facts.performance(rows.loc[first], right["dense"], confidence)
-    row = tables.read(inputs["table"], *sparsity_table.COLUMNS).iloc[0]
-    networks["smaller"] = measured_facts.performance(row, right["smaller"], confidence)
-    return networks, right
+def evaluated(inputs, row, confidence):
+    """({network: its performance}, {network: (images,) bool, whether it is right}), of the dense one and of `row`."""
+    table = tables.read(inputs["evaluated"], "recovery", "level", *evaluation_table.LOSS_AND_ACCURACY)
+    dense = sparsity.dense_row(table)
+    right = {
+        "dense": correctness.read(inputs["evaluated_bits"], len(table))[dense.index[0]],
+        "smaller": correctness.read(inputs["bits"], 1)[0],
+    }
+    rows = {"dense": dense.iloc[0], "smaller": row}
+    return {name: measured_facts.performance(rows[name], right[name], confidence) for name in rows}, right
 
 
 def accuracy(inputs, options, right):
     """The AccuracyFacts of the sparse network beside the dense one."""
     generator = seeds.numpy_generator(options["seed"], "bootstrap", "sparsity", options["variant"], options["level"])
-    change = measured_facts.change(right, options, generator)
-    manifests = (inputs["manifest"], inputs["evaluated_manifest"])
-    names = {name for path in manifests for name in provenance.read(path)["precision"]["rows"]}
-    return card_facts.AccuracyFacts(change, " and ".join(sorted(names)), options["confidence"], options["resamples"])
+    return measured_facts.accuracy(right, [inputs["manifest"], inputs["evaluated_manifest"]], options, generator)
 
 
-def sparse_facts(inputs, options):
-    """The zeros of the network, as its table counts them."""
-    row = tables.read(inputs["table"], *sparsity_table.COLUMNS).iloc[0]
+def sparse_facts(inputs, row, options):
+    """The zeros of the network, as the row of its table counts them."""
     empty = row["empty"]
     return card_facts.SparseFacts(
         variant=options["variant"],
@@ -127,7 +104,4 @@ if "snakemake" in globals():
             job.provenance,
             snakemake.resources.images_per_batch,
         )
-        parts = card.blocks(facts)
-        files.write_text(snakemake.output.card, documents.as_markdown(parts))
-        files.write_text(snakemake.output.page, documents.as_html(parts))
-        provenance.write(snakemake.output.manifest, **(job.provenance | card_facts.manifest(facts)))
+        card.write(facts, snakemake.output, job.provenance)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas
 
-from secateur.export import sparse_card, wording
+from secateur.artifacts import files, provenance
+from secateur.export import card_facts, sparse_card, wording
 from secateur.export.card_facts import Facts
+from secateur.figures import documents
 from secateur.models.description import NetworkDescription
 from secateur.study import vocabulary
 from secateur.study.kinds import KINDS
@@ -44,6 +46,14 @@ def blocks(facts: Facts) -> list[tuple[str, Any]]:
         ("heading", "What was not tested"),
         ("list", untested(facts)),
     ]
+
+
+def write(facts: Facts, outputs: Any, record: dict[str, Any]) -> None:
+    """Write the card as Markdown and as a page, and the manifest; `outputs` has Snakemake's names."""
+    parts = blocks(facts)
+    files.write_text(outputs.card, documents.as_markdown(parts))
+    files.write_text(outputs.page, documents.as_html(parts))
+    provenance.write(outputs.manifest, **(record | card_facts.manifest(facts)))
 
 
 def untested(facts: Facts) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,67 @@ from torch import nn
 
 from secateur import cost
 from secateur.analysis import intervals
+from secateur.artifacts import provenance, tables
 from secateur.evaluation import measuring
 from secateur.export import card_facts, formats, latency
 from secateur.images import store
-from secateur.pruning import groups
+from secateur.pruning import groups, stored
 from secateur.units.coupling import Coupling
 
 if TYPE_CHECKING:
     import pandas
 
-# The largest batches that are timed.
+# Images on which every file is compared with torch, and the batches that are timed.
+CHECKED = 32
 BATCHES = (1, 32)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadBack:
+    """An exported network, read from its folder: the model, (images,) bool of its answers, and fields of its Facts."""
+
+    model: nn.Module
+    right: np.ndarray
+    facts: dict[str, Any]
+
+
+def read_back(
+    folder: Path | str, dense: nn.Module, images: store.Images, differences: dict[str, float], images_per_batch: int
+) -> ReadBack:
+    """Read a folder of `formats.write`, which gave `differences`, time it beside the dense network, and test it.
+
+    Writes latency.csv into the folder.
+    """
+    exported, check = stored.read(folder), images.normalised(slice(0, CHECKED))
+    table = latency.measured(dense, exported.model, [_repeated(check, batch) for batch in BATCHES])
+    tables.write(table, Path(folder) / "latency.csv")
+    right = measuring.over(exported.model, _batches(images, images_per_batch)).right
+    facts = {
+        "description": exported.description,
+        "training": exported.facts,
+        "images": len(right),
+        "latency": _latencies(table),
+        "processor": _processor(),
+        "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
+        "differences": differences,
+        "checked": len(check),
+        "tolerance": formats.TOLERANCE,
+    }
+    return ReadBack(exported.model, right, facts)
+
+
+def networks(
+    evaluated: Mapping[str, dict[str, Any]],
+    dense: nn.Module,
+    path: Path | str,
+    exported: nn.Module,
+    check: torch.Tensor,
+) -> dict[str, card_facts.NetworkFacts]:
+    """The NetworkFacts of the dense network, from its file, of the exported one, and of others, by name."""
+    models = {"dense": dense, "smaller": exported}
+    sizes: dict[str, dict[str, Any]] = {name: vars(cost.count(model, check)) for name, model in models.items()}
+    sizes["dense"] = sizes["dense"] | {"bytes": Path(path).stat().st_size}
+    return {name: card_facts.NetworkFacts(**fields, **sizes.get(name, {})) for name, fields in evaluated.items()}
 
 
 def performance(row: pandas.Series, right: np.ndarray, confidence: float) -> dict[str, Any]:
@@ -40,18 +91,22 @@ def performance(row: pandas.Series, right: np.ndarray, confidence: float) -> dic
     }
 
 
-def change(
-    right: Mapping[str, np.ndarray], options: Mapping[str, Any], generator: np.random.Generator
-) -> card_facts.Change:
-    """The change of the accuracy from the network `dense` to `smaller`, {network: (images,) bool}."""
+def accuracy(
+    right: Mapping[str, np.ndarray],
+    manifests: Iterable[Path | str],
+    options: Mapping[str, Any],
+    generator: np.random.Generator,
+) -> card_facts.AccuracyFacts:
+    """The accuracies of the networks `dense` and `smaller`, {network: (images,) bool}, side by side.
+
+    `manifests` are those of their evaluations, of which the arithmetic differs by machine.
+    """
     smaller, dense = right["smaller"], right["dense"]
-    ends = intervals.paired_bootstrap(smaller, dense, options["confidence"], options["resamples"], generator)
-    return card_facts.Change(float(smaller.mean() - dense.mean()), *ends)
-
-
-def size(model: nn.Module, check: torch.Tensor) -> dict[str, int]:
-    """Parameters and multiply-adds, as fields of NetworkFacts."""
-    return vars(cost.count(model, check))
+    confidence, resamples = options["confidence"], options["resamples"]
+    ends = intervals.paired_bootstrap(smaller, dense, confidence, resamples, generator)
+    change = card_facts.Change(float(smaller.mean() - dense.mean()), *ends)
+    names = {name for path in manifests for name in provenance.read(path)["precision"]["rows"]}
+    return card_facts.AccuracyFacts(change, " and ".join(sorted(names)), confidence, resamples)
 
 
 def widths(coupled: Coupling, channels: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -64,24 +119,9 @@ def widths(coupled: Coupling, channels: dict[str, list[int]]) -> dict[str, list[
     return widths
 
 
-def sizes_on_disk(folder: Path | str) -> dict[str, int]:
-    """{file: bytes} of the exported files."""
-    return {name: (Path(folder) / name).stat().st_size for name in formats.FILES}
-
-
-def tested(model: nn.Module, images: store.Images, images_per_batch: int) -> np.ndarray:
-    """(images,) bool: the images that a model is right on."""
-    return measuring.over(model, _batches(images, images_per_batch)).right
-
-
-def _batches(images, images_per_batch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(images, images_per_batch):
     for _, pixels, labels in store.batches(images, images_per_batch):
         yield pixels, labels
-
-
-def timed(dense: nn.Module, smaller: nn.Module, check: torch.Tensor) -> pandas.DataFrame:
-    """The table of `latency.measured` for both networks, on batches of repeated images."""
-    return latency.measured(dense, smaller, [_repeated(check, batch) for batch in BATCHES])
 
 
 def _repeated(pixels, count):
@@ -89,8 +129,8 @@ def _repeated(pixels, count):
     return pixels.repeat(math.ceil(count / len(pixels)), 1, 1, 1)[:count]
 
 
-def latencies(table: pandas.DataFrame) -> list[card_facts.BatchLatency]:
-    """One BatchLatency for each batch size of a table of `timed`."""
+def _latencies(table):
+    """One BatchLatency for each batch size of a table of `latency.measured`."""
     threads, clock = torch.get_num_threads(), "time on the clock"
     if threads == 1:
         clock = "processor time"
@@ -98,7 +138,7 @@ def latencies(table: pandas.DataFrame) -> list[card_facts.BatchLatency]:
     return [card_facts.BatchLatency(**row, threads=threads, clock=clock) for row in rows]
 
 
-def processor() -> str:
+def _processor():
     """The processor's name."""
     path = Path("/proc/cpuinfo")
     if path.exists():

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from secateur.graph import modes
 from secateur.selection.output_analyser import layers_of
 from secateur.selection.pruning_models import standardised
+from secateur.units import readers
 from secateur.units.coupling import Coupling
 from secateur.units.finding import Units
 
@@ -134,14 +135,12 @@ def _log(values):
 def _next(coupled):
     """(groups,) the mean absolute value of the weights that read each group; what it reads of itself is its own."""
     total, count = np.zeros(len(coupled.sizes)), np.zeros(len(coupled.sizes))
-    for layer, outputs in coupled.outputs.items():
+    for layer in coupled.outputs:
         weight = coupled.model.get_parameter(f"{layer}.weight").detach().double().abs().cpu()
         by_pair = weight.flatten(2).mean(2) if weight.dim() > 2 else weight
-        groups = coupled.grouped[layer].groups if layer in coupled.grouped else 1
-        inputs = coupled.inputs[layer].reshape(groups, -1).repeat(len(outputs) // groups, axis=0)
-        others = inputs != outputs[:, None]
-        np.add.at(total, inputs[others], by_pair.numpy()[others])
-        np.add.at(count, inputs[others], 1)
+        groups, own = readers.read_by(coupled, layer)
+        np.add.at(total, groups[~own], by_pair.numpy()[~own])
+        np.add.at(count, groups[~own], 1)
     return total / np.maximum(count, 1)
 
 

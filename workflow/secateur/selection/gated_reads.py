@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from secateur import Refused
+from secateur.units import readers
 from secateur.units.coupling import Coupling
 from secateur.units.finding import Units
 
@@ -54,13 +55,9 @@ def _index(coupled, layer, slots, open_slot):
     A unit that is read by its own channels, as in a depthwise convolution, is gated where others read it: a second gate
     on the same path would take the gradient from both.
     """
-    groups = coupled.grouped[layer].groups if layer in coupled.grouped else 1
-    outputs = coupled.outputs[layer]
-    inputs = coupled.inputs[layer].reshape(groups, -1)
-    by_row = inputs.repeat(len(outputs) // groups, axis=0)
-    own = by_row == outputs[:, None]
+    by_row, own = readers.read_by(coupled, layer)
     index = np.where(own, open_slot, slots[by_row])
-    if groups == 1 and not own.any():
+    if layer not in coupled.grouped and not own.any():
         return index[:1]
     return index
 

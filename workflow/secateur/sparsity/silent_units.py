@@ -8,6 +8,7 @@ from torch import nn
 
 from secateur.graph import modes
 from secateur.pruning import masking
+from secateur.units import readers
 from secateur.units.coupling import Coupling
 from secateur.units.finding import Unit, Units
 
@@ -63,9 +64,7 @@ def weighted(coupled: Coupling) -> tuple[np.ndarray, np.ndarray]:
         weight = coupled.model.get_parameter(f"{layer}.weight").detach()
         present = weight.flatten(2).any(2) if weight.dim() > 2 else weight != 0
         present = present.cpu().numpy()
-        groups = coupled.grouped[layer].groups if layer in coupled.grouped else 1
-        inputs = coupled.inputs[layer].reshape(groups, -1).repeat(len(outputs) // groups, axis=0)
-        others = inputs != outputs[:, None]
-        read[inputs[present & others]] = True
+        groups, own = readers.read_by(coupled, layer)
+        read[groups[present & ~own]] = True
         written[outputs[present.any(1)]] = True
     return read, written
