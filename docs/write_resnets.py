@@ -3,10 +3,8 @@
 python docs/write_resnets.py results/resnet20-cifar10 results/resnet56-cifar10 > docs/resnets.md
 """
 
-import sys
-
 from secateur.figures import documents
-from secateur.verdicts import across, across_page
+from secateur.verdicts import across, across_page, page_command
 
 
 def page(folders):
@@ -16,9 +14,4 @@ def page(folders):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    try:
-        sys.stdout.write(page(sys.argv[1:]))
-    except (ValueError, OSError) as error:
-        sys.exit(f"write_resnets: {error}")
+    page_command.run(__file__, __doc__, page)

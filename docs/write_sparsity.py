@@ -3,10 +3,8 @@
 python docs/write_sparsity.py results/STUDY ... > docs/sparsity-results.md
 """
 
-import sys
-
 from secateur.figures import documents
-from secateur.verdicts import sparsity_page, sparsity_study
+from secateur.verdicts import page_command, sparsity_page, sparsity_study
 
 
 def page(folders):
@@ -16,9 +14,4 @@ def page(folders):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    try:
-        sys.stdout.write(page(sys.argv[1:]))
-    except (ValueError, OSError) as error:
-        sys.exit(f"write_sparsity: {error}")
+    page_command.run(__file__, __doc__, page)

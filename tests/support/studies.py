@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -67,6 +69,18 @@ class Workflow:
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout
         return done.stdout
+
+    def planned_with(self, settings, *arguments):
+        """{rule: count of jobs} that Snakemake would run after an edit of the settings, which is taken back."""
+        config = self.folder / "config" / "config.yaml"
+        kept = self.folder / "config" / "kept.yaml"
+        # A copy keeps the time stamp.
+        shutil.copy2(config, kept)
+        try:
+            config.write_text(yaml.safe_dump(settings, sort_keys=False))
+            return self.planned(*arguments)
+        finally:
+            kept.replace(config)
 
     def planned(self, *arguments):
         """{rule: count of jobs} that Snakemake would run."""

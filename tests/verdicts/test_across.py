@@ -1,7 +1,6 @@
 """The page on studies side by side says what their tables say, on results whose truth is constructed."""
 
 import dataclasses
-import importlib.util
 import re
 import shutil
 
@@ -17,6 +16,7 @@ from secateur.figures import documents
 from secateur.study import criteria_names, settings, vocabulary
 from secateur.verdicts import across, across_families, across_page, across_retraining, across_words
 from secateur.verdicts.across import AHEAD, BEHIND, UNTOLD, WITHOUT
+from support.pages import written
 from support.studies import ROOT
 
 IMAGES, CHOOSING, CLASSES = 800, 300, 10
@@ -341,10 +341,7 @@ def test_counts_are_words(count, words):
 
 
 def test_the_command_writes_the_page(folders, blocks):
-    spec = importlib.util.spec_from_file_location("write_resnets", ROOT / "docs" / "write_resnets.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.page(folders) == documents.as_markdown(blocks)
+    assert written("write_resnets", folders) == documents.as_markdown(blocks)
 
 
 def test_a_folder_without_a_finished_study_is_refused(tmp_path, folders):

@@ -1,7 +1,6 @@
 """The page on learned selection: every sentence and figure is that of a table, published figures stand apart."""
 
 import dataclasses
-import importlib.util
 import re
 
 import pytest
@@ -20,6 +19,7 @@ from secateur.verdicts import (
 from secateur.verdicts.selection_published import PENDING, PUBLISHED
 from secateur.verdicts.selection_study import DENSE
 from support.learned_studies import ASKED, LEVEL, Facts, finished
+from support.pages import contents, lines, numbers, numbers_of_tables, table_with, written
 from support.studies import ROOT
 
 OTHER = {"study": "gates-again", "training": {"seeds": [0, 1, 2]}}
@@ -43,28 +43,13 @@ def blocks(studies, folders):
     return selection_page.blocks(studies, folders)
 
 
-def contents(blocks, wanted):
-    return [content for kind, content in blocks if kind == wanted]
-
-
-def table_with(blocks, *columns):
-    return next(table for table in contents(blocks, "table") if {*columns} <= {*table.columns})
-
-
-def numbers(text):
-    """The numbers of a text; what stands in code are names."""
-    return set(re.findall(r"\d[\d,]*(?:\.\d+)?", re.sub(r"`[^`]*`|[A-Za-z]+-\d+", "", text)))
-
-
 def test_every_number_of_a_generated_sentence_is_in_a_table(blocks):
-    known = set()
-    for table in contents(blocks, "table"):
-        known |= numbers(" ".join(map(str, [*table.columns, *table.to_numpy().flat])))
+    known = numbers_of_tables(blocks)
     # What a list quotes of how intervals and networks are made are settings and degrees of freedom.
     quoted = ("Intervals (", "weight decay", "re-estimated on")
-    lines = [line for lines in contents(blocks, "list") for line in lines if not any(map(line.__contains__, quoted))]
-    assert len(lines) > 40
-    for line in lines:
+    generated = [line for line in lines(blocks) if not any(map(line.__contains__, quoted))]
+    assert len(generated) > 40
+    for line in generated:
         assert numbers(line) <= known, line
 
 
@@ -95,9 +80,9 @@ def test_the_tally_counts_every_judgement(blocks):
 
 
 def test_a_study_in_which_one_of_two_selections_is_worse_says_so(blocks, studies):
-    lines = [line for lines in contents(blocks, "list") for line in lines]
-    assert f"{studies[1].label}: **fails**; of two comparisons it holds in one and fails in one." in lines
-    (line,) = [line for line in lines if line.startswith("Learned selections less `l1`") and "behind" in line]
+    listed = lines(blocks)
+    assert f"{studies[1].label}: **fails**; of two comparisons it holds in one and fails in one." in listed
+    (line,) = [line for line in listed if line.startswith("Learned selections less `l1`") and "behind" in line]
     table, found = selection_tables.differences(studies[1], studies[1].entries)
     shown = table.loc[table["less"] == "`l1`"].iloc[:, 2:].to_numpy().flatten()
     lows = [float(re.findall(r"[+-][\d.]+", cell)[1]) for cell in shown]
@@ -229,9 +214,6 @@ def test_the_method_names_the_images_of_each_purpose(studies):
 
 
 def test_the_command_writes_the_page(folders, blocks):
-    spec = importlib.util.spec_from_file_location("write_selection", ROOT / "docs" / "write_selection.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = script.page(folders)
+    text = written("write_selection", folders)
     assert text == documents.as_markdown(blocks)
     assert f"python docs/write_selection.py {folders[0]} {folders[1]} > docs/selection-results.md" in text

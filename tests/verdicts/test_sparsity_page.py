@@ -1,6 +1,5 @@
 """The page on sparse training: every sentence and figure is that of a table, and the command writes it."""
 
-import importlib.util
 import re
 
 import pytest
@@ -9,6 +8,7 @@ from secateur.analysis.wording import percent
 from secateur.artifacts import tables
 from secateur.figures import documents
 from secateur.verdicts import paired, sparsity_claims, sparsity_method, sparsity_page, sparsity_study
+from support.pages import contents, lines, numbers, numbers_of_tables, table_with, written
 from support.sparse_studies import finished
 from support.studies import ROOT
 
@@ -36,23 +36,8 @@ def blocks(studies, folders):
     return sparsity_page.blocks(studies, folders)
 
 
-def contents(blocks, wanted):
-    return [content for kind, content in blocks if kind == wanted]
-
-
-def lines(blocks):
-    return [line for lines in contents(blocks, "list") for line in lines]
-
-
-def numbers(text):
-    """The numbers of a text; what stands in code are names."""
-    return set(re.findall(r"\d[\d,]*(?:\.\d+)?", re.sub(r"`[^`]*`|[A-Za-z]+-\d+", "", text)))
-
-
 def test_every_number_of_a_generated_sentence_is_in_a_table(blocks):
-    known = set()
-    for table in contents(blocks, "table"):
-        known |= numbers(" ".join(map(str, [*table.columns, *table.to_numpy().flat])))
+    known = numbers_of_tables(blocks)
     constant = (*sparsity_method.OF_THE_SOURCE, *sparsity_method.OF_THIS_PROJECT)
     generated = [line for line in lines(blocks) if line not in constant]
     assert len(generated) > 30
@@ -61,7 +46,7 @@ def test_every_number_of_a_generated_sentence_is_in_a_table(blocks):
 
 
 def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
-    summary = next(table for table in contents(blocks, "table") if "claim" in table)
+    summary = table_with(blocks, "claim")
     below = [table for table in contents(blocks, "table") if "verdict" in table]
     assert list(summary[""]) == ["(a)", "(b)", "(c)", "(d)", "(e)", "(f)"] and len(below) == 6
     found = set()
@@ -83,7 +68,7 @@ def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
 
 def test_the_tally_counts_every_judgement(blocks):
     text = next(text for text in contents(blocks, "text") if "judgements" in text)
-    summary = next(table for table in contents(blocks, "table") if "claim" in table)
+    summary = table_with(blocks, "claim")
     cells = "; ".join(summary.iloc[:, 2:].to_numpy().flat).split("; ")
     # Four claims at two levels, one between them, and one at one level, in two studies.
     assert text.startswith("Of twenty judgements") and len(cells) == 20 and "not measured: one" in text
@@ -130,7 +115,7 @@ def test_lines_of_a_claim_say_what_could_have_been_seen(blocks, studies):
 
 
 def test_variants_stand_with_their_kind_and_their_settings(blocks):
-    table = next(table for table in contents(blocks, "table") if "kind" in table).set_index("variant")
+    table = table_with(blocks, "kind").set_index("variant")
     assert (
         table.loc["`feather`", "kind"].iloc[0] == "Feather"
         and table.loc["`softer`", "kind"].iloc[0] == "other, no claim"
@@ -148,9 +133,6 @@ def test_no_measured_figure_is_written_into_the_code():
 
 
 def test_the_command_writes_the_page(folders, blocks):
-    spec = importlib.util.spec_from_file_location("write_sparsity", ROOT / "docs" / "write_sparsity.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = script.page(folders)
+    text = written("write_sparsity", folders)
     assert text == documents.as_markdown(blocks)
     assert f"python docs/write_sparsity.py {folders[0]} {folders[1]} > docs/sparsity-results.md" in text

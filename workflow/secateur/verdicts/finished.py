@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from secateur.verdicts import across
+import pandas
+
+from secateur.analysis.wording import percent
+from secateur.verdicts import across, phrases
 
 # "Not worse" is within so much, as a fraction of the test images: at the source's own scale, and below it.
 MARGIN_FULL, MARGIN_SMALL = 0.003, 0.01
@@ -52,6 +56,34 @@ class Finished:
         return network and training and settings["model"]["weights"] is None
 
     @property
+    def terms(self) -> dict[str, str]:
+        """The scale of a study, its margin and its intervals: {in words: in words}."""
+        return {
+            "scale": "that of the source" if self.full_size else "smaller than that of the source",
+            "margin of *not worse*": f"{100 * self.margin:.1f} points",
+            "intervals": percent(self.settings["figures"]["confidence"]),
+        }
+
+    @property
+    def training_images(self) -> str:
+        """The count of the images that train, in words."""
+        count = self.settings["split"]["train"]
+        return "all that no other split takes" if count is None else phrases.count(count)
+
+    @property
     def margin(self) -> float:
         """The loss of accuracy, as a fraction, that still counts as not worse."""
         return MARGIN_FULL if self.full_size else MARGIN_SMALL
+
+
+def side_by_side(facts: Iterable[Mapping[str, str]]) -> pandas.DataFrame:
+    """A table of studies, {property: in words} of each: a row for each property. The first one is the heading."""
+    return pandas.DataFrame(facts).set_index("").T.reset_index(names="")
+
+
+def exact(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows of networks with their accuracies in exact counts of `images`.
+
+    Tables round, and seeds that differ by the very same count of images would differ by that rounding alone.
+    """
+    return rows.assign(accuracy=(rows["accuracy"] * rows["images"]).round() / rows["images"])

@@ -8,10 +8,10 @@ from typing import Any
 import pandas
 
 from secateur.analysis import interval_words, retraining
-from secateur.analysis.wording import joined, percent
+from secateur.analysis.wording import joined
 from secateur.study import learned, recovery_checks, vocabulary
 from secateur.study.kinds import BATCHNORM, CONTINUED, KINDS, RETRAINED, SCRATCH
-from secateur.verdicts import phrases, selection_widths
+from secateur.verdicts import finished, phrases, selection_widths
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.selection_study import DENSE, Study
 
@@ -49,7 +49,7 @@ OF_THIS_PROJECT = (
 
 def studies(all_studies: Sequence[Study]) -> pandas.DataFrame:
     """The table of studies: a row for each property."""
-    return pandas.DataFrame(map(_facts, all_studies)).set_index("").T.reset_index(names="")
+    return finished.side_by_side(map(_facts, all_studies))
 
 
 def _facts(study):
@@ -61,16 +61,14 @@ def _facts(study):
         "weights": f"`{settings['model']['weights']}`" if settings["model"]["weights"] else "fresh",
         "epochs of dense training": str(settings["training"]["epochs"]),
         "networks (training seeds)": str(len(study.seeds)),
-        "training images": "all that no other split takes" if split["train"] is None else f"{split['train']:,}",
+        "training images": study.training_images,
         "test accuracy of the dense network, %": f"{100 * study.mean(DENSE, 'accuracy'):.2f}",
         "parameters": f"{study.mean(DENSE, 'parameters'):,.0f}",
         "multiply-adds": f"{study.mean(DENSE, 'macs'):,.0f}",
         "images that rank": f"split `rank`, carved out of the {_origin(split)} images, never reported",
         "images that choose an epoch": "split `validation`",
         "images that are reported": f"{study.images:,}, split `test`",
-        "scale": "that of the source" if study.full_size else "smaller than that of the source",
-        "margin of *not worse*": f"{100 * study.margin:.1f} points",
-        "intervals": percent(settings["figures"]["confidence"]),
+        **study.terms,
         "draws of the random control": str(settings["criteria"]["random"]),
     }
 

@@ -21,7 +21,7 @@ from secateur.study import criteria_names, learned, seeds, vocabulary, widths
 from secateur.study.kinds import NONE, Cell
 from secateur.verdicts import across
 from secateur.verdicts.across import Difference
-from secateur.verdicts.finished import Finished
+from secateur.verdicts.finished import Finished, exact
 from secateur.verdicts.paired import Compared
 
 Entry = Mapping[str, Any]
@@ -30,7 +30,7 @@ EVALUATED = (
     *("seed", "split", "criterion", "keep_at_least", "level", "images"),
     *("units", "parameters", "macs", "accuracy"),
 )
-RETRAINED = ("seed", "criterion", "level", "kind", "trained_images", "parameters", "macs", "accuracy")
+RETRAINED = ("seed", "criterion", "level", "kind", "images", "trained_images", "parameters", "macs", "accuracy")
 DENSE = Cell("dense", 0.0, NONE.name)
 PHASE = ("units", "closed", "dead", "images")
 
@@ -163,7 +163,7 @@ def _named(table):
 
 def _cells(parts):
     """{Cell: a row for each of its networks}; one that was measured by two stages counts once."""
-    rows = pandas.concat(parts, ignore_index=True).drop_duplicates(["seed", "draw", "level", "kind"])
+    rows = exact(pandas.concat(parts, ignore_index=True)).drop_duplicates(["seed", "draw", "level", "kind"])
     return {Cell(*keys): part for keys, part in rows.groupby(["criterion", "level", "kind"], sort=False)}
 
 

@@ -10,7 +10,7 @@ import pandas
 from secateur.analysis import retraining
 from secateur.analysis.wording import joined, percent
 from secateur.study.sparse import REFERENCE
-from secateur.verdicts import phrases, sparsity_variants
+from secateur.verdicts import finished, phrases, sparsity_variants
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.sparsity_study import DENSE, Study
 from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC, NO_GRADIENT, OTHER
@@ -54,17 +54,16 @@ ADDED = (
 
 def studies(all_studies: Sequence[Study]) -> pandas.DataFrame:
     """The table of studies: a row for each property."""
-    return pandas.DataFrame(map(_facts, all_studies)).set_index("").T.reset_index(names="")
+    return finished.side_by_side(map(_facts, all_studies))
 
 
 def _facts(study):
-    settings, train = study.settings, study.settings["split"]["train"]
-    feather = study.variants[REFERENCE]
+    settings, feather = study.settings, study.variants[REFERENCE]
     return {
         "": study.label,
         "network": study.network,
         "images": f"`{settings['data']['name']}`, {study.size} pixels",
-        "training images": "all that no other split takes" if train is None else phrases.count(train),
+        "training images": study.training_images,
         "images that are reported": phrases.count(study.images),
         "epochs": str(settings["training"]["epochs"]),
         "recipe": retraining.recipe(settings["training"]),
@@ -74,9 +73,7 @@ def _facts(study):
         "prunable weights": f"{study.mean(DENSE, 'weights'):,.0f}",
         "parameters": f"{study.mean(DENSE, 'parameters'):,.0f}",
         "levels": joined(map(percent, study.levels)),
-        "scale": "that of the source" if study.full_size else "smaller than that of the source",
-        "margin of *not worse*": f"{100 * study.margin:.1f} points",
-        "intervals": percent(settings["figures"]["confidence"]),
+        **study.terms,
     }
 
 

@@ -20,7 +20,7 @@ from secateur.study import seeds, sparse
 from secateur.study.sparse import REFERENCE, SparseCell
 from secateur.verdicts import across
 from secateur.verdicts.across import Difference
-from secateur.verdicts.finished import Finished
+from secateur.verdicts.finished import Finished, exact
 from secateur.verdicts.paired import Compared
 
 DENSE = SparseCell(sparse.DENSE, 0.0)
@@ -100,7 +100,7 @@ def _cells(folder, settings):
     if not path.is_file():
         raise Refused(f"{folder} is no finished study: it has no tables/{path.name}; run it to its end")
     rows = tables.read(path, *NEEDED)
-    rows = rows.assign(empty=rows["empty"].fillna(""))
+    rows = exact(rows).assign(empty=rows["empty"].fillna(""))
     found = {SparseCell(str(keys[0]), float(keys[1])): part for keys, part in rows.groupby(list(sparsity_table.CELL))}
     cells = {}
     for cell in (DENSE, *sparse.cells(settings)):
@@ -153,9 +153,5 @@ def of_differences(
 
 
 def by_seed(study: Study, cell: SparseCell) -> pandas.Series:
-    """(seeds,) accuracies, in exact counts of images.
-
-    Tables round, and seeds that differ by the very same count of images would differ by that rounding alone.
-    """
-    rows = study.cells[cell].set_index("seed")
-    return (rows["accuracy"] * rows["images"]).round() / rows["images"]
+    """(seeds,) accuracies."""
+    return study.cells[cell].set_index("seed")["accuracy"]
