@@ -155,6 +155,7 @@ wildcard_constraints:
     controlled=alternatives(STUDY.controlled),
     entry=alternatives(STUDY.entries),
     learned=alternatives(STUDY.learned),
+    scorer=alternatives(STUDY.scorers),
     given=alternatives(STUDY.files),
     weights="weight|weight_folded",
     variant=alternatives(STUDY.variants),

@@ -131,9 +131,8 @@ rule rank_shuffled:
 
 rule rank_by_score:
     input:
-        scores=lambda wildcards: stage_files.scores(STUDY, wildcards.scored),
+        unpack(lambda wildcards: stage_files.score_ranking(STUDY, wildcards.scored)),
         units="<network>/units/units.csv",
-        stages=lambda wildcards: stage_files.stages(STUDY.scored[wildcards.scored]["scope"]),
     output:
         **table("<network>/ranking/{scored}"),
     log:

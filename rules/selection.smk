@@ -10,7 +10,7 @@ rule learn_gates:
     log:
         "<network_logs>/learn_gates/{learned}.log",
     wildcard_constraints:
-        learned=alternatives(STUDY.learned),
+        learned=alternatives(STUDY.gated),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]
@@ -25,3 +25,55 @@ rule learn_gates:
         "Learn which units stay: {wildcards.learned}, seed {wildcards.seed}."
     script:
         "../workflow/learn_gates.py"
+
+
+rule fit_scorer:
+    input:
+        unpack(lambda wildcards: stage_files.fitting(STUDY, wildcards.scorer)),
+    output:
+        scorer="<network>/selection/{scorer}.pt",
+        history="<network>/selection/{scorer}.history.csv",
+        manifest="<network>/selection/{scorer}.json",
+    log:
+        "<network_logs>/fit_scorer/{scorer}.log",
+    wildcard_constraints:
+        scorer=alternatives(STUDY.fitted),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        gpu=gpus,
+        runtime=720,
+        images_per_batch=128,
+    params:
+        **made_by("fit_scorer", "torch"),
+        options=lambda wildcards: stage_options.fitting(STUDY, wildcards.scorer),
+    message:
+        "Fit a scorer of units: {wildcards.scorer}, seed {wildcards.seed}."
+    script:
+        "../workflow/fit_scorer.py"
+
+
+rule score_by_scorer:
+    input:
+        unpack(lambda wildcards: stage_files.scoring(STUDY, wildcards.scorer)),
+    output:
+        **table("<network>/statistics/{scorer}"),
+    log:
+        "<network_logs>/score_by_scorer/{scorer}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        gpu=gpus,
+        runtime=60,
+        images_per_batch=128,
+    params:
+        **made_by("score_by_scorer", "torch"),
+        options=lambda wildcards: stage_options.scoring(STUDY, wildcards.scorer, wildcards.seed),
+    message:
+        "Score the units by their descriptors: {wildcards.scorer}, seed {wildcards.seed}."
+    script:
+        "../workflow/score_by_scorer.py"

@@ -118,9 +118,10 @@ def test_a_scorer_moves_to_another_network_and_no_other_list_of_descriptors(tmp_
     torch.manual_seed(0)
     scorer = scoring_network.scorer()
     assert sum(parameter.numel() for parameter in scorer.parameters()) == 1569
-    torch.save(scoring_network.state_of(scorer), tmp_path / "scorer.pt")
+    torch.save(scoring_network.state_of(scorer, True), tmp_path / "scorer.pt")
     state = torch.load(tmp_path / "scorer.pt", weights_only=True)
-    moved = scoring_network.from_state(state, "scorer.pt")
+    moved, gradients = scoring_network.from_state(state, "scorer.pt")
+    assert gradients
     for model in (network, zoo.build("mobilenet_v1", 100)):
         table = descriptors.of(model, finding.find(model, torch.zeros(1, 3, 32, 32)))
         assert torch.equal(moved(table), scorer(table)) and torch.isfinite(moved(table)).all()

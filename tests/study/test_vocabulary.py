@@ -141,12 +141,12 @@ def test_draws_by_chance_are_paired_with_each_other_and_learned_ones_with_their_
 
 def test_what_the_schema_says_of_learned_criteria_is_what_the_vocabulary_knows(schema):
     entry = schema["criteria"]["properties"]["learned"]["items"]["properties"]
-    assert tuple(entry["kind"]["enum"]) == vocabulary.LEARNED
+    assert tuple(entry["kind"]["enum"]) == (*vocabulary.LEARNED, None)
     for kind in vocabulary.LEARNED:
         assert re.search(entry["name"]["pattern"], f"{kind}.a_1") and not re.search(
             entry["name"]["pattern"], f"{kind}.1"
         )
-    assert tuple(entry["start"]["enum"]) == (learned.ZERO, *vocabulary.WEIGHT_SCORES, *vocabulary.IMAGE_SCORES)
+    assert tuple(entry["start"]["enum"]) == (learned.ZERO, *vocabulary.WEIGHT_SCORES, *vocabulary.IMAGE_SCORES, None)
     assert (
         entry["calibration"]["properties"]["split"]["enum"]
         == schema["readings"]["additionalProperties"]["properties"]["split"]["enum"]

@@ -11,6 +11,8 @@ from secateur.artifacts import tables
 from secateur.images import store
 from secateur.models import checkpoints
 from secateur.pruning import removal, stored
+from secateur.selection import descriptors
+from secateur.units import finding
 from support.studies import ON_DIGITS, Workflow
 
 NETWORK = "results/digits/vgg_small/0"
@@ -27,6 +29,7 @@ LEARNED = {
         "learned": [
             {"name": "gates.mlp", "widths": WIDTHS, "epochs": 1, "draws": 2},
             {"name": "gates.still", "model": "static", "widths": WIDTHS, "epochs": 1, "weights": "frozen"},
+            {"name": "scorer.own", "widths": WIDTHS, "epochs": 1, "at": "initial"},
         ],
     },
     "levels": [0.5],
@@ -105,6 +108,26 @@ def test_a_learned_network_is_exported_as_the_gates_left_it(learned_study):
     assert torch.allclose(exported.eval()(images), smaller(images), atol=1e-5)
 
 
+def test_scores_follow_from_the_scorers_file_by_plain_torch(learned_study):
+    network = learned_study.folder / NETWORK
+    state = torch.load(network / "selection/scorer.own.0.pt", weights_only=True)
+    loaded = checkpoints.load(network / "training/initial.pt")
+    units = finding.find(loaded.model, loaded.description.zeros(1))
+    with store.opened(learned_study.folder / "results/digits/images/rank.h5") as images:
+        batches = descriptors.batches_of(images, 1024, 128, torch.device("cpu"))
+        hidden = descriptors.of(loaded.model, units, batches)
+    for layer in (0, 2, 4):
+        hidden = F.linear(hidden, state["scorer"][f"{layer}.weight"], state["scorer"][f"{layer}.bias"])
+        hidden = hidden.relu() if layer < 4 else hidden
+    table = tables.read(network / "statistics/scorer.own.0.csv")
+    assert table["score"].to_numpy() == pytest.approx(hidden[:, 0].numpy(), rel=1e-4, abs=1e-5)
+    ranking = tables.read(network / "ranking/scorer.own.0.csv")
+    counts = ranking.head(len(ranking) // 2)["layer"].value_counts()
+    assert sorted(counts) == [2, 2, 3, 3, 4, 4]
+    read = json.loads((network / "statistics/scorer.own.0.json").read_text())["read"]
+    assert read["split"] == "rank" and read["images"] == 60
+
+
 def test_networks_are_compared_at_equal_numbers_of_training_images(learned_study):
     table = tables.read(learned_study.folder / "results/tables/retraining.csv").query("level > 0")
     seen = table.set_index(["criterion", "kind"])["trained_images"].to_dict()
@@ -134,10 +157,10 @@ def test_draws_of_one_network_differ_and_frozen_weights_have_no_kinds_of_their_o
     assert names <= set(curves["criterion"]) and set(curves["recovery"]) == {"none", "batchnorm"}
 
 
-def edited(**changes):
-    """Settings with other values in the first learned entry."""
+def edited(place=0, **changes):
+    """Settings with other values in one learned entry."""
     settings = yaml.safe_load(yaml.safe_dump(LEARNED))
-    settings["criteria"]["learned"][0].update(changes)
+    settings["criteria"]["learned"][place].update(changes)
     return settings
 
 
@@ -145,6 +168,7 @@ AFTER = {
     "collect_evaluations", "collect_retraining", "describe_study", "evaluate_pruning", "export_model", "learn_gates",
     "plot_controls", "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics",
     "plot_strategies", "rank_by_score", "rank_uniform", "retrain_model", "tabulate_accuracy", "write_settings",
+    "score_by_scorer",
 }  # fmt: skip
 EDITS = {
     "a pruning-model": (
@@ -153,6 +177,10 @@ EDITS = {
     "widths": (
         edited(widths={4: 2, 6: 3, "features.14": 3, "features.17": 5}),
         {"check_levels": 1, "learn_gates": 2, "rank_by_score": 4, "rank_shuffled": 1, "retrain_model": 5},
+    ),
+    "the loss of a scorer": (
+        edited(place=2, loss="distillation"),
+        {"check_levels": 0, "learn_gates": 0, "fit_scorer": 1, "score_by_scorer": 1, "rank_by_score": 1},
     ),
     "a draw more": (edited(draws=3), {"check_levels": 0, "learn_gates": 1, "rank_by_score": 1, "retrain_model": 2}),
 }  # fmt: skip

@@ -129,10 +129,18 @@ def _scores(basis):
 def _selection(basis):
     """Every draw of every learned criterion: a training by its own number of epochs, and the weights that it leaves."""
     drawn = list(learned.by_draw(basis.config["criteria"]["learned"]).values())
-    epochs = sum(map(operator.itemgetter("epochs"), drawn))
-    seconds = basis.timed.forward * _passes(epochs, basis.sizes)
-    jobs = basis.seeds * len(drawn)
-    return Stage("selection", f"{epochs} epochs", jobs, basis.seeds * seconds, jobs * basis.weights)
+    gated = [entry for entry in drawn if not learned.scores_units(entry)]
+    scorers = [entry for entry in drawn if learned.scores_units(entry)]
+    trained = gated + [entry for entry in scorers if learned.fitted(entry) and entry["fit"] != "none"]
+    epochs = sum(map(operator.itemgetter("epochs"), trained))
+    passes = _passes(epochs, basis.sizes)
+    for entry in scorers:
+        # Once to fit a scorer, and once to score by it.
+        read = min(entry["calibration"]["images"], basis.sizes[entry["calibration"]["split"]])
+        passes += TRAINED * read * entry["gradients"] * (1 + learned.fitted(entry))
+    jobs = basis.seeds * (len(gated) + len(scorers) + sum(map(learned.fitted, scorers)))
+    size = basis.seeds * len(gated) * basis.weights
+    return Stage("selection", f"{epochs} epochs", jobs, basis.seeds * basis.timed.forward * passes, size)
 
 
 def _ranking(basis):

@@ -25,7 +25,7 @@ from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, plans
 from secateur.selection import prerequisites
-from secateur.study import biases, level_checks, recovery_checks, retraining_checks, widths
+from secateur.study import biases, level_checks, recovery_checks, retraining_checks, stage_options, widths
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -85,7 +85,7 @@ def _inspected(config, classes, sizes):
     terms = level_checks.terms(config["evaluation"])
     plans.refuse_level(units, config["levels"][-1], terms)
     met = equal_widths.refuse_unmet(units, widths.given(config["criteria"]), config["levels"], terms)
-    prerequisites.refuse_unlearnable(units, config["criteria"]["learned"])
+    prerequisites.refuse_unlearnable(units, stage_options.learned_facts(Study(config)))
     prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
     own_files = inspection.own_files(config, table)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur.graph import modes
+from secateur.images import store
 from secateur.selection.output_analyser import layers_of
 from secateur.selection.pruning_models import standardised
 from secateur.units import readers
@@ -57,6 +58,19 @@ def of(model: nn.Module, units: Units, batches: Batches | None = None) -> torch.
         context = (place / max(1, len(by_layer) - 1), np.log(len(ids)) / 5, np.log(weights) / 5)
         table[ids, -len(OF_LAYER) :] = torch.tensor(context, dtype=torch.float32)
     return table
+
+
+def rows_of(images: store.Images, most: int) -> np.ndarray:
+    """The rows of a split whose gradients are read: the first `most`, or all of a smaller split."""
+    return store.chosen(images, most=most)
+
+
+def batches_of(images: store.Images, most: int, size: int, device: torch.device) -> Batches:
+    """The batches of `of`: nearly equal ones of up to `size` images, because each has BatchNorm's statistics."""
+    rows = rows_of(images, most)
+    count = -(-len(rows) // size)
+    for _, pixels, labels in store.batches(images, -(-len(rows) // count), rows):
+        yield pixels.to(device), labels.to(device)
 
 
 class _Raw:
@@ -149,7 +163,7 @@ def _gradients(model, batches):
     network = copy.deepcopy(model)
     network.requires_grad_(True)
     count = 0
-    with modes.evaluating(network):
+    with modes.evaluating(network), torch.enable_grad():
         for module in network.modules():
             if isinstance(module, _BatchNorm):
                 module.training = True

@@ -11,5 +11,10 @@ def kept_at(width: int, kept: int, step: int, steps: int) -> int:
 
     ceil(width - (width - kept) (1 - (1 - u)^3)) with u = min(1, 2 step / steps), in exact fractions.
     """
+    return math.ceil(width - (width - kept) * share_at(step, steps))
+
+
+def share_at(step: int, steps: int) -> Fraction:
+    """The share of all closings that a step asks for: 1 - (1 - u)^3."""
     progress = min(Fraction(1), Fraction(2 * step, steps)) if steps > 1 else Fraction(1)
-    return math.ceil(width - (width - kept) * ramps.cubic(progress))
+    return ramps.cubic(progress)

@@ -13,6 +13,7 @@ from secateur import Refused
 from secateur.graph import modes
 from secateur.models import freezing
 from secateur.selection import gated_reads, kept_schedule, pruning_models
+from secateur.selection.budgets import Budget
 from secateur.selection.gates import GatedInputs, Layer, PruningConv2D
 from secateur.study.vocabulary import nearest
 from secateur.units.finding import Units
@@ -24,10 +25,12 @@ class OutputAnalyser(nn.Module):
     Every layer of the `finding.Units` of the model becomes a PruningConv2D, in place, and every layer that reads them
     multiplies its inputs by their gates. A unit of several channels has one gate, predicted by the first of its layers
     from the first of its channels. `widths` is {layer: count of units that stay}; layers that it does not name lose
-    nothing. Without it each unit with a positive logit stays. `factory` makes the pruning-model of a count of units.
-    `start` is {layer: (units,)} of the logits before any training, zero where it is missing, and `dead` (units of the
-    model,) marks units that are removed first. Raises Refused for widths that no layer can have, for pruning-models
-    that do not fit, and for layers that the forward does not call as modules.
+    nothing. Without it each unit with a positive logit stays, or, with a `budget`, those that it leaves by the logits
+    of all layers. `factory` makes the pruning-model of a count of units, where `models` {layer: pruning-model} has
+    none; with a budget, pruning-models read no outputs. `start` is {layer: (units,)} of the logits before any training,
+    zero where it is missing, and `dead` (units of the model,) marks units that are removed first. Raises Refused for
+    widths that no layer can have, for pruning-models that do not fit, and for layers that the forward does not call as
+    modules.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class OutputAnalyser(nn.Module):
         factory: pruning_models.Factory = pruning_models.MODELS["mlp"],
         start: Mapping[str, np.ndarray] | None = None,
         dead: np.ndarray | None = None,
+        models: Mapping[str, nn.Module] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         super().__init__()
-        self.units = units
+        self.units, self.budget = units, budget
         self.by_layer = layers_of(units)
         self.widths = None
         if widths is not None:
@@ -53,16 +58,17 @@ class OutputAnalyser(nn.Module):
         self.gated: dict[str, PruningConv2D] = {}
         for layer, ids in self.by_layer.items():
             if self.widths is None or self.widths[layer] < len(ids):
-                self.gated[layer] = self._gate(layer, ids, factory, start or {}, dead[ids])
+                pruning_model = models[layer] if models and layer in models else factory(len(ids))
+                self.gated[layer] = self._gate(layer, ids, pruning_model, start or {}, dead[ids])
         self._read()
         self.at(1, 1)
 
-    def _gate(self, layer, ids, factory, start, dead):
+    def _gate(self, layer, ids, pruning_model, start, dead):
         """The PruningConv2D of a layer with the units `ids`, not yet in its place."""
         channels = [self.units.units[unit].channels[0][1] for unit in ids]
         module = cast(Layer, self.model.get_submodule(layer))
         logits = torch.as_tensor(start.get(layer, np.zeros(len(ids))), dtype=torch.float32)
-        model = pruning_models.checked(factory(len(ids)), layer, len(ids))
+        model = pruning_models.checked(pruning_model, layer, len(ids))
         gated = PruningConv2D(module, model, torch.tensor(channels), logits, torch.from_numpy(dead.copy()))
         return gated.to(module.weight.device)
 
@@ -100,18 +106,29 @@ class OutputAnalyser(nn.Module):
 
     def at(self, step: int, steps: int) -> None:
         """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay."""
+        within = self._within_budget(kept_schedule.share_at(step, steps)) if self.budget else {}
         for layer, gated in self.gated.items():
-            gated.kept = None
+            gated.kept = within.get(layer)
             if self.widths is not None:
                 gated.kept = kept_schedule.kept_at(len(gated.start), self.widths[layer], step, steps)
+
+    def _within_budget(self, share):
+        """{layer: count of units that are left} by the logits as they are now, with a share of the budget's level."""
+        logits = np.zeros(len(self.units.units))
+        for layer, gated in self.gated.items():
+            gated.repredict()
+            logits[self.by_layer[layer]] = gated.last.double().cpu().numpy()
+        removed = cast(Budget, self.budget).removed(logits, share)
+        return {layer: len(ids) - int(removed[ids].sum()) for layer, ids in self.by_layer.items()}
 
     @property
     def parameters_of_pruning_models(self) -> list[nn.Parameter]:
         """The parameters of all pruning-models, in network order."""
-        parameters = []
+        parameters = {}
         for gated in self.gated.values():
-            parameters += gated.pruning_model.parameters()
-        return parameters
+            # Layers may share one network.
+            parameters |= {id(parameter): parameter for parameter in gated.pruning_model.parameters()}
+        return list(parameters.values())
 
     @torch.no_grad()
     def predict(self, pixels: torch.Tensor, batch_statistics: bool = True) -> None:

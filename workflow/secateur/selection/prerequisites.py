@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from secateur import Refused
+from secateur.artifacts import files
+from secateur.models import tensor_files
 from secateur.pruning.equal_widths import Met
-from secateur.selection import gated_reads, pruning_models
+from secateur.selection import gated_reads, pruning_models, scoring_network
 from secateur.selection.output_analyser import layers_of
 from secateur.units.finding import Units
 
@@ -13,11 +15,14 @@ from secateur.units.finding import Units
 def refuse_unlearnable(units: Units, entries: Iterable[Mapping[str, Any]]) -> None:
     """Refused for layers that gates do not reach, and for a user's pruning-model that does not fit a layer.
 
-    `entries` are those of `criteria.learned`.
+    `entries` are those of `criteria.learned`, or their facts; also refused are files that hold no scorer of these
+    descriptors: the keys of `files`.
     """
     for entry in entries:
         gated_reads.refuse_unseen(units)
-        if ":" in entry["model"]:
+        for path in entry.get("files", ()):
+            scoring_network.from_state(tensor_files.read(files.found(path)), path)
+        if ":" in entry.get("model", ""):
             factory = pruning_models.factory_of(entry["model"])
             for layer, ids in layers_of(units).items():
                 pruning_models.checked(factory(len(ids)), layer, len(ids))

@@ -70,7 +70,7 @@ def _settle_criteria(config):
     criteria, readings = config["criteria"], config["readings"]
     criteria_checks.check_criteria(criteria, readings)
     criteria_checks.settle_scores(criteria)
-    learned_checks.settle(criteria["learned"])
+    learned_checks.settle(config)
     criteria_checks.check_scores(criteria, config["model"])
     criteria_checks.check_widths(criteria, config["evaluation"]["budget"])
     criteria_checks.check_own(criteria, readings)

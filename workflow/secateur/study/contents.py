@@ -16,6 +16,7 @@ from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
+from secateur.study import learned
 
 CACHE = Path(".snakemake") / "secateur" / "digests.json"
 # A file that was changed just now may change again within the same tick of its clock.
@@ -47,12 +48,21 @@ def own_files(config: Mapping[str, Any]) -> dict[str, str]:
     paths = {config["model"]["weights"]} - {None, "imagenet"}
     for name, seed in itertools.product(config["criteria"]["files"], config["training"]["seeds"]):
         paths.add(own_file(config, name, seed))
+    for criterion, entry in learned.by_draw(config["criteria"]["learned"]).items():
+        if learned.scores_units(entry) and not learned.fitted(entry):
+            paths |= {scorer_file(config, criterion, seed) for seed in config["training"]["seeds"]}
     return {path: of(files.found(path)) for path in sorted(paths)}
 
 
 def own_file(config: Mapping[str, Any], name: str, seed: int | str) -> str:
     """The user's own ranking or scores of a training seed, as the settings name it."""
     return config["criteria"]["files"][name].replace("{seed}", str(seed))
+
+
+def scorer_file(config: Mapping[str, Any], criterion: str, seed: int | str) -> str:
+    """The file of a scorer that was fitted elsewhere, for a criterion with its draw, as the settings name it."""
+    entry = learned.by_draw(config["criteria"]["learned"])[criterion]
+    return learned.file_of(entry, seed, learned.draw_of(criterion))
 
 
 def copy(path: Path | str, content: str, target: Path | str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 BESIDE = ("l1", "taylor_activation")
 # The start of gates that is no score.
 ZERO = "zero"
+SCORER = "scorer"
 
 
 def draws(entry: Mapping[str, Any]) -> list[str]:
@@ -41,17 +42,33 @@ def draw_of(criterion: str) -> int:
     return int(criterion.rpartition(".")[2])
 
 
+def scores_units(entry: Mapping[str, Any]) -> bool:
+    """True for an entry whose units are scored by a scorer, False for gates."""
+    return entry["kind"] == SCORER
+
+
+def fitted(entry: Mapping[str, Any]) -> bool:
+    """True for a scorer that the study itself fits, or draws, and does not take from a file."""
+    return scores_units(entry) and entry["file"] is None
+
+
+def file_of(entry: Mapping[str, Any], seed: int | str, draw: int) -> str:
+    """The file of a scorer that was fitted elsewhere, for a training seed and a draw, as the settings name it."""
+    return entry["file"].replace("{seed}", str(seed)).replace("{draw}", str(draw))
+
+
 def jointly(criterion: str, entries: Iterable[Mapping[str, Any]]) -> bool:
-    """True for a learned criterion, with or without its draw, that is learned together with the weights."""
+    """True for a learned criterion, with or without its draw, that is learned together with weights that are kept."""
     for entry in entries:
         if criterion in (entry["name"], *draws(entry)):
-            return entry["weights"] == "joint"
+            # Those that are trained beside a scorer are discarded.
+            return entry["weights"] == "joint" and not scores_units(entry)
     return False
 
 
 def starts(entry: Mapping[str, Any]) -> list[str]:
     """The score of channels at which the gates of an entry start, if they start at one."""
-    return [] if entry["start"] == ZERO else [entry["start"]]
+    return [] if entry.get("start", ZERO) == ZERO else [entry["start"]]
 
 
 def beside(entry: Mapping[str, Any]) -> dict[str, str]:

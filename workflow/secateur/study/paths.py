@@ -199,11 +199,15 @@ def _statistics(config):
 
 def _selection(config):
     """The files of each draw of a learned criterion: what was learned, and the scores that follow from it."""
-    for name in learned.by_draw(config["criteria"]["learned"]):
-        yield from _each(
-            f"selection/{name}", (".pt", ".gates.pt", ".history.csv", ".json"), f"criteria.learned: {name}"
-        )
-        yield f"statistics/{name}.csv", [f"criteria.learned: {name}"]
+    for name, entry in learned.by_draw(config["criteria"]["learned"]).items():
+        key = f"criteria.learned: {name}"
+        if learned.scores_units(entry):
+            if learned.fitted(entry):
+                yield from _each(f"selection/{name}", (".pt", ".history.csv", ".json"), key)
+            yield from _each(f"statistics/{name}", (".csv", ".json"), key)
+            continue
+        yield from _each(f"selection/{name}", (".pt", ".gates.pt", ".history.csv", ".json"), key)
+        yield f"statistics/{name}.csv", [key]
 
 
 def _rankings(config):

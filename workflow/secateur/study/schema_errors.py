@@ -19,6 +19,7 @@ HINTS = {
     "retraining.levels": RETRAINED_LEVEL,
     "retraining.criteria.levels": RETRAINED_LEVEL,
     "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "criteria.learned.level": RETRAINED_LEVEL,
     "sparsity.levels": SPARSITY,
     "sparsity.variants": (
         "it has a section for each variant, one or more, named by small letters, digits and underscores: feather: {}"

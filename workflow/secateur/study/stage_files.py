@@ -60,6 +60,11 @@ def stages(scope: str) -> OptionalPath:
     return "<network>/units/stages.csv" if scope == "stage" else []
 
 
+def score_ranking(study: Study, criterion: str) -> dict[str, OptionalPath]:
+    """The inputs of a ranking by one score beside the units: the score, and the table of stages where it is needed."""
+    return {"scores": scores(study, criterion), "stages": stages(study.scored[criterion]["scope"])}
+
+
 def start(study: Study, criterion: str) -> OptionalPath:
     """The scores at which the gates of a learned criterion start, where they start at some."""
     score = study.learned[criterion]["start"]
@@ -76,6 +81,25 @@ def learning(study: Study, criterion: str) -> dict[str, OptionalPath]:
         "validation": "<images>/validation.h5",
         "calibration": f"<images>/{study.learned[criterion]['calibration']['split']}.h5",
     }
+
+
+def fitting(study: Study, criterion: str) -> dict[str, str]:
+    """The inputs of a scorer's fit: the network, its units, and images."""
+    entry = study.scorers[criterion]
+    return {
+        "network": f"<network>/training/{entry['at']}.pt",
+        "units": "<network>/units/units.csv",
+        "train": "<images>/train.h5",
+        "validation": "<images>/validation.h5",
+        "calibration": f"<images>/{entry['calibration']['split']}.h5",
+    }
+
+
+def scoring(study: Study, criterion: str) -> dict[str, OptionalPath]:
+    """The inputs of the scores that a scorer gives; one that was fitted elsewhere is no input, but its content is."""
+    inputs = fitting(study, criterion)
+    own = f"<network>/selection/{criterion}.pt" if criterion in study.fitted else []
+    return {key: inputs[key] for key in ("network", "units", "calibration")} | {"scorer": own}
 
 
 def retrained_from(study: Study, criterion: str, kind: str) -> str:

@@ -110,7 +110,7 @@ def levels(study: Study) -> Options:
     if study.variants:
         options["sparse"] = True
     if study.entries:
-        options["learned"] = [_chosen(entry, "name", "model") for entry in study.entries.values()]
+        options["learned"] = learned_facts(study)
         options["learned_levels"] = retraining_checks.learned_levels(study.settings)
     return options
 
@@ -173,6 +173,19 @@ def score_ranking(study: Study, criterion: str) -> Options:
     return {"unit_score": study.settings["criteria"]["unit_score"], **study.scored[criterion]}
 
 
+def learned_facts(study: Study) -> list[Options]:
+    """The facts of learned criteria that a network may refuse: pruning-models, and the files of scorers."""
+    facts = []
+    for entry in study.entries.values():
+        if not learned.scores_units(entry):
+            facts.append(_chosen(entry, "name", "model"))
+        elif not learned.fitted(entry):
+            facts.append({"name": entry["name"], "files": learned_checks.contents_of(entry, study.seeds)})
+        else:
+            facts.append({"name": entry["name"]})
+    return facts
+
+
 def learning(study: Study, criterion: str) -> Options:
     """All that one draw of a learned criterion depends on: its entry, its draw, the network and the whole schedule."""
     entry = study.learned[criterion]
@@ -188,6 +201,25 @@ def learning(study: Study, criterion: str) -> Options:
         **_chosen(study.settings["criteria"], "residual", "linear"),
         **machine(study),
     }
+
+
+def fitting(study: Study, criterion: str) -> Options:
+    """All that one draw of a scorer depends on; with a level these are the terms of the study's levels too."""
+    options = learning(study, criterion)
+    options["learned"] = _without(options["learned"], "file")
+    if study.learned[criterion]["scope"] == "global":
+        options["terms"] = study.terms[0]
+    return options
+
+
+def scoring(study: Study, criterion: str, seed: int | str) -> Options:
+    """The choices behind the scores that a scorer gives, and the content of its file where it was fitted elsewhere."""
+    entry = study.scorers[criterion]
+    options = {**_chosen(entry, "calibration"), **_chosen(study.settings["criteria"], "residual", "linear")}
+    if entry["file"] is not None:
+        path = contents.scorer_file(study.settings, criterion, seed)
+        options["content"] = contents.of(files.found(path))
+    return options | machine(study)
 
 
 def shuffled_ranking(study: Study, entry: str) -> Options:
@@ -238,8 +270,9 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     The text "none" stands for rankings by weights and at random, which need no images; None for criteria whose name
     does not tell.
     """
-    if criterion.removeprefix("uniform.") in study.learned:
-        return "train"
+    chosen = study.learned.get(criterion.removeprefix("uniform."))
+    if chosen is not None:
+        return _learned_on(chosen)
     if criterion in study.scored:
         of_images = study.scored[criterion]["score"] in vocabulary.IMAGE_SCORES
         return "rank" if of_images else "none"
@@ -254,6 +287,13 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     if "random" in parts or not {*study.weights}.isdisjoint(parts):
         return "none"
     return None
+
+
+def _learned_on(entry):
+    """The split that a learned criterion ranks on: a scorer that is not fitted here reads only images of gradients."""
+    if not learned.scores_units(entry) or (learned.fitted(entry) and entry["fit"] != "none"):
+        return "train"
+    return entry["calibration"]["split"] if entry["gradients"] else "none"
 
 
 def schedule(study: Study, kind: str, criterion: str = "") -> Options:

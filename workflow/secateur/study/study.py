@@ -184,6 +184,21 @@ class Study:
         return learned.by_draw(self.settings["criteria"]["learned"])
 
     @cached_property
+    def gated(self) -> dict[str, Mapping[str, Any]]:
+        """{criterion that gates learn, with its draw: its entry}."""
+        return {name: entry for name, entry in self.learned.items() if not learned.scores_units(entry)}
+
+    @cached_property
+    def scorers(self) -> dict[str, Mapping[str, Any]]:
+        """{criterion of a scorer, with its draw: its entry}."""
+        return {name: entry for name, entry in self.learned.items() if learned.scores_units(entry)}
+
+    @cached_property
+    def fitted(self) -> list[str]:
+        """The criteria of scorers, with their draws, that the study fits itself."""
+        return [name for name, entry in self.scorers.items() if learned.fitted(entry)]
+
+    @cached_property
     def scored(self) -> dict[str, Mapping[str, Any]]:
         """{criterion: the settings of its score} of all criteria that are ranked by one score of each channel."""
         return criteria_names.ranked_by_score(self.settings["criteria"])

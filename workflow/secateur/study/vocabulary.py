@@ -23,7 +23,7 @@ STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
 IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
 # Ways of learning which channels stay: the first parts of the names of learned criteria.
-LEARNED = ("gates",)
+LEARNED = ("gates", "scorer")
 LEARNED_NAMES = tuple(f"{kind}." for kind in LEARNED)
 # Beginnings of the names of criteria that end in a draw.
 DRAWN = ("random.", "uniform.random.", "shuffled.", *LEARNED_NAMES, *map("uniform.{}".format, LEARNED_NAMES))

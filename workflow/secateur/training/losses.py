@@ -29,4 +29,9 @@ def _squared_errors(logits, labels):
 
 
 # The same for each image (N,), without smoothing, as validation measures it.
-BY_IMAGE = {"cross_entropy": measuring.losses_of, "squared_error": _squared_errors}
+BY_IMAGE = {
+    "cross_entropy": measuring.losses_of,
+    "squared_error": _squared_errors,
+    # Whose targets are no labels: it is validated as others are.
+    "distillation": measuring.losses_of,
+}

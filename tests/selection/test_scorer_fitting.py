@@ -1,0 +1,206 @@
+"""A scorer's fit: what it closes, what it leaves bitwise alone, and the same scorer after a killed job."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from secateur import Refused, ranking
+from secateur.models import tensor_files, zoo
+from secateur.pruning import plans
+from secateur.selection import OutputAnalyser, budgets, descriptors, scorer_fitting, scorer_phase, scoring_network
+from secateur.selection.output_analyser import layers_of
+from secateur.study import levels
+from secateur.training import distillation
+from secateur.units import finding
+from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
+from support.networks import stirred
+
+SHORT = OPTIONS | {"epochs": 2, "select": "last", "learning_rate": 0.02, "schedule": "cosine", "label_smoothing": 0.0}
+ENTRY = {
+    "fit": "gradient",
+    "weights": "frozen",
+    "statistics": "batch",
+    "gate_gradient": "sigmoid",
+    "training": SHORT,
+    "gates": SHORT | {"optimizer": "adam", "learning_rate": 0.02, "weight_decay": 0.0},
+}
+EXAMPLE = torch.zeros(1, 1, 8, 8)
+TERMS = levels.Terms(budget="macs", keep_at_least=0.125)
+
+
+def network():
+    torch.manual_seed(5)
+    return stirred(zoo.build("vgg_small", 2, channels=1, widths=[4, 4, 6, 6, 8, 8], hidden=6)).float().requires_grad_()
+
+
+def halved(units):
+    return {layer: len(ids) // 2 for layer, ids in layers_of(units).items()}
+
+
+def budget(units):
+    return budgets.Budget(units, 0.5, TERMS)
+
+
+def features_of(model, units):
+    batches = [(TRAIN.normalised(slice(0, 32)), torch.from_numpy(TRAIN.labels[:32]))]
+    return descriptors.of(model, units, batches)
+
+
+def fitted(model=None, asked=halved, partial=None, seed=7, **changes):
+    model = model or network()
+    units = finding.find(model, EXAMPLE)
+    material = scorer_fitting.Material(TRAIN, VALIDATION, ENTRY | changes, seed, partial, "here")
+    return scorer_fitting.fitted(model, units, features_of(model, units), asked(units), material)
+
+
+def without_time(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+@pytest.mark.parametrize("terms", [TERMS, levels.Terms(budget="parameters", keep_at_least=2), levels.Terms()])
+def test_a_budget_removes_what_a_plan_of_the_same_order_does(terms):
+    """From step to step with slowly changing scores, as in a fit; the last ones are far away."""
+    units = finding.find(zoo.build("resnet20", 10), torch.zeros(1, 3, 8, 8))
+    generator, table = np.random.default_rng(0), finding.table(units)
+    logits, asked = generator.random(len(units.units)), budgets.Budget(units, 0.4, terms)
+    for spread in (0, 0.01, 0.3):
+        logits = logits + spread * generator.random(len(logits))
+        removed = np.flatnonzero(asked.removed(logits))
+        plan = plans.plan(ranking.table(ranking.by_score(logits), table), 0.4, terms, units.coupled)
+        assert removed.tolist() == finding.only_of(units, plan)
+
+
+def test_a_budget_that_cannot_be_met_is_refused_and_so_are_rounded_widths():
+    units = finding.find(network(), EXAMPLE)
+    asked = budgets.Budget(units, 0.9, levels.Terms(budget="macs", keep_at_least=0.5))
+    with pytest.raises(Refused, match=r"^level 0.9 asks for .* macs, but with keep_at_least 0.5 no more than"):
+        asked.removed(np.arange(len(units.units)))
+    with pytest.raises(Refused, match="cannot round widths to 2"):
+        budgets.Budget(units, 0.5, levels.Terms(round_to=2))
+
+
+def test_a_fit_within_layers_ends_in_their_widths_and_one_over_all_in_the_budget():
+    within, over = fitted(), fitted(asked=budget)
+    assert [row["kept_units"] for row in within.history][-1] == 0.5
+    assert [row["closings"] < 1 for row in over.history] == [True, False]
+    assert {row["forwards"] for row in over.history} == {3 * len(TRAIN), 6 * len(TRAIN)}
+    model = network()
+    units = finding.find(model, EXAMPLE)
+    with torch.no_grad():
+        scores = scoring_network.scores(over.scorer, features_of(model, units)).numpy()
+    removed = budget(units).removed(scores)
+    assert over.history[-1]["kept_units"] == pytest.approx(1 - removed.mean())
+    # By hand: one unit less would not save half of the multiply-adds.
+    last = [unit for unit in ranking.by_score(scores) if removed[unit]][-1]
+    for closed, met in ((removed, True), (removed & (np.arange(len(removed)) != last), False)):
+        groups = np.zeros(len(units.coupled.sizes), bool)
+        groups[budget(units).groups[closed]] = True
+        assert (2 * units.coupled.counter.macs(groups) <= units.coupled.counter.macs(groups & False)) == met
+
+
+@pytest.mark.parametrize("fit", ["gradient", "evolution"])
+@pytest.mark.parametrize("statistics", ["batch", "running"])
+def test_frozen_weights_and_statistics_stay_bitwise(fit, statistics):
+    model = network()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fitted(model, fit=fit, statistics=statistics, training=SHORT | {"epochs": 1})
+    assert all(torch.equal(after, before[name]) for name, after in model.state_dict().items())
+    joint = network()
+    fitted(joint, weights="joint", training=SHORT | {"epochs": 1})
+    assert not same(joint, network())
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"fit": "evolution"}, {"weights": "joint"}, {"training": SHORT | {"loss": "distillation"}}]
+)
+def test_a_killed_fit_resumes_to_the_same_scorer(tmp_path, monkeypatch, changes):
+    changes = {**changes, "training": changes.get("training", SHORT) | {"epochs": 2}}
+    whole, other = fitted(**changes), fitted(seed=8, **changes)
+    assert not same(whole.scorer, other.scorer)
+    write = tensor_files.write
+
+    def killed(path, content):
+        write(path, content)
+        raise Killed
+
+    monkeypatch.setattr(tensor_files, "write", killed)
+    with pytest.raises(Killed):
+        fitted(partial=tmp_path / "p", **changes)
+    monkeypatch.setattr(tensor_files, "write", write)
+    resumed = fitted(partial=tmp_path / "p", **changes)
+    assert same(resumed.scorer, whole.scorer) and str(without_time(resumed.history)) == str(without_time(whole.history))
+
+
+def test_a_scorer_that_is_not_fitted_is_the_one_that_fits_start_from():
+    drawn, fit = fitted(fit="none"), fitted()
+    assert drawn.history == [] and not same(drawn.scorer, fit.scorer)
+    torch.manual_seed(scorer_fitting.seeds.derived(7, "scorer"))
+    assert same(drawn.scorer, scoring_network.scorer())
+
+
+def test_scores_reach_the_loss_through_one_scorer_of_all_layers():
+    """Finite differences of the straight-through loss: a gate that a score multiplies, at the scorer's bias."""
+    model = network().double()
+    units = finding.find(model, EXAMPLE.double())
+    features, scorer = features_of(network(), units).double(), scoring_network.scorer().double()
+    models = {
+        layer: scoring_network.Scored(scorer, features[ids], squashed=False) for layer, ids in layers_of(units).items()
+    }
+    analyser = OutputAnalyser(model, units, halved(units), models=models).double()
+    assert len(analyser.parameters_of_pruning_models) == len(list(scorer.parameters()))
+    pixels, labels = TRAIN.normalised(slice(0, 8)).double(), torch.from_numpy(TRAIN.labels[:8])
+    analyser.train()
+    F.cross_entropy(analyser(pixels), labels).backward()
+    gates = [torch.where(gated.closed(), 0.0, 1.0).double() for gated in analyser.gated.values()]
+
+    def loss(shift):
+        plain = network().double().train()
+        convolutions = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Conv2d)]
+        shifted = [gate + shift for gate in gates]
+        with torch.no_grad():
+            readers = [*map(plain.get_submodule, convolutions[1:])]
+            for gate, reader in zip(shifted, readers, strict=False):
+                reader.weight.mul_(gate[None, :, None, None])
+            head = next(module for module in plain.modules() if isinstance(module, torch.nn.Linear))
+            repeated = head.in_features // len(shifted[-1])
+            head.weight.mul_(shifted[-1].repeat_interleave(repeated)[None])
+            return F.cross_entropy(plain(pixels), labels).item()
+
+    slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
+    assert scorer[-1].bias.grad.item() == pytest.approx(slope, rel=1e-4)
+
+
+def test_distillation_is_the_divergence_from_the_teachers_answers():
+    generator = torch.Generator().manual_seed(0)
+    logits, wanted = (torch.randn(5, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    first, second = ((values / 4).softmax(1) for values in (wanted, logits))
+    expected = 16 * (first * (first / second).log()).sum(1).mean()
+    torch.testing.assert_close(distillation.loss(logits, wanted), expected)
+    assert distillation.loss(wanted, wanted).item() == pytest.approx(0, abs=1e-12)
+    teacher = network().train()
+    pixels = TRAIN.normalised(slice(0, 4))
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    student = torch.zeros(4, 2, requires_grad=True)
+    distillation.of(teacher)(student, None, pixels).backward()
+    assert student.grad is not None and not teacher.training
+    assert all(torch.equal(after, before[name]) for name, after in teacher.state_dict().items())
+
+
+def test_validation_sees_the_scores_of_the_end_of_an_epoch():
+    model = network()
+    units = finding.find(model, EXAMPLE)
+    scorer = scoring_network.scorer()
+    features = features_of(model, units)
+    models = {layer: scoring_network.Scored(scorer, features[ids]) for layer, ids in layers_of(units).items()}
+    analyser = OutputAnalyser(model, units, None, models=models, budget=budget(units))
+    phase = scorer_phase.ScorerPhase(analyser, ENTRY["gates"])
+    before = [gated.last.clone() for gated in analyser.gated.values()]
+    with torch.no_grad():
+        scorer[-1].weight.neg_()
+    row = phase.hook().columns()
+    assert row["closings"] == 1
+    after = [gated.last for gated in analyser.gated.values()]
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    kept = sum(gated.kept for gated in analyser.gated.values())
+    assert row["kept_units"] == pytest.approx(kept / len(units.units))
