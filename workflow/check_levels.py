@@ -16,10 +16,12 @@ from secateur.units import finding
 def check_levels(split, options):
     with store.opened(split) as images:
         model, described = description.untrained(options["model"], images)
+        count = len(images)
     for name in options.get("recoveries", []):
         recovery.RECOVERIES[name].refuse(model)
     if options.get("sparse"):
         of_sparsity.refuse_unprunable(model)
+        of_sparsity.refuse_short(options["sparse"]["ramps"], options["sparse"]["training"], count)
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
     met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])

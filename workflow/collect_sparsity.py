@@ -15,7 +15,7 @@ def collect_sparsity(inputs, outputs, options):
     single = len(options["seeds"]) == 1
     weights = {}
     for path, bits in zip(inputs["sparse"], inputs["sparse_bits"], strict=True):
-        table = tables.read(path, *sparsity_table.COLUMNS)
+        table = sparsity_table.read(path)
         weights[places.seed_of(path)] = int(table["weights"].iloc[0])
         parts.append((places.seed_of(path), table))
         if single:

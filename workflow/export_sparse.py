@@ -8,7 +8,8 @@ from secateur.export import card, card_facts, formats, measured_facts
 from secateur.images import store
 from secateur.jobs import devices, script
 from secateur.models import checkpoints
-from secateur.sparsity import silent_units
+from secateur.pruning import groups, removal, stored
+from secateur.sparsity import remaining, silent_units
 from secateur.study import kinds, seeds
 from secateur.study.levels import PLAIN
 from secateur.units import finding
@@ -21,11 +22,14 @@ def export_sparse(inputs, folder, options, seed, record, images_per_batch):
         checkpoints.same_images(sparse.description, images, inputs["network"])
         check = images.normalised(slice(0, measured_facts.CHECKED))
         units = finding.find(sparse.model, check)
-        channels = silent_units.silent(sparse.model, units, check)
+        silent = silent_units.silent(sparse.model, units, check)
+        # Of a network without a path from input to output nothing would be left: it is exported as it is.
+        channels = {} if groups.is_constant(units.coupled, silent) else silent
+        refuse_changed(sparse.model, channels, check)
         differences = formats.write(sparse.model, channels, check, folder, sparse.description, sparse.facts)
         exported = measured_facts.read_back(folder, dense.model, images, differences, images_per_batch)
-        refuse_changed(sparse.model, exported.model, check, channels)
-    row = tables.read(inputs["table"], *sparsity_table.COLUMNS).iloc[0]
+    left = remaining.counted(exported.model, check)
+    row = sparsity_table.read(inputs["table"]).iloc[0]
     networks, right = evaluated(inputs, row, options["confidence"])
     removed = finding.only_of(units, channels)
     return card_facts.Facts(
@@ -47,13 +51,13 @@ def export_sparse(inputs, folder, options, seed, record, images_per_batch):
         accuracy=accuracy(inputs, options, right),
         agreeing=int((exported.right == right["smaller"]).sum()),
         seed=seed,
-        sparse=sparse_facts(inputs, row, options),
+        sparse=sparse_facts(folder, inputs, row, options, left, len(finding.only_of(units, silent))),
     )
 
 
-def refuse_changed(sparse, exported, check, channels):
+def refuse_changed(sparse, channels, check):
     """RuntimeError where the network without its silent units does not compute what it did with them."""
-    difference = formats.difference(sparse, exported, check)
+    difference = formats.difference(sparse, removal.removed(sparse, channels, check), check)
     if not difference <= formats.TOLERANCE:
         raise RuntimeError(
             f"without the silent units of {', '.join(channels)} the logits differ by {difference:.3g} of their range; "
@@ -79,17 +83,20 @@ def accuracy(inputs, options, right):
     return measured_facts.accuracy(right, [inputs["manifest"], inputs["evaluated_manifest"]], options, generator)
 
 
-def sparse_facts(inputs, row, options):
-    """The zeros of the network, as the row of its table counts them."""
+def sparse_facts(folder, inputs, row, options, left, silent):
+    """The zeros of the network as it was trained, by the row of its table, and of the exported one."""
     empty = row["empty"]
     return card_facts.SparseFacts(
         variant=options["variant"],
         options=options["settings"],
         weights=int(row["weights"]),
         zeros=int(row["zeros"]),
-        macs_left=int(row["macs_left"]),
+        silent=silent,
+        weights_left=left.weights,
+        zeros_left=left.zeros,
+        macs_left=left.macs_left,
         dense_packed=sparsity_table.size_of(inputs["dense"])["bytes_compressed"],
-        packed=int(row["bytes_compressed"]),
+        packed=sparsity_table.size_of(folder / stored.WEIGHTS)["bytes_compressed"],
         empty=empty.split() if isinstance(empty, str) else [],
     )
 

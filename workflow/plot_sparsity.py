@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas
 
+from secateur import Refused
 from secateur.analysis import intervals, sparsity
 from secateur.artifacts import files, places, sparsity_table, tables
 from secateur.figures import appearance, html_tables
@@ -27,8 +28,10 @@ def plot_sparsity(inputs, outputs, options):
     if options["figure"] == "levels":
         drawn = draw(means, rows, variants, title)
         parts = ["<h2>Test accuracy, %</h2>", html_tables.table(wide(means)), NOTE, *parts]
+    elif options["figure"] == "layers":
+        drawn = draw(means, rows, variants, title)
     elif options["figure"] == "training":
-        histories = read_histories(inputs["histories"])
+        histories = read_histories(inputs["histories"], options["schedule"]["epochs"])
         drawn = draw(histories, variants, title)
         keys = ["variant", "level", "epoch"]
         by_epoch = histories.groupby(keys, sort=False).mean().drop(columns="seed").reset_index()
@@ -42,12 +45,14 @@ def plot_sparsity(inputs, outputs, options):
     files.write_text(outputs["page"], page)
 
 
-def read_histories(paths):
-    """One table of all histories, with the variant, level and seed of their paths."""
+def read_histories(paths, epochs):
+    """One table of all histories, with the variant, level and seed of their paths; Refused for one cut short."""
     parts = []
     for path in paths:
         variant, level = Path(path).parts[-3:-1]
         history = tables.read(path, "epoch", *figures_sparsity.COURSE)
+        if len(history) != epochs or history.iloc[-1].isna().any():
+            raise Refused(f"{path} is cut short: it has not all {epochs} epochs; delete it and run again")
         parts.append(history.assign(variant=variant, level=float(level), seed=places.seed_of(path)))
     return pandas.concat(parts, ignore_index=True)
 

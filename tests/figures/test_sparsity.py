@@ -3,6 +3,7 @@
 import pandas
 
 from secateur.figures import sparsity
+from secateur.study.sparse import families
 
 FEATHER = {"scale": "const", "schedule": "cubic", "drop": 0, "drop_rule": None}
 SLOW = FEATHER | {"schedule": "adaptive"}
@@ -22,7 +23,7 @@ def test_a_line_over_the_dropped_share_joins_variants_that_differ_in_nothing_els
         "slow_half": dropping(0.5, schedule="adaptive"),
         "alone": dropping(0.5, scale="step"),
     }
-    assert sparsity.families(variants) == {
+    assert families(variants) == {
         "magnitude, as feather": ["feather", "half", "all"],
         "age, as feather": ["feather", "oldest"],
         "magnitude, as slow": ["slow", "slow_half"],

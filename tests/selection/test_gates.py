@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from secateur import Refused
 from secateur.models import zoo
 from secateur.pruning import masking, removal
-from secateur.selection import OutputAnalyser, gates, kept_schedule, pruning_models, starting_logits
+from secateur.selection import OutputAnalyser, gates, kept_schedule, pruning_models
 from secateur.selection.output_analyser import layers_of
-from secateur.units import finding
+from secateur.units import activity, finding
 from support import networks
 
 FACTORIES = pruning_models.MODELS
@@ -144,7 +144,7 @@ def test_a_dead_unit_has_no_gradient_and_is_removed_first():
     with torch.no_grad():
         model.layer1[1].bn1.weight[3], model.layer1[1].bn1.bias[3] = 0, -1
     units = finding.find(model, image(1), "inner")
-    dead = starting_logits.dead(model, units, [image()])
+    dead = activity.zero(model, units, [image()])
     layer = "layer1.1.conv1"
     marked = [unit for unit in np.flatnonzero(dead) if units.units[unit].channels[0][0] == layer]
     assert [units.units[unit].channels[0][1] for unit in marked] == [3]

@@ -55,5 +55,18 @@ def test_units_without_weights_are_removed_where_their_constant_is_zero():
     torch.testing.assert_close(smaller(IMAGES), model(IMAGES), rtol=0, atol=1e-6)
 
 
+def test_constants_that_only_these_images_hide_are_not_silent():
+    """A unit that is read by a dead one alone, and two of which each alone keeps another shut."""
+    model = network()
+    with torch.no_grad():
+        model[0].weight[[0, 1]] = 0
+        model[1].running_mean.zero_()
+        model[3].weight.abs_().neg_()
+    assert found(model) == {}
+    with torch.no_grad():
+        model[3].weight[:, :2] = 0
+    assert found(model) == {"0": [0, 1]}
+
+
 def test_a_dense_network_has_none():
     assert found(network()) == {}

@@ -39,7 +39,10 @@ def test_defaults_follow_from_what_a_variant_is():
 def test_networks_are_those_of_each_variant_at_its_own_levels_feather_first():
     config = settings.checked(given({"always": {"drop": 1, "levels": [0.5]}, "feather": {}}))
     assert [cell.path for cell in sparse.cells(config)] == ["feather/0.9", "feather/0.98", "always/0.5"]
-    assert sparse.figures(config) == ["levels", "training", "layers", "dropped"]
+    # Without a second share at one level, a share makes no line.
+    assert sparse.figures(config) == ["levels", "training", "layers"]
+    drawn = settings.checked(given({"always": {"drop": 1, "levels": [0.9]}, "feather": {}}))
+    assert sparse.figures(drawn) == ["levels", "training", "layers", "dropped"]
     assert sparse.figures(settings.checked(given())) == ["levels", "training", "layers"]
     assert sparse.figures(settings.checked(LEAST)) == []
 
@@ -95,7 +98,16 @@ WRONG = {
         {}, {"sparsity": {**given()["sparsity"], "export": [{"variant": "feather", "level": 0.9}] * 2}},
         "sparsity.export names level 0.9 of feather twice",
     ),
-    "the same": ({"a": {}, "b": {}}, {}, "sparsity.variants.a and sparsity.variants.b are the same; leave one"),
+    "the same": (
+        {"a": {"levels": [0.9]}, "b": {}},
+        {},
+        "sparsity.variants.a and sparsity.variants.b are the same at level 0.9; leave one out",
+    ),
+    "no one's level": (
+        {"feather": {"levels": [0.9]}},
+        {},
+        "sparsity.levels names 0.98, but every variant has levels of its own, and none of them is this; leave it out",
+    ),
     "dense": ({"dense": {}}, {}, "sparsity.variants names dense, as tables name the network with all"),
     "another feather": (
         {"feather": {"drop": 0.5}}, {}, "sparsity.variants.feather has drop: 0.5, but Feather's is 0, and others are"

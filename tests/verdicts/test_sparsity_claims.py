@@ -105,13 +105,24 @@ def test_ahead_is_above_zero_level_by_level(tmp_path, points, verdict):
 
 def test_extreme_sparsity_pairs_the_gains_of_each_seed(tmp_path):
     noise = np.array([0.4, -0.3, -0.1]) / 100
-    accuracies = {("dynamic", 0.98): less_feather(0.2, noise), ("dynamic", 0.995): less_feather(0.7, noise + SPREAD)}
+    accuracies = {("dynamic", 0.98): less_feather(1.2, noise), ("dynamic", 0.995): less_feather(1.7, noise + SPREAD)}
     found = judged(tmp_path, accuracies)["d", "99.5 % less 98 %"]
     (item,) = [item for item in found.items if "`dynamic`" in item.row["compared"]]
     test = intervals.of_differences(pandas.Series(0.005 + SPREAD))
     low, high = test.interval(0.05)
     assert item.row["difference, points"] == f"+0.50 [{100 * low:+.2f}, {100 * high:+.2f}]"
-    assert item.row["gains, points"] == "+0.70 and +0.20" and item.verdict == HOLDS
+    assert item.row["gains, points"] == "+1.70 and +1.20" and item.verdict == HOLDS
+
+
+@pytest.mark.parametrize(
+    ("points", "verdict", "words"),
+    [((-9, -1), FAILS, "3 seeds, behind at 99.5 %"), ((-1, 0.1), UNKNOWN, "3 seeds, not shown to be ahead at 99.5 %")],
+)
+def test_a_smaller_loss_at_extreme_sparsity_is_no_larger_gain(tmp_path, points, verdict, words):
+    accuracies = {("dynamic", 0.98): less_feather(points[0]), ("dynamic", 0.995): less_feather(points[1], 2 * SPREAD)}
+    found = judged(tmp_path, accuracies)["d", "99.5 % less 98 %"]
+    (item,) = [item for item in found.items if "`dynamic`" in item.row["compared"]]
+    assert (item.verdict, item.row["n"]) == (verdict, words) and item.compared.difference.low > 0
 
 
 def test_one_level_has_no_extreme(tmp_path):
@@ -182,6 +193,10 @@ NONE_BETTER, NONE_WORSE = "none is shown not to be worse", "none is shown to be 
             f"the largest that is not worse is 90 % ({paired.BEHIND}), and the smallest that is worse is 100 %",
         ),
         ((-0.1, 0.4, 0.2), f"the largest that is not worse is 100 %, and {NONE_WORSE}"),
+        (
+            (-3, -0.1, -3),
+            f"{NONE_BETTER}, and the smallest that is worse is 50 %; not worse all the same: 90 %",
+        ),
         ((-3, -0.9, -3), f"{NONE_BETTER}, and the smallest that is worse is 50 %; cannot be told for 90 %"),
         ((-0.9, -0.9, -0.9), f"{NONE_BETTER}, and {NONE_WORSE}; cannot be told for 50 %, 90 % and 100 %"),
     ],

@@ -25,18 +25,29 @@ def write(right: Sequence[np.ndarray], path: Path | str, losses: Sequence[np.nda
 
 
 def read(path: Path | str, rows: int) -> np.ndarray:
-    """Read bools (rows, images); Refused unless there are as many rows as in the table beside."""
-    with h5py.File(path, "r") as file:
+    """Read bools (rows, images); Refused for a damaged file, and unless its table has as many rows."""
+    with _opened(path) as file:
         right = np.unpackbits(file["right"][:], axis=1, count=int(file.attrs["images"])).astype(bool)
     if len(right) != rows:
         raise Refused(f"{path} has {len(right)} rows, but its table has {rows}; delete both and run again")
     return right
 
 
+def _opened(path):
+    """The file, open to read; Refused, with its name, for one that is no HDF5 file or cut short."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # An errno means that the system cannot read the file, not that its content is wrong.
+        if error.errno is not None:
+            raise
+        raise Refused(f"{path} is truncated or not an HDF5 file; delete it and run again") from error
+
+
 def losses(path: Path | str, rows: int) -> np.ndarray:
-    """Read losses (rows, images) in nats, float32; Refused unless there are as many rows as in the table beside."""
+    """Read losses (rows, images) in nats, float32; Refused for a damaged file or another count of rows."""
     values = np.empty((0, 0))
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         if "losses" in file:
             values = file["losses"][:]
     if len(values) != rows:

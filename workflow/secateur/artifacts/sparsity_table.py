@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas
 
-from secateur.artifacts import evaluation_table
+from secateur import Refused
+from secateur.artifacts import evaluation_table, tables
 
 CELL = ("variant", "level")
 # `weights` are those that can be zero, `sparsity` the share of them that is, `parameters` all of the network's.
@@ -53,6 +54,14 @@ def row(
     for name, accuracy in zip(classes, measured.by_class, strict=True):
         row[f"{evaluation_table.OF_CLASS}{name}"] = accuracy
     return row
+
+
+def read(path: Path | str) -> pandas.DataFrame:
+    """The table of one sparse network, a row; Refused for one that is cut short."""
+    table = tables.read(path, *COLUMNS)
+    if len(table) != 1 or table["accuracy"].isna().any():
+        raise Refused(f"{path} is cut short: it has no whole row; delete it and run again")
+    return table
 
 
 def of_layers(table: pandas.DataFrame) -> list[str]:

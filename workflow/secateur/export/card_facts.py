@@ -78,15 +78,18 @@ class UnitCounts:
 
 @dataclass(frozen=True)
 class SparseFacts:
-    """The zeros of a sparse network, counted before silent units were removed."""
+    """The zeros of a sparse network as it was trained, and of the files beside the card, without its silent units."""
 
     variant: str  # its name in the study
     options: dict[str, Any]  # of the variant
     weights: int  # count of all weights of convolutions and linear layers
     zeros: int
-    macs_left: int  # multiply-adds for one image by weights that are not zero
+    silent: int  # units that add nothing to its output
+    weights_left: int  # count of these weights in the exported network
+    zeros_left: int
+    macs_left: int  # multiply-adds for one image by its weights that are not zero
     dense_packed: int  # bytes of the dense network's checkpoint as zlib packs it
-    packed: int  # bytes of this network's, likewise
+    packed: int  # bytes of the exported weights, likewise
     empty: list[str]  # layers without weights
 
 

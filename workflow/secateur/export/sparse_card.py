@@ -27,6 +27,12 @@ def opening(facts: Facts, sparse: SparseFacts) -> Iterator[tuple[str, Any]]:
             f"{wording.grouped(facts.units.removed)} of {wording.grouped(facts.units.all)} units, which added nothing "
             "to its output, were removed"
         )
+    elif sparse.silent:
+        removed = (
+            f"{wording.grouped(sparse.silent)} of {wording.grouped(facts.units.all)} units add nothing to its output, "
+            "but without them nothing would be left between image and answer: it is exported whole, and gives all "
+            "images the same answer"
+        )
     yield (
         "text",
         f"{wording.grouped(sparse.zeros)} of {wording.grouped(sparse.weights)} weights of its convolutions and linear "
@@ -41,14 +47,14 @@ def opening(facts: Facts, sparse: SparseFacts) -> Iterator[tuple[str, Any]]:
 
 
 def size(facts: Facts, sparse: SparseFacts) -> Iterator[tuple[str, Any]]:
-    """Parameters and multiply-adds as computed by dense hardware, and without the zeros."""
+    """Parameters and multiply-adds of the exported network, as dense hardware computes it and without its zeros."""
     dense, smaller = facts.dense, facts.smaller
     rows = [
         {"": "parameters"} | wording.shrunk(dense.parameters, smaller.parameters),
         {"": "multiply-adds for one image"} | wording.shrunk(dense.macs, smaller.macs),
-        {"": "weights that are not zero"} | wording.shrunk(sparse.weights, sparse.weights - sparse.zeros),
+        {"": "weights that are not zero"} | wording.shrunk(sparse.weights, sparse.weights_left - sparse.zeros_left),
         {"": "multiply-adds by these"} | wording.shrunk(dense.macs, sparse.macs_left),
-        {"": "bytes of the packed file"} | wording.shrunk(sparse.dense_packed, sparse.packed),
+        {"": "bytes of the packed weights"} | wording.shrunk(sparse.dense_packed, sparse.packed),
     ]
     yield "table", pandas.DataFrame(rows)
 

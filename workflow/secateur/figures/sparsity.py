@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFor
 
 from secateur.artifacts import sparsity_table
 from secateur.figures import appearance, lines
-from secateur.study.sparse import DENSE, REFERENCE
+from secateur.study.sparse import DENSE, REFERENCE, families
 
 if TYPE_CHECKING:
     import pandas
@@ -26,8 +26,8 @@ COURSE = {
     "learning_rate": "learning rate",
 }
 HEIGHT, WIDTH, LEGEND = 3.8, 4.2, 2.2
-# Settings by which variants are drawn as one line over the share that is dropped.
-DROPPED = ("drop", "drop_rule")
+# The most that marks of one level stand aside, and the largest step between two of them, as shares of the weights left.
+ASIDE, STEP = 0.12, 0.035
 
 
 def colours(variants: Mapping[str, Any]) -> dict[str, str]:
@@ -42,13 +42,13 @@ def levels(means: pandas.DataFrame, rows: pandas.DataFrame, variants: Mapping[st
 
     `means` and `rows` are the tables of `analysis/sparsity.py`. The horizontal axis is logarithmic in the weights left.
     """
-    sparse = means[means["variant"] != DENSE]
+    sparse, step = means[means["variant"] != DENSE], min(STEP, 2 * ASIDE / len(variants))
     with appearance.themed(figsize=(WIDTH + 2.4 + LEGEND, HEIGHT + 0.8)) as figure:
         axes = figure.subplots()
         _draw_dense(axes, means)
         for place, (name, colour) in enumerate(colours(variants).items()):
             # Marks of one level stand beside each other, where intervals would hide each other.
-            aside = 1 + 0.035 * (place - (len(variants) - 1) / 2)
+            aside = 1 + step * (place - (len(variants) - 1) / 2)
             own, single = (table[table["variant"] == name] for table in (sparse, rows))
             axes.plot(_left(single) * aside, single["accuracy"], ".", color=colour, markersize=3, alpha=0.6, zorder=2)
             _draw_means(axes, own, _left(own) * aside, name, colour)
@@ -86,9 +86,12 @@ def _dress_levels(axes, shown):
     axes.margins(x=0.15)
 
 
-def _add_legend(figure, axes):
-    handles, labels = axes.get_legend_handles_labels()
-    entries = dict(zip(labels, handles, strict=True))
+def _add_legend(figure, *panels):
+    """One legend of all panels: a variant may be in some of them alone."""
+    entries = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries = dict(zip(labels, handles, strict=True)) | entries
     figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False)
 
 
@@ -109,7 +112,7 @@ def course(histories: pandas.DataFrame, variants: Mapping[str, Any], title: str)
             axes[-1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
         for panel, label in zip(axes[:, 0], COURSE.values(), strict=True):
             panel.set_ylabel(label)
-        _add_legend(figure, axes[0, 0])
+        _add_legend(figure, *axes[0])
         figure.suptitle(title)
     return figure
 
@@ -124,8 +127,11 @@ def _draw_course(panel: Axes, at_level, column, coloured):
         panel.set_ylim(bottom=0)
 
 
-def layers(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
-    """The share of each layer's weights that is left: a panel for each level, layers in the order of the network."""
+def layers(means: pandas.DataFrame, rows: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
+    """The share of each layer's weights that is left: a panel for each level, layers in the order of the network.
+
+    A cross below marks a layer that has no weight left in one network of `rows` or more.
+    """
     columns, coloured = sparsity_table.of_layers(means), colours(variants)
     sparse = means[means["variant"] != DENSE]
     shown = sorted(sparse["level"].unique())
@@ -138,13 +144,21 @@ def layers(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> 
                 left = np.array([row[column] for column in columns])
                 # A logarithmic axis has no place for a layer without weights.
                 panel.plot(np.where(left > 0, left, np.nan), ".-", color=coloured[row["variant"]], label=row["variant"])
-                panel.plot(np.flatnonzero(left == 0), [1 - level] * (left == 0).sum(), "x", color="black")
+                single = rows[(rows["variant"] == row["variant"]) & (rows["level"] == level)]
+                _mark_empty(panel, (single[columns] == 0).any(), coloured[row["variant"]])
             panel.axhline(1 - level, color="0.3", linewidth=0.9, linestyle="--", label="of all layers")
             panel.set(yscale="log", ylabel="share of weights left", title=f"{100 * level:g} % zeros")
         axes[-1].set_xticks(range(len(labels)), labels, rotation=90, fontsize="x-small")
-        _add_legend(figure, axes[0])
+        _add_legend(figure, *axes)
         figure.suptitle(title)
     return figure
+
+
+def _mark_empty(panel, empty, colour):
+    """A cross at the lower edge of a panel for every layer of `empty`, (layers,) bool."""
+    places = np.flatnonzero(empty)
+    edge = panel.get_xaxis_transform()
+    panel.plot(places, np.full(len(places), 0.02), "x", color=colour, transform=edge, clip_on=False, zorder=4)
 
 
 def dropped(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
@@ -156,7 +170,7 @@ def dropped(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) ->
     members = sparse[sparse["variant"].isin(sum(groups.values(), []))].groupby("level")["variant"].nunique()
     shown = sorted(members.index[members > 1])
     drawn = dict(zip(groups, lines.distinct(len(groups)), strict=True))
-    with appearance.themed(figsize=(2 * WIDTH, HEIGHT * len(shown) + 0.6)) as figure:
+    with appearance.themed(figsize=(2 * WIDTH + LEGEND, HEIGHT * len(shown) + 0.6)) as figure:
         axes = figure.subplots(len(shown), 2, sharey="row", squeeze=False)
         for (by_share, by_density), level in zip(axes, shown, strict=True):
             at_level = sparse[sparse["level"] == level].set_index("variant")
@@ -172,28 +186,9 @@ def dropped(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) ->
             by_share.yaxis.set_major_formatter(PercentFormatter(1))
         axes[-1, 0].set_xlabel("share of zero weights dropped for good")
         axes[-1, 1].set_xlabel("share of weights with a gradient at the end")
-        axes[0, 0].legend(frameon=False)
+        _add_legend(figure, *axes.flat)
         figure.suptitle(title)
     return figure
-
-
-def families(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """{label: variants from the smallest share dropped} of those that differ in it alone, two or more each."""
-    groups = {}
-    for name, options in variants.items():
-        if options["drop"] > 0:
-            groups.setdefault((options["drop_rule"], _others(options)), []).append(name)
-    families = {}
-    for (rule, others), names in groups.items():
-        whole = [name for name, options in variants.items() if options["drop"] == 0 and _others(options) == others]
-        members = sorted(whole + names, key=lambda name: variants[name]["drop"])
-        if len(members) > 1:
-            families[f"{rule}, as {whole[0]}" if whole else f"{rule}, {names[0]}"] = members
-    return families
-
-
-def _others(options):
-    return str(sorted((key, value) for key, value in options.items() if key not in DROPPED))
 
 
 # {figure: (its title, the function that draws it)}.

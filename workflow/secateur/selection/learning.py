@@ -15,6 +15,7 @@ from secateur.selection import gate_phase, pruning_models, starting_logits
 from secateur.selection.output_analyser import OutputAnalyser, layers_of
 from secateur.study import seeds
 from secateur.training import loop
+from secateur.units import activity
 from secateur.units.finding import Units
 
 
@@ -58,7 +59,8 @@ def selected(
     `loop.Diverged` as training does.
     """
     options = material.options
-    dead = starting_logits.dead(model, units, [material.calibration])
+    # No gradient reaches the gates of these, and their removal changes nothing.
+    dead = activity.zero(model, units, [material.calibration])
     if options["weights"] == "frozen":
         model.requires_grad_(False)
     start = None

@@ -6,51 +6,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.graph import modes
-from secateur.pruning import masking
-from secateur.units import readers
+from secateur.units import activity, readers
 from secateur.units.coupling import Coupling
-from secateur.units.finding import Unit, Units
-
-# Largest change of a logit by masking a unit without weights of its own, as a share of the logits' range: rounding.
-UNCHANGED = 1e-6
+from secateur.units.finding import Units
 
 
 def silent(model: nn.Module, units: Units, images: torch.Tensor) -> dict[str, list[int]]:
     """{layer: [index, ...]} of all units that are multiplied by zero weights alone, or are zero themselves.
 
-    A unit that no weight reads adds nothing, whatever it is. One whose own weights are all zero is constant, and adds
-    nothing where that constant is zero, by its BatchNorm and activation: where masking it leaves the logits of `images`
-    (N, C, H, W) as they are.
+    A unit that no weight reads adds nothing, whatever it is. One whose own weights are all zero is constant: it adds
+    nothing where that constant is zero, by its BatchNorm and activation, wherever a layer reads it. Of a constant, the
+    `images` (N, C, H, W) tell what all others would; a unit that only these do not rouse is not silent.
     """
     read, written = weighted(units.coupled)
+    zero = activity.zero(model, units, [images])
     channels: dict[str, list[int]] = {}
-    constant = []
-    for unit in units.units:
-        group = group_of(units, unit)
-        if not read[group]:
-            _add(channels, unit)
-        elif not written[group]:
-            constant.append(unit)
-    with modes.evaluating(model), torch.no_grad():
-        before = model(images)
-        for unit in constant:
-            with masking.masked(model, _add({}, unit), units.coupled):
-                change = (model(images) - before).abs().max()
-            if change <= UNCHANGED * (before.max() - before.min()):
-                _add(channels, unit)
-    return channels
-
-
-def group_of(units: Units, unit: Unit) -> int:
-    """The id of the group of a unit."""
-    layer, index = unit.channels[0]
-    return int(units.coupled.outputs[layer][index])
-
-
-def _add(channels, unit):
-    for layer, index in unit.channels:
-        channels.setdefault(layer, []).append(index)
+    for unit, is_zero in zip(units.units, zero, strict=True):
+        group = activity.group_of(units, unit)
+        if not read[group] or (not written[group] and is_zero):
+            for layer, index in unit.channels:
+                channels.setdefault(layer, []).append(index)
     return channels
 
 

@@ -23,6 +23,10 @@ ONLY_WITH = {
     "reference": ("schedule", "adaptive", 0.03),
     "drop_rule": ("drop", None, "magnitude"),
 }
+# Settings by which variants are drawn as one line over the share that is dropped.
+DROPPED = ("drop", "drop_rule")
+# Settings on which the beginning and the end of a ramp depend.
+OF_RAMP = ("start", "ramp", "deadline", "slowest", "fastest")
 # Settings of which Feather has one value.
 OF_FEATHER = {"power": 3, "scale": "const", "scale_high": 1, "scale_low": 0.5, "schedule": "cubic", "drop": 0}
 
@@ -56,12 +60,37 @@ def cells(config: Mapping[str, Any]) -> list[SparseCell]:
 
 
 def figures(config: Mapping[str, Any]) -> list[str]:
-    """The figures of sparse networks; that of dropped weights only where a variant drops some."""
-    variants = of(config)["variants"].values()
+    """The figures of sparse networks; that of dropped weights only where several shares of one level make a line."""
+    variants = of(config)["variants"]
     if not variants:
         return []
-    drops = any(variant["drop"] for variant in variants)
-    return ["levels", "training", "layers", *(["dropped"] if drops else [])]
+    lines = families({name: options_of(variant) for name, variant in variants.items()}).values()
+    drawn = any(_share_a_level([variants[name] for name in names]) for names in lines)
+    return ["levels", "training", "layers", *(["dropped"] if drawn else [])]
+
+
+def _share_a_level(variants):
+    levels = [level for variant in variants for level in variant["levels"]]
+    return len({*levels}) < len(levels)
+
+
+def families(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{label: variants from the smallest share dropped} of those that differ in it alone, two or more each."""
+    groups = {}
+    for name, options in variants.items():
+        if options["drop"] > 0:
+            groups.setdefault((options["drop_rule"], _others(options)), []).append(name)
+    families = {}
+    for (rule, others), names in groups.items():
+        whole = [name for name, options in variants.items() if options["drop"] == 0 and _others(options) == others]
+        members = sorted(whole + names, key=lambda name: variants[name]["drop"])
+        if len(members) > 1:
+            families[f"{rule}, as {whole[0]}" if whole else f"{rule}, {names[0]}"] = members
+    return families
+
+
+def _others(options):
+    return str(sorted((key, value) for key, value in options.items() if key not in DROPPED))
 
 
 def options_of(variant: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +110,7 @@ def settle(config: Mapping[str, Any]) -> None:
         variant["levels"] = sorted(variant.get("levels", section["levels"]), key=fraction)
         _check_ramp(f"sparsity.variants.{name}", variant, config["training"]["epochs"])
     _check_names(section["variants"])
+    _check_levels(section)
     _settle_exports(section, cells(config))
 
 
@@ -164,10 +194,25 @@ def _check_names(variants):
             )
     seen = {}
     for name, variant in variants.items():
-        options = str(sorted(variant.items(), key=lambda item: item[0]))
-        if options in seen:
-            raise Refused(f"sparsity.variants.{seen[options]} and sparsity.variants.{name} are the same; leave one out")
-        seen[options] = name
+        for level in map(fraction, variant["levels"]):
+            network = str(sorted(options_of(variant).items())), level
+            if network in seen:
+                raise Refused(
+                    f"sparsity.variants.{seen[network]} and sparsity.variants.{name} are the same at level "
+                    f"{float(level):g}; leave one out"
+                )
+            seen[network] = name
+
+
+def _check_levels(section):
+    """Refused for a level at which no variant is trained, because all have levels of their own."""
+    trained = {fraction(level) for variant in section["variants"].values() for level in variant["levels"]}
+    for level in section["levels"]:
+        if fraction(level) not in trained:
+            raise Refused(
+                f"sparsity.levels names {level}, but every variant has levels of its own, and none of them is this; "
+                "leave it out, or add it to one"
+            )
 
 
 def _settle_exports(section, made):

@@ -108,7 +108,8 @@ def levels(study: Study) -> Options:
     if study.recovered:
         options["recoveries"] = study.recovered
     if study.variants:
-        options["sparse"] = True
+        ramps = {name: _chosen(variant, *sparse.OF_RAMP) for name, variant in study.variants.items()}
+        options["sparse"] = {"ramps": ramps, "training": _chosen(study.settings["training"], "epochs", "batch_size")}
     if study.entries:
         options["learned"] = learned_facts(study)
         options["learned_levels"] = retraining_checks.learned_levels(study.settings)

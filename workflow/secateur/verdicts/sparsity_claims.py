@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -86,7 +87,7 @@ def _at_chance(study, first, second):
 
 
 def _extreme(study):
-    """The gain over Feather at the highest level minus that at the lowest is above zero, for both additions."""
+    """At the highest level there is a gain over Feather, and a larger one than at the lowest."""
     for name, options in sparsity_variants.of_kind(study.variants, DYNAMIC, ADAPTIVE, BOTH).items():
         shared = [level for level in options["levels"] if SparseCell(REFERENCE, level) in study.cells]
         if len(shared) > 1 and len(study.seeds) > 1:
@@ -109,7 +110,18 @@ def _steeper(study, name, high, low):
     row = _of_gains(study, f"{percent(high)} less {percent(low)}", name)
     row[GAINS] = " and ".join(f"{100 * side:+z.2f}" for side in sides)
     compared = sparsity_study.of_differences(study, gains[0] - gains[1], (sides[0], sides[1]))
-    return _judged(row, compared, 0.0, chance)
+    item = _judged(row, compared, 0.0, chance)
+    gain = sparsity_study.of_differences(study, gains[0], (sides[0], 0.0)).difference
+    return _unless_a_loss(item, paired.verdict(gain, 0.0), percent(high))
+
+
+def _unless_a_loss(item, ahead, level):
+    """The Item itself where the addition is `ahead` at the highest level: a smaller loss is no larger gain."""
+    if item.verdict != HOLDS or ahead == HOLDS:
+        return item
+    lost = "behind" if ahead == FAILS else "not shown to be ahead"
+    row = item.row | {"n": f"{item.row['n']}, {lost} at {level}"}
+    return dataclasses.replace(item, row=row, verdict=ahead)
 
 
 # ---- the claims ----------------------------------------------------------------------------------------------
@@ -128,7 +140,7 @@ CLAIMS = (
     Claim("c", "Both together are ahead of Feather.", functools.partial(_ahead, BOTH)),
     Claim(
         "d",
-        "Especially at extreme sparsity: the gain of these over Feather is larger at the highest level than at the "
+        "Especially at extreme sparsity: at the highest level these are ahead of Feather, and by more than at the "
         "lowest.",
         _extreme,
     ),
@@ -151,7 +163,7 @@ OF_DROPPING = "e"
 
 
 def shares(finding: Finding) -> Iterator[str]:
-    """Sentences, one for each rule of dropping: the largest share that is not worse, and the smallest that is."""
+    """Sentences, one for each rule of dropping: the share up to which none is worse, and the smallest that is."""
     by_rule: dict[str, list[Item]] = {}
     for item in finding.items:
         by_rule.setdefault(item.row[RULE], []).append(item)
@@ -161,8 +173,9 @@ def shares(finding: Finding) -> Iterator[str]:
 
 def _of_rule(items):
     """A clause on shares from the smallest to the largest."""
-    not_worse = [item for item in items if item.verdict == HOLDS]
     worse = [item.row[SHARE] for item in items if item.verdict == FAILS]
+    first_worse = next((place for place, item in enumerate(items) if item.verdict == FAILS), len(items))
+    not_worse = [item for item in items[:first_worse] if item.verdict == HOLDS]
     best, worst = "none is shown not to be worse", "none is shown to be worse"
     if not_worse:
         side = not_worse[-1].side
@@ -171,6 +184,9 @@ def _of_rule(items):
     if worse:
         worst = f"the smallest that is worse is {worse[0]}"
     clauses = [f"{best}, and {worst}"]
+    beyond = [item.row[SHARE] for item in items[first_worse:] if item.verdict == HOLDS]
+    if beyond:
+        clauses.append(f"not worse all the same: {joined(dict.fromkeys(beyond))}")
     for verdict, words in {UNKNOWN: "cannot be told for", NOT_MEASURED: "not measured for"}.items():
         others = [item.row[SHARE] for item in items if item.verdict == verdict]
         if others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas
 from secateur.analysis import retraining
 from secateur.analysis.wording import joined, percent
 from secateur.study.sparse import REFERENCE
-from secateur.verdicts import finished, phrases, sparsity_variants
+from secateur.verdicts import finished, phrases, sparsity_study, sparsity_variants
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.sparsity_study import DENSE, Study
 from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC, NO_GRADIENT, OTHER
@@ -67,7 +68,7 @@ def _facts(study):
         "images that are reported": phrases.count(study.images),
         "epochs": str(settings["training"]["epochs"]),
         "recipe": retraining.recipe(settings["training"]),
-        f"zeros grow, `{REFERENCE}`": f"from epoch {feather['start']} to {percent(feather['ramp'])} of the steps",
+        f"zeros grow, `{REFERENCE}`": f"{_beginning(feather['start'])} to {percent(feather['ramp'])} of the steps",
         "networks (training seeds)": str(len(study.seeds)),
         "test accuracy of the dense network, %": f"{100 * study.mean(DENSE, 'accuracy'):.2f}",
         "prunable weights": f"{study.mean(DENSE, 'weights'):,.0f}",
@@ -75,6 +76,26 @@ def _facts(study):
         "levels": joined(map(percent, study.levels)),
         **study.terms,
     }
+
+
+def _beginning(start):
+    return f"from the end of epoch {start:g}" if start else "from the first step"
+
+
+def shared(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on trainings that stand in two studies; nothing where there are none."""
+    sentences = []
+    for first, second in itertools.combinations(all_studies, 2):
+        cells = [f"`{cell.variant}`{_at(cell)}" for cell in sparsity_study.shared(first, second)]
+        if cells:
+            sentences.append(f"{first.label} and {second.label}: {joined(cells)}")
+    if sentences:
+        yield "text", "Networks that stand in two studies, of the same trainings, with the same accuracies in both:"
+        yield "list", sentences
+
+
+def _at(cell):
+    return f" at {percent(cell.level)}" if cell.level else ""
 
 
 def variants(all_studies: Sequence[Study]) -> pandas.DataFrame:

@@ -43,6 +43,7 @@ def _opening(studies, folders) -> Blocks:
     yield "table", sparsity_method.studies(studies)
     yield "text", "The variants:"
     yield "table", sparsity_method.variants(studies)
+    yield from sparsity_method.shared(studies)
 
 
 # ---- verdicts ------------------------------------------------------------------------------------------------
@@ -82,8 +83,8 @@ def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     if rows and claim.key == sparsity_claims.OF_DROPPING:
         yield (
             "text",
-            "Which share of the zero weights matters: by this table, the largest that is not worse (holds) and the "
-            "smallest that is worse (fails).",
+            "Which share of the zero weights matters: by this table, the smallest that is worse (fails), and below it "
+            "the largest that is not worse (holds).",
         )
         yield "list", [sentence for finding in findings for sentence in sparsity_claims.shares(finding)]
 

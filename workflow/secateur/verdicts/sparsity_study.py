@@ -122,6 +122,20 @@ def _right(place, evaluated, cells):
     return right | {DENSE: bits[sparsity.dense_row(evaluated).index[0]]}
 
 
+def shared(first: Study, second: Study) -> list[SparseCell]:
+    """The cells of one study that are the same trainings in another: settings and seeds alike, accuracies too."""
+    for section in ("data", "split", "model", "training", "seed"):
+        if first.settings[section] != second.settings[section]:
+            return []
+    cells = []
+    for cell in first.cells.keys() & second.cells.keys():
+        options = [study.variants.get(cell.variant, {}) for study in (first, second)]
+        alike = sparse.options_of(options[0]) == sparse.options_of(options[1])
+        if alike and by_seed(first, cell).equals(by_seed(second, cell)):
+            cells.append(cell)
+    return sorted(cells, key=lambda cell: (cell.level, cell.variant))
+
+
 # ---- differences ---------------------------------------------------------------------------------------------
 
 
