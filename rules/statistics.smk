@@ -59,6 +59,18 @@ rule score_weights:
         "../workflow/score_weights.py"
 
 
+use rule score_weights as score_first_weights with:
+    input:
+        network="<network>/training/initial.pt",
+        units="<network>/units/units.csv",
+    output:
+        **table("<network>/statistics/{score}.initial"),
+    log:
+        "<network_logs>/score_first_weights/{score}.log",
+    message:
+        "Score the channels of {wildcards.model} by its first weights, seed {wildcards.seed}: {wildcards.score}."
+
+
 rule score_images:
     input:
         network="<network>/training/trained.pt",
@@ -85,3 +97,16 @@ rule score_images:
         "Score the channels of {wildcards.model} by images, seed {wildcards.seed}: {wildcards.score}."
     script:
         "../workflow/score_images.py"
+
+
+use rule score_images as score_images_at_first with:
+    input:
+        network="<network>/training/initial.pt",
+        images="<images>/rank.h5",
+        units="<network>/units/units.csv",
+    output:
+        **table("<network>/statistics/{score}.initial"),
+    log:
+        "<network_logs>/score_images_at_first/{score}.log",
+    message:
+        "Score the channels of {wildcards.model} by images, before training, seed {wildcards.seed}: {wildcards.score}."

@@ -1,5 +1,6 @@
 """Retraining: the widths of the plan, one schedule for all, resumable; and the controls beside it."""
 
+import copy
 import dataclasses
 import itertools
 import json
@@ -21,7 +22,7 @@ from secateur.models.description import NetworkDescription
 from secateur.pruning import removal, stored, sweep
 from secateur.retraining import kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
-from secateur.study import consistency, retraining_checks, settings, stage_options
+from secateur.study import consistency, retraining_checks, settings, stage_files, stage_options
 from secateur.study import kinds as study_kinds
 from secateur.study.levels import Terms
 from secateur.study.study import Study
@@ -111,6 +112,83 @@ def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(describ
 
 
 # ---- retraining ----------------------------------------------------------------------------------------------
+
+
+def test_first_weights_are_narrowed_as_they_are_and_trained_by_the_order_of_fresh_ones(monkeypatch):
+    model, calls = dense(), []
+    planned = plans(model)
+    monkeypatch.setattr(loop, "train", lambda network, *rest, **_: calls.append((copy.deepcopy(network), rest)) or [])
+    kinds.initial(model, DESCRIBED, planned, material())
+    kinds.scratch(model, DESCRIBED, planned, material())
+    (first, by_first), (fresh, by_fresh) = calls
+    assert same(first, removal.narrowed(model, planned[-1])) and not same(first, fresh)
+    assert shapes(first) == shapes(fresh) and by_first == by_fresh
+    assert study_kinds.INITIAL.order_of == "scratch"
+
+
+def test_stages_differ_from_retraining_in_their_loss_or_optimiser_alone():
+    model, planned = dense(), plans(dense())
+    made, base = {}, {"optimizer": "sgd", "loss": "cross_entropy", "label_smoothing": 0.0, "learning_rate": 0.01}
+    for kind in (study_kinds.RETRAINED, *study_kinds.STAGES):
+        name, given = kind.name, material(**{**base, **kind.changes})
+        made[name], history = kinds.KINDS[name](model, DESCRIBED, planned, given)
+        assert len(history) == 2 and shapes(made[name]) == shapes(made["retrained"])
+    assert not any(same(*pair) for pair in itertools.combinations(made.values(), 2))
+    config = {**STAGED, "retraining": STAGED["retraining"] | {"adam_learning_rate": 0.003}}
+    study = Study.of(config)
+    base = stage_options.schedule(study, "retrained")
+    assert stage_options.schedule(study, "retrained_smoothed") == base | {"label_smoothing": 0.1}
+    adam = {"optimizer": "adam", "loss": "distillation", "learning_rate": 0.003}
+    assert stage_options.schedule(study, "retrained_distilled_adam") == base | adam
+    assert [cell.kind for cell in study.cells if cell.criterion == "weight.max"] == [
+        "retrained", *(kind.name for kind in study_kinds.STAGES), "initial",
+    ]  # fmt: skip
+
+
+STAGED = {
+    "data": {"source": "digits"},
+    "model": {"name": "resnet20"},
+    "training": {"epochs": 3, "seeds": [0], "optimizer": "sgd"},
+    "levels": [0.5],
+    "retraining": {
+        "criteria": ["weight.max"], "levels": [0.5], "batchnorm": False, "scratch": False, "stages": True,
+        "initial": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("retraining", {"optimizer": "adam"}, "but retraining.optimizer is adam; set it to sgd, or leave stages out"),
+        ("retraining", {"label_smoothing": 0.1}, "but retraining.label_smoothing is 0.1; set it to 0, or leave stages"),
+        (
+            "criteria",
+            {"scores": [{"name": "a", "score": "bn_scale", "at": "initial"}]},
+            "the scales of BatchNorm are al",
+        ),
+    ],
+)
+def test_stages_and_first_weights_that_tell_nothing_are_refused(section, changes, message):
+    with pytest.raises(Refused, match=re.escape(message)):
+        settings.checked({**STAGED, section: STAGED.get(section, {}) | changes})
+
+
+def test_first_weights_that_are_the_last_ones_are_refused(tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"")
+    model = {"name": "resnet20", "weights": str(tmp_path / "w.pt")}
+    given = {"training": {"epochs": 0, "seeds": [0]}, "model": model}
+    retraining = {"criteria": ["weight.max"], "levels": [0.5], "scratch": False, "epochs": 1}
+    with pytest.raises(
+        Refused, match=r"^retraining.initial trains the first weights of the dense network, but training"
+    ):
+        settings.checked({**STAGED, **given, "retraining": retraining | {"initial": True}})
+    scores = {"scores": [{"name": "snip", "score": "taylor", "at": "initial"}]}
+    with pytest.raises(Refused, match=r"^criteria.scores: snip has at: initial, but training.epochs is 0"):
+        settings.checked({**STAGED, **given, "retraining": retraining, "criteria": scores})
+    study = Study.of({**STAGED, "criteria": scores})
+    assert stage_files.scores(study, "snip") == "<network>/statistics/taylor.initial.csv"
+    assert stage_files.retrained_from(study, "weight.max", "initial") == "<network>/training/initial.pt"
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -421,7 +499,7 @@ def test_an_exported_network_is_one_of_the_cells(export, message):
         ),
         (
             {"criteria": [{"criterion": "weight.max", "kinds": ["none"]}]},
-            'retraining.criteria.kinds is "none", but must be one of batchnorm, retrained, scratch',
+            'retraining.criteria.kinds is "none", but must be one of batchnorm, retrained, retrain',
         ),
         (
             {"criteria": [{"level": 0.5}]},

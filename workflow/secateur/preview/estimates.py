@@ -120,8 +120,8 @@ def _relevance(basis):
 
 def _scores(basis):
     criteria = basis.config["criteria"]
-    scores = criteria_names.channel_scores(criteria).keys()
-    images = min(criteria["images"] or math.inf, basis.sizes["rank"]) * len(scores & {*IMAGE_SCORES})
+    scores = [name.removesuffix(criteria_names.INITIAL) for name in criteria_names.channel_scores(criteria)]
+    images = min(criteria["images"] or math.inf, basis.sizes["rank"]) * sum(name in IMAGE_SCORES for name in scores)
     seconds = basis.seeds * images * TRAINED * basis.timed.forward
     return Stage("scores", f"{images:,} images", basis.seeds * len(scores), seconds, 0)
 
@@ -212,11 +212,13 @@ def _forward_passes(kind, retraining, sizes):
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
     epochs, times = retraining["epochs"], 1
-    if kind.start == "fresh":
+    if kind.start in ("fresh", "initial"):
         epochs = retraining["scratch_epochs"]
     if kind.in_steps:
         times = retraining["steps"]
-    return times * _passes(epochs, sizes)
+    # A teacher answers every training image once more.
+    taught = epochs * sizes["train"] * (kind.changes.get("loss") == "distillation")
+    return times * (_passes(epochs, sizes) + taught)
 
 
 def _passes(epochs, sizes):

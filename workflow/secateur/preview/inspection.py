@@ -123,7 +123,8 @@ def refuse_unscorable(
 ) -> None:
     """Refuse a score that is not defined for a layer of the table; each is computed on one batch, as by its job."""
     layers, labels = list(dict.fromkeys(table["layer"])), torch.zeros(len(example), dtype=torch.long)
-    for kind, setting in criteria_names.channel_scores(config["criteria"]).items():
+    for name, setting in criteria_names.channel_scores(config["criteria"]).items():
+        kind = name.removesuffix(criteria_names.INITIAL)
         try:
             if kind in IMAGE_SCORES:
                 from_images.of_images(model, kind, [(example, labels)], layers)

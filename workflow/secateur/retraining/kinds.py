@@ -4,6 +4,7 @@ All criteria and levels of a network share one schedule and one order of images,
 in pairs. Units are ranked once, in the dense network, also where they are removed in several steps.
 """
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from secateur.images import store
 from secateur.models.description import NetworkDescription
 from secateur.retraining import reinitialisation, steps
 from secateur.study import seeds
-from secateur.training import loop
+from secateur.training import distillation, hooks, loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +50,11 @@ def retrained(
     """(smaller model, history): in each step, channels are removed at once, and the whole schedule trains the rest.
 
     `plans` are those of `steps.plans`. Of every step, the epoch selected by validation is kept; the history has a
-    column `step`, from 1. The frozen layers are those of the model. Raises `loop.Diverged` as training does.
+    column `step`, from 1. The frozen layers are those of the model, which is the teacher where the loss is
+    "distillation". Raises `loop.Diverged` as training does.
     """
     smaller, before = model, {}
+    hook = _hook(model, material)
     history = []
     for step, plan in enumerate(plans, 1):
         smaller = steps.narrowed(smaller, steps.further(before, plan), described)
@@ -61,7 +64,7 @@ def retrained(
         seed = seeds.derived(material.seed, "step", step)
         try:
             rows = loop.train(
-                smaller, material.train, material.validation, material.options, seed, partial, material.stamp
+                smaller, material.train, material.validation, material.options, seed, partial, material.stamp, hook
             )
         except loop.Diverged as error:
             # The remedy is in the settings of retraining.
@@ -69,6 +72,27 @@ def retrained(
         history += _of_step(step, rows)
         before = plan
     return smaller, history
+
+
+def _hook(model, material):
+    """The loss of distillation from a model; nothing with any other loss."""
+    if material.options["loss"] != "distillation":
+        return hooks.NEUTRAL
+    return hooks.Hook(loss=distillation.of(copy.deepcopy(model)))
+
+
+def initial(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, history): the first weights of the dense network, `model`, narrowed as they are, then trained.
+
+    Of the `plans` of the steps, only the last counts. Raises `loop.Diverged` as training does.
+    """
+    smaller = steps.narrowed(model, plans[-1], described)
+    history = loop.train(
+        smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
+    )
+    return smaller, _of_step(1, history)
 
 
 def scratch(
@@ -110,7 +134,13 @@ def _of_step(step, rows):
 KINDS = {
     "batchnorm": batchnorm,
     "retrained": retrained,
+    "retrained_smoothed": retrained,
+    "retrained_distilled": retrained,
+    "retrained_adam": retrained,
+    "retrained_smoothed_adam": retrained,
+    "retrained_distilled_adam": retrained,
     "scratch": scratch,
+    "initial": initial,
     "learned": learned,
     "continued": continued,
 }

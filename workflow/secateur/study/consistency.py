@@ -70,6 +70,7 @@ def _settle_criteria(config):
     criteria, readings = config["criteria"], config["readings"]
     criteria_checks.check_criteria(criteria, readings)
     criteria_checks.settle_scores(criteria)
+    criteria_checks.check_first_weights(criteria, config["training"])
     learned_checks.settle(config)
     criteria_checks.check_scores(criteria, config["model"])
     criteria_checks.check_widths(criteria, config["evaluation"]["budget"])

@@ -86,6 +86,9 @@ def _whole_score(score, criteria):
         "normalise": score.get("normalise", criteria["normalise"]),
         "scope": score.get("scope", criteria["scope"]),
     }
+    # Trained weights go without saying, so that rankings of other studies stay as they are.
+    if score.get("at") == "initial":
+        whole["at"] = "initial"
     return whole | _widths_of(score, whole)
 
 
@@ -99,6 +102,21 @@ def _widths_of(score, whole):
     if "widths" in score:
         raise Refused(f"{setting} has widths, but scope: {whole['scope']}; write scope: widths, or leave widths out")
     return {}
+
+
+def check_first_weights(criteria: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+    """Refused for a score of first weights that are the last ones, or that tells nothing of them."""
+    for score in criteria["scores"]:
+        if score.get("at") != "initial":
+            continue
+        setting = f"criteria.scores: {score['name']}"
+        if training["epochs"] == 0:
+            raise Refused(
+                f"{setting} has at: initial, but training.epochs is 0: the given weights are both the first and the "
+                "last; train, or leave it out"
+            )
+        if score["score"] == "bn_scale":
+            raise Refused(f"{setting} has at: initial, where the scales of BatchNorm are all one; take another score")
 
 
 def check_scores(criteria: Mapping[str, Any], model: Mapping[str, Any]) -> None:

@@ -13,6 +13,8 @@ from secateur.study.vocabulary import without_draw
 
 # Targets of a reading that name no class.
 TARGETS = ("predicted", "label", "all")
+# The end of the names of files with scores of first weights.
+INITIAL = ".initial"
 # The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
 
@@ -156,9 +158,14 @@ def lines_at_widths(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, int]]
     return lines
 
 
+def file_of(score: Mapping[str, Any]) -> str:
+    """The name of the file of scores behind a ranking by a score; that of first weights says so."""
+    return f"{score['score']}{INITIAL}" if score.get("at") == "initial" else score["score"]
+
+
 def channel_scores(criteria: Mapping[str, Any]) -> dict[str, str]:
-    """{score of channels: the setting that needs it first}: each is computed once, whatever it is for."""
-    needed = dict.fromkeys((score["score"] for score in criteria["scores"]), "criteria.scores")
+    """{score of channels, as its file is named: the setting that needs it first}: each is computed once."""
+    needed = dict.fromkeys(map(file_of, criteria["scores"]), "criteria.scores")
     for entry in criteria["learned"]:
         for score in (*learned.starts(entry), *learned.beside(entry).values()):
             needed.setdefault(score, "criteria.learned")

@@ -4,6 +4,7 @@ Everything that differs by kind stands here, except the computations: their func
 those of the kinds that every evaluated network can become, one-shot, in `recovery.py`.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ class Kind:
     name: str  # in settings, tables and paths
     label: str  # in a figure's legend
     column: str  # in tables side by side
-    start: str  # the weights that it starts from: those of the "dense" network, "fresh" ones, or "learned" ones
+    start: str  # its first weights: those of the "dense" network, its "initial" ones, "fresh", or "learned" ones
     trains: str  # "nothing", the "statistics" of BatchNorm, "weights", or "gates" and weights before the removal
     marker: str  # in figures
     colour: str
@@ -25,6 +26,8 @@ class Kind:
     order_of: str | None = None  # the kind whose order of images it shares; its own without one
     learned: bool = False  # whether it starts from weights that were learned with a criterion, so that others have none
     one_shot: bool = False  # whether it takes no training, so that `evaluation.recovery` can name it
+    # Settings of the schedule in place of those of `retraining`, for kinds that differ in these alone.
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
 
@@ -75,6 +78,47 @@ SCRATCH = Kind(
     setting="scratch",
     made="Its weights are not the dense network's: with its widths it was trained from fresh ones",
 )
+INITIAL = Kind(
+    name="initial",
+    label="first weights, narrowed",
+    column="first weights",
+    start="initial",
+    trains="weights",
+    marker="v",
+    colour="#949494",
+    setting="initial",
+    # Paired with fresh weights: the two differ in their first weights alone.
+    order_of="scratch",
+    made="It was trained from the dense network's first weights without the removed channels",
+)
+
+
+def _stage(name, label, marker, colour, **changes):
+    """A kind like `retrained`, by another loss or another optimiser."""
+    return Kind(
+        name=f"retrained_{name}",
+        label=f"retrained, {label}",
+        column=label,
+        start="dense",
+        trains="weights",
+        marker=marker,
+        colour=colour,
+        setting="stages",
+        in_steps=True,
+        order_of="retrained",
+        made="Retrained",
+        changes=changes,
+    )
+
+
+SMOOTHING = 0.1
+SMOOTHED = _stage("smoothed", "label smoothing", "P", "#cc78bc", label_smoothing=SMOOTHING)
+DISTILLED = _stage("distilled", "distillation", "X", "#ca9161", loss="distillation")
+ADAM = _stage("adam", "Adam", "<", "#0173b2", optimizer="adam")
+SMOOTHED_ADAM = _stage(
+    "smoothed_adam", "label smoothing, Adam", "p", "#cc78bc", optimizer="adam", label_smoothing=SMOOTHING
+)
+DISTILLED_ADAM = _stage("distilled_adam", "distillation, Adam", "*", "#ca9161", optimizer="adam", loss="distillation")
 LEARNED = Kind(
     name="learned",
     label="as the gates left it",
@@ -98,7 +142,8 @@ CONTINUED = Kind(
     order_of="retrained",
     made="Its weights were trained together with the gates, then without them",
 )
-KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, SCRATCH, LEARNED, CONTINUED)}
+STAGES = (SMOOTHED, DISTILLED, ADAM, SMOOTHED_ADAM, DISTILLED_ADAM)
+KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, *STAGES, SCRATCH, INITIAL, LEARNED, CONTINUED)}
 RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 
 

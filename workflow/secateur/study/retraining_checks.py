@@ -194,11 +194,33 @@ def _settle_schedule(retraining, training, made):
     if retraining["epochs"] == 0:
         raise Refused("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
     retraining["scratch_epochs"] = retraining["scratch_epochs"] or training["epochs"] or None
+    _check_stages(retraining, made)
+    if kinds.INITIAL.name in made and training["epochs"] == 0:
+        raise Refused(
+            "retraining.initial trains the first weights of the dense network, but training.epochs is 0: the given "
+            "weights are both the first and the last; train, or leave initial out"
+        )
     if kinds.SCRATCH.name in made and retraining["scratch_epochs"] is None:
         raise Refused(
             "retraining.scratch trains from fresh weights by the schedule of training, whose epochs are 0; "
             "give retraining.scratch_epochs, or scratch: false"
         )
+
+
+# What the stages change of the kind retrained, and what that has to have.
+PLAIN = {"optimizer": "sgd", "loss": "cross_entropy", "label_smoothing": 0}
+
+
+def _check_stages(retraining, made):
+    """Refused for other losses and optimisers beside a kind `retrained` that has one of them itself."""
+    if made.isdisjoint(stage.name for stage in kinds.STAGES):
+        return
+    for key, value in PLAIN.items():
+        if retraining[key] != value:
+            raise Refused(
+                f"retraining.stages stand beside retraining by sgd and the cross-entropy without smoothing, but "
+                f"retraining.{key} is {retraining[key]}; set it to {value}, or leave stages out"
+            )
 
 
 def _check_continued(config):

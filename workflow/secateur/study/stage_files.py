@@ -6,7 +6,7 @@ results of one training. Neither Snakemake nor torch is needed.
 
 from collections.abc import Mapping
 
-from secateur.study import contents, kinds, learned, paths
+from secateur.study import contents, criteria_names, kinds, learned, paths
 from secateur.study.study import Study
 
 # One path, or [] for no file: Snakemake would give a script a list with one path as a list.
@@ -52,7 +52,7 @@ def shards(study: Study, reading: str) -> list[str]:
 
 def scores(study: Study, criterion: str) -> str:
     """The scores behind a ranking; several rankings can share them."""
-    return f"<network>/statistics/{study.scored[criterion]['score']}.csv"
+    return f"<network>/statistics/{criteria_names.file_of(study.scored[criterion])}.csv"
 
 
 def stages(scope: str) -> OptionalPath:
@@ -103,9 +103,11 @@ def scoring(study: Study, criterion: str) -> dict[str, OptionalPath]:
 
 
 def retrained_from(study: Study, criterion: str, kind: str) -> str:
-    """The network at full width that a kind starts from: the trained one, or the one that a gate phase left."""
+    """The network at full width that a kind starts from: the trained one, its first weights, or what gates left."""
     if kinds.KINDS[kind].learned:
         return f"<network>/selection/{criterion}.pt"
+    if kinds.KINDS[kind].start == "initial":
+        return "<network>/training/initial.pt"
     return "<network>/training/trained.pt"
 
 

@@ -307,9 +307,12 @@ def schedule(study: Study, kind: str, criterion: str = "") -> Options:
     if kinds.KINDS[kind].trains == "statistics":
         return recovery_checks.batchnorm(study.settings)
     of_training = _without(study.settings["training"], "seeds")
-    if kinds.KINDS[kind].start == "fresh":
+    if kinds.KINDS[kind].start in ("fresh", "initial"):
         return of_training | {"epochs": study.retraining["scratch_epochs"]}
-    return _chosen(study.retraining, *of_training)
+    changes = dict(kinds.KINDS[kind].changes)
+    if changes.get("optimizer") == "adam":
+        changes["learning_rate"] = study.retraining["adam_learning_rate"]
+    return _chosen(study.retraining, *of_training) | changes
 
 
 def _learned_schedule(study, kind, criterion):

@@ -262,8 +262,9 @@ class Study:
 
     @cached_property
     def unforeseen(self) -> bool:
-        """True if the network has to be built to tell if the levels, or widths at one of them, can be met."""
-        return level_checks.removable(self.settings) is None or bool(self.widths) or bool(self.entries)
+        """True if the network has to be built to tell if levels, widths, learning and sparse training are possible."""
+        asked = self.widths or self.entries or self.variants
+        return level_checks.removable(self.settings) is None or bool(asked)
 
     @property
     def drawn(self) -> list[str]:
