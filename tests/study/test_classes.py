@@ -4,6 +4,7 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -90,3 +91,24 @@ def test_a_link_that_leads_in_a_circle_is_named(folder, target):
         ("remove it", "remove the link")
     )
     assert "\n" not in str(caught.value)
+
+
+def test_some_classes_are_a_task_of_their_own():
+    def of(chosen, **data):
+        study = {"data": {"source": "digits", "size": 8} | data, "model": {"name": "resnet20"}, "readings": {}}
+        return settings.checked(study | {"data": study["data"] | {"classes": chosen}})["data"]
+
+    data, whole = of(["7", 2]), sources.opened(of(None))
+    part, rows = sources.opened(data), np.flatnonzero(np.isin(whole.train.labels, [2, 7]))
+    assert part.classes == classes.of(data) == ("2", "7") and data["name"] == "digits.2_classes"
+    assert np.array_equal(part.train.labels, whole.train.labels[rows] == 7)
+    expected = np.concatenate([whole.train.pixels(row, row + 1) for row in rows[3:60]])
+    assert np.array_equal(part.train.pixels(3, 60), expected)
+    assert of(["7", 2], name="sevens")["name"] == "sevens"
+    for chosen, message in (
+        ([], r"data.classes: got \[\], but a task has two classes or more"),
+        (["7", 7], "data.classes has only the class 7; a network tells classes apart"),
+        ([12, 1], "data.classes names 12, which is no class of the images; numbers go from 0 to 9"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            of(chosen)

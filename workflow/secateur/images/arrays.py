@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,6 +31,29 @@ class Source(NamedTuple):
     classes: tuple[str, ...]
     train: Part
     test: Part | None
+
+
+def of_classes(source: Source, ids: Collection[int]) -> Source:
+    """The images of some classes of a source, by their ids; the classes keep their order, and are counted from 0."""
+    chosen = sorted(ids)
+    names = tuple(source.classes[name] for name in chosen)
+    test = None if source.test is None else _of_classes(source.test, chosen)
+    return Source(names, _of_classes(source.train, chosen), test)
+
+
+def _of_classes(part, chosen):
+    import numpy as np
+
+    rows = np.flatnonzero(np.isin(part.labels, chosen))
+    files = None if part.files is None else [part.files[row] for row in rows]
+
+    def pixels(start, stop):
+        # Neighbours are read at once.
+        wanted = rows[start:stop]
+        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
+        return np.concatenate([part.pixels(int(run[0]), int(run[-1]) + 1) for run in runs])
+
+    return Part(np.searchsorted(chosen, part.labels[rows]).astype(np.int64), pixels, files)
 
 
 def from_array(

@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from secateur.images import arrays, cifar, image_folder
+from secateur.study import classes
 
 
 def opened(data: Mapping[str, Any], verified: Path | str | None = None) -> arrays.Source:
     """The Source that the settings `data` name; `verified` is the manifest of a download, for CIFAR.
 
-    Raises Refused, naming the file or the folder, for one that is missing, damaged or of no use.
+    Of the classes that `data` chooses, where it does. Raises Refused, naming the file or the folder, for one that is
+    missing, damaged or of no use.
     """
-    return SOURCES[data["source"]](data, verified)
+    return chosen(SOURCES[data["source"]](data, verified), data)
+
+
+def chosen(source: arrays.Source, data: Mapping[str, Any]) -> arrays.Source:
+    """The images of the classes that the settings `data` choose, of all without a choice."""
+    if not data.get("classes"):
+        return source
+    return arrays.of_classes(source, classes.ids(data["classes"], source.classes))
 
 
 def _digits(data, verified):

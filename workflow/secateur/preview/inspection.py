@@ -44,7 +44,7 @@ def images_of(data: Mapping[str, Any]) -> tuple[arrays.Source, str]:
         place = data["folder"] or "scikit-learn"
         return sources.opened(data), f"from {place}"
     train, test = _unfetched(counts.train, counts.classes), _unfetched(counts.test, counts.classes)
-    source = arrays.Source(classes.KNOWN[data["source"]], train, test)
+    source = sources.chosen(arrays.Source(classes.KNOWN[data["source"]], train, test), data)
     place = _on_this_machine(data)
     if place is None:
         return source, "fetched later, by rule fetch_images"

@@ -29,11 +29,26 @@ MOST_LISTED = 10
 
 
 def of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the classes of the settings `data`, in the order of their ids.
+    """The names of the classes of the settings `data`, those that it chooses alone, in the order of their ids.
 
-    Raises Refused for a folder of images that no study can use: with fewer than two classes, or with a link that leads
-    in a circle.
+    Raises Refused for a choice of classes that are not there, or of fewer than two, and Refused for a folder of images
+    that no study can use: with fewer than two classes, or with a link that leads in a circle.
     """
+    known = _all(data)
+    if not data.get("classes"):
+        return known
+    refuse_unknown(data["classes"], known, "data.classes")
+    names = tuple(known[number] for number in sorted(ids(data["classes"], known)))
+    refuse_single(names, "data.classes")
+    return names
+
+
+def ids(wanted: Iterable[str | int], known: Sequence[str]) -> set[int]:
+    """The ids of classes, given by name or by id from 0."""
+    return {name if isinstance(name, int) else known.index(name) for name in wanted}
+
+
+def _all(data):
     if data["source"] in KNOWN:
         return KNOWN[data["source"]]
     train, test = (Path(data["folder"]) / part for part in ("train", "test"))

@@ -153,6 +153,9 @@ def _settle_model(model):
 
 
 def _settle_data(data):
+    if data["classes"] is not None and data["name"] is None:
+        # Another task than that of all classes, in a folder of its own.
+        data["name"] = f"{data['source']}.{len(data['classes'])}_classes"
     data["name"] = data["name"] or data["source"]
     data["color"] = data["color"] or DEFAULT_COLOR.get(data["source"], "rgb")
     channels = CHANNELS[data["color"]]

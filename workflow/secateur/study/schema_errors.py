@@ -15,6 +15,7 @@ RETRAINED_LEVEL = "a level is the share of units removed, a fraction above 0 and
 SPARSITY = "a level is the share of weights that are zero, a fraction above 0 and below 1: write 0.98 for 98 %"
 HINTS = {
     "levels": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
+    "data.classes": "a task has two classes or more: give their names, or their ids from 0",
     "model.factory": 'a factory is a module and a function in it: "package.module:function"',
     "retraining.levels": RETRAINED_LEVEL,
     "retraining.criteria.levels": RETRAINED_LEVEL,
@@ -32,7 +33,7 @@ HINTS = {
     ),
 }
 # The keywords of the schema that a hint answers.
-HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minProperties")
+HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minProperties", "minItems")
 # Keys of earlier versions: {path: today's}.
 RENAMED = {
     "criteria.mixed": "criteria.mixing.readings",

@@ -63,7 +63,8 @@ def catalogue() -> dict[str, Any]:
 
 def images(study: Study, listing: str | None = None) -> Options:
     """The source of the images and their split; `listing` is the digest of the listing of an image folder."""
-    options = {"data": _without(study.settings["data"], "mirror"), "split": study.settings["split"]}
+    left_out = ["mirror"] + (["classes"] if study.settings["data"]["classes"] is None else [])
+    options = {"data": _without(study.settings["data"], *left_out), "split": study.settings["split"]}
     if listing is not None:
         options["listing"] = listing
     return options
