@@ -72,3 +72,21 @@ rule plot_retraining:
         "Draw the accuracy after retraining."
     script:
         "../workflow/plot_retraining.py"
+
+
+rule plot_epochs:
+    input:
+        histories=of_networks("retraining/{cell.path}.history.csv", cell=STUDY.by_epoch),
+    output:
+        **figure("retraining.epochs", "plot_epochs", "Retraining"),
+    log:
+        "<logs>/plot_epochs.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("plot_epochs", "figures"),
+        options=page_options.epochs_figure(STUDY),
+    message:
+        "Draw the accuracy by epoch after pruning."
+    script:
+        "../workflow/plot_epochs.py"

@@ -77,3 +77,22 @@ rule score_by_scorer:
         "Score the units by their descriptors: {wildcards.scorer}, seed {wildcards.seed}."
     script:
         "../workflow/score_by_scorer.py"
+
+
+rule plot_scorers:
+    input:
+        histories=of_networks("selection/{scorer}.history.csv", scorer=STUDY.searched),
+        manifests=of_networks("selection/{scorer}.json", scorer=STUDY.searched),
+    output:
+        **figure("scorers", "plot_scorers", "Criteria"),
+    log:
+        "<logs>/plot_scorers.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("plot_scorers", "figures"),
+        options={"title": STUDY.title},
+    message:
+        "Draw what the fits of scorers cost."
+    script:
+        "../workflow/plot_scorers.py"

@@ -85,7 +85,7 @@ INITIAL = Kind(
     start="initial",
     trains="weights",
     marker="v",
-    colour="#949494",
+    colour="#56b4e9",
     setting="initial",
     # Paired with fresh weights: the two differ in their first weights alone.
     order_of="scratch",
@@ -183,3 +183,10 @@ def levels_of(cells: Iterable[Cell]) -> dict[str, list[float]]:
         if cell.level not in known:
             known.append(cell.level)
     return levels
+
+
+def by_epoch(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells whose weights are trained, where other losses, optimisers or first weights are compared; else none."""
+    trained = [cell for cell in cells if KINDS[cell.kind].trains == "weights"]
+    compared = {kind.name for kind in (*STAGES, INITIAL)}
+    return trained if any(cell.kind in compared for cell in trained) else []

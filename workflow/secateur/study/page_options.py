@@ -36,6 +36,12 @@ def retraining_tables(study: Study) -> Options:
     }
 
 
+def epochs_figure(study: Study) -> Options:
+    """The kinds whose trainings are drawn by epoch."""
+    made = {cell.kind for cell in study.by_epoch}
+    return {"title": study.title, "kinds": [name for name in kinds.KINDS if name in made]}
+
+
 def sparsity_tables(study: Study) -> Options:
     """The seeds behind the tables of sparse networks, and the settings of their intervals."""
     return {"seeds": study.seeds, "seed": study.seed, **study.settings["figures"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
-from secateur.study import criteria_names, learned, retraining_checks, sparse
+from secateur.study import criteria_names, kinds, learned, retraining_checks, sparse
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
@@ -289,6 +289,10 @@ def _figures(config):
     )
     for stem in (*map(".".join, named), "scores", "stability", "recovery", "retraining"):
         yield from _each(f"figures/{stem}", FIGURES, "the study's figures")
+    if kinds.by_epoch(retraining_checks.cells(config)):
+        yield from _each("figures/retraining.epochs", FIGURES, "the study's figures")
+    if any(entry.get("fit", "none") != "none" for entry in config["criteria"]["learned"]):
+        yield from _each("figures/scorers", FIGURES, "the study's figures")
     for name in sparse.figures(config):
         yield from _each(f"figures/sparsity.{name}", FIGURES, "the study's figures")
 

@@ -199,6 +199,11 @@ class Study:
         return [name for name, entry in self.scorers.items() if learned.fitted(entry)]
 
     @cached_property
+    def searched(self) -> list[str]:
+        """The criteria of scorers, with their draws, that are fitted, by gradients or without."""
+        return [name for name in self.fitted if self.scorers[name]["fit"] != "none"]
+
+    @cached_property
     def scored(self) -> dict[str, Mapping[str, Any]]:
         """{criterion: the settings of its score} of all criteria that are ranked by one score of each channel."""
         return criteria_names.ranked_by_score(self.settings["criteria"])
@@ -292,6 +297,11 @@ class Study:
     def cells(self) -> list[kinds.Cell]:
         """The retrained networks of one training."""
         return retraining_checks.cells(self.settings)
+
+    @cached_property
+    def by_epoch(self) -> list[kinds.Cell]:
+        """The retrained networks whose trainings are drawn by epoch: all, where any kind is another stage."""
+        return kinds.by_epoch(self.cells)
 
     @cached_property
     def retrained(self) -> dict[str, list[float]]:

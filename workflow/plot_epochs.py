@@ -1,0 +1,48 @@
+"""Draw the accuracy by epoch after pruning, with the epochs that each kind needs to where retraining ends."""
+
+from pathlib import Path
+
+import pandas
+
+from secateur.analysis import epochs
+from secateur.artifacts import files, places, tables
+from secateur.figures import appearance, html_tables
+from secateur.figures import epochs as figures_epochs
+from secateur.jobs import script
+
+ENDING = ".history.csv"
+NOTE = (
+    f"<p><code>reached</code> counts the networks whose validation accuracy came to {100 * epochs.SHARE:g} % of the "
+    "end of the same network as <code>retrained</code>, by the cross-entropy and SGD. <code>epochs_until</code> is the "
+    "mean over these alone: where fewer got there, it says nothing of the others.</p>"
+)
+
+
+def plot_epochs(histories, outputs, options):
+    table = pandas.concat(map(read, histories), ignore_index=True)
+    title = f"By epoch after pruning: {options['title']}"
+    with files.replacing(outputs.figure) as temporary:
+        appearance.save(figures_epochs.after_pruning(table, options["kinds"], title), temporary)
+    reached = epochs.until(table)
+    parts = [
+        "<h2>Epochs until the end of retraining</h2>",
+        html_tables.table(epochs.means(table, reached)),
+        NOTE,
+        "<h2>Every network</h2>",
+        html_tables.table(reached),
+        "<h2>Every epoch</h2>",
+        html_tables.table(table),
+    ]
+    files.write_text(outputs.page, html_tables.page(title, *parts))
+
+
+def read(path):
+    """The epochs of one network, whose path names its criterion, level and kind."""
+    criterion, level, name = Path(path).parts[-3:]
+    history = tables.read(path, "epoch", "validation_loss", "validation_accuracy")
+    return epochs.rows(history, criterion, float(level), name.removesuffix(ENDING), places.seed_of(path))
+
+
+if "snakemake" in globals():
+    with script.job(snakemake) as job:
+        plot_epochs(snakemake.input.histories, snakemake.output, job.options)
