@@ -160,7 +160,8 @@ def _next(coupled):
 
 def _gradients(model, batches):
     """{parameter: mean gradient of the cross-entropy over batches}, of a copy whose BatchNorm sees each batch."""
-    network = copy.deepcopy(model)
+    # A backward pass is faster in this layout.
+    network = copy.deepcopy(model).to(memory_format=torch.channels_last)
     network.requires_grad_(True)
     count = 0
     with modes.evaluating(network), torch.enable_grad():
@@ -168,7 +169,7 @@ def _gradients(model, batches):
             if isinstance(module, _BatchNorm):
                 module.training = True
         for pixels, labels in batches:
-            F.cross_entropy(network(pixels), labels).backward()
+            F.cross_entropy(network(pixels.to(memory_format=torch.channels_last)), labels).backward()
             count += 1
     gradients = {}
     for name, parameter in network.named_parameters():
