@@ -1,6 +1,7 @@
 """The documentation says what the code does."""
 
 import importlib.util
+import itertools
 import re
 
 import numpy as np
@@ -29,12 +30,37 @@ def test_the_reference_of_keys_is_that_of_the_schema():
 
 
 def test_every_shipped_study_is_valid(tmp_path, monkeypatch):
-    # Where the study looks for its weights; that there are any is for the user to see to.
+    # Where a study looks for its weights and scorers; that there are any is for the user to see to.
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
     for name in ("vgg16_bn-cifar10.pt", "resnet20-12fca82f.th", "resnet56-4bfd9763.th"):
         (tmp_path / name).touch()
     for path in [ROOT / "config" / "config.yaml", *(ROOT / "config" / "studies").glob("*.yaml")]:
-        settings.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name in scorers(study):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        settings.checked(study)
+
+
+def scorers(study):
+    """The files of scorers that a study takes from others."""
+    for entry in study.get("criteria", {}).get("learned", []):
+        for seed in study["training"]["seeds"]:
+            if "file" in entry:
+                yield entry["file"].replace("{seed}", str(seed))
+
+
+def test_scorers_from_elsewhere_are_those_that_another_shipped_study_fits():
+    paths = (ROOT / "config" / "studies").glob("*.yaml")
+    studies = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths]
+    fitted = set()
+    for study in studies:
+        place = f"{study['results']}/{study['data'].get('name', study['data']['source'])}/{study['model'].get('name')}"
+        for entry in study.get("criteria", {}).get("learned", []):
+            if entry["name"].startswith("scorer.") and "file" not in entry:
+                fitted |= {f"{place}/{seed}/selection/{entry['name']}.0.pt" for seed in study["training"]["seeds"]}
+    taken = set(itertools.chain.from_iterable(map(scorers, studies)))
+    assert taken and taken <= fitted
 
 
 def test_no_shipped_study_needs_a_processor_with_bfloat16():
@@ -95,7 +121,8 @@ def test_every_named_study_has_results_of_its_own():
     studies = [
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "config" / "studies").glob("*.yaml")
     ]
-    folders = [study["results"] for study in studies]
+    # Scorers that are moved to a network are tried on the networks of the study that it is named after.
+    folders = [study["results"] for study in studies if f"{study['results']}-moved" != f"results/{study['study']}"]
     assert len(set(folders)) == len(folders) and "results" not in folders
 
 
