@@ -137,7 +137,7 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "training behind them; they count where they saw at least as many images as the network beside them since its "
         "dense training.",
     )
-    yield "list", [_intervals(study) for study in all_studies]
+    yield "list", [intervals_of(study) for study in all_studies]
     yield (
         "text",
         "The recipes behind a network, by study. A continued network has the schedule of its gate phase and then a "
@@ -171,7 +171,7 @@ def _counts(values):
     return " or ".join(f"{value:,}" for value in sorted(set(values.astype(int))))
 
 
-def _intervals(study):
+def intervals_of(study):
     draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
     count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
     text = interval_words.in_words(len(study.seeds), count, confidence)

@@ -55,8 +55,9 @@ class Study(Finished):
 
     @property
     def entries(self) -> list[Entry]:
-        """The learned criteria that met widths which were asked for."""
-        return [entry for entry in self.settings["criteria"]["learned"] if entry["widths"] is not None]
+        """The criteria that gates learned at widths which were asked for."""
+        learned_criteria = self.settings["criteria"]["learned"]
+        return [entry for entry in learned_criteria if entry["widths"] is not None and not learned.scores_units(entry)]
 
     @property
     def images(self) -> int:
@@ -190,6 +191,8 @@ def _phases(folder, settings):
     rows = []
     for seed in settings["training"]["seeds"]:
         for name, entry in learned.by_draw(settings["criteria"]["learned"]).items():
+            if learned.scores_units(entry):
+                continue
             path = _of_seed(folder, settings, seed) / "selection" / f"{name}.json"
             facts = json.loads(path.read_text(encoding="utf-8"))["learned"]
             rows.append({"criterion": entry["name"], "seed": seed, **{key: facts[key] for key in PHASE}})

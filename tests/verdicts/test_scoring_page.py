@@ -1,0 +1,154 @@
+"""The page on scorers: claims judged by paired differences, races of fits, and transfer, on results that are given."""
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+
+from secateur import Refused
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
+from secateur.artifacts import tables
+from secateur.figures import documents
+from secateur.study import learned, retraining_checks, settings
+from secateur.study.kinds import KINDS
+from secateur.verdicts import paired, scoring_claims, scoring_page, scoring_study
+from support import learned_studies
+from support.learned_studies import Facts
+
+WIDTHS = {"widths": {16: 8, 32: 20}, "statistics": "running"}
+STAGED = ["retrained", "retrained_smoothed", "retrained_distilled", "retrained_adam"]
+TRAINED = dict.fromkeys(STAGED, 3000)
+SAME = dict.fromkeys(STAGED, 0.89)
+
+
+def changes(folder):
+    moved = str(folder / "{seed}.pt")
+    entries = [
+        {"name": "scorer.own", **WIDTHS, "draws": 2},
+        {"name": "scorer.plain", **WIDTHS, "gradients": False},
+        {"name": "scorer.distilled", **WIDTHS, "loss": "distillation"},
+        {"name": "scorer.drawn", **WIDTHS, "fit": "none"},
+        {"name": "scorer.evolved", **WIDTHS, "fit": "evolution", "epochs": 6},
+        {"name": "scorer.moved", **WIDTHS, "file": moved},
+        {"name": "gates.static", "model": "static", "weights": "frozen", **WIDTHS},
+    ]
+    retraining = [{"criterion": "scorer.own", "kinds": STAGED}]
+    for name in ("scorer.drawn", "scorer.moved", "gates.static", "l1.scorer.own", "shuffled.scorer.own.0", "random.0"):
+        retraining.append({"criterion": name, "kinds": ["retrained"]})
+    return {
+        "training": {"seeds": [0, 1, 2], "optimizer": "sgd"},
+        "criteria": {"learned": entries},
+        "retraining": {"criteria": retraining, "label_smoothing": 0},
+    }
+
+
+def finished(place, accuracies=(), losses=None, slow=()):
+    """A results folder; `losses` are {entry: validation losses by epoch}, `slow` the kinds that need one epoch more."""
+    folder = place / "results"
+    for seed in (0, 1, 2):
+        (place / f"{seed}.pt").touch()
+    learned_studies.finished(folder, Facts(SAME | dict(accuracies), TRAINED, spread=0.0005), changes(place))
+    config = settings.checked(json.loads(json.dumps(_settings(folder))))
+    for seed in (0, 1, 2):
+        network = folder / "digits" / "resnet20" / str(seed)
+        for name, entry in learned.by_draw(config["criteria"]["learned"]).items():
+            if learned.scores_units(entry) and learned.fitted(entry) and entry["fit"] != "none":
+                _write_fit(network / "selection", name, (losses or {}).get(entry["name"], [2.0, 1.5, 1.0]))
+        for cell in retraining_checks.cells(config):
+            if KINDS[cell.kind].trains == "weights":
+                _write_epochs(network / "retraining", cell, 0.001 * seed, cell.kind in slow)
+    return folder
+
+
+def _settings(folder):
+    import yaml
+
+    return yaml.safe_load((folder / "settings.yaml").read_text())
+
+
+def _write_fit(place, name, losses):
+    count = len(losses)
+    table = pandas.DataFrame({"epoch": range(1, count + 1), "closings": 1.0, "train_loss": 1.0})
+    table["forwards"] = 3000 * table["epoch"]
+    table = table.assign(validation_loss=losses, validation_accuracy=0.5)
+    tables.write(table, place / f"{name}.history.csv")
+    (place / f"{name}.json").write_text(json.dumps({"learned": {"seconds": list(range(count))}}))
+
+
+def _write_epochs(place, cell, shift, slow):
+    reached = [0.5, 0.7, 0.9] if slow else [0.5, 0.9, 0.9]
+    table = pandas.DataFrame({"step": 1, "epoch": [1, 2, 3], "validation_loss": 1.0})
+    path = place / f"{cell.path}.history.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tables.write(table.assign(validation_accuracy=np.array(reached) + shift), path)
+
+
+def found(folder):
+    """{(letter, a word of the sentence): Finding} of a study."""
+    study = scoring_study.read(folder)
+    return study, paired.judged(study, scoring_claims.CLAIMS)
+
+
+def of(findings, key, words=""):
+    (finding,) = [one for one in findings if one.claim.key == key and words in one.claim.sentence]
+    return finding
+
+
+def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
+    folder = finished(
+        tmp_path, {("l1.scorer.own", "none"): 0.65, ("scorer.drawn", "none"): 0.4, ("gates.static", "none"): 0.52}
+    )
+    _, findings = found(folder)
+    hand = of(findings, "a", ", as pruned.")
+    compared = [item.row["compared"] for item in hand.items]
+    assert "`scorer.own` (pruned) against `l1.scorer.own` (pruned)" in compared
+    assert {item.verdict for item in hand.items if "`l1.scorer.own`" in item.row["compared"]} == {FAILS}
+    assert hand.verdict == "fails"
+    assert of(findings, "b", ", as pruned.").verdict == "holds" and of(findings, "c", ", as pruned.").verdict == "fails"
+    fitted = of(findings, "d", ", as pruned.")
+    assert fitted.verdict == "holds" and any("`scorer.moved`" in item.row["compared"] for item in fitted.items)
+    # Descriptors without gradients are compared with the drawn scorer of the same descriptors alone.
+    assert not any("`scorer.plain`" in item.row["compared"] for item in fitted.items)
+    assert of(findings, "f", ", as pruned.").verdict == "holds"
+    assert [item.row["compared"] for item in of(findings, "h", ", as pruned.").items] == [
+        "`scorer.distilled` (pruned) against `scorer.own` (pruned)"
+    ]
+    assert of(findings, "a", "first weights").verdict == paired.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("own", "evolved", "verdict", "reached"),
+    [
+        ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 2.0, 1.9, 1.8], HOLDS, "6,000 and never"),
+        ([2, 1.95, 1.9], [1.8, 1.7, 1.6, 1.5, 1.4, 1.3], FAILS, "never and 3,000"),
+        ([2, 1.9, 1.0], [1.9, 1.8, 1.7, 1.6, 1.5, 0.9], UNKNOWN, "never and 18,000"),
+    ],
+)
+def test_a_fit_is_cheaper_where_it_reaches_the_end_of_the_search_alone(tmp_path, own, evolved, verdict, reached):
+    losses = {"scorer.own": own, "scorer.plain": own, "scorer.evolved": evolved}
+    _, findings = found(finished(tmp_path, losses=losses))
+    (item,) = of(findings, "e").items
+    assert (item.verdict, item.row["passes until the other's end"]) == (verdict, reached)
+    assert item.row["passes of one image"] == "9,000 and 18,000" and item.row["n"] == "3 trainings"
+
+
+def test_stages_of_retraining_are_judged_by_accuracy_and_by_epochs(tmp_path):
+    _, findings = found(finished(tmp_path, {("scorer.own", "retrained_adam"): 0.92}, slow=["retrained_adam"]))
+    after = {item.row["compared"]: item.verdict for item in of(findings, "i").items}
+    assert after["`scorer.own` (Adam) against `scorer.own` (retrained)"] == HOLDS and len(after) == 3
+    rows = {item.row["compared"]: item for item in of(findings, "j").items}
+    slower = rows["`scorer.own` (Adam) against retrained"]
+    assert slower.row["epochs"] == "3.00 and 2.00" and slower.row["do not get there"] == "0"
+
+
+def test_the_page_shows_every_scorer_and_a_study_without_any_is_refused(tmp_path):
+    folder = finished(tmp_path)
+    study = scoring_study.read(folder)
+    page = documents.as_markdown(scoring_page.blocks([study], [folder]))
+    assert page.startswith("# The Scoring Net") and "elsewhere" in page and "`scorer.evolved`" in page
+    assert "never" in page or "passes until" in page
+    assert len([line for line in page.splitlines() if line.startswith("| ResNet-20 on `digits`, 3 trainings")]) == 4
+    other = learned_studies.finished(tmp_path / "gates")
+    with pytest.raises(Refused, match="has no scorer .* and this page is about those"):
+        scoring_study.read(other)

@@ -1,0 +1,267 @@
+"""The claims of the source on the Scoring Net, each with the comparisons of a study that decide it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from secateur.study import learned
+from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RETRAINED, SCRATCH, STAGES, Cell
+from secateur.verdicts import scoring_costs, selection_judging
+from secateur.verdicts.paired import Claim, Item
+from secateur.verdicts.scoring_study import Entry, Study, alike, plain, scored
+from secateur.verdicts.selection_judging import EQUAL, Comparison
+
+# Networks after pruning that a selection is judged by, in words.
+TREATED = {
+    NONE.name: "as pruned",
+    BATCHNORM.name: "with BatchNorm re-estimated",
+    RETRAINED.name: "retrained",
+    INITIAL.name: "trained from first weights",
+    SCRATCH.name: "trained from fresh weights",
+}
+# Scores that stand at the widths of an entry without being asked for.
+BESIDE = ("l1", "taylor_activation")
+
+
+def _pairs(study: Study, first: Cell | None, second: Cell | None, names: tuple[str, str]) -> Comparison:
+    sides = [cell if cell is not None and study.has(cell) else None for cell in (first, second)]
+    return selection_judging.versus(sides[0], sides[1], names, EQUAL)
+
+
+def _words(criterion, kind):
+    return selection_judging.words(criterion, kind)
+
+
+def _against(study: Study, kind: str, pairs: Iterator[tuple[str, str, float]], margin: float) -> Iterator[Item]:
+    """The items of (criterion, other criterion, level) as a kind; pairs that the study did not plan are left out."""
+
+    def comparisons():
+        for first, second, level in pairs:
+            cells = Cell(first, level, kind), Cell(second, level, kind)
+            if study.has(*cells):
+                yield _pairs(study, *cells, (_words(first, kind), _words(second, kind)))
+
+    return selection_judging.items(study, comparisons(), margin)
+
+
+# ---- the other sides -----------------------------------------------------------------------------------------
+
+
+def _hand_made(study: Study, kind: str) -> Iterator[Item]:
+    """Plain fits not worse than scores of channels: those at their widths, or those of the study at their level."""
+
+    def pairs():
+        for entry in filter(plain, study.scorers):
+            level, name = study.level(entry), entry["name"]
+            beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level)
+            for other in beside:
+                yield name, _somewhere(study, other, level, kind), level
+
+    return _against(study, kind, pairs(), study.margin)
+
+
+def _somewhere(study, name, level, kind):
+    """The name of a score at equal widths that was measured: its order does not depend on the entry beside it."""
+    if study.has(Cell(name, level, kind)):
+        return name
+    score = name.partition(".")[0]
+    for entry in study.scorers:
+        other = f"{score}.{entry['name']}"
+        if entry["widths"] and study.has(Cell(other, level, kind)):
+            return other
+    return name
+
+
+def _chance(study: Study, kind: str) -> Iterator[Item]:
+    """Plain fits not worse than random channels within layers, at their own widths."""
+
+    def pairs():
+        for entry in filter(plain, study.scorers):
+            level = study.level(entry)
+            yield entry["name"], _somewhere(study, f"shuffled.{entry['name']}", level, kind), level
+
+    return _against(study, kind, pairs(), study.margin)
+
+
+def _gates(study: Study, kind: str) -> Iterator[Item]:
+    """Plain fits not worse than static gates of the same widths."""
+
+    def pairs():
+        for entry in filter(plain, study.scorers):
+            for other in study.entries:
+                if other["model"] == "static" and other["widths"] == entry["widths"]:
+                    yield entry["name"], other["name"], study.level(entry)
+
+    return _against(study, kind, pairs(), study.margin)
+
+
+def _drawn(study: Study, kind: str) -> Iterator[Item]:
+    """Plain fits, and scorers from elsewhere, ahead of the scorer as it was drawn."""
+
+    def pairs():
+        for entry in study.scorers:
+            if plain(entry) or entry["file"] is not None:
+                for other in _untrained(study, entry):
+                    yield entry["name"], other["name"], study.level(entry)
+
+    return _against(study, kind, pairs(), 0.0)
+
+
+def _untrained(study: Study, entry: Entry) -> list[Entry]:
+    same = ("scope", "widths", "level", "at", "gradients")
+    drawn = [other for other in study.scorers if other["fit"] == "none"]
+    return [other for other in drawn if all(other[key] == entry[key] for key in same)]
+
+
+def _moved(study: Study, kind: str) -> Iterator[Item]:
+    """Scorers from elsewhere not worse than the one that was fitted here."""
+
+    def pairs():
+        for entry in study.scorers:
+            if entry["file"] is None:
+                continue
+            for other in filter(plain, study.scorers):
+                if all(other[key] == entry[key] for key in ("scope", "widths", "level", "at")):
+                    yield entry["name"], other["name"], study.level(entry)
+
+    return _against(study, kind, pairs(), study.margin)
+
+
+def _unlike(study: Study, kind: str, key: str) -> Iterator[Item]:
+    """Fits that differ in one setting, ahead of the plain one; of `gradients`, the plain one ahead of that without."""
+
+    def pairs():
+        for entry in filter(plain, study.scorers):
+            for other in study.scorers:
+                if other is entry or not learned.fitted(other) or not _differs(entry, other, key):
+                    continue
+                if key == "gradients":
+                    if entry["gradients"]:
+                        yield entry["name"], other["name"], study.level(entry)
+                else:
+                    yield other["name"], entry["name"], study.level(entry)
+
+    return _against(study, kind, pairs(), 0.0)
+
+
+# Keys in which two fits may differ where they are compared for one of them.
+APART = {
+    "gradients": ("gradients",),
+    "stage": ("loss", "label_smoothing", "gate_optimizer", "gate_learning_rate"),
+}
+
+
+def _differs(entry, other, key):
+    keys = APART[key]
+    return alike(entry, other, *keys) and any(entry[name] != other[name] for name in keys)
+
+
+def _stages(study: Study) -> Iterator[Item]:
+    """Every other loss or optimiser of retraining ahead of the plain one, of every scorer."""
+    return _after(study, [entry["name"] for entry in study.scorers])
+
+
+def _stages_of_others(study: Study) -> Iterator[Item]:
+    names = {cell.criterion for cell in study.cells} - {entry["name"] for entry in study.scorers}
+    return _after(study, sorted(names))
+
+
+def _after(study, names):
+    def comparisons():
+        for cell in study.cells:
+            if cell.criterion in names and cell.kind in {kind.name for kind in STAGES}:
+                plainly = cell._replace(kind=RETRAINED.name)
+                if study.has(plainly):
+                    words = (_words(cell.criterion, cell.kind), _words(cell.criterion, RETRAINED.name))
+                    yield _pairs(study, cell, plainly, words)
+
+    return selection_judging.items(study, comparisons(), 0.0)
+
+
+def _first_weights(study: Study) -> Iterator[Item]:
+    """The dense network's first weights ahead of fresh ones, at the widths of every ranking."""
+
+    def comparisons():
+        for cell in study.cells:
+            fresh = cell._replace(kind=SCRATCH.name)
+            if cell.kind == INITIAL.name and study.has(fresh):
+                words = (_words(cell.criterion, cell.kind), _words(cell.criterion, SCRATCH.name))
+                yield _pairs(study, cell, fresh, words)
+
+    return selection_judging.items(study, comparisons(), 0.0)
+
+
+# ---- the claims ----------------------------------------------------------------------------------------------
+
+
+def _claims() -> Iterator[Claim]:
+    for kind, words in TREATED.items():
+        yield Claim(
+            "a",
+            f"A fitted scorer is not worse than scores made by hand, {words}.",
+            functools.partial(_hand_made, kind=kind),
+        )
+    for kind, words in TREATED.items():
+        yield Claim(
+            "b",
+            f"A fitted scorer is not worse than random channels within layers at its widths, {words}.",
+            functools.partial(_chance, kind=kind),
+        )
+    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
+        yield Claim(
+            "c",
+            f"A fitted scorer is not worse than static gates at the same widths, {TREATED[kind]}.",
+            functools.partial(_gates, kind=kind),
+        )
+    for kind, words in TREATED.items():
+        yield Claim(
+            "d",
+            f"Fitting helps: a scorer that was fitted, here or elsewhere, is ahead of one that was not, {words}.",
+            functools.partial(_drawn, kind=kind),
+        )
+    yield Claim(
+        "e",
+        "A fit by gradients reaches the end of an evolutionary search in fewer passes than that took, and the search "
+        "does not reach the end of the fit in as few.",
+        scoring_costs.cheaper,
+    )
+    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
+        yield Claim(
+            "f",
+            f"A scorer that was fitted on another network, on other images or for another task is not worse than one "
+            f"that was fitted here, {TREATED[kind]}.",
+            functools.partial(_moved, kind=kind),
+        )
+    for kind in (NONE.name, BATCHNORM.name):
+        yield Claim(
+            "g",
+            f"Gradients among the descriptors help: with them a scorer is ahead, {TREATED[kind]}.",
+            functools.partial(_unlike, kind=kind, key="gradients"),
+        )
+    for kind in (NONE.name, BATCHNORM.name):
+        yield Claim(
+            "h",
+            f"Another loss or optimiser in fitting helps: the scorer is ahead of the one by the cross-entropy and "
+            f"{ADAM.column}, {TREATED[kind]}.",
+            functools.partial(_unlike, kind=kind, key="stage"),
+        )
+    yield Claim(
+        "i",
+        "Another loss or optimiser in retraining helps: a network that a scorer pruned is ahead of the same one "
+        "retrained by the cross-entropy and SGD.",
+        _stages,
+    )
+    yield Claim(
+        "j",
+        "Another loss or optimiser in retraining is faster: fewer epochs until 99 % of the end of retraining by the "
+        "cross-entropy and SGD.",
+        scoring_costs.faster,
+    )
+    yield Claim("k", "The same losses and optimisers help networks that other selections pruned.", _stages_of_others)
+    yield Claim("l", "After pruning at initialisation, first weights are ahead of fresh ones.", _first_weights)
+
+
+CLAIMS = tuple(_claims())
+# Letters of the claims that the abstract of the source makes; the others are questions of this project.
+OF_THE_SOURCE = ("a", "e", "f", "i", "j")

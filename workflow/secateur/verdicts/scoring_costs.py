@@ -1,0 +1,177 @@
+"""What fits cost, by gradients and by an evolutionary search, and how fast networks come back after pruning."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pandas
+
+from secateur.analysis import epochs, intervals
+from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
+from secateur.study import learned
+from secateur.study.kinds import KINDS, RETRAINED, STAGES
+from secateur.verdicts import paired, selection_judging
+from secateur.verdicts.across import Difference
+from secateur.verdicts.paired import NOT_MEASURED, Item
+from secateur.verdicts.scoring_study import Entry, Study, alike, plain
+
+# Settings that a search does not have, and its length.
+OF_GRADIENTS = ("fit", "epochs", "gate_optimizer", "gate_learning_rate", "gate_gradient")
+# The part at the end of a fit in which it should no longer improve, and the improvement, in nats, that is none.
+LAST, STILL = 0.2, 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+    """Two fits of one training: passes and CPU seconds of each, and until it reaches the end of the other, or NaN."""
+
+    ends: tuple[float, float]  # validation losses in nats
+    forwards: tuple[float, float]
+    seconds: tuple[float, float]
+    reached: tuple[float, float]  # forward passes
+    seconds_reached: tuple[float, float]
+
+    @property
+    def winner(self) -> str:
+        """HOLDS where the first reaches the end of the second in fewer passes alone, FAILS for the other way round."""
+        first = self.reached[0] < self.forwards[1]
+        second = self.reached[1] < self.forwards[0]
+        if first == second:
+            return UNKNOWN
+        return HOLDS if first else FAILS
+
+
+def races(study: Study, first: Entry, second: Entry) -> list[Race]:
+    """The races of two entries, one for each training, their first draws."""
+    found = []
+    for seed in study.seeds:
+        sides = [_fit(study, entry, seed) for entry in (first, second)]
+        ends = (float(sides[0]["validation_loss"].iloc[-1]), float(sides[1]["validation_loss"].iloc[-1]))
+        reached = (_until(sides[0], ends[1]), _until(sides[1], ends[0]))
+        found.append(
+            Race(
+                ends,
+                (float(sides[0]["forwards"].iloc[-1]), float(sides[1]["forwards"].iloc[-1])),
+                (float(sides[0]["seconds"].iloc[-1]), float(sides[1]["seconds"].iloc[-1])),
+                (reached[0][0], reached[1][0]),
+                (reached[0][1], reached[1][1]),
+            )
+        )
+    return found
+
+
+def _fit(study, entry, seed):
+    """The epochs of the first draw of a fit in which all is closed that will be: earlier ones judge other networks."""
+    rows = study.fits[(study.fits["entry"] == entry["name"]) & (study.fits["seed"] == seed)]
+    rows = rows[rows["draw"] == f"{entry['name']}.0"]
+    return rows[rows["closings"] == 1].sort_values("epoch")
+
+
+def _until(rows, loss):
+    """(forward passes, CPU seconds) until a validation loss, NaN where it is not reached."""
+    there = rows[rows["validation_loss"] <= loss]
+    if there.empty:
+        return float("nan"), float("nan")
+    return float(there["forwards"].iloc[0]), float(there["seconds"].iloc[0])
+
+
+def improved(study: Study, entry: Entry) -> float:
+    """The fall of the validation loss over the last part of a fit, in nats, the mean over trainings."""
+    falls = []
+    for seed in study.seeds:
+        losses = _fit(study, entry, seed)["validation_loss"].to_numpy()
+        start = max(0, len(losses) - 1 - max(1, round(LAST * len(losses))))
+        falls.append(float(losses[start] - losses[-1]))
+    return float(np.mean(falls))
+
+
+def pairs(study: Study) -> Iterator[tuple[Entry, Entry]]:
+    """(a plain fit by gradients, a search) that differ in nothing but the way of fitting and its length."""
+    for entry in filter(plain, study.scorers):
+        for other in study.scorers:
+            searched = learned.fitted(other) and other["fit"] == "evolution"
+            if searched and alike(entry, other, *OF_GRADIENTS):
+                yield entry, other
+
+
+def cheaper(study: Study) -> Iterator[Item]:
+    """Fits by gradients reach the end of a search in fewer passes than it took, in all trainings."""
+    for first, second in pairs(study):
+        found = races(study, first, second)
+        verdicts = [race.winner for race in found]
+        verdict = verdicts[0] if len({*verdicts}) == 1 else UNKNOWN
+        still = [entry["name"] for entry in (first, second) if improved(study, entry) > STILL]
+        row = {
+            "study": study.label,
+            "compared": f"`{first['name']}` against `{second['name']}`",
+            "validation loss at the end, nats": _both(found, "ends", "{:.3f}"),
+            "passes of one image": _both(found, "forwards", "{:,.0f}"),
+            "passes until the other's end": _both(found, "reached", "{:,.0f}"),
+            "CPU seconds": _both(found, "seconds", "{:,.0f}"),
+            "CPU seconds until the other's end": _both(found, "seconds_reached", "{:,.0f}"),
+            "n": f"{len(found)} trainings",
+            "still improving": ", ".join(f"`{name}`" for name in still) or "neither",
+        }
+        yield Item(row, verdict)
+
+
+def _both(found, field, form):
+    """The means over trainings of the two sides; in how many it was reached, where not in all."""
+    sides = []
+    for side in (0, 1):
+        values = np.array([getattr(race, field)[side] for race in found])
+        there = values[~np.isnan(values)]
+        if not len(there):
+            sides.append("never")
+        else:
+            words = form.format(there.mean())
+            sides.append(words if len(there) == len(values) else f"{words} (in {len(there)} of {len(values)})")
+    return " and ".join(sides)
+
+
+# ---- retraining by epoch -------------------------------------------------------------------------------------
+
+
+def faster(study: Study) -> Iterator[Item]:
+    """Other stages come to 99 % of the end of plain retraining in fewer epochs, for every scorer."""
+    names = {entry["name"] for entry in study.scorers}
+    if study.by_epoch.empty:
+        return
+    reached = epochs.until(study.by_epoch)
+    for (criterion, _), part in reached.groupby(["criterion", "level"], sort=False):
+        for stage in STAGES:
+            if criterion in names and {stage.name, RETRAINED.name} <= {*part["kind"]}:
+                yield _faster(study, str(criterion), part, stage.name)
+
+
+def _faster(study, criterion, part, stage):
+    """Plain retraining minus a stage, in epochs; a network that does not get there counts one epoch more than all."""
+    counts = part.assign(until=part["until"].fillna(part["epochs"] + 1))
+    by_seed = counts.groupby(["kind", "seed"])["until"].mean()
+    plainly, other = by_seed[RETRAINED.name], by_seed[stage]
+    difference = _difference(study, plainly - other)
+    missed = int(part[part["kind"] == stage]["until"].isna().sum())
+    row = {
+        "study": study.label,
+        "compared": f"{selection_judging.words(criterion, stage)} against {KINDS[RETRAINED.name].column}",
+        "epochs": f"{other.mean():.2f} and {plainly.mean():.2f}",
+        "fewer epochs": _epochs(difference),
+        "n": f"{len(plainly)} trainings",
+        "do not get there": str(missed),
+    }
+    return Item(row, paired.verdict(difference, 0.0) if len(plainly) > 1 else NOT_MEASURED)
+
+
+def _difference(study, differences: pandas.Series) -> Difference:
+    if len(differences) < 2:
+        return Difference(float(differences.mean()), float("nan"), float("nan"))
+    test = intervals.of_differences(differences)
+    return Difference(test.estimate, *test.interval(1 - study.settings["figures"]["confidence"]))
+
+
+def _epochs(difference):
+    if difference.low != difference.low:
+        return f"{difference.estimate:+.2f} [no interval]"
+    return f"{difference.estimate:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"

@@ -1,0 +1,154 @@
+"""The page on scorers: studies, verdicts on the source's claims, transfer, the tables of each study, and the method.
+
+Every sentence follows from a table beside it by a rule that is the same for every study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from secateur.analysis.wording import joined
+from secateur.verdicts import across_page, paired, scoring_claims, scoring_tables, selection_method
+from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
+from secateur.verdicts.paired import Claim, Finding
+from secateur.verdicts.scoring_study import Study
+
+COMMAND, PAGE = "python docs/write_scoring.py", "docs/scoring-results.md"
+Blocks = Iterator[tuple[str, Any]]
+# What the abstracts say, and what they leave open and is therefore a design of this project.
+OF_THE_SOURCE = (
+    "A network, in place of a hand-made rule, scores output channels; gradients may be among its inputs.",
+    "It is trained faster, and with less computation, than criteria that genetic algorithms or evolution strategies "
+    "find, for comparable results.",
+    "Its results are at least not inferior to other pruning algorithms, after training and at initialisation.",
+    "It facilitates transfer between data sets and tasks.",
+    "Losses and optimisers of their own in different stages enhance its performance, and the pruned network converges "
+    "faster.",
+)
+OF_THIS_PROJECT = (
+    "The scorer: one small network shared by all layers, over descriptors that are standardised within a layer, and "
+    "the descriptors themselves (`docs/scoring.md`).",
+    "The fit: gates in front of frozen weights, with exact widths or an exact budget, and their straight-through "
+    "gradient.",
+    "The evolutionary rival: CMA-ES with a diagonal covariance over the weights of the same scorer, on the same loss.",
+    "The margin of *not inferior*, the cost in forward passes, where a backward pass counts two, and the stages: label "
+    "smoothing, distillation from the dense network, Adam and SGD.",
+)
+
+
+def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies and the folders of their results."""
+    findings = []
+    for study in studies:
+        findings += paired.judged(study, scoring_claims.CLAIMS)
+    page = [("title", "The Scoring Net: the claims of the source, and what was measured")]
+    page += _opening(studies, folders)
+    page += verdicts(studies, findings)
+    page += _transfer(studies)
+    for study in studies:
+        page += scoring_tables.section(study)
+    return [*page, *_method()]
+
+
+def _opening(studies, folders) -> Blocks:
+    yield (
+        "text",
+        f"Written by `{COMMAND}` from the files of finished studies: every number that was measured is a cell of one "
+        "of them or a mean, count or difference of such, and every sentence follows from the tables here. To make it "
+        "again:",
+    )
+    yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield "table", selection_method.studies(studies)
+    yield "text", "The scorers:"
+    yield "table", scoring_tables.entries(studies)
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------
+
+
+def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
+    """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
+    yield "heading", "Verdicts"
+    yield "text", _rule()
+    yield "list", [_intervals(study) for study in studies]
+    yield "text", paired.tally(findings, "claim and study")
+    yield "table", _summary(studies, findings)
+    for claim in scoring_claims.CLAIMS:
+        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+
+
+def _rule():
+    return (
+        "A comparison is the test accuracy of one network minus that of another, with its paired interval. *Not worse* "
+        "holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the same with "
+        "margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
+        f"{100 * MARGIN_FULL:.1f} points at full size (ResNet-56 or VGG16-BN, {FULL_SIZE} pixels, all training images "
+        f"for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several comparisons "
+        "holds where all of them hold, and fails where one of them fails. Two networks at chance tell nothing. Each "
+        "interval stands for itself: none is widened for how many there are. A claim is asked of every fit by "
+        "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
+        "scorers."
+    )
+
+
+def _intervals(study):
+    return selection_method.intervals_of(study)
+
+
+def _summary(studies, findings):
+    rows = []
+    for claim in scoring_claims.CLAIMS:
+        row = {
+            "": f"({claim.key})",
+            "claim": claim.sentence,
+            "made by": "the source" if claim.key in scoring_claims.OF_THE_SOURCE else "this project",
+        }
+        for study in studies:
+            found = [finding for finding in findings if finding.claim is claim and finding.study is study]
+            row[study.label] = "; ".join(finding.cell for finding in found)
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
+    measured = [finding for finding in findings if finding.items]
+    if not measured:
+        return
+    yield "text", f"**({claim.key}) {claim.sentence}**"
+    yield "list", [f"{finding.study.label}: {finding.sentence}." for finding in measured]
+    rows = paired.rows(measured)
+    if rows:
+        yield "table", pandas.DataFrame(rows)
+
+
+def _transfer(studies) -> Blocks:
+    table = scoring_tables.transfer(studies)
+    yield "heading", "Transfer"
+    if table.empty:
+        yield "text", "No study applies a scorer that was fitted elsewhere."
+        return
+    yield (
+        "text",
+        "Test accuracy in percent of the same networks, pruned by the scorer that was fitted here, by the one that was "
+        "not fitted, and by those of other studies, whose names say on which network and images:",
+    )
+    yield "table", table
+
+
+def _method() -> Blocks:
+    yield "heading", "The source, and this project"
+    yield (
+        "text",
+        "The thesis (*Research on the Simplification Method of Neural Network Models*, S. Wang, 2024) and the article "
+        "(*ScoringNet*, Scientific Programming, 2023, doi 10.1155/2023/9983781) are known here by their abstracts "
+        "alone. They say:",
+    )
+    yield "list", list(OF_THE_SOURCE)
+    yield "text", "They give no figures. Designs of this project:"
+    yield "list", list(OF_THIS_PROJECT)
+    letters = joined(f"({letter})" for letter in scoring_claims.OF_THE_SOURCE)
+    yield "text", f"Claims {letters} are the source's; the others are questions of this project."

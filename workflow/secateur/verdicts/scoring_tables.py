@@ -1,0 +1,157 @@
+"""The tables of the page on scorers: accuracies of every selection, fits, and the matrix of transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas
+
+from secateur.analysis.wording import percent
+from secateur.study import learned
+from secateur.study.kinds import KINDS, Cell
+from secateur.verdicts import paired, scoring_costs
+from secateur.verdicts.scoring_study import Study, plain
+from secateur.verdicts.selection_study import DENSE
+
+RANDOM = "random"
+
+
+def section(study: Study) -> Iterator[tuple[str, Any]]:
+    """The blocks of a study: accuracies at every level at which a scorer was fitted, and the fits."""
+    yield "heading", study.label
+    for level in dict.fromkeys(map(study.level, study.scorers)):
+        yield (
+            "text",
+            f"At level {percent(level)}. Test accuracy in percent, the mean over {_networks(study)}; the cost is that "
+            "of the networks as pruned.",
+        )
+        yield "table", accuracies(study, level)
+    table = fits(study)
+    if not table.empty:
+        yield "text", "Fits, the mean over trainings and draws:"
+        yield "table", table
+
+
+def _networks(study):
+    count = len(study.seeds)
+    return "the draws on one network" if count == 1 else f"{count} trainings, the draws of each averaged first"
+
+
+def accuracies(study: Study, level: float) -> pandas.DataFrame:
+    """A row for the dense network and for every criterion at a level, a column for each kind of network."""
+    kinds = study.kinds_at(level)
+    rows = [_row(study, "dense network", [Cell(DENSE.criterion, DENSE.level, kind) for kind in kinds], kinds)]
+    for name in dict.fromkeys(cell.criterion for cell in study.cells if cell.level == level):
+        rows.append(_row(study, f"`{name}`", [Cell(name, level, kind) for kind in kinds], kinds))
+    return pandas.DataFrame(rows).fillna("-")
+
+
+def _row(study, words, cells, kinds):
+    row = {"selection": words}
+    measured = [cell for cell in cells if cell in study.cells]
+    row["draws"] = str(study.cells[measured[0]]["draw"].nunique()) if measured else "-"
+    for kind, cell in zip(kinds, cells, strict=True):
+        row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy")) if cell in study.cells else "-"
+    for column, name in (("parameters", "parameters left"), ("macs", "multiply-adds left")):
+        row[name] = f"{study.mean(measured[0], column):,.0f}" if measured else "-"
+    return row
+
+
+def fits(study: Study) -> pandas.DataFrame:
+    """A row for each scorer that is fitted here: losses at the end, passes and CPU seconds."""
+    rows = []
+    for entry in study.scorers:
+        own = study.fits[study.fits["entry"] == entry["name"]]
+        if own.empty:
+            continue
+        ends = own.sort_values("epoch").groupby(["seed", "draw"]).last()
+        rows.append(
+            {
+                "scorer": f"`{entry['name']}`",
+                "epochs": str(entry["epochs"]),
+                "training loss, nats": f"{ends['train_loss'].mean():.3f}",
+                "validation loss, nats": f"{ends['validation_loss'].mean():.3f}",
+                "passes of one image": f"{ends['forwards'].mean():,.0f}",
+                "CPU seconds": f"{ends['seconds'].mean():,.0f}",
+                "fall in the last fifth, nats": f"{scoring_costs.improved(study, entry):+.3f}",
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
+def entries(studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of scorers: a row for each entry of each study."""
+    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in study.scorers])
+
+
+def _entry(study, entry):
+    asked = f"level {entry['level']:g} over all layers" if entry["widths"] is None else _widths(entry)
+    origin = {"gradient": "by gradients", "evolution": "by a search", "none": "as it was drawn"}[entry["fit"]]
+    loss = entry["loss"].replace("_", " ")
+    if entry["label_smoothing"]:
+        loss += f", label smoothing {entry['label_smoothing']:g}"
+    own = learned.fitted(entry) and entry["fit"] != "none"
+    return {
+        "study": study.label,
+        "scorer": f"`{entry['name']}`",
+        "fitted": origin if entry["file"] is None else f"elsewhere: `{entry['file']}`",
+        "on": f"the {entry['at']} weights",
+        "asked for": asked,
+        "descriptors": "of weights and gradients" if entry["gradients"] else "of weights",
+        "weights": entry["weights"] if own else "-",
+        "BatchNorm statistics": entry["statistics"] if own else "-",
+        "loss": loss if own else "-",
+        "by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}" if plain_fit(entry) else "-",
+        "epochs": str(entry["epochs"]) if own else "-",
+        "draws": str(entry["draws"]),
+    }
+
+
+def plain_fit(entry: Any) -> bool:
+    """True for a fit by gradients, which has an optimiser and a rate."""
+    return learned.fitted(entry) and entry["fit"] == "gradient"
+
+
+def _widths(entry):
+    return ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
+
+
+# ---- transfer ------------------------------------------------------------------------------------------------
+
+
+def transfer(studies: Sequence[Study]) -> pandas.DataFrame:
+    """A row for each network on which scorers from elsewhere were tried, treatment and scorer: accuracy and gain.
+
+    The difference is to the scorer that was fitted here, as one kind each.
+    """
+    rows = []
+    for study in studies:
+        moved = [entry for entry in study.scorers if entry["file"] is not None]
+        for entry in [*filter(plain, study.scorers), *_drawn(study), *moved] if moved else []:
+            rows.append(_moved(study, entry))
+    return pandas.DataFrame(rows).fillna("-")
+
+
+def _drawn(study):
+    return [entry for entry in study.scorers if entry["fit"] == "none"]
+
+
+def _place(entry):
+    if entry["file"] is not None:
+        return "elsewhere"
+    return "not at all" if entry["fit"] == "none" else "here"
+
+
+def _moved(study, entry):
+    level = study.level(entry)
+    row = {
+        "applied to": f"{study.network} on `{study.settings['data']['name']}`, {study.n_trainings}",
+        "scorer": f"`{entry['name']}`",
+        "fitted": _place(entry),
+    }
+    for kind in study.kinds_at(level):
+        cell = Cell(entry["name"], level, kind)
+        if cell in study.cells:
+            row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy"))
+    return row
