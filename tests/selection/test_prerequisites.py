@@ -8,7 +8,7 @@ import torch
 from secateur import Refused
 from secateur.models import zoo
 from secateur.pruning.equal_widths import Met
-from secateur.selection import prerequisites
+from secateur.selection import prerequisites, scoring_network
 from secateur.units import finding
 
 OWN = """
@@ -77,3 +77,18 @@ def test_learned_weights_are_asked_for_at_their_own_level_alone():
         prerequisites.refuse_other_levels({"gates.mlp": [0.348, 0.5]}, met)
     with pytest.raises(Refused, match="weights of gates.free, but its budget is free"):
         prerequisites.refuse_other_levels({"gates.free": [0.348]}, met)
+
+
+def test_a_scorers_file_is_read_before_anything_is_trained(units, tmp_path):
+    path = str(tmp_path / "scorer.pt")
+    state = scoring_network.state_of(scoring_network.scorer(), True)
+    torch.save(state, path)
+    prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])
+    torch.save(state | {"descriptors": ["mean_abs"]}, path)
+    with pytest.raises(
+        Refused, match=r"scorer.pt is no scorer that reads the descriptors .*; its own are mean_abs: fit"
+    ):
+        prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])
+    (tmp_path / "scorer.pt").write_bytes(b"nothing")
+    with pytest.raises(Refused, match="scorer.pt is no checkpoint of torch"):
+        prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from secateur import Refused, ranking
 from secateur.models import tensor_files, zoo
-from secateur.pruning import plans
+from secateur.pruning import plans, removal
 from secateur.selection import OutputAnalyser, budgets, descriptors, scorer_fitting, scorer_phase, scoring_network
 from secateur.selection.output_analyser import layers_of
 from secateur.study import levels
@@ -204,3 +204,22 @@ def test_validation_sees_the_scores_of_the_end_of_an_epoch():
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     kept = sum(gated.kept for gated in analyser.gated.values())
     assert row["kept_units"] == pytest.approx(kept / len(units.units))
+
+
+@pytest.mark.parametrize("asked", [halved, budget])
+def test_closed_gates_are_the_removal_of_their_units(asked):
+    model = network()
+    units, features = finding.find(model, EXAMPLE), features_of(network(), finding.find(network(), EXAMPLE))
+    torch.manual_seed(3)
+    scorer = scoring_network.scorer()
+    models = {layer: scoring_network.Scored(scorer, features[ids]) for layer, ids in layers_of(units).items()}
+    given = {"budget": asked(units)} if asked is budget else {}
+    analyser = OutputAnalyser(model, units, None if given else asked(units), models=models, **given)
+    scorer_phase.ScorerPhase(analyser, ENTRY["gates"]).refresh(1, 1)
+    pixels = VALIDATION.normalised(slice(0, 8))
+    with torch.no_grad():
+        masked = analyser.eval()(pixels)
+        channels = analyser.channels()
+        smaller = removal.removed(analyser.unwrapped(), channels, EXAMPLE)(pixels)
+    torch.testing.assert_close(smaller, masked, rtol=1e-5, atol=1e-5)
+    assert sum(map(len, channels.values())) > 4 and not torch.allclose(masked, network()(pixels), atol=1e-3)
