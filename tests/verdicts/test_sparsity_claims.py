@@ -87,7 +87,8 @@ def test_settings_say_what_a_variant_is_and_names_do_not(options, kind):
     ],
 )
 def test_dropped_weights_are_judged_against_the_margin_of_the_scale(tmp_path, points, changes, verdict, behind):
-    found = judged(tmp_path, {"dropped_0.9": less_feather(points)}, changes=changes)["e", "98 %"]
+    place = "98 %, 90 % dropped by `magnitude`"
+    found = judged(tmp_path, {"dropped_0.9": less_feather(points)}, changes=changes)["e", place]
     (item,) = [item for item in found.items if "dropped_0.9" in item.row["compared"]]
     assert (item.verdict, item.side == paired.BEHIND) == (verdict, behind)
     assert item.row["difference, points"] == f"{points:+.2f} [{points - 0.25:+.2f}, {points + 0.25:+.2f}]"
@@ -203,9 +204,22 @@ NONE_BETTER, NONE_WORSE = "none is shown not to be worse", "none is shown to be 
 )
 def test_the_largest_share_that_is_not_worse(tmp_path, points, words):
     names = ("dropped_0.5", "dropped_0.9", "dropped_1")
-    found = judged(tmp_path, {name: less_feather(by) for name, by in zip(names, points, strict=True)})["e", "98 %"]
-    (sentence,) = sparsity_claims.shares(found)
+    found = judged(tmp_path, {name: less_feather(by) for name, by in zip(names, points, strict=True)})
+    (sentence,) = sparsity_claims.shares(finding for (letter, _), finding in found.items() if letter == "e")
+    behind = [by for by in points if by + 0.25 < 0]
+    if behind:
+        count = {1: "one", 2: "two", 3: "all"}[len(behind)]
+        words += f"; {count} behind Feather, by whole intervals below zero"
     assert sentence.endswith(f"at 98 %, by `magnitude`: of three shares {words}.")
+
+
+def test_ahead_of_a_reference_that_broke_down_is_marked(tmp_path):
+    low = [0.3, 0.31, 0.29]
+    found = judged(tmp_path, {("feather", 0.995): low, ("dynamic", 0.995): [0.4, 0.42, 0.41]})
+    (item,) = found["a", "99.5 %"].items
+    assert item.verdict == HOLDS and item.row["n"] == "3 seeds, `feather` keeps little"
+    assert "little" not in found["a", "98 %"].items[0].row["n"]
+    assert all("little" in item.row["n"] for item in found["d", "99.5 % less 98 %"].items)
 
 
 # ---- folders -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from secateur.analysis.wording import percent
 from secateur.artifacts import tables
 from secateur.figures import documents
-from secateur.verdicts import paired, sparsity_claims, sparsity_method, sparsity_page, sparsity_study
+from secateur.verdicts import across_words, paired, sparsity_claims, sparsity_method, sparsity_page, sparsity_study
 from support.pages import contents, lines, numbers, numbers_of_tables, table_with, written
 from support.sparse_studies import finished
 from support.studies import ROOT
@@ -66,12 +66,27 @@ def test_the_summary_is_that_of_the_tables_below_it(blocks, studies):
     assert found == {"holds", "fails", "cannot be told at this scale"}
 
 
-def test_the_tally_counts_every_judgement(blocks):
-    text = next(text for text in contents(blocks, "text") if "judgements" in text)
-    summary = table_with(blocks, "claim")
-    cells = "; ".join(summary.iloc[:, 2:].to_numpy().flat).split("; ")
-    # Four claims at two levels, one between them, and one at one level, in two studies.
-    assert text.startswith("Of twenty judgements") and len(cells) == 20 and "not measured: one" in text
+def test_the_tally_counts_every_judgement_by_whose_it_is(blocks):
+    summary = table_with(blocks, "claim").set_index("")
+    for letters, whose in (
+        (["a", "b", "d"], "the source"),
+        (["e"], "a question of the source"),
+        (["f"], "this project"),
+    ):
+        own = summary.loc[[f"({letter})" for letter in letters]]
+        cells = [cell for row in own.iloc[:, 2:].to_numpy().flat for cell in row.split("; ") if cell != "not asked"]
+        (line,) = [line for line in lines(blocks) if f", of {whose}: of " in line]
+        assert f"of {across_words.in_words(len(cells))} judgements, one for each claim, study and level" in line
+        assert set(own["made by"]) == {whose}
+
+
+def test_intervals_widened_for_their_number_decide_less(blocks, studies):
+    (line,) = [line for line in lines(blocks) if "Bonferroni" in line]
+    assert line.startswith(studies[0].label)
+    rows = [row for table in contents(blocks, "table") if "verdict" in table for row in table.to_dict("records")]
+    decided = {row["compared"] for row in rows if row["verdict"].partition(" (")[0] in ("holds", "fails")}
+    stay = re.findall(r"\([a-f]\) (.*?) at ", line.partition("these stay so: ")[2])
+    assert stay and {*stay} < decided
 
 
 def test_tables_of_a_study_are_those_of_its_means(blocks, studies, folders):

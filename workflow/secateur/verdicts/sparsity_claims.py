@@ -1,10 +1,10 @@
-"""The claims of the source on sparse training, each with the comparisons of a study that decide it, level by level."""
+"""The claims and questions of the source on sparse training, each with the comparisons that decide it, by level."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from secateur.analysis.paired_tests import FAILS, HOLDS, NEAR_CHANCE, UNKNOWN
 from secateur.analysis.wording import joined, percent
@@ -17,6 +17,9 @@ from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC
 COULD_BE_SEEN = "could have been seen, points"
 ACCURACIES, GAINS = "accuracy, %", "gains, points"
 SHARE, RULE = "share dropped", "rule"
+AT_CHANCE = ", at chance"
+# Below such a share of the dense network's accuracy, "ahead" is said of a reference that keeps little itself.
+LITTLE = 0.5
 
 
 def smallest(difference: Difference) -> float:
@@ -44,7 +47,10 @@ def _dropping(study):
     for name, level in _cells(study, DROPPED):
         options = study.variants[name]
         more = {SHARE: percent(options["drop"]), RULE: f"`{options['drop_rule']}`"}
-        yield _item(study, (name, REFERENCE), level, study.margin, more)
+        item = _item(study, (name, REFERENCE), level, study.margin, more)
+        # Each share is a question of its own: one that loses says nothing against a smaller one.
+        place = f"{percent(level)}, {more[SHARE]} dropped by {more[RULE]}"
+        yield dataclasses.replace(item, row=item.row | {"level": place})
 
 
 def _cells(study, *kinds):
@@ -63,7 +69,22 @@ def _item(study, names, level, margin, more=None):
         return Item(row, NOT_MEASURED)
     compared = sparsity_study.compared(study, first, second)
     row[ACCURACIES] = " and ".join(map(paired.accuracy, (compared.first, compared.second)))
-    return _judged(row, compared, margin, _at_chance(study, first, second))
+    return _marked(study, _judged(row, compared, margin, _at_chance(study, first, second)), level)
+
+
+def _marked(study, item, level):
+    """The Item itself, with a mark where Feather keeps little of the dense network's accuracy."""
+    if item.row["n"].endswith(AT_CHANCE) or not keeps_little(study, level):
+        return item
+    return dataclasses.replace(item, row=item.row | {"n": f"{item.row['n']}, `{REFERENCE}` keeps little"})
+
+
+def keeps_little(study: sparsity_study.Study, level: float) -> bool:
+    """True where Feather has less than the share LITTLE of the dense network's accuracy."""
+    cell = SparseCell(REFERENCE, level)
+    if cell not in study.cells:
+        return False
+    return study.mean(cell, "accuracy") < LITTLE * study.mean(sparsity_study.DENSE, "accuracy")
 
 
 def _row(study, level, pair, columns):
@@ -77,7 +98,7 @@ def _judged(row: dict[str, str], compared: Compared, margin: float, chance: bool
     row["difference, points"], row["n"] = paired.points(compared.difference), compared.n
     row[COULD_BE_SEEN] = "-" if half != half else f"{100 * half:.2f}"
     if chance:
-        row["n"] += ", at chance"
+        row["n"] += AT_CHANCE
         return Item(row, UNKNOWN, compared)
     return Item(row, paired.verdict(compared.difference, margin), compared, margin)
 
@@ -109,10 +130,12 @@ def _steeper(study, name, high, low):
         chance = chance or _at_chance(study, *cells)
     row = _of_gains(study, f"{percent(high)} less {percent(low)}", name)
     row[GAINS] = " and ".join(f"{100 * side:+z.2f}" for side in sides)
+    marked = any(keeps_little(study, level) for level in (high, low))
     compared = sparsity_study.of_differences(study, gains[0] - gains[1], (sides[0], sides[1]))
     item = _judged(row, compared, 0.0, chance)
     gain = sparsity_study.of_differences(study, gains[0], (sides[0], 0.0)).difference
-    return _unless_a_loss(item, paired.verdict(gain, 0.0), percent(high))
+    item = _unless_a_loss(item, paired.verdict(gain, 0.0), percent(high))
+    return _marked(study, item, high) if marked else item
 
 
 def _unless_a_loss(item, ahead, level):
@@ -146,29 +169,43 @@ CLAIMS = (
     ),
     Claim(
         "e",
-        "Zero weights that leave training for good cost nothing: the network is not worse than Feather's.",
+        "A share of the zero weights can be dropped for good: the network is not worse than Feather's, by the margin.",
         _dropping,
     ),
     Claim(
         "f",
-        "Without a gradient of the zero weights accuracy is lost (a claim of this project's prototypes): Feather is "
-        "ahead.",
+        "Without a gradient of the zero weights accuracy is lost: Feather is ahead (by prototypes of this project, at "
+        "90 and 98 %; other levels are asked here).",
         functools.partial(_behind, NO_GRADIENT),
     ),
 )
 OF_DROPPING = "e"
+# Whose each claim is, by its letter: in the abstract, read into it, or asked here.
+MADE_BY = {
+    "a": "the source",
+    "b": "the source",
+    "c": "a reading of the source",
+    "d": "the source",
+    "e": "a question of the source",
+    "f": "this project",
+}
 
 
 # ---- which share matters -------------------------------------------------------------------------------------
 
 
-def shares(finding: Finding) -> Iterator[str]:
-    """Sentences, one for each rule of dropping: the share up to which none is worse, and the smallest that is."""
-    by_rule: dict[str, list[Item]] = {}
-    for item in finding.items:
-        by_rule.setdefault(item.row[RULE], []).append(item)
-    for rule, items in by_rule.items():
-        yield f"{finding.place}, by {rule}: {_of_rule(items)}."
+def shares(findings: Iterable[Finding]) -> Iterator[str]:
+    """Sentences, one for each study, level and rule of dropping.
+
+    The share up to which none is worse, the smallest that is, and how many are behind.
+    """
+    by_rule: dict[tuple[str, str, str], list[Item]] = {}
+    for finding in findings:
+        for item in finding.items:
+            place = (finding.study.label, item.row["level"].partition(",")[0], item.row[RULE])
+            by_rule.setdefault(place, []).append(item)
+    for (label, level, rule), items in by_rule.items():
+        yield f"{label} at {level}, by {rule}: {_of_rule(items)}."
 
 
 def _of_rule(items):
@@ -191,5 +228,9 @@ def _of_rule(items):
         others = [item.row[SHARE] for item in items if item.verdict == verdict]
         if others:
             clauses.append(f"{words} {joined(dict.fromkeys(others))}")
+    behind = [item for item in items if item.compared and item.compared.difference.high < 0]
+    if behind:
+        count = "all" if len(behind) == len(items) else across_words.in_words(len(behind))
+        clauses.append(f"{count} behind Feather, by whole intervals below zero")
     number = across_words.in_words(len(items))
     return f"of {number} {phrases.agree(len(items), 'shares', 'share')} {'; '.join(clauses)}"

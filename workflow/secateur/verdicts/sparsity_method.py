@@ -9,6 +9,7 @@ from typing import Any
 import pandas
 
 from secateur.analysis import retraining
+from secateur.analysis.paired_tests import NEAR_CHANCE
 from secateur.analysis.wording import joined, percent
 from secateur.study.sparse import REFERENCE
 from secateur.verdicts import finished, phrases, sparsity_study, sparsity_variants
@@ -24,8 +25,8 @@ OF_THE_SOURCE = (
     "unstable.",
     "On ResNet20, DenseNet40-24 and MobileNet V1, trained on CIFAR-100, both improve performance, especially at "
     "extreme sparsity.",
-    "A study compares trainings that keep the pruned weights, by straight-through gradients, with such that remove "
-    "them for good, to find which share can be dropped without a loss of accuracy.",
+    "A study compares trainings that keep the pruned weights, by straight-through gradients, with those that remove "
+    "them for good, to find which share can be dropped without a loss of accuracy, so that gradients become sparse.",
 )
 # What it leaves open, and is therefore a design of this project.
 OF_THIS_PROJECT = (
@@ -39,14 +40,18 @@ OF_THIS_PROJECT = (
     "one. By `family`, phi(x) is `hyperbolic` 1 / (1 + x), `exponential` exp(-x), or `linear` 1 - x down to 0. The "
     "level is reached at `deadline` in any case.",
     "Permanent dropping: of the zero weights a share, `drop`, leaves training for good: zero, without gradient. By "
-    "`drop_rule` the smallest leave first (`magnitude`), those that were zero for longest (`age`), or any (`random`).",
-    "The comparison with the same training without a gradient of the zero weights.",
+    "`drop_rule` the smallest leave first (`magnitude`), those that were zero for longest (`age`), or any (`random`). "
+    "Where a step closes no more weights, as with all of them dropped, the threshold is the smallest open weight.",
+    "The comparison with the same training without a gradient of the zero weights, which still decay and move by "
+    "momentum, so that some come back.",
 )
 # How the claims of this page come from it.
 ADDED = (
-    "It has no figures and names no share: claim (e) is asked of every share that a study dropped. Claim (c) reads "
-    "*both* as both in one training, and claim (f) is one of this project's prototypes. The formulas of all that is "
-    "added to Feather are designs of this project (`docs/sparsity.md`):"
+    "It gives no numbers and names no share: (e) is asked of every share that a study dropped. Claim (c) reads *both* "
+    "as both in one training, and claim (f) is one of this project's prototypes. Feather (Glentis Georgoulakis et al., "
+    "BMVC 2023) closes the smallest weights of all layers together before every step, and trains them on by "
+    "straight-through gradients; it is followed as its public code does it. All that is added to it, and what stands "
+    "beside, are designs of this project (`docs/sparsity.md`):"
 )
 
 
@@ -126,15 +131,18 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "text",
         "A comparison is the test accuracy of one variant minus that of another at the same level, with its paired "
         "interval. *Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the "
-        "same with minus the margin in the place of zero. Otherwise, and without an interval, it cannot be told at "
-        f"this scale. The margin is {100 * MARGIN_FULL:.1f} points at the scale of the source (wide ResNet-20, "
-        f"DenseNet40-24 or MobileNetV1, {FULL_SIZE} pixels, all training images for at least {FULL_EPOCHS} epochs), "
-        f"and {100 * MARGIN_SMALL:.1f} below it. The smallest difference that a comparison could have seen is half the "
-        "width of its interval: so far from zero, or from minus the margin, an estimate has to lie. Where several "
-        "variants of a study answer to a claim at a level, it holds if it holds of all, and fails if it fails of one. "
-        "Two networks at chance tell nothing. Each interval stands for itself: none is widened for how many there are. "
-        "† a layer has no weights.",
+        "same with minus the margin in the place of zero. Otherwise, or without an interval, it cannot be told at this "
+        f"scale. The margin is {100 * MARGIN_FULL:.1f} points at full scale, that of Feather's public recipe (wide "
+        f"ResNet-20, DenseNet40-24 or MobileNetV1, {FULL_SIZE} pixels, all training images for at least {FULL_EPOCHS} "
+        f"epochs), and {100 * MARGIN_SMALL:.1f} below it. The smallest difference that a comparison could have seen is "
+        "half the width of its interval: so far from zero, or from minus the margin, an estimate has to lie; a true "
+        "difference of that size would still be missed about half of the time. Where several variants of a study "
+        "answer to a claim at a level, it holds if it holds of all, and fails if it fails of one. Two networks within "
+        f"{100 * NEAR_CHANCE:g} points of a guess tell nothing. `{REFERENCE}` *keeps little* where it has less than "
+        "half of the dense network's accuracy: to be ahead of it there is to be ahead of a network that broke down. "
+        "Equal zeros are not equal multiply-adds, which stand in the last table of each study.",
     )
+    yield "list", [*map(_few, all_studies), *filter(None, map(_marks, all_studies))]
     yield (
         "text",
         f"A variant is what its settings say, whatever its name: *{DYNAMIC}* differs from `{REFERENCE}` in settings of "
@@ -145,10 +153,59 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     yield "list", [_intervals(study) for study in all_studies]
 
 
+def _few(study):
+    """A sentence on a study that is no full training."""
+    if study.full_size:
+        return f"{study.label} is at full scale."
+    return (
+        f"{study.label} is a short training below full scale, after which the dense network is far from what a long "
+        "one reaches: nothing here says what that does."
+    )
+
+
+def _marks(study):
+    """A sentence on the dagger, where a network has earned it."""
+    if any(study.empty(cell) for cell in study.cells):
+        return f"{study.label}: † a layer has no weights in one network or more."
+    return ""
+
+
+# Claims on additions, each with what was not trained beside, and the settings that would have been its own.
+ALONE = {
+    "a": ("a constant larger scale", "scale_low"),
+    "b": ("a fixed slower ramp", "ramp"),
+}
+
+
+def limits(key: str, all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """The blocks on what the comparisons of a claim cannot tell; nothing where there is no such limit."""
+    if key == "d" and all_studies:
+        yield "text", "Judged on the trainings of (a), (b) and (c): this is no evidence beside theirs."
+    if key not in ALONE:
+        return
+    words, setting = ALONE[key]
+    without = [study.label for study in all_studies if not _has_control(study, setting)]
+    if without:
+        yield (
+            "text",
+            f"In {joined(dict.fromkeys(without))} {words} was not trained: what is compared is the whole change, and "
+            "not whether it has to follow anything.",
+        )
+
+
+def _has_control(study, setting):
+    """True where a variant differs from Feather in one fixed setting alone."""
+    feather = study.variants[REFERENCE]
+    return any(sparsity_variants.differing(options, feather).keys() == {setting} for options in study.variants.values())
+
+
 def _intervals(study):
     level = percent(study.settings["figures"]["confidence"])
     if len(study.seeds) > 1:
-        return f"{study.label}: intervals ({level}) are Student's over {study.n}, on differences paired by seed."
+        return (
+            f"{study.label}: intervals ({level}) are Student's over {study.n}, on differences paired by seed. They "
+            "speak of other seeds of the same training, on the same training and test images."
+        )
     return (
         f"{study.label}: intervals ({level}) are over {phrases.count(study.images)} test images, a paired bootstrap. "
         "They speak of this one network, and say nothing of other trainings."

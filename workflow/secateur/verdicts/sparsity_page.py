@@ -10,12 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+from scipy import stats
 
-from secateur.verdicts import across_page, paired, sparsity_claims, sparsity_method, sparsity_tables
+from secateur.analysis.paired_tests import FAILS, HOLDS
+from secateur.analysis.wording import joined
+from secateur.verdicts import (
+    across_page,
+    across_words,
+    paired,
+    phrases,
+    sparsity_claims,
+    sparsity_method,
+    sparsity_tables,
+)
+from secateur.verdicts.across import Difference
 from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.sparsity_study import Study
 
 COMMAND, PAGE = "python docs/write_sparsity.py", "docs/sparsity-results.md"
+NOT_ASKED = "No study is about this."
 Blocks = Iterator[tuple[str, Any]]
 
 
@@ -24,7 +37,7 @@ def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tupl
     findings = []
     for study in studies:
         findings += paired.judged(study, sparsity_claims.CLAIMS)
-    page = [("title", "Sparse training: the claims of the source, and what was measured")]
+    page = [("title", "Sparse training: what the source claims and asks, and what was measured")]
     page += _opening(studies, folders)
     page += verdicts(studies, findings)
     for study in studies:
@@ -35,9 +48,9 @@ def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tupl
 def _opening(studies, folders) -> Blocks:
     yield (
         "text",
-        f"Written by `{COMMAND}` from the tables of finished studies: every number that was measured is a cell of one "
-        "of their tables or a mean or difference of such, and every sentence follows from the tables here. A level is "
-        "the share of zeros among all weights of convolutions and linear layers. To make it again:",
+        f"Written by `{COMMAND}` from the tables of finished studies: every measured number is computed from these, "
+        "without rounding in between, and every verdict follows from the tables here. A level is the share of zeros "
+        "among all weights of convolutions and linear layers. To make it again:",
     )
     yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
     yield "table", sparsity_method.studies(studies)
@@ -53,7 +66,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
     yield from sparsity_method.rule(studies)
-    yield "text", paired.tally(findings, "claim, study and level")
+    yield from _tallies(findings)
     yield "table", _summary(studies, findings)
     for claim in sparsity_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
@@ -62,7 +75,8 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
 def _summary(studies, findings):
     rows = []
     for claim in sparsity_claims.CLAIMS:
-        row = {"": f"({claim.key})", "claim": claim.sentence}
+        whose = sparsity_claims.MADE_BY[claim.key]
+        row = {"": f"({claim.key})", "claim": claim.sentence, "made by": whose}
         for study in studies:
             found = [finding for finding in findings if finding.claim is claim and finding.study is study]
             row[study.label] = "; ".join(map(_cell, found))
@@ -70,14 +84,62 @@ def _summary(studies, findings):
     return pandas.DataFrame(rows)
 
 
+def _tallies(findings):
+    """The counts of verdicts, by whose the claims are, and what stays of them for their number."""
+    lines = []
+    by_whose: dict[str, list[str]] = {}
+    for letter, whose in sparsity_claims.MADE_BY.items():
+        by_whose.setdefault(whose, []).append(letter)
+    for whose, letters in by_whose.items():
+        own = [found for found in findings if found.claim.key in letters and found.items]
+        if own:
+            tally = paired.tally(own, "claim, study and level")
+            names = joined(f"({letter})" for letter in letters)
+            lines.append(f"{names}, of {whose}: {tally[0].lower()}{tally[1:]}")
+    for study in dict.fromkeys(found.study.label for found in findings):
+        lines += _widened(study, [found for found in findings if found.study.label == study])
+    yield "list", lines
+
+
+def _widened(label, findings):
+    """A sentence on the comparisons of a study that stay decided with intervals widened for their number."""
+    items = [(found, item) for found in findings for item in found.items if item.compared]
+    seeds = len(findings[0].study.seeds)
+    decided = [(found, item) for found, item in items if item.verdict in (HOLDS, FAILS)]
+    if seeds < 2 or not decided:
+        return
+    alpha = 1 - findings[0].study.settings["figures"]["confidence"]
+    factor = stats.t.ppf(1 - alpha / (2 * len(items)), seeds - 1) / stats.t.ppf(1 - alpha / 2, seeds - 1)
+    stay = []
+    for found, item in decided:
+        if _stays(item, factor):
+            stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
+    count, number = across_words.in_words(len(decided)), across_words.in_words(len(items))
+    yield (
+        f"{label}: of {number} comparisons {count} {phrases.agree(len(decided), 'are', 'is')} decided. With all "
+        f"intervals widened for their number (Bonferroni) these stay so: {joined(stay) or 'none'}."
+    )
+
+
+def _stays(item, factor):
+    """True where an Item has the same verdict with an interval so much wider."""
+    difference = item.compared.difference
+    low, high = ((end - difference.estimate) * factor for end in (difference.low, difference.high))
+    wider = Difference(difference.estimate, difference.estimate + low, difference.estimate + high)
+    return paired.verdict(wider, item.margin) == item.verdict
+
+
 def _cell(finding):
+    if not finding.items:
+        return "not asked"
     return f"{finding.level}: {finding.cell}" if finding.level else finding.cell
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.place}: {finding.sentence}{_seen(finding)}." for finding in findings]
-    rows = paired.rows(findings)
+    asked = [finding for finding in findings if finding.items]
+    yield "list", [f"{finding.place}: {finding.sentence}{_seen(finding)}." for finding in asked] or [NOT_ASKED]
+    rows = paired.rows(asked)
     if rows:
         yield "table", pandas.DataFrame(rows)
     if rows and claim.key == sparsity_claims.OF_DROPPING:
@@ -86,7 +148,8 @@ def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
             "Which share of the zero weights matters: by this table, the smallest that is worse (fails), and below it "
             "the largest that is not worse (holds).",
         )
-        yield "list", [sentence for finding in findings for sentence in sparsity_claims.shares(finding)]
+        yield "list", list(sparsity_claims.shares(asked))
+    yield from sparsity_method.limits(claim.key, [finding.study for finding in asked])
 
 
 def _seen(finding):

@@ -15,6 +15,8 @@ from secateur.verdicts import across_words, paired, phrases, sparsity_study
 from secateur.verdicts.across import Difference
 from secateur.verdicts.sparsity_study import DENSE, Study
 
+# The column of the share of the dense network's accuracy that is kept.
+OF_DENSE = "of the dense one's"
 # The references of a sparse network, and their cells.
 REFERENCES = {sparse.DENSE: lambda level: DENSE, REFERENCE: lambda level: SparseCell(REFERENCE, level)}
 
@@ -29,13 +31,14 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
     )
     table, found = accuracies(study)
     yield "table", table
-    yield "list", [*_sentences(found), *_collapsed(study)]
+    yield "list", [*_sentences(found), *_highest(study), *_collapsed(study)]
     yield (
         "text",
         "Zeros without a pattern, and gradients that are not used, make nothing faster on hardware that computes with "
         "dense tensors: what stands below is what such hardware does not see. *Gradient density* is the share of "
         "weights with a gradient at the end of the training, *multiply-adds* are those by weights that are not zero, "
-        "and *packed* is the file as zlib packs it.",
+        "and *packed* is the file, with the names of its study and settings, as zlib packs it at its highest level. "
+        "Measured times stand in `docs/sparsity.md`.",
     )
     yield "table", costs(study)
 
@@ -48,6 +51,7 @@ def accuracies(study: Study) -> tuple[pandas.DataFrame, dict[str, list[Differenc
     rows, found = [], {}
     for cell in _ordered(study):
         row = _named(study, cell) | {"accuracy": paired.accuracy(study.mean(cell, "accuracy"))}
+        row[OF_DENSE] = f"{100 * study.mean(cell, 'accuracy') / study.mean(DENSE, 'accuracy'):.0f} %"
         for name, reference_at in REFERENCES.items():
             reference = reference_at(cell.level)
             row[f"less `{name}`"] = "-"
@@ -82,6 +86,23 @@ def _sentences(found):
     """The count of differences that are ahead and behind, over all variants and levels."""
     for name, differences in found.items():
         yield f"Variants less `{name}`: {across_words.of_all(differences)}; {paired.span(differences)}."
+
+
+def _highest(study):
+    """A sentence for each level: the variant with the highest accuracy, and those of which it is ahead."""
+    for level in study.levels:
+        cells = [cell for cell in study.cells if cell.level == level]
+        best = max(cells, key=lambda cell: study.mean(cell, "accuracy"))
+        others = [cell for cell in cells if cell != best]
+        ahead = [cell for cell in others if sparsity_study.compared(study, best, cell).difference.low > 0]
+        text = f"Highest at {percent(level)}: {study.marked(best)} with {paired.accuracy(study.mean(best, 'accuracy'))}"
+        if others and len(ahead) == len(others):
+            text += ", ahead of all others"
+        elif ahead:
+            text += f", ahead of {joined(f'`{cell.variant}`' for cell in ahead)}"
+        elif others:
+            text += ", told apart from none"
+        yield f"{text}."
 
 
 def _collapsed(study):
