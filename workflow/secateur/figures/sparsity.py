@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
 from secateur.artifacts import sparsity_table
 from secateur.figures import appearance, lines
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Columns of a history, with the labels of their axes.
 COURSE = {
-    "sparsity": "share of zeros",
+    "sparsity": "share of weights left",
+    "validation_accuracy": "validation accuracy",
     "threshold": "threshold",
     "scale": "scale of gradients",
     "regrowth": "regrowth",
@@ -40,19 +41,28 @@ def colours(variants: Mapping[str, Any]) -> dict[str, str]:
 def levels(means: pandas.DataFrame, rows: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
     """Test accuracy of each variant by its share of zeros, with intervals and single seeds, and the dense network.
 
-    `means` and `rows` are the tables of `analysis/sparsity.py`. The horizontal axis is logarithmic in the weights left.
+    `means` and `rows` are the tables of `analysis/sparsity.py`. The horizontal axis is logarithmic in the weights left;
+    with one level alone it has a place for each variant.
     """
     sparse, step = means[means["variant"] != DENSE], min(STEP, 2 * ASIDE / len(variants))
+    single = sparse["level"].nunique() == 1
     with appearance.themed(figsize=(WIDTH + 2.4 + LEGEND, HEIGHT + 0.8)) as figure:
         axes = figure.subplots()
         _draw_dense(axes, means)
         for place, (name, colour) in enumerate(colours(variants).items()):
             # Marks of one level stand beside each other, where intervals would hide each other.
             aside = 1 + step * (place - (len(variants) - 1) / 2)
-            own, single = (table[table["variant"] == name] for table in (sparse, rows))
-            axes.plot(_left(single) * aside, single["accuracy"], ".", color=colour, markersize=3, alpha=0.6, zorder=2)
-            _draw_means(axes, own, _left(own) * aside, name, colour)
-        _dress_levels(axes, sparse["level"].unique())
+            own, by_seed = (table[table["variant"] == name] for table in (sparse, rows))
+            places = [np.full(len(table), place) if single else _left(table) * aside for table in (own, by_seed)]
+            axes.plot(places[1], by_seed["accuracy"], ".", color=colour, markersize=3, alpha=0.6, zorder=4)
+            _draw_means(axes, own, places[0], name, colour)
+        if single:
+            _dress_variants(axes, list(colours(variants)), sparse["level"].iloc[0])
+        else:
+            _dress_levels(axes, sparse["level"].unique())
+        axes.set_ylabel("test accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.margins(x=0.15)
         _add_legend(figure, axes)
         figure.suptitle(title)
     return figure
@@ -81,9 +91,12 @@ def _dress_levels(axes, shown):
     axes.xaxis.set_major_locator(FixedLocator([1 - level for level in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{100 * level:g} %" for level in shown])
-    axes.set(xlabel="zero weights (logarithmic in the weights left)", ylabel="test accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.margins(x=0.15)
+    axes.set_xlabel("zero weights (logarithmic in the weights left)")
+
+
+def _dress_variants(axes, names, level):
+    axes.set_xticks(range(len(names)), names, rotation=20)
+    axes.set_xlabel(f"variants, all at {100 * level:g} % zero weights")
 
 
 def _add_legend(figure, *panels):
@@ -91,7 +104,8 @@ def _add_legend(figure, *panels):
     entries = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
-        entries = dict(zip(labels, handles, strict=True)) | entries
+        for label, handle in zip(labels, handles, strict=True):
+            entries.setdefault(label, handle)
     figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False)
 
 
@@ -120,11 +134,18 @@ def course(histories: pandas.DataFrame, variants: Mapping[str, Any], title: str)
 def _draw_course(panel: Axes, at_level, column, coloured):
     for name, colour in coloured.items():
         own = at_level[at_level["variant"] == name].groupby("epoch")[column].mean()
+        if column == "sparsity":
+            # On a logarithmic axis the last percents, where variants differ, can be seen.
+            own = 1 - own
         # Variants that differ in nothing here lie on each other; Feather is drawn over them, thinner.
         width = 1.2 if name == REFERENCE else 2.2
         panel.plot(own.index, own, color=colour, linewidth=width, label=name, alpha=0.9, zorder=3 - width)
     if column == "threshold":
         panel.set_ylim(bottom=0)
+    if column == "sparsity":
+        panel.set_yscale("log")
+        panel.yaxis.set_major_formatter(PercentFormatter(1))
+        panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def layers(means: pandas.DataFrame, rows: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
@@ -157,8 +178,12 @@ def layers(means: pandas.DataFrame, rows: pandas.DataFrame, variants: Mapping[st
 def _mark_empty(panel, empty, colour):
     """A cross at the lower edge of a panel for every layer of `empty`, (layers,) bool."""
     places = np.flatnonzero(empty)
+    if not len(places):
+        return
     edge = panel.get_xaxis_transform()
-    panel.plot(places, np.full(len(places), 0.02), "x", color=colour, transform=edge, clip_on=False, zorder=4)
+    (line,) = panel.plot(places, [0.03] * len(places), "x", color=colour, transform=edge, zorder=4)
+    # Its heights are no values, by which the panel would be laid out.
+    line.set_in_layout(False)
 
 
 def dropped(means: pandas.DataFrame, variants: Mapping[str, Any], title: str) -> Figure:
