@@ -1,4 +1,4 @@
-"""What fits cost, by gradients and by an evolutionary search, and how fast networks come back after pruning."""
+"""Costs of fits by gradients and by an evolutionary search, and the epochs until networks come back."""
 
 from __future__ import annotations
 

@@ -171,7 +171,8 @@ def _counts(values):
     return " or ".join(f"{value:,}" for value in sorted(set(values.astype(int))))
 
 
-def intervals_of(study):
+def intervals_of(study: Study) -> str:
+    """A sentence on what the intervals of a study are over, and on its draws."""
     draws = {entry["name"]: entry["draws"] for entry in study.settings["criteria"]["learned"]}
     count, confidence = study.settings["criteria"]["random"], study.settings["figures"]["confidence"]
     text = interval_words.in_words(len(study.seeds), count, confidence)
