@@ -26,6 +26,10 @@ LEARNED = {
         "statistics": ["mean_abs"],
         "controls": ["gates.mlp"],
         "random": 1,
+        "scores": [
+            {"name": "l1_first", "score": "l1", "at": "initial", "scope": "layer"},
+            {"name": "taylor_first", "score": "taylor", "at": "initial"},
+        ],
         "learned": [
             {"name": "gates.mlp", "widths": WIDTHS, "epochs": 1, "draws": 2},
             {"name": "gates.still", "model": "static", "widths": WIDTHS, "epochs": 1, "weights": "frozen"},
@@ -39,9 +43,12 @@ LEARNED = {
             {"criterion": "gates.mlp", "kinds": ["learned", "continued"]},
             {"criterion": "l1.gates.mlp", "kinds": ["retrained"]},
             {"criterion": "random.0", "kinds": ["retrained"]},
+            {"criterion": "l1_first", "kinds": ["retrained", "retrained_distilled", "initial"]},
         ],
         "levels": [0.5],
         "epochs": 2,
+        "optimizer": "sgd",
+        "label_smoothing": 0,
     },
     "export": [{"criterion": "gates.mlp.0", "level": 0.5, "kind": "learned"}],
 }  # fmt: skip
@@ -168,7 +175,7 @@ AFTER = {
     "collect_evaluations", "collect_retraining", "describe_study", "evaluate_pruning", "export_model", "learn_gates",
     "plot_controls", "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics",
     "plot_strategies", "rank_by_score", "rank_uniform", "retrain_model", "tabulate_accuracy", "write_settings",
-    "score_by_scorer",
+    "score_by_scorer", "plot_epochs", "plot_scorers",
 }  # fmt: skip
 EDITS = {
     "a pruning-model": (

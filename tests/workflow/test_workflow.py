@@ -243,12 +243,13 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # The test of shards below merges, that of criteria takes weights and scores, tests/export exports,
     # tests/retraining retrains, tests/preview checks, test_bad_input.py checks levels.
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
-    retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery"}
+    scoring |= {"score_first_weights", "score_images_at_first"}
+    retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery", "plot_epochs"}
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
-    # test_selection.py has criteria that are learned.
-    learned = {"learn_gates", "rank_shuffled", "rank_uniform"}
+    # test_selection.py has criteria that are learned, and scores of first weights.
+    learned = {"learn_gates", "rank_shuffled", "rank_uniform", "fit_scorer", "score_by_scorer", "plot_scorers"}
     # test_sparsity.py has sparse networks.
     sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
     assert rules - ran == others | scoring | retraining | parts | learned | sparse
