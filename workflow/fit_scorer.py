@@ -37,7 +37,7 @@ def fit_scorer(inputs, outputs, options, seed, stamp, provenance, images_per_bat
             batches = descriptors.batches_of(calibration, entry["calibration"]["images"], images_per_batch, device)
         features = descriptors.of(model, units, batches).to(device)
         chosen = {**entry, "training": options["training"], "gates": learning.schedule_of_gates(options)}
-        material = scorer_fitting.Material(train, validation, chosen, seed, partial, stamp)
+        material = learning.Training(train, validation, chosen, seed, partial, stamp)
         fitted = scorer_fitting.fitted(model, units, features, asked_of(units, options), material)
     state = scoring_network.state_of(fitted.scorer.cpu(), entry["gradients"])
     tensor_files.write(outputs["scorer"], state | {"provenance": provenance})

@@ -36,7 +36,7 @@ def learn_gates(inputs, outputs, options, seed, stamp, provenance):
         rows = store.chosen(calibration, most=options["learned"]["calibration"]["images"])
         pixels = calibration.normalised(rows).to(device)
         chosen = {**options["learned"], "training": options["training"], "gates": learning.schedule_of_gates(options)}
-        material = learning.Material(train, validation, pixels, chosen, seed, partial, stamp)
+        material = learning.Material(train, validation, chosen, seed, partial, stamp, calibration=pixels)
         selected = learning.selected(model, units, widths_of(units, options), start_of(units, inputs), material)
     facts = dense.facts | {"closed": selected.channels, "provenance": provenance}
     checkpoints.save(outputs["network"], selected.model, described, facts)

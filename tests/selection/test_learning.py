@@ -34,7 +34,7 @@ def halved(units):
 def selected(model=None, partial=None, scores=None, seed=7, widths=halved, **changes):
     model = model or network()
     units = finding.find(model, EXAMPLE)
-    material = learning.Material(TRAIN, VALIDATION, CALIBRATION, ENTRY | changes, seed, partial, "here")
+    material = learning.Material(TRAIN, VALIDATION, ENTRY | changes, seed, partial, "here", calibration=CALIBRATION)
     return units, learning.selected(model, units, widths(units) if widths else None, scores, material)
 
 

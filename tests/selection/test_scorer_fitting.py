@@ -8,7 +8,15 @@ from torch.nn import functional as F
 from secateur import Refused, ranking
 from secateur.models import tensor_files, zoo
 from secateur.pruning import plans, removal
-from secateur.selection import OutputAnalyser, budgets, descriptors, scorer_fitting, scorer_phase, scoring_network
+from secateur.selection import (
+    OutputAnalyser,
+    budgets,
+    descriptors,
+    learning,
+    scorer_fitting,
+    scorer_phase,
+    scoring_network,
+)
 from secateur.selection.output_analyser import layers_of
 from secateur.study import levels
 from secateur.training import distillation
@@ -50,7 +58,7 @@ def features_of(model, units):
 def fitted(model=None, asked=halved, partial=None, seed=7, **changes):
     model = model or network()
     units = finding.find(model, EXAMPLE)
-    material = scorer_fitting.Material(TRAIN, VALIDATION, ENTRY | changes, seed, partial, "here")
+    material = learning.Training(TRAIN, VALIDATION, ENTRY | changes, seed, partial, "here")
     return scorer_fitting.fitted(model, units, features_of(model, units), asked(units), material)
 
 

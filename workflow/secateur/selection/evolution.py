@@ -11,7 +11,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +23,11 @@ from secateur.evaluation import measuring
 from secateur.images import store
 from secateur.jobs import progress
 from secateur.models import tensor_files
+from secateur.selection.learning import Training
 from secateur.selection.output_analyser import OutputAnalyser
 from secateur.selection.scorer_phase import ScorerPhase
 from secateur.study import seeds
 from secateur.training import optimisation, partial_file
-
-if TYPE_CHECKING:
-    from secateur.selection.scorer_fitting import Material
 
 # The first standard deviation of each weight, that of the weights of the hidden layer as they are drawn.
 SPREAD = 0.1
@@ -47,7 +45,7 @@ class Search:
     forwards_of_step: int  # forward passes of one image behind a step by gradients
 
 
-def run(search: Search, material: Material) -> list[dict[str, float]]:
+def run(search: Search, material: Training) -> list[dict[str, float]]:
     """The history of a search, an epoch for as many forward passes as an epoch by gradients costs.
 
     The scorer is left with the mean of the distribution, after the epoch that `select` chooses.

@@ -14,22 +14,35 @@ from secateur.images import store
 from secateur.selection import gate_phase, pruning_models, starting_logits
 from secateur.selection.output_analyser import OutputAnalyser, layers_of
 from secateur.study import seeds
-from secateur.training import loop
+from secateur.training import hooks, loop
 from secateur.units import activity
 from secateur.units.finding import Units
 
+# The remedy for gates that diverge.
+REMEDY = (
+    "set learning_rate or gate_learning_rate of the learned criterion lower, and look for a pruning-model of your own "
+    "that gives NaN"
+)
+
 
 @dataclasses.dataclass(frozen=True)
-class Material:
-    """The images and options of a gate phase."""
+class Training:
+    """The images and options of a learned criterion's training, by gradients or without."""
 
     train: store.Images
     validation: store.Images
-    calibration: torch.Tensor  # (n, C, H, W) normalised images, on the model's device, of the last prediction
     options: Mapping[str, Any]  # an entry of `criteria.learned` with its schedule in full
     seed: int  # of all random draws
-    partial: Path | str | None = None  # the state after each epoch, by which `loop.train` resumes
+    partial: Path | str | None = None  # the state after each epoch, by which a killed one resumes
     stamp: str | None = None  # of the job; the state of another is not resumed
+
+
+@dataclasses.dataclass(frozen=True)
+class Material(Training):
+    """The images and options of a gate phase."""
+
+    # (n, C, H, W) normalised images, on the model's device, of the last prediction.
+    calibration: torch.Tensor = dataclasses.field(kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +85,15 @@ def selected(
         analyser = OutputAnalyser(model, units, widths, factory, start, dead)
     batch_statistics = options["statistics"] == "batch"
     phase = gate_phase.GatePhase(analyser, options["gates"], batch_statistics)
-    history = _trained(analyser, material, phase.hook())
+    history = trained(analyser, material, phase.hook(), REMEDY)
     analyser.at(1, 1)
     analyser.predict(material.calibration, batch_statistics)
     channels, logits, gates = analyser.channels(), analyser.scores(), analyser.state_of_gates()
     return Selected(analyser.unwrapped(), history, logits, channels, gates, dead)
 
 
-def _trained(analyser, material, hook):
-    """The history of a gate phase; Diverged with the remedy in the settings of learned criteria."""
+def trained(analyser: OutputAnalyser, material: Training, hook: hooks.Hook, remedy: str) -> list[dict[str, float]]:
+    """The history of a training of gates; `loop.Diverged` with the remedy in the settings of learned criteria."""
     try:
         return loop.train(
             analyser,
@@ -93,13 +106,7 @@ def _trained(analyser, material, hook):
             hook,
         )
     except loop.Diverged as error:
-        raise loop.Diverged(
-            error.loss,
-            error.epoch,
-            error.rate,
-            "set learning_rate or gate_learning_rate of the learned criterion lower, and look for a pruning-model of "
-            "your own that gives NaN",
-        ) from error
+        raise loop.Diverged(error.loss, error.epoch, error.rate, remedy) from error
 
 
 def schedule_of_gates(options: Mapping[str, Any]) -> dict[str, Any]:

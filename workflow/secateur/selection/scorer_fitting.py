@@ -3,35 +3,23 @@
 import copy
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from secateur.images import store
-from secateur.selection import evolution, scoring_network
+from secateur.selection import evolution, learning, scoring_network
 from secateur.selection.budgets import Budget
+from secateur.selection.learning import Training
 from secateur.selection.output_analyser import OutputAnalyser, layers_of
 from secateur.selection.scorer_phase import ScorerPhase
 from secateur.study import seeds
-from secateur.training import distillation, loop
+from secateur.training import distillation
 from secateur.units.finding import Units
 
 # Passes over an image that a step costs, in forward passes: a backward pass counts two.
 FORWARDS_OF_STEP = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Material:
-    """The images and options of a fit."""
-
-    train: store.Images
-    validation: store.Images
-    options: Mapping[str, Any]  # an entry of `criteria.learned` with its schedule in full
-    seed: int  # of all random draws
-    partial: Path | str | None = None  # the state after each epoch, by which a killed fit resumes
-    stamp: str | None = None  # of the job; the state of another is not resumed
+# The remedy for a scorer that diverges.
+REMEDY = "set gate_learning_rate of the scorer lower, or learning_rate with weights: joint"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +31,7 @@ class Fitted:
 
 
 def fitted(
-    model: nn.Module, units: Units, features: torch.Tensor, asked: Mapping[str, int] | Budget, material: Material
+    model: nn.Module, units: Units, features: torch.Tensor, asked: Mapping[str, int] | Budget, material: Training
 ) -> Fitted:
     """A scorer of the descriptors `features` (units, inputs), fitted on the model.
 
@@ -69,7 +57,7 @@ def fitted(
         search = evolution.Search(analyser, scorer, phase, loss, FORWARDS_OF_STEP)
         history = evolution.run(search, material)
     else:
-        history = _trained(analyser, material, dataclasses.replace(phase.hook(), loss=loss))
+        history = learning.trained(analyser, material, dataclasses.replace(phase.hook(), loss=loss), REMEDY)
         history = [row | {"forwards": _forwards(row, material, teacher)} for row in history]
     analyser.unwrapped()
     return Fitted(scorer, history)
@@ -83,24 +71,6 @@ def _wrapped(model, units, scorer, features, asked, options):
         models[layer] = scoring_network.Scored(scorer, features[ids], squashed)
     widths, budget = (None, asked) if isinstance(asked, Budget) else (asked, None)
     return OutputAnalyser(model, units, widths, models=models, budget=budget)
-
-
-def _trained(analyser, material, hook):
-    """The history of a fit by gradients; Diverged with the remedy in the settings of learned criteria."""
-    try:
-        return loop.train(
-            analyser,
-            material.train,
-            material.validation,
-            material.options["training"],
-            material.seed,
-            material.partial,
-            material.stamp,
-            hook,
-        )
-    except loop.Diverged as error:
-        remedy = "set gate_learning_rate of the scorer lower, or learning_rate with weights: joint"
-        raise loop.Diverged(error.loss, error.epoch, error.rate, remedy) from error
 
 
 def _forwards(row, material, teacher):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from secateur.study import learned
 from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RETRAINED, SCRATCH, STAGES, Cell
 from secateur.verdicts import scoring_costs, selection_judging
 from secateur.verdicts.paired import Claim, Item
 from secateur.verdicts.scoring_study import Entry, Study, alike, plain, scored
-from secateur.verdicts.selection_judging import EQUAL, Comparison
+from secateur.verdicts.selection_judging import EQUAL
 
 # Networks after pruning that a selection is judged by, in words.
 TREATED = {
@@ -24,25 +24,18 @@ TREATED = {
 BESIDE = ("l1", "taylor_activation")
 
 
-def _pairs(study: Study, first: Cell | None, second: Cell | None, names: tuple[str, str]) -> Comparison:
-    sides = [cell if cell is not None and study.has(cell) else None for cell in (first, second)]
-    return selection_judging.versus(sides[0], sides[1], names, EQUAL)
-
-
-def _words(criterion, kind):
-    return selection_judging.words(criterion, kind)
+def _judged(study: Study, pairs: Iterable[tuple[Cell, Cell]], margin: float) -> Iterator[Item]:
+    """The items of pairs of networks; those that were not measured are left out."""
+    measured = (pair for pair in pairs if study.has(*pair))
+    # Both are measured, so that they are named as they are.
+    comparisons = (selection_judging.versus(first, second, ("", ""), EQUAL) for first, second in measured)
+    return selection_judging.items(study, comparisons, margin)
 
 
 def _against(study: Study, kind: str, pairs: Iterator[tuple[str, str, float]], margin: float) -> Iterator[Item]:
-    """The items of (criterion, other criterion, level) as a kind; pairs that the study did not plan are left out."""
-
-    def comparisons():
-        for first, second, level in pairs:
-            cells = Cell(first, level, kind), Cell(second, level, kind)
-            if study.has(*cells):
-                yield _pairs(study, *cells, (_words(first, kind), _words(second, kind)))
-
-    return selection_judging.items(study, comparisons(), margin)
+    """The items of (criterion, other criterion, level) as a kind."""
+    cells = ((Cell(first, level, kind), Cell(second, level, kind)) for first, second, level in pairs)
+    return _judged(study, cells, margin)
 
 
 # ---- the other sides -----------------------------------------------------------------------------------------
@@ -168,28 +161,15 @@ def _stages_of_others(study: Study) -> Iterator[Item]:
 
 
 def _after(study, names):
-    def comparisons():
-        for cell in study.cells:
-            if cell.criterion in names and cell.kind in {kind.name for kind in STAGES}:
-                plainly = cell._replace(kind=RETRAINED.name)
-                if study.has(plainly):
-                    words = (_words(cell.criterion, cell.kind), _words(cell.criterion, RETRAINED.name))
-                    yield _pairs(study, cell, plainly, words)
-
-    return selection_judging.items(study, comparisons(), 0.0)
+    stages = [kind.name for kind in STAGES]
+    cells = [cell for cell in study.cells if cell.criterion in names and cell.kind in stages]
+    return _judged(study, [(cell, cell._replace(kind=RETRAINED.name)) for cell in cells], 0.0)
 
 
 def _first_weights(study: Study) -> Iterator[Item]:
     """The dense network's first weights ahead of fresh ones, at the widths of every ranking."""
-
-    def comparisons():
-        for cell in study.cells:
-            fresh = cell._replace(kind=SCRATCH.name)
-            if cell.kind == INITIAL.name and study.has(fresh):
-                words = (_words(cell.criterion, cell.kind), _words(cell.criterion, SCRATCH.name))
-                yield _pairs(study, cell, fresh, words)
-
-    return selection_judging.items(study, comparisons(), 0.0)
+    cells = [cell for cell in study.cells if cell.kind == INITIAL.name]
+    return _judged(study, [(cell, cell._replace(kind=SCRATCH.name)) for cell in cells], 0.0)
 
 
 # ---- the claims ----------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
     yield "text", _rule()
-    yield "list", [_intervals(study) for study in studies]
+    yield "list", list(map(selection_method.intervals_of, studies))
     yield "text", paired.tally(findings, "claim and study")
     yield "table", _summary(studies, findings)
     for claim in scoring_claims.CLAIMS:
@@ -93,10 +93,6 @@ def _rule():
         "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
         "scorers."
     )
-
-
-def _intervals(study):
-    return selection_method.intervals_of(study)
 
 
 def _summary(studies, findings):
