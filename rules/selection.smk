@@ -45,7 +45,6 @@ rule fit_scorer:
         mem_mb=8000,
         gpu=gpus,
         runtime=720,
-        images_per_batch=128,
     params:
         **made_by("fit_scorer", "torch"),
         options=lambda wildcards: stage_options.fitting(STUDY, wildcards.scorer),
@@ -69,7 +68,6 @@ rule score_by_scorer:
         mem_mb=8000,
         gpu=gpus,
         runtime=60,
-        images_per_batch=128,
     params:
         **made_by("score_by_scorer", "torch"),
         options=lambda wildcards: stage_options.scoring(STUDY, wildcards.scorer, wildcards.seed),

@@ -17,7 +17,7 @@ from secateur.units import finding
 COLUMNS = (*loop.COLUMNS, *scorer_phase.COLUMNS, "forwards")
 
 
-def fit_scorer(inputs, outputs, options, seed, stamp, provenance, images_per_batch):
+def fit_scorer(inputs, outputs, options, seed, stamp, provenance):
     """`seed` is that of all random draws; returns facts for the manifest."""
     device = devices.chosen(options["device"])
     dense = checkpoints.load(inputs["network"], device)
@@ -34,12 +34,12 @@ def fit_scorer(inputs, outputs, options, seed, stamp, provenance, images_per_bat
             checkpoints.same_images(described, images, inputs["network"])
         batches = None
         if entry["gradients"]:
-            batches = descriptors.batches_of(calibration, entry["calibration"]["images"], images_per_batch, device)
+            batches = descriptors.batches_of(calibration, entry["calibration"]["images"], device)
         features = descriptors.of(model, units, batches).to(device)
         chosen = {**entry, "training": options["training"], "gates": learning.schedule_of_gates(options)}
         material = learning.Training(train, validation, chosen, seed, partial, stamp)
         fitted = scorer_fitting.fitted(model, units, features, asked_of(units, options), material)
-    state = scoring_network.state_of(fitted.scorer.cpu(), entry["gradients"])
+    state = scoring_network.state_of(fitted.scorer.cpu(), scoring_network.Facts(entry["gradients"], entry["scope"]))
     tensor_files.write(outputs["scorer"], state | {"provenance": provenance})
     history = pandas.DataFrame(fitted.history, columns=loop.columns(fitted.history, COLUMNS))
     # Equal fits have equal tables, so that the time of each epoch stands in the manifest.
@@ -70,6 +70,5 @@ if "snakemake" in globals():
             seeds.derived(job.options["seed"], "gates", int(job.wildcards["seed"]), job.options["draw"]),
             job.stamp,
             job.provenance,
-            snakemake.resources.images_per_batch,
         )
         provenance.write(snakemake.output.manifest, **job.provenance, learned=facts)

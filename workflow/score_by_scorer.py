@@ -11,20 +11,21 @@ from secateur.study import contents
 from secateur.units import finding
 
 
-def score_by_scorer(inputs, scorer, table, options, images_per_batch):
+def score_by_scorer(inputs, scorer, table, options):
     """`scorer` is the path of its file; returns facts for the manifest."""
     device = devices.chosen(options["device"])
     network = checkpoints.load(inputs["network"], device)
     model, described = network.model, network.description
-    judging, gradients = scoring_network.from_state(tensor_files.read(scorer), scorer)
+    asked = scoring_network.Facts(options["gradients"], options["scope"])
+    judging, facts = scoring_network.from_state(tensor_files.read(scorer), scorer, asked)
     units = finding.find(model, described.zeros(1, device), options["residual"], options["linear"])
     with store.opened(inputs["calibration"]) as images:
         checkpoints.same_images(described, images, inputs["network"])
         batches = None
-        if gradients:
-            batches = descriptors.batches_of(images, options["calibration"]["images"], images_per_batch, device)
+        if facts.gradients:
+            batches = descriptors.batches_of(images, options["calibration"]["images"], device)
         features = descriptors.of(model, units, batches)
-        read = len(descriptors.rows_of(images, options["calibration"]["images"])) if gradients else 0
+        read = len(descriptors.rows_of(images, options["calibration"]["images"])) if facts.gradients else 0
         split = images.split
     with torch.no_grad():
         scores = dict(enumerate(scoring_network.scores(judging, features).tolist()))
@@ -45,6 +46,5 @@ if "snakemake" in globals():
             scorer,
             snakemake.output.table,
             job.options,
-            snakemake.resources.images_per_batch,
         )
         provenance.write(snakemake.output.manifest, **job.provenance, read=read)

@@ -255,8 +255,8 @@ def test_equal_seeds_retrain_alike_and_another_seed_otherwise():
 
 
 def test_all_criteria_see_the_images_in_one_order(monkeypatch):
-    model, seen, batch = dense(), [], loop._batch
-    monkeypatch.setattr(loop, "_batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
+    model, seen, batch = dense(), [], loop.batch
+    monkeypatch.setattr(loop, "batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
     for seed in (0, 1):
         kinds.retrained(model, DESCRIBED, plans(model, seed=seed), material())
     assert all(np.array_equal(one, other) for one, other in zip(seen[:8], seen[8:], strict=True))

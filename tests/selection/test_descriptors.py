@@ -8,7 +8,8 @@ from torch import nn
 
 from secateur import Refused
 from secateur.models import zoo
-from secateur.selection import descriptors, scoring_network
+from secateur.selection import descriptors, pruning_models, scoring_network
+from secateur.selection.output_analyser import layers_of
 from secateur.units import finding
 from support.networks import stirred
 
@@ -84,20 +85,76 @@ def test_permuted_channels_have_permuted_descriptors(network, batches):
     torch.testing.assert_close(second[16:], first[16:], rtol=1e-3, atol=1e-3)
 
 
-def test_scaled_weights_before_batchnorm_change_nothing(network, batches):
-    """Without BatchNorm's epsilon, of which `sum_products` consists; the negative control scales single channels."""
+def plans_of(table, units, scorers=3):
+    """(scorers, units) bool: the halves of all layers that scorers, as they are drawn, remove."""
+    removed = torch.zeros(scorers, len(units.units), dtype=torch.bool)
+    for place in range(scorers):
+        torch.manual_seed(place)
+        with torch.no_grad():
+            scores = scoring_network.scores(scoring_network.scorer(), table)
+        for ids in map(torch.tensor, layers_of(units).values()):
+            removed[place, ids[scores[ids].argsort(stable=True)[: len(ids) // 2]]] = True
+    return removed
+
+
+def test_scaled_weights_before_batchnorm_change_no_plan(network, batches):
+    """Without BatchNorm's epsilon, with the statistics of batches; the negative control scales single channels."""
     network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = 1e-20
-    places = [place for place, name in enumerate(descriptors.NAMES) if name != "sum_products"]
-    first = descriptors.of(network, units_of(network), batches)[:, places]
-    for scale, equal in ((torch.tensor(4.0), True), (torch.linspace(0.5, 4, 16)[:, None, None, None], False)):
+    first = descriptors.of(network, units_of(network), batches)
+    plans = plans_of(first, units_of(network))
+    convolutions = [block.conv1 for stage in (network.layer1, network.layer2, network.layer3) for block in stage]
+    for spread, equal in ((0.0, True), (1.0, False)):
         scaled = copy.deepcopy(network)
+        layers = [scaled.get_submodule(name) for name, module in network.named_modules() if module in convolutions]
         with torch.no_grad():
-            scaled.layer1[0].conv1.weight.mul_(scale)
-        second = descriptors.of(scaled, units_of(scaled), batches)[:, places]
-        assert torch.allclose(first, second, rtol=0, atol=1e-4) == equal
+            for layer in layers:
+                by_channel = torch.exp(spread * torch.linspace(-1, 1, len(layer.weight)))
+                layer.weight.mul_(3.0 * by_channel[:, None, None, None])
+        second = descriptors.of(scaled, units_of(scaled), batches)
+        assert torch.allclose(first, second, rtol=0, atol=1e-3) == equal
+        assert ((plans_of(second, units_of(scaled)) != plans).float().mean() < 0.003) == equal
+
+
+def test_no_descriptor_is_rounding_alone(network, batches, monkeypatch):
+    """In float32 as in float64, but for single activations that cross zero; without the share of magnitudes it is."""
+    single = copy.deepcopy(network).float()
+    for share, alike in ((descriptors.ROUNDED, True), (0, False)):
+        monkeypatch.setattr(descriptors, "ROUNDED", share)
+        exact = descriptors.of(network, units_of(network), batches)
+        rounded = descriptors.of(single, units_of(single), [(pixels.float(), labels) for pixels, labels in batches])
+        assert ((rounded - exact).square().mean(0).sqrt() < 0.1).all() == alike
+
+
+def test_a_depthwise_layer_has_a_batchnorm_of_its_own():
+    torch.manual_seed(0)
+    model = stirred(zoo.build("mobilenet_v1", CLASSES)).eval()
+    units = finding.find(model, torch.zeros(1, 3, 32, 32), "inner")
+    (first, *_), second = units.units[0].channels, units.units[0].channels[1]
+    assert {first[0], second[0]} <= {*units.coupled.outputs}
+    before = descriptors.of(model, units)
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    for name in norms[:2]:
+        changed = copy.deepcopy(model)
+        with torch.no_grad():
+            bias = changed.get_submodule(name).bias
+            bias.copy_(bias.flip(0))
+        after = descriptors.of(changed, units_on(changed))
+        assert not torch.allclose(before[: len(bias), column("norm_bias")], after[: len(bias), column("norm_bias")])
+
+
+def units_on(model):
+    return finding.find(model, torch.zeros(1, 3, 32, 32), "inner")
+
+
+def test_equal_descriptors_are_zero_at_every_width():
+    for width in (12, 16, 43, 48, 96, 100):
+        for value in (0.1, 0.7, 27.631021115928547):
+            row = torch.full((1, width), value, dtype=torch.float64)
+            assert not pruning_models.standardised(row).any()
+            assert not pruning_models.standardised(row.float()).any()
 
 
 def test_without_gradients_their_columns_are_zero(network):
@@ -118,10 +175,11 @@ def test_a_scorer_moves_to_another_network_and_no_other_list_of_descriptors(tmp_
     torch.manual_seed(0)
     scorer = scoring_network.scorer()
     assert sum(parameter.numel() for parameter in scorer.parameters()) == 1569
-    torch.save(scoring_network.state_of(scorer, True), tmp_path / "scorer.pt")
+    facts = scoring_network.Facts(True, "global")
+    torch.save(scoring_network.state_of(scorer, facts), tmp_path / "scorer.pt")
     state = torch.load(tmp_path / "scorer.pt", weights_only=True)
-    moved, gradients = scoring_network.from_state(state, "scorer.pt")
-    assert gradients
+    moved, known = scoring_network.from_state(state, "scorer.pt")
+    assert known == facts
     for model in (network, zoo.build("mobilenet_v1", 100)):
         table = descriptors.of(model, finding.find(model, torch.zeros(1, 3, 32, 32)))
         assert torch.equal(moved(table), scorer(table)) and torch.isfinite(moved(table)).all()

@@ -81,14 +81,39 @@ def test_learned_weights_are_asked_for_at_their_own_level_alone():
 
 def test_a_scorers_file_is_read_before_anything_is_trained(units, tmp_path):
     path = str(tmp_path / "scorer.pt")
-    state = scoring_network.state_of(scoring_network.scorer(), True)
+    state = scoring_network.state_of(scoring_network.scorer(), scoring_network.Facts(True, "layer"))
+    moved = {"name": "scorer.moved", "files": {path: "digest"}, "gradients": True, "scope": "layer"}
     torch.save(state, path)
-    prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])
+    prerequisites.refuse_unlearnable(units, [moved])
+    unlike = {
+        "gradients": (False, r"scorer with gradients: true, but the criterion .* gradients: false; set gradients: tru"),
+        "scope": ("global", "was fitted with scope: layer, whose scores do not compare units of different layers"),
+    }
+    for key, (value, message) in unlike.items():
+        with pytest.raises(Refused, match=message):
+            prerequisites.refuse_unlearnable(units, [moved | {key: value}])
+    torch.save(state | {"scope": "global"}, path)
+    prerequisites.refuse_unlearnable(units, [moved])
+    weights = state["scorer"]
+    broken = {
+        "no whole scorer": [
+            {key: value for key, value in state.items() if key != "gradients"},
+            state | {"scorer": {key: value for key, value in weights.items() if key != "0.bias"}},
+            state | {"scorer": weights | {"0.bias": torch.zeros(3)}},
+        ],
+        "not finite": [state | {"scorer": weights | {"0.bias": weights["0.bias"] * float("nan")}}],
+        "its own are none": [[1, 2], torch.zeros(3)],
+    }
+    for message, contents in broken.items():
+        for content in contents:
+            torch.save(content, path)
+            with pytest.raises(Refused, match=rf"scorer.pt .*{message}"):
+                prerequisites.refuse_unlearnable(units, [moved])
     torch.save(state | {"descriptors": ["mean_abs"]}, path)
     with pytest.raises(
         Refused, match=r"scorer.pt is no scorer that reads the descriptors .*; its own are mean_abs: fit"
     ):
-        prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])
+        prerequisites.refuse_unlearnable(units, [moved])
     (tmp_path / "scorer.pt").write_bytes(b"nothing")
     with pytest.raises(Refused, match="scorer.pt is no checkpoint of torch"):
-        prerequisites.refuse_unlearnable(units, [{"name": "scorer.moved", "files": {path: "digest"}}])
+        prerequisites.refuse_unlearnable(units, [moved])

@@ -1,5 +1,7 @@
 """A scorer's fit: what it closes, what it leaves bitwise alone, and the same scorer after a killed job."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,62 @@ def test_a_killed_fit_resumes_to_the_same_scorer(tmp_path, monkeypatch, changes)
     monkeypatch.setattr(tensor_files, "write", write)
     resumed = fitted(partial=tmp_path / "p", **changes)
     assert same(resumed.scorer, whole.scorer) and str(without_time(resumed.history)) == str(without_time(whole.history))
+
+
+@pytest.mark.parametrize("statistics", ["batch", "running"])
+def test_a_fit_that_breaks_off_leaves_the_model_as_it_was(statistics, monkeypatch):
+    model = network()
+    before, names = copy.deepcopy(model.state_dict()), [name for name, _ in model.named_modules()]
+
+    def broken(*_):
+        raise Killed
+
+    monkeypatch.setattr(torch.Tensor, "backward", broken)
+    with pytest.raises(Killed):
+        fitted(model, statistics=statistics)
+    assert [name for name, _ in model.named_modules()] == names
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert not any(norm.training or norm.momentum == 0 for norm in norms)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_large_scores_keep_their_order_and_the_gradient_of_their_sigmoid():
+    scorer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(scorer.weight)
+    features = torch.tensor([[8.0], [9.0], [17.0], [18.0], [30.0]])
+    logits = scoring_network.Scored(scorer, features)(torch.zeros(0))
+    assert torch.equal(logits.detach(), features.squeeze(1))
+    logits.sum().backward()
+    squashed = torch.sigmoid(features)
+    torch.testing.assert_close(scorer.weight.grad, (features * squashed * (1 - squashed)).sum().view(1, 1))
+
+
+def test_a_search_minimises_the_smoothed_loss_that_it_is_asked_for():
+    smoothed = SHORT | {"epochs": 1, "label_smoothing": 0.3}
+    plain = fitted(fit="evolution", training=SHORT | {"epochs": 1})
+    assert not same(plain.scorer, fitted(fit="evolution", training=smoothed).scorer)
+
+
+def test_units_that_are_coupled_unlike_each_other_have_no_gates_under_a_budget_with_a_floor():
+    class Joined(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (torch.nn.Conv2d(1, count, 1) for count in (6, 3, 3))
+            self.head = torch.nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.head((self.a(x) + torch.cat([self.b(x), self.c(x)], 1)).mean((2, 3)))
+
+    model = Joined()
+    units = finding.find(model, EXAMPLE)
+    features = descriptors.of(model, units)
+    models = {
+        layer: scoring_network.Scored(scoring_network.scorer(), features[ids])
+        for layer, ids in layers_of(units).items()
+    }
+    with pytest.raises(Refused, match="units of a are coupled with channels of different layers"):
+        OutputAnalyser(model, units, None, models=models, budget=budgets.Budget(units, 0.3, levels.Terms(0.5)))
 
 
 def test_a_scorer_that_is_not_fitted_is_the_one_that_fits_start_from():

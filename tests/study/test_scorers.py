@@ -70,7 +70,7 @@ def test_a_fit_depends_on_its_own_loss_and_terms_and_its_scores_on_the_images_of
     assert wide["terms"] == {"budget": "macs", "keep_at_least": 0.125, "round_to": 1}
     assert wide != stage_options.fitting(study, "scorer.wide.0")
     assert (
-        stage_files.fitting(of(OWN | {"at": "initial"}), "scorer.own.0")["network"] == "<network>/training/initial.pt"
+        stage_files.fitting(of(WIDE | {"at": "initial"}), "scorer.wide.0")["network"] == "<network>/training/initial.pt"
     )
 
 
@@ -118,12 +118,30 @@ def test_a_scorer_from_elsewhere_counts_by_its_content_and_is_not_fitted(tmp_pat
             WIDE | {"level": 0.4},
             "scope: global and level: 0.4; name one of the study's levels, for which it is fit",
         ),
-        (OWN | {"fit": "evolution", "weights": "joint"}, "has fit: evolution, which trains no weights, but weights: j"),
+        (OWN | {"fit": "evolution", "weights": "joint"}, "has fit: evolution, which has no gradients and minimises th"),
         (OWN | {"weights": "joint", "statistics": "running"}, "has statistics: running, which are those of frozen wei"),
         (OWN | {"file": "a.pt", "fit": "none"}, "scorer.own has a file, which is not fitted again, but fit: none"),
         (OWN | {"file": "a.pt"}, "scorer.own has 2 draws of one file, all alike; take draws: 1, or name {draw}"),
         (OWN | {"calibration": {"split": "test"}}, "scorer.own has calibration.split: test, the images that are repor"),
         (OWN | {"gradients": "yes"}, 'criteria.learned.gradients: got "yes", but it must be of type boolean or null'),
+        (WIDE | {"at": "initial", "loss": "distillation"}, "at: initial, but loss: distillation, which asks the dense"),
+        (WIDE | {"at": "initial", "statistics": "running"}, "at: initial, but statistics: running, which are those of"),
+        (OWN | {"at": "initial"}, "scorer.own has at: initial, but scope: layer, which ranks channels of one layer"),
+        (WIDE | {"at": "initial", "select": "validation_loss"}, "but select: validation_loss: validation computes wit"),
+        (
+            OWN | {"fit": "evolution", "loss": "distillation"},
+            "which has no gradients and minimises the cross-entropy, ",
+        ),
+        (OWN | {"fit": "evolution", "gate_optimizer": "sgd"}, "the cross-entropy, but gate_optimizer: sgd; leave gate"),
+        (OWN | {"fit": "none", "weights": "joint"}, "has fit: none, so that nothing is fitted, but weights: joint"),
+        (
+            OWN | {"file": "a.pt", "draws": 1, "loss": "distillation"},
+            "has a file, so that nothing is fitted here, but l",
+        ),
+        (
+            OWN | {"loss": "distillation", "label_smoothing": 0.1},
+            "whose targets are the dense network's answers, but l",
+        ),
         (WIDE | {"level": 30}, "criteria.learned.level: got 30, but a level is the share of units removed"),
     ],
 )
@@ -137,7 +155,7 @@ def test_first_weights_that_are_the_last_ones_and_rounded_widths_are_refused(tmp
     (tmp_path / "w.pt").write_bytes(b"")
     model = {"name": "resnet20", "weights": str(tmp_path / "w.pt")}
     with pytest.raises(Refused, match="has at: initial, but training.epochs is 0: the given weights are both"):
-        of(OWN | {"at": "initial"}, model=model, training={"seeds": [5], "epochs": 0})
+        of(WIDE | {"at": "initial"}, model=model, training={"seeds": [5], "epochs": 0})
     with pytest.raises(Refused, match="scope: global, whose widths are not rounded, but evaluation.round_to is"):
         of(WIDE, evaluation={"round_to": 8})
 

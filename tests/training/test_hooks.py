@@ -40,7 +40,7 @@ def plainly_trained(model, epochs):
         order = torch.randperm(len(TRAIN), generator=seeds.torch_generator(7, "order", epoch))
         generator = seeds.torch_generator(7, "augmentation", epoch)
         for rows in order.tensor_split(BATCHES):
-            pixels, labels = loop._batch(TRAIN, rows.numpy(), OPTIONS, generator, torch.device("cpu"))
+            pixels, labels = loop.batch(TRAIN, rows.numpy(), OPTIONS, generator, torch.device("cpu"))
             optimizer.zero_grad()
             F.cross_entropy(model(pixels), labels, label_smoothing=0.1).backward()
             optimizer.step()

@@ -118,8 +118,8 @@ def test_another_runs_partial_is_not_resumed(tmp_path, monkeypatch, caplog, what
 
 
 def test_every_image_is_seen_once_an_epoch_in_batches_of_nearly_equal_size(monkeypatch):
-    seen, batch = [], loop._batch
-    monkeypatch.setattr(loop, "_batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
+    seen, batch = [], loop.batch
+    monkeypatch.setattr(loop, "batch", lambda images, rows, *rest: seen.append(rows) or batch(images, rows, *rest))
     run(network(), epochs=2)
     assert [len(rows) for rows in seen] == [14, 13, 13, 13] * 2
     first, second = np.concatenate(seen[:4]), np.concatenate(seen[4:])
@@ -235,7 +235,7 @@ def test_a_crop_is_drawn_last_so_that_without_one_nothing_changes():
     rows, cropped = np.arange(20), OPTIONS | {"crop": 2}
     generators = [torch.Generator().manual_seed(3) for _ in range(2)]
     plain, ours = (
-        loop._batch(TRAIN, rows, options, generator, torch.device("cpu"))[0]
+        loop.batch(TRAIN, rows, options, generator, torch.device("cpu"))[0]
         for options, generator in zip((OPTIONS, cropped), generators, strict=True)
     )
     # Black pixels have the value -1.

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from secateur.graph import modes
+from secateur.criteria import locations
+from secateur.graph import modes, tracing
 from secateur.images import store
 from secateur.selection.output_analyser import layers_of
 from secateur.selection.pruning_models import standardised
@@ -26,8 +27,6 @@ from secateur.units.finding import Units
 
 # Of a unit's own weights W and of the gradient G of the loss: logarithms of positive quantities. `norm_*` are of the
 # BatchNorm behind it, `next` of the weights that read it, `distance` the mean Euclidean distance to the other filters.
-# Before a BatchNorm with the statistics of the batch, the loss does not depend on a filter's scale, so that the sum of
-# G W over it is zero up to the epsilon: `sum_products` is then small and inexact.
 OF_WEIGHTS = ("mean_abs", "rms", "max_abs")
 OF_GRADIENTS = ("gradient_rms", "abs_products", "sum_products", "norm_taylor")
 OF_SURROUNDINGS = ("norm_weight", "norm_bias", "next", "distance")
@@ -36,6 +35,12 @@ OF_LAYER = ("depth", "units", "weights")
 NAMES = (*OF_WEIGHTS, *OF_GRADIENTS, *OF_SURROUNDINGS, *OF_LAYER)
 # Added before a logarithm.
 TINY = 1e-12
+# The share of the terms' magnitudes that is added to that of their sum. Before a BatchNorm with the statistics of the
+# batch the loss does not depend on a filter's scale, so that the sum of G W over it is rounding alone: without this
+# share, its logarithm would be noise that the count of threads decides.
+ROUNDED = 0.01
+# Images of a batch whose gradients are read: BatchNorm takes its statistics, so that its size is part of the result.
+BATCH = 128
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
@@ -65,10 +70,10 @@ def rows_of(images: store.Images, most: int) -> np.ndarray:
     return store.chosen(images, most=most)
 
 
-def batches_of(images: store.Images, most: int, size: int, device: torch.device) -> Batches:
-    """The batches of `of`: nearly equal ones of up to `size` images, because each has BatchNorm's statistics."""
+def batches_of(images: store.Images, most: int, device: torch.device) -> Batches:
+    """The batches of `of`: nearly equal ones of up to BATCH images, because each has BatchNorm's statistics."""
     rows = rows_of(images, most)
-    count = -(-len(rows) // size)
+    count = -(-len(rows) // BATCH)
     for _, pixels, labels in store.batches(images, -(-len(rows) // count), rows):
         yield pixels.to(device), labels.to(device)
 
@@ -79,6 +84,7 @@ class _Raw:
     def __init__(self, model: nn.Module, coupled: Coupling, gradients: dict[str, torch.Tensor]) -> None:
         self.model, self.coupled, self.gradients = model, coupled, gradients
         self.norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+        self.behind = _norms_behind(model)
         self.next, self.by_layer = _next(coupled), {}
 
     def of_unit(self, channels: Sequence[tuple[str, int]]) -> torch.Tensor:
@@ -107,33 +113,44 @@ class _Raw:
             return [torch.zeros(len(weight), dtype=torch.float64)] * len(OF_GRADIENTS)
         gradient = self._gradient(f"{layer}.weight").flatten(1)
         products = gradient * weight
-        taylor = torch.zeros(len(weight), dtype=torch.float64)
-        for name, places in self._norms_of(layer):
-            for part in ("weight", "bias"):
-                taylor += (self._double(f"{name}.{part}") * self._gradient(f"{name}.{part}"))[places]
+        # (two, channels): of BatchNorm's weight and bias.
+        taylor = torch.zeros(2, len(weight), dtype=torch.float64)
+        norm = self._norm_of(layer)
+        if norm is not None:
+            name, places = norm
+            for row, part in enumerate(("weight", "bias")):
+                taylor[row] = (self._double(f"{name}.{part}") * self._gradient(f"{name}.{part}"))[places]
         return [
             _log(gradient.square().mean(1).sqrt()),
             _log(products.abs().sum(1)),
-            _log(products.sum(1).abs()),
-            _log(taylor.abs()),
+            _log_of_sum(products.T),
+            _log_of_sum(taylor),
         ]
 
     def _of_norm(self, layer):
-        """The weight and bias of the BatchNorm that a layer's channels meet first; one and zero without any."""
-        for name, places in self._norms_of(layer):
+        """The weight and bias of the BatchNorm of a layer's channels; one and zero without any."""
+        norm = self._norm_of(layer)
+        if norm is not None:
+            name, places = norm
             return [self._double(f"{name}.weight")[places], self._double(f"{name}.bias")[places]]
         count = len(self.coupled.outputs[layer])
         return [torch.ones(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)]
 
-    def _norms_of(self, layer):
-        """(BatchNorm, the place there of each output channel) of every one with weights that has all of them."""
-        groups = self.coupled.outputs[layer]
+    def _norm_of(self, layer):
+        """(BatchNorm, the place there of each output channel), or None.
+
+        That right behind the layer; without one, as before a concatenation, the first that has all of its channels.
+        """
+        groups, behind = self.coupled.outputs[layer], self.behind.get(layer)
+        if behind is not None:
+            return (behind, torch.arange(len(groups))) if self.norms[behind].affine else None
         for name, ids in self.coupled.norms.items():
             if name not in self.norms or not self.norms[name].affine or not np.isin(groups, ids).all():
                 continue
             order = np.argsort(ids, kind="stable")
             places = order[np.searchsorted(ids, groups, sorter=order)]
-            yield name, torch.from_numpy(places)
+            return name, torch.from_numpy(places)
+        return None
 
     def _double(self, name):
         return self.model.get_parameter(name).detach().double().cpu()
@@ -142,8 +159,23 @@ class _Raw:
         return self.gradients[name].double().cpu()
 
 
+def _norms_behind(model):
+    """{layer: the BatchNorm right behind it} of the layers that have one."""
+    modules, behind = dict(model.named_modules()), {}
+    for layer, nodes in locations.calls(tracing.traced(model), modules, None).items():
+        norm = locations.norm(nodes[0], modules)
+        if norm is not None:
+            behind[layer] = norm.target
+    return behind
+
+
 def _log(values):
     return torch.log(values + TINY)
+
+
+def _log_of_sum(terms):
+    """(n,) logarithms of the magnitudes of sums of terms (m, n), with a share of those of the terms."""
+    return _log(terms.sum(0).abs() + ROUNDED * terms.abs().sum(0))
 
 
 def _next(coupled):

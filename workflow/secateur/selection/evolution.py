@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,10 @@ from secateur.selection.learning import Training
 from secateur.selection.output_analyser import OutputAnalyser
 from secateur.selection.scorer_phase import ScorerPhase
 from secateur.study import seeds
-from secateur.training import optimisation, partial_file
+from secateur.training import loop, optimisation, partial_file
 
 # The first standard deviation of each weight, that of the weights of the hidden layer as they are drawn.
 SPREAD = 0.1
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +40,6 @@ class Search:
     analyser: OutputAnalyser
     scorer: nn.Module
     phase: ScorerPhase
-    loss: Loss | None  # None for the cross-entropy
     forwards_of_step: int  # forward passes of one image behind a step by gradients
 
 
@@ -115,18 +113,19 @@ def _resumed(partial, stamp, strategy):
 def _generation(search, strategy, material, number):
     """The losses of the candidates of a generation, all on one batch, of which the strategy is told."""
     generator = seeds.numpy_generator(material.seed, "generation", number)
-    size = min(material.options["training"]["batch_size"], len(material.train))
+    options = material.options["training"]
+    size = min(options["batch_size"], len(material.train))
     rows = np.sort(generator.choice(len(material.train), size, replace=False))
+    # As a fit by gradients sees them.
+    augmented = seeds.torch_generator(material.seed, "generation", number)
     device = next(search.scorer.parameters()).device
-    pixels = material.train.normalised(rows).to(device)
-    labels = torch.from_numpy(np.array(material.train.labels[rows])).to(device)
+    pixels, labels = loop.batch(material.train, rows, options, augmented, device)
     candidates, losses = strategy.ask(), []
     for weights in candidates:
         _load(search.scorer, weights)
         with search.phase.as_trained():
             logits = search.analyser(pixels)
-        loss = F.cross_entropy(logits, labels) if search.loss is None else search.loss(logits, labels, pixels)
-        losses.append(loss.item())
+        losses.append(F.cross_entropy(logits, labels, label_smoothing=options["label_smoothing"]).item())
     strategy.tell(candidates, losses)
     return losses
 

@@ -81,14 +81,17 @@ class _Borrowed:
 
     def __init__(self, norm: _BatchNorm) -> None:
         self.norm, self.momentum = norm, norm.momentum
+        self.lent = False
 
     def borrow(self) -> None:
+        self.lent = True
         # With momentum zero the running statistics are multiplied by one.
         self.norm.training, self.norm.momentum = True, 0.0
         if self.norm.num_batches_tracked is not None:
             self.tracked = self.norm.num_batches_tracked.clone()
 
     def give_back(self) -> None:
+        self.lent = False
         self.norm.training, self.norm.momentum = False, self.momentum
         if self.norm.num_batches_tracked is not None:
             self.norm.num_batches_tracked.copy_(self.tracked)

@@ -51,6 +51,8 @@ class OutputAnalyser(nn.Module):
         if widths is not None:
             self.widths = checked_widths(widths, self.by_layer)
         gated_reads.refuse_unseen(units)
+        if budget and budget.terms.keep_at_least:
+            _refuse_unlike(units, self.by_layer)
         dead = np.zeros(len(units.units), bool) if dead is None else dead
         self.model = model
         # Before any pruning-model stands between the layers: a layer without parameters is frozen with that before it.
@@ -208,6 +210,20 @@ def checked_widths(widths: Mapping[str, int], by_layer: Mapping[str, list[int]])
         if not 1 <= kept <= width:
             raise Refused(f"widths keeps {kept} units of {layer}, which has {width}: give 1 to {width}")
     return {layer: widths.get(layer, len(ids)) for layer, ids in by_layer.items()}
+
+
+def _refuse_unlike(units, by_layer):
+    """Refused where units of one layer are coupled with different layers: a count of gates would not say which close.
+
+    With a floor, a plan under a budget passes over units whose other layers have no more to spare.
+    """
+    for layer, ids in by_layer.items():
+        coupled = {tuple(sorted(name for name, _ in units.units[unit].channels)) for unit in ids}
+        if len(coupled) > 1:
+            raise Refused(
+                f"units of {layer} are coupled with channels of different layers, so that one threshold over all "
+                "layers cannot close them by their count; take scope: layer"
+            )
 
 
 def _replace(model, old, new):

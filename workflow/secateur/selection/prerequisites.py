@@ -21,7 +21,8 @@ def refuse_unlearnable(units: Units, entries: Iterable[Mapping[str, Any]]) -> No
     for entry in entries:
         gated_reads.refuse_unseen(units)
         for path in entry.get("files", ()):
-            scoring_network.from_state(tensor_files.read(files.found(path)), path)
+            asked = scoring_network.Facts(entry["gradients"], entry["scope"])
+            scoring_network.from_state(tensor_files.read(files.found(path)), path, asked)
         if ":" in entry.get("model", ""):
             factory = pruning_models.factory_of(entry["model"])
             for layer, ids in layers_of(units).items():

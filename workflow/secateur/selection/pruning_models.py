@@ -19,6 +19,8 @@ Factory = Callable[[int], nn.Module]
 SETTING = "criteria.learned.model"
 # Images of a batch whose outputs are analysed: a prediction from all 128 costs four times as much.
 ANALYSED = 32
+# The rounding of a mean, in units of the type's epsilon.
+ROUNDING = 16
 # Height and width of the outputs on which a pruning-model is tried.
 PROBED = 8
 
@@ -34,10 +36,15 @@ def statistics(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def standardised(values: torch.Tensor) -> torch.Tensor:
-    """Values (..., U) less their mean, divided by their standard deviation; zeros where they are all equal."""
-    centred = values - values.mean(-1, keepdim=True)
+    """Values (..., U) less their mean, divided by their standard deviation; zeros where they are all equal.
+
+    Equal are values that differ by rounding alone, as their own mean does.
+    """
+    mean = values.mean(-1, keepdim=True)
+    centred = values - mean
     spread = centred.square().mean(-1, keepdim=True).sqrt()
-    return torch.where(spread > 0, centred / spread, torch.zeros_like(centred))
+    rounding = ROUNDING * torch.finfo(values.dtype).eps * mean.abs()
+    return torch.where(spread > rounding, centred / spread, torch.zeros_like(centred))
 
 
 class OfStatistics(nn.Module):

@@ -48,18 +48,24 @@ def fitted(
     if options["fit"] == "none":
         return Fitted(scorer, [])
     teacher = copy.deepcopy(model) if options["training"]["loss"] == "distillation" else None
+    trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     if options["weights"] == "frozen":
         model.requires_grad_(False)
     analyser = _wrapped(model, units, scorer, features, asked, options)
     phase = ScorerPhase(analyser, options["gates"], options["statistics"] == "batch")
-    loss = distillation.of(teacher) if teacher else None
-    if options["fit"] == "evolution":
-        search = evolution.Search(analyser, scorer, phase, loss, FORWARDS_OF_STEP)
-        history = evolution.run(search, material)
-    else:
-        history = learning.trained(analyser, material, dataclasses.replace(phase.hook(), loss=loss), REMEDY)
-        history = [row | {"forwards": _forwards(row, material, teacher)} for row in history]
-    analyser.unwrapped()
+    try:
+        if options["fit"] == "evolution":
+            history = evolution.run(evolution.Search(analyser, scorer, phase, FORWARDS_OF_STEP), material)
+        else:
+            loss = distillation.of(teacher) if teacher else None
+            history = learning.trained(analyser, material, dataclasses.replace(phase.hook(), loss=loss), REMEDY)
+            history = [row | {"forwards": _forwards(row, material, teacher)} for row in history]
+    finally:
+        # After an error too the model is the caller's own again.
+        phase.close()
+        analyser.unwrapped()
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained[name])
     return Fitted(scorer, history)
 
 

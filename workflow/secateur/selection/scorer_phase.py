@@ -38,6 +38,12 @@ class ScorerPhase(GatePhase):
             for norm in self.borrowed:
                 norm.give_back()
 
+    def close(self) -> None:
+        """Leave borrowed layers as they were, where a step was broken off."""
+        for norm in self.borrowed:
+            if norm.lent:
+                norm.give_back()
+
     def refresh(self, step: int, steps: int) -> None:
         """Let the scores as they are now decide in eval mode, with the closings of a step."""
         for gated in self.analyser.gated.values():

@@ -112,12 +112,57 @@ def _settle_scorer(entry, setting, config):
             f"{setting} has at: initial, but training.epochs is 0: the given weights are both the first and the last; "
             "train, or take at: trained"
         )
-    if entry["fit"] == "evolution" and entry["weights"] == "joint":
-        raise Refused(
-            f"{setting} has fit: evolution, which trains no weights, but weights: joint; take weights: frozen"
-        )
+    _check_first(entry, setting)
+    _check_fit(entry, setting)
     if entry["file"] is not None:
         _check_file(entry, setting, config["training"]["seeds"])
+
+
+# What a scorer of first weights cannot have, and why.
+NOT_AT_FIRST = {
+    "loss": ("distillation", "asks the dense network, which is not trained yet"),
+    "statistics": ("running", "are those of BatchNorm before any training"),
+    "scope": ("layer", "ranks channels of one layer, which are alike before training"),
+}
+
+
+def _check_first(entry, setting):
+    """Refused for a scorer of first weights that asks for a network which was trained."""
+    if entry["at"] != "initial":
+        return
+    for key, (value, reason) in NOT_AT_FIRST.items():
+        if entry[key] == value:
+            raise Refused(f"{setting} has at: initial, but {key}: {value}, which {reason}; take another {key}")
+    if entry["select"] != "last":
+        raise Refused(
+            f"{setting} has at: initial, but select: {entry['select']}: validation computes with the statistics of "
+            "BatchNorm before any training; take select: last"
+        )
+
+
+# Settings of a fit by gradients that others do not have, with their defaults.
+OF_GRADIENTS = {"loss": "cross_entropy", "label_smoothing": 0, "gate_optimizer": "adam", "weights": "frozen"}
+# The words for a scorer that is not fitted here by gradients, and the settings that count all the same.
+OTHER_FITS = {
+    "evolution": ("fit: evolution, which has no gradients and minimises the cross-entropy", ("label_smoothing",)),
+    "none": ("fit: none, so that nothing is fitted", ()),
+    "file": ("a file, so that nothing is fitted here", ()),
+}
+
+
+def _check_fit(entry, setting):
+    """Refused for settings of a fit that would change nothing, or that its loss does not have."""
+    fit = "file" if entry["file"] is not None else entry["fit"]
+    if fit in OTHER_FITS:
+        words, counting = OTHER_FITS[fit]
+        for key, default in OF_GRADIENTS.items():
+            if key not in counting and entry[key] != default:
+                raise Refused(f"{setting} has {words}, but {key}: {entry[key]}; leave {key} out")
+    if entry["loss"] == "distillation" and entry["label_smoothing"]:
+        raise Refused(
+            f"{setting} has loss: distillation, whose targets are the dense network's answers, but label_smoothing: "
+            f"{entry['label_smoothing']}; leave one of them out"
+        )
 
 
 def _check_scope(entry, setting, config):

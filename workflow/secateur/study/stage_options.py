@@ -182,7 +182,8 @@ def learned_facts(study: Study) -> list[Options]:
         if not learned.scores_units(entry):
             facts.append(_chosen(entry, "name", "model"))
         elif not learned.fitted(entry):
-            facts.append({"name": entry["name"], "files": learned_checks.contents_of(entry, study.seeds)})
+            files_of = learned_checks.contents_of(entry, study.seeds)
+            facts.append({**_chosen(entry, "name", "gradients", "scope"), "files": files_of})
         else:
             facts.append({"name": entry["name"]})
     return facts
@@ -217,7 +218,10 @@ def fitting(study: Study, criterion: str) -> Options:
 def scoring(study: Study, criterion: str, seed: int | str) -> Options:
     """The choices behind the scores that a scorer gives, and the content of its file where it was fitted elsewhere."""
     entry = study.scorers[criterion]
-    options = {**_chosen(entry, "calibration"), **_chosen(study.settings["criteria"], "residual", "linear")}
+    options = {
+        **_chosen(entry, "calibration", "gradients", "scope"),
+        **_chosen(study.settings["criteria"], "residual", "linear"),
+    }
     if entry["file"] is not None:
         path = contents.scorer_file(study.settings, criterion, seed)
         options["content"] = contents.of(files.found(path))

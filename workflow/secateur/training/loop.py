@@ -107,7 +107,7 @@ def _epoch(run, images, epoch):
     with progress.over(len(images), "images", f"epoch {epoch} of {options['epochs']}") as bar:
         for step, rows in enumerate(batches, (epoch - 1) * len(batches)):
             rate = optimisation.rate_at(step, steps, options)
-            pixels, labels = _batch(images, rows.numpy(), options, generator, _device(run.model))
+            pixels, labels = batch(images, rows.numpy(), options, generator, _device(run.model))
             step_loss, step_right = _step(run, pixels, labels, step, steps)
             _refuse_divergence(step_loss, epoch, rate)
             loss, right = loss + step_loss * len(rows), right + step_right
@@ -120,8 +120,10 @@ def _epoch(run, images, epoch):
     }
 
 
-def _batch(images, rows, options, generator, device):
-    """Augmented and normalised images and labels of some rows, on the device.
+def batch(
+    images: Images, rows: np.ndarray, options: Mapping[str, Any], generator: torch.Generator, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Augmented and normalised images (N, C, H, W) and labels (N,) of some rows, on the device.
 
     Images are rotated and cropped before they are normalised, so that the pixels that come in are black.
     """
