@@ -1,5 +1,6 @@
 """The page on scorers: claims judged by paired differences, races of fits, and transfer, on results that are given."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,12 +8,13 @@ import pandas
 import pytest
 
 from secateur import Refused
+from secateur.analysis import epochs
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
 from secateur.artifacts import tables
 from secateur.figures import documents
 from secateur.study import learned, retraining_checks, settings
 from secateur.study.kinds import KINDS
-from secateur.verdicts import paired, scoring_claims, scoring_page, scoring_study
+from secateur.verdicts import paired, scoring_claims, scoring_costs, scoring_page, scoring_study
 from support import learned_studies
 from support.learned_studies import Facts
 
@@ -120,9 +122,14 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
 @pytest.mark.parametrize(
     ("own", "evolved", "verdict", "reached"),
     [
-        ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 2.0, 1.9, 1.8], HOLDS, "6,000 and never"),
-        ([2, 1.95, 1.9], [1.8, 1.7, 1.6, 1.5, 1.4, 1.3], FAILS, "never and 3,000"),
-        ([2, 1.9, 1.0], [1.9, 1.8, 1.7, 1.6, 1.5, 0.9], UNKNOWN, "never and 18,000"),
+        ([1.9, 1.0, 1.0], [2.5, 2.2, 2.1, 1.9, 1.8, 1.8], HOLDS, "6,000 and never"),
+        ([2, 1.9, 1.9], [1.8, 1.7, 1.6, 1.5, 1.3, 1.3], FAILS, "never and 3,000"),
+        ([2, 1.0, 1.0], [1.9, 1.8, 1.7, 1.0, 0.9, 0.9], UNKNOWN, "never and 12,000"),
+        # Where the search stayed at its end, it cost as much as it took to get there.
+        ([2, 1.95, 1.4], [1.9, 1.4, 1.4, 1.4, 1.4, 1.4], UNKNOWN, "9,000 and 6,000"),
+        # One of the two still improves.
+        ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 1.9, 1.8, 1.8], UNKNOWN, "6,000 and never"),
+        ([1.9, 1.0, 1.0], [2.5, 2.2, 2.1, 2.0, 1.9, 1.8], UNKNOWN, "6,000 and never"),
     ],
 )
 def test_a_fit_is_cheaper_where_it_reaches_the_end_of_the_search_alone(tmp_path, own, evolved, verdict, reached):
@@ -140,6 +147,41 @@ def test_stages_of_retraining_are_judged_by_accuracy_and_by_epochs(tmp_path):
     rows = {item.row["compared"]: item for item in of(findings, "j").items}
     slower = rows["`scorer.own` (Adam) against retrained"]
     assert slower.row["epochs"] == "3.00 and 2.00" and slower.row["do not get there"] == "0"
+    # Three trainings that differ by the very same count of epochs say nothing of how much others would.
+    assert slower.row["fewer epochs"] == "-1.00 [no interval]" and slower.verdict == UNKNOWN
+
+
+def test_differences_of_epochs_may_be_larger_than_one(tmp_path):
+    study = scoring_study.read(finished(tmp_path))
+    difference = scoring_costs._difference(study, pandas.Series([5.0, 6.0, 7.0]))
+    assert (difference.low, difference.high) == pytest.approx((3.516, 8.484), abs=1e-3)
+
+
+def test_epochs_are_compared_of_draws_that_have_both_kinds(tmp_path):
+    study = scoring_study.read(finished(tmp_path))
+    reached = epochs.until(study.by_epoch).query("criterion == 'scorer.own'")
+    lone = reached[(reached["draw"] == "scorer.own.1") & (reached["kind"] == "retrained")].index
+    item = scoring_costs._faster(study, "scorer.own", reached.drop(lone), "retrained_smoothed")
+    assert item.row["epochs"] == "2.00 and 2.00" and item.row["do not get there"] == "0"
+    none = reached[reached["kind"] == "retrained"].index
+    assert scoring_costs._faster(study, "scorer.own", reached.drop(none), "retrained_smoothed").verdict == (
+        paired.NOT_MEASURED
+    )
+
+
+def test_a_longer_fit_tells_whether_one_was_at_its_end(tmp_path):
+    folder = finished(tmp_path, losses={"scorer.own": [2, 1.0, 1.0], "scorer.plain": [2, 1.0, 1.0]})
+    study = scoring_study.read(folder)
+    own = study.entries["scorer.own"] if "scorer.own" in study.entries else study.scorers[0]
+    assert scoring_costs.improved(study, own) == pytest.approx(0)
+    longer = dict(own, name="scorer.plain", epochs=own["epochs"] + 1)
+    entries = [longer if entry["name"] == "scorer.plain" else entry for entry in study.scorers]
+    fits = study.fits.assign(
+        validation_loss=study.fits["validation_loss"].where(study.fits["entry"] != "scorer.plain", 0.8)
+    )
+    criteria = study.settings["criteria"] | {"learned": entries}
+    changed = dataclasses.replace(study, fits=fits, settings=study.settings | {"criteria": criteria})
+    assert scoring_costs.improved(changed, own) == pytest.approx(0.2)
 
 
 def test_the_page_shows_every_scorer_and_a_study_without_any_is_refused(tmp_path):

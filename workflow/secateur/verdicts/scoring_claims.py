@@ -47,21 +47,24 @@ def _hand_made(study: Study, kind: str) -> Iterator[Item]:
     def pairs():
         for entry in filter(plain, study.scorers):
             level, name = study.level(entry), entry["name"]
-            beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level)
+            beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level, entry["at"])
             for other in beside:
-                yield name, _somewhere(study, other, level, kind), level
+                yield name, _somewhere(study, entry, other, kind), level
 
     return _against(study, kind, pairs(), study.margin)
 
 
-def _somewhere(study, name, level, kind):
-    """The name of a score at equal widths that was measured: its order does not depend on the entry beside it."""
-    if study.has(Cell(name, level, kind)):
+def _somewhere(study, entry, name, kind):
+    """The name of what stands beside an entry, or of the same beside another one with its widths that was measured.
+
+    At given widths its order does not depend on the entry beside it.
+    """
+    level, prefix = study.level(entry), name.removesuffix(entry["name"])
+    if study.has(Cell(name, level, kind)) or not entry["widths"]:
         return name
-    score = name.partition(".")[0]
-    for entry in study.scorers:
-        other = f"{score}.{entry['name']}"
-        if entry["widths"] and study.has(Cell(other, level, kind)):
+    for twin in study.scorers:
+        other = f"{prefix}{twin['name']}"
+        if twin["widths"] == entry["widths"] and study.has(Cell(other, level, kind)):
             return other
     return name
 
@@ -72,7 +75,7 @@ def _chance(study: Study, kind: str) -> Iterator[Item]:
     def pairs():
         for entry in filter(plain, study.scorers):
             level = study.level(entry)
-            yield entry["name"], _somewhere(study, f"shuffled.{entry['name']}", level, kind), level
+            yield entry["name"], _somewhere(study, entry, f"shuffled.{entry['name']}", kind), level
 
     return _against(study, kind, pairs(), study.margin)
 

@@ -25,19 +25,23 @@ LAST, STILL = 0.2, 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Race:
-    """Two fits of one training: passes and CPU seconds of each, and until it reaches the end of the other, or NaN."""
+    """Two fits of one training: passes and CPU seconds of each, and until it reaches the end of the other, or NaN.
+
+    `own` are the passes until each first reached the loss of its own end: a fit that stays there longer cost no more.
+    """
 
     ends: tuple[float, float]  # validation losses in nats
     forwards: tuple[float, float]
     seconds: tuple[float, float]
+    own: tuple[float, float]  # forward passes
     reached: tuple[float, float]  # forward passes
     seconds_reached: tuple[float, float]
 
     @property
     def winner(self) -> str:
-        """HOLDS where the first reaches the end of the second in fewer passes alone, FAILS for the other way round."""
-        first = self.reached[0] < self.forwards[1]
-        second = self.reached[1] < self.forwards[0]
+        """HOLDS where the first alone reaches the end of the second in fewer passes than that, FAILS the other way."""
+        first = self.reached[0] < self.own[1]
+        second = self.reached[1] < self.own[0]
         if first == second:
             return UNKNOWN
         return HOLDS if first else FAILS
@@ -55,6 +59,7 @@ def races(study: Study, first: Entry, second: Entry) -> list[Race]:
                 ends,
                 (float(sides[0]["forwards"].iloc[-1]), float(sides[1]["forwards"].iloc[-1])),
                 (float(sides[0]["seconds"].iloc[-1]), float(sides[1]["seconds"].iloc[-1])),
+                (_until(sides[0], ends[0])[0], _until(sides[1], ends[1])[0]),
                 (reached[0][0], reached[1][0]),
                 (reached[0][1], reached[1][1]),
             )
@@ -78,13 +83,29 @@ def _until(rows, loss):
 
 
 def improved(study: Study, entry: Entry) -> float:
-    """The fall of the validation loss over the last part of a fit, in nats, the mean over trainings."""
+    """The largest fall of the validation loss, over trainings, that shows that a fit was not at its end, in nats.
+
+    Where the study has the same fit over more epochs, that is how much lower it ends, because a learning rate that
+    falls to zero stops every fit; else the fall over the last part of the fit itself. Infinite for a fit of too few
+    epochs to tell.
+    """
+    longer = [other for other in study.scorers if _is_longer(other, entry)]
     falls = []
     for seed in study.seeds:
         losses = _fit(study, entry, seed)["validation_loss"].to_numpy()
-        start = max(0, len(losses) - 1 - max(1, round(LAST * len(losses))))
-        falls.append(float(losses[start] - losses[-1]))
-    return float(np.mean(falls))
+        if longer:
+            ends = [float(_fit(study, other, seed)["validation_loss"].iloc[-1]) for other in longer]
+            falls.append(float(losses[-1]) - min(ends))
+        elif len(losses) < 2:
+            return float("inf")
+        else:
+            start = max(0, len(losses) - 1 - max(1, round(LAST * len(losses))))
+            falls.append(float(losses[start] - losses[-1]))
+    return max(falls)
+
+
+def _is_longer(other, entry):
+    return learned.fitted(other) and alike(other, entry, "epochs") and other["epochs"] > entry["epochs"]
 
 
 def pairs(study: Study) -> Iterator[tuple[Entry, Entry]]:
@@ -97,12 +118,16 @@ def pairs(study: Study) -> Iterator[tuple[Entry, Entry]]:
 
 
 def cheaper(study: Study) -> Iterator[Item]:
-    """Fits by gradients reach the end of a search in fewer passes than it took, in all trainings."""
+    """Fits by gradients reach the end of a search in fewer passes than it took, in all of several trainings.
+
+    Nothing is told while one of the two still improves.
+    """
     for first, second in pairs(study):
         found = races(study, first, second)
         verdicts = [race.winner for race in found]
-        verdict = verdicts[0] if len({*verdicts}) == 1 else UNKNOWN
         still = [entry["name"] for entry in (first, second) if improved(study, entry) > STILL]
+        agreed = len({*verdicts}) == 1 and len(verdicts) > 1
+        verdict = verdicts[0] if agreed and not still else UNKNOWN
         row = {
             "study": study.label,
             "compared": f"`{first['name']}` against `{second['name']}`",
@@ -148,6 +173,11 @@ def faster(study: Study) -> Iterator[Item]:
 
 def _faster(study, criterion, part, stage):
     """Plain retraining minus a stage, in epochs; a network that does not get there counts one epoch more than all."""
+    draws = [{*part.loc[part["kind"] == kind, "draw"]} for kind in (RETRAINED.name, stage)]
+    part = part[part["draw"].isin(draws[0] & draws[1])]
+    if part.empty:
+        row = {"study": study.label, "compared": f"{selection_judging.words(criterion, stage)}: no draw has both"}
+        return Item(row, NOT_MEASURED)
     counts = part.assign(until=part["until"].fillna(part["epochs"] + 1))
     by_seed = counts.groupby(["kind", "seed"])["until"].mean()
     plainly, other = by_seed[RETRAINED.name], by_seed[stage]
@@ -167,7 +197,8 @@ def _faster(study, criterion, part, stage):
 def _difference(study, differences: pandas.Series) -> Difference:
     if len(differences) < 2:
         return Difference(float(differences.mean()), float("nan"), float("nan"))
-    test = intervals.of_differences(differences)
+    # Differences of epochs, unlike those of accuracies, may be larger than one.
+    test = intervals.OverSeeds(differences, largest=float("inf"))
     return Difference(test.estimate, *test.interval(1 - study.settings["figures"]["confidence"]))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas
 
 from secateur.analysis.wording import joined
-from secateur.verdicts import across_page, paired, scoring_claims, scoring_tables, selection_method
+from secateur.verdicts import across_page, paired, scoring_claims, scoring_costs, scoring_tables, selection_method
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.scoring_study import Study
@@ -88,7 +88,10 @@ def _rule():
         "margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
         f"{100 * MARGIN_FULL:.1f} points at full size (ResNet-56 or VGG16-BN, {FULL_SIZE} pixels, all training images "
         f"for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several comparisons "
-        "holds where all of them hold, and fails where one of them fails. Two networks at chance tell nothing. Each "
+        "holds where all of them hold, and fails where one of them fails. Two networks at chance tell nothing. Claim "
+        "(e) has no interval: it holds where in every one of two trainings or more the fit alone reaches the loss of "
+        "the other's end in fewer passes than the other did, fails the other way round, and cannot be told while one "
+        f"of the two still improves by more than {scoring_costs.STILL:g} nats. Each "
         "interval stands for itself: none is widened for how many there are. A claim is asked of every fit by "
         "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
         "scorers."

@@ -105,7 +105,8 @@ def alike(first: Entry, second: Entry, *apart: str) -> bool:
     return all(first.get(key) == second.get(key) for key in keys)
 
 
-def scored(study: Study, level: float) -> list[str]:
-    """The criteria of `criteria.scores` that were measured at a level."""
-    names = [entry["name"] for entry in study.settings["criteria"]["scores"]]
+def scored(study: Study, level: float, at: str) -> list[str]:
+    """The criteria of `criteria.scores` that were measured at a level, of the trained weights or the first ones."""
+    scores = study.settings["criteria"]["scores"]
+    names = [entry["name"] for entry in scores if entry.get("at", "trained") == at]
     return [name for name in names if Cell(name, level, NONE.name) in study.cells]
