@@ -38,6 +38,7 @@ include: ROOT / "rules/ranking.smk"
 include: ROOT / "rules/evaluation.smk"
 include: ROOT / "rules/retraining.smk"
 include: ROOT / "rules/sparsity.smk"
+include: ROOT / "rules/tickets.smk"
 include: ROOT / "rules/figures.smk"
 include: ROOT / "rules/verdicts.smk"
 include: ROOT / "rules/export.smk"
@@ -62,6 +63,7 @@ rule all:
         rules.plot_retraining.output if STUDY.cells else [],
         rules.plot_epochs.output if STUDY.by_epoch else [],
         expand("<results>/figures/sparsity.{figure}.{kind}", figure=STUDY.sparse_figures, kind=["svg", "html"]),
+        expand("<results>/figures/tickets.{figure}.{kind}", figure=STUDY.ticket_figures, kind=["svg", "html"]),
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
         of_networks("export/{exported}/card.html", exported=STUDY.exported),
         of_networks("export/sparsity.{cell.path}/card.html", cell=STUDY.sparse_exports),

@@ -1,4 +1,5 @@
 # Shared by all rules: the checked study, the digests that decide reruns, and helpers.
+import re
 import sys
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def verdict_options():
 
 def alternatives(names):
     """A wildcard's pattern that matches these names only."""
-    return "|".join(str(name).replace(".", r"\.") for name in names) or "(?!)"
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
 wildcard_constraints:
@@ -160,6 +161,8 @@ wildcard_constraints:
     weights="weight|weight_folded",
     variant=alternatives(STUDY.variants),
     sparse_figure=alternatives(STUDY.sparse_figures),
+    round=alternatives(STUDY.rounds),
+    ticket_figure=alternatives(STUDY.ticket_figures),
     mixture=alternatives(STUDY.mixtures),
     delta=r"[01](\.\d+)?",
     shard=r"\d+",

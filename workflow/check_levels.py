@@ -22,6 +22,8 @@ def check_levels(split, options):
     if options.get("sparse"):
         of_sparsity.refuse_unprunable(model)
         of_sparsity.refuse_short(options["sparse"]["ramps"], options["sparse"]["training"], count)
+    if options.get("tickets"):
+        of_sparsity.refuse_emptying(model, options["tickets"]["sparsity"])
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
     met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])

@@ -13,7 +13,7 @@ from secateur.images import store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
-from secateur.study import biases, criteria_names, recovery_checks, retraining_checks, sparse, vocabulary
+from secateur.study import biases, criteria_names, recovery_checks, retraining_checks, sparse, tickets, vocabulary
 
 LOST = (
     "Not conserved: the share of images whose relevance, summed over a layer's channels, differs from the relevance "
@@ -36,6 +36,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         _paragraph(_intervals(config, len(networks), confidence)),
         _paragraph(_recoveries(config)),
         _paragraph(_sparsity(config)),
+        _paragraph(_tickets(config)),
         "<h2>What ranked on what</h2>",
         _paragraph(_origin(config)),
         *_readings(config, _by_reading(map(provenance.read, readings))),
@@ -117,6 +118,21 @@ def _sparsity(config):
         f"Sparse networks ({html.escape(', '.join(names))}) are trained from the first weights of the dense network, "
         "on the same images in the same order, by the same schedule: no image but those of training decides which of "
         "their weights are zero. The epoch is kept as that of the dense network, of those at the final sparsity."
+    )
+
+
+def _tickets(config):
+    """A paragraph on the tickets; nothing without any."""
+    section = tickets.of(config)
+    if not section["sparsity"]:
+        return ""
+    start = f"epoch {section['rewind']}" if section["rewind"] else "the first weights"
+    levels = ", ".join(f"{100 * level:g} %" for level in section["sparsity"])
+    return (
+        f"Tickets are what {section['rounds']} round(s) of pruning by magnitude leave, up to {levels} zeros: masks, "
+        f"with the weights of {start} of the dense network under them, as they were or drawn anew "
+        f"({html.escape(', '.join(section['kinds']))}), trained by the same schedule on the same images in the same "
+        "order. No image but those of training decides which weights are left."
     )
 
 

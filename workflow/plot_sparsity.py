@@ -23,7 +23,7 @@ def plot_sparsity(inputs, outputs, options):
     heading, draw = figures_sparsity.FIGURES[options["figure"]]
     title, variants = f"{heading}: {options['title']}", options["variants"]
     means = tables.read(inputs["means"], *MEANS)
-    rows = tables.read(inputs["table"], *sparsity.COLUMNS)
+    rows = tables.read(inputs["table"], *sparsity.VARIANTS.gathered)
     parts = [html_tables.table(means), "<h2>Every seed</h2>", html_tables.table(rows.fillna(""))]
     if options["figure"] == "levels":
         drawn = draw(means, rows, variants, title)
@@ -63,19 +63,11 @@ def wide(means):
     for row in means.to_dict("records"):
         cells = {key: row[key] for key in ("level", "variant", "seeds")}
         cells["accuracy"] = intervals.shown(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
-        for name in sparsity.REFERENCES:
-            cells[f"minus {name}"] = _points(row, f"versus_{name}")
+        for name in sparsity.VARIANTS.references:
+            cells[f"minus {name}"] = intervals.in_points(row, f"versus_{name}")
         cells["empty layer"] = f"{100 * row['collapsed']:g} %" if row["collapsed"] else ""
         rows.append(cells)
     return pandas.DataFrame(rows)
-
-
-def _points(row, column):
-    """A difference in points with its interval; nothing where there is none."""
-    change, low, high = (100 * row[f"{column}{end}"] for end in ("", "_low", "_high"))
-    if change != change:
-        return ""
-    return f"{change:+z.2f} ({low:+z.2f} to {high:+z.2f})"
 
 
 if "snakemake" in globals():

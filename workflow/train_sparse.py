@@ -48,7 +48,8 @@ def train_sparse(inputs, outputs, cell, options, stamp, provenance, images_per_b
         measured = networks.measured(saved, test, precision["ran"], images_per_batch)
         size, classes = sparsity_table.size_of(outputs["network"]), test.classes
     tables.write(pandas.DataFrame(history, columns=loop.columns(history, COLUMNS)), outputs["history"])
-    row = sparsity_table.row(cell, left, size, best["gradient_density"], measured, classes)
+    named = {key: cell[key] for key in sparsity_table.CELL}
+    row = sparsity_table.row(named, left, size, best["gradient_density"], measured, classes)
     tables.write(pandas.DataFrame([row]), outputs["table"])
     correctness.write([measured.right], outputs["bits"])
     Path(partial).unlink(missing_ok=True)

@@ -12,7 +12,11 @@ def gathered(accuracies, empty=()):
     """A gathered table from {(seed, variant, level): accuracy}; networks in `empty` have a layer without weights."""
     parts = []
     for (seed, variant, level), accuracy in accuracies.items():
-        row = dict.fromkeys(sparsity.COLUMNS, 0.0) | {"variant": variant, "level": level, "accuracy": accuracy}
+        row = dict.fromkeys(sparsity.VARIANTS.gathered, 0.0) | {
+            "variant": variant,
+            "level": level,
+            "accuracy": accuracy,
+        }
         row["empty"] = "conv.weight" if (seed, variant, level) in empty else None
         parts.append((seed, pandas.DataFrame([row | {"left.conv.weight": 1 - level}])))
     return sparsity.gathered(parts)

@@ -126,6 +126,35 @@ def test_first_weights_are_narrowed_as_they_are_and_trained_by_the_order_of_fres
     assert study_kinds.INITIAL.order_of == "scratch"
 
 
+@pytest.mark.parametrize("kind", study_kinds.REDRAWN)
+def test_redrawn_first_weights_keep_what_they_say_at_the_widths_of_the_plan(kind, monkeypatch):
+    model, made = dense(), []
+    planned = plans(model)
+    monkeypatch.setattr(loop, "train", lambda network, *rest, **_: made.append(copy.deepcopy(network)) or [])
+    kinds.KINDS[kind.name](model, DESCRIBED, planned, material())
+    kinds.KINDS[kind.name](model, DESCRIBED, planned, material())
+    first = removal.narrowed(model, planned[-1])
+    fresh = reinitialisation.fresh(DESCRIBED, planned[-1], 7)
+    drawn, again = made
+    assert same(drawn, again) and shapes(drawn) == shapes(first)
+    for name, value in drawn.state_dict().items():
+        before, others = (network.state_dict()[name] for network in (first, fresh))
+        if value.dim() < 2:
+            assert torch.equal(value, before), name
+            continue
+        assert not torch.equal(value, before) and not torch.equal(value, others), name
+        if kind.name in ("sign", "sign+dist"):
+            assert torch.equal(value.sign(), before.sign()), name
+        if kind.name == "sign":
+            assert torch.equal(value.abs(), others.abs()), name
+        if kind.name == "random_scaled":
+            torch.testing.assert_close(value.std(correction=0), before.std(correction=0))
+            assert torch.equal(value.sign(), others.sign()), name
+        if kind.name in ("dist", "sign+dist"):
+            assert torch.equal(value.abs().flatten().sort().values, before.abs().flatten().sort().values), name
+    assert kind.order_of == "scratch" and kind.whole
+
+
 def test_stages_differ_from_retraining_in_their_loss_or_optimiser_alone():
     model, planned = dense(), plans(dense())
     made, base = {}, {"optimizer": "sgd", "loss": "cross_entropy", "label_smoothing": 0.0, "learning_rate": 0.01}
@@ -180,7 +209,7 @@ def test_first_weights_that_are_the_last_ones_are_refused(tmp_path):
     given = {"training": {"epochs": 0, "seeds": [0]}, "model": model}
     retraining = {"criteria": ["weight.max"], "levels": [0.5], "scratch": False, "epochs": 1}
     with pytest.raises(
-        Refused, match=r"^retraining.initial trains the first weights of the dense network, but training"
+        Refused, match=r"^the kind initial of retraining trains the first weights of the dense network, but training"
     ):
         settings.checked({**STAGED, **given, "retraining": retraining | {"initial": True}})
     scores = {"scores": [{"name": "snip", "score": "taylor", "at": "initial"}]}

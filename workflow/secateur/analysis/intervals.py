@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -339,6 +339,16 @@ def shown(accuracy: float, low: float, high: float) -> str:
     if low <= 0 or high >= 1 or abs((high - accuracy) - (accuracy - low)) > ALIKE:
         return f"{100 * accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     return f"{100 * accuracy:.1f} ± {50 * (high - low):.1f}"
+
+
+def in_points(row: Mapping[str, float], column: str) -> str:
+    """A difference in points with its interval, from the columns of `averages.versus_columns`; nothing without any."""
+    change, low, high = (100 * row[f"{column}{end}"] for end in ("", "_low", "_high"))
+    if change != change:
+        return ""
+    if low != low:
+        return f"{change:+z.2f}"
+    return f"{change:+z.2f} ({low:+z.2f} to {high:+z.2f})"
 
 
 def cell(level: float, accuracy: float, low: float, high: float, collapsed: float) -> str:

@@ -1,23 +1,77 @@
-"""Tables of sparse networks beside the dense one: means over seeds, with paired differences."""
+"""Tables of networks with zero weights beside the dense one: means over seeds, with paired differences."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 
 from secateur.analysis import averages, intervals
-from secateur.artifacts import evaluation_table, sparsity_table, tables
+from secateur.artifacts import correctness, evaluation_table, places, sparsity_table, tables
 from secateur.study import seeds
 from secateur.study.sparse import DENSE, REFERENCE
 
-CELL = list(sparsity_table.CELL)
 MEASURED = [*sparsity_table.SIZE, *evaluation_table.LOSS_AND_ACCURACY]
-COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
-# The references of a variant at a level: the network with all its weights, and Feather at the same level.
-REFERENCES = {
-    DENSE: lambda level: (DENSE, 0.0),
-    REFERENCE: lambda level: (REFERENCE, level),
-}
+# What a table of evaluations has to have, of which level 0 is the dense network.
+EVALUATED = ("recovery", "level", "images", "parameters", "macs", "loss", "accuracy", "empty")
+Keys = tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """The cells of a table: the columns that name one, and what it is compared with.
+
+    `dense` are the keys of the dense network, `references` {name: the keys of a cell's reference, from its own}, and
+    `order` sorts keys. `purpose` names the draws of test images.
+    """
+
+    columns: tuple[str, ...]
+    dense: Keys
+    references: Mapping[str, Callable[[Keys], Keys]]
+    order: Callable[[Keys], Any]
+    purpose: str
+
+    @property
+    def gathered(self) -> list[str]:
+        """The columns of a gathered table, but for those of layers."""
+        return ["seed", *self.columns, "images", *MEASURED, "empty"]
+
+
+# A variant at a level is compared with the network that has all its weights, and with Feather at the same level.
+VARIANTS = Cells(
+    columns=sparsity_table.CELL,
+    dense=(DENSE, 0.0),
+    references={DENSE: lambda keys: (DENSE, 0.0), REFERENCE: lambda keys: (REFERENCE, keys[1])},
+    order=lambda keys: (keys[1], keys[0] != REFERENCE, keys[0]),
+    purpose="sparsity",
+)
+
+
+def collected(
+    inputs: Mapping[str, Sequence[Path | str]], networks: tuple[str, str], cells: Cells, single: bool
+) -> tuple[pandas.DataFrame, np.ndarray | None]:
+    """(the gathered table, bools (rows, images) in its order) of all networks and of the dense ones behind them.
+
+    `networks` are the names of the inputs with tables of networks and with their bits; beside them are `dense`, the
+    files of dense networks, and `evaluated` with `evaluated_bits`. Bits are read of a `single` training alone.
+    """
+    parts, right, weights = [], [], {}
+    for path, bits in zip(*(inputs[name] for name in networks), strict=True):
+        table = sparsity_table.read(path, cells.columns)
+        weights[places.seed_of(path)] = int(table["weights"].iloc[0])
+        parts.append((places.seed_of(path), table))
+        if single:
+            right.append(correctness.read(bits, 1))
+    for path, bits, network in zip(inputs["evaluated"], inputs["evaluated_bits"], inputs["dense"], strict=True):
+        table, seed = tables.read(path, *EVALUATED), places.seed_of(path)
+        size = {"weights": weights[seed], "zeros": 0, **sparsity_table.size_of(network)}
+        row = dense(table, size, cells)
+        parts.append((seed, row))
+        if single:
+            right.append(correctness.read(bits, len(table))[row.index])
+    return gathered(parts, cells), np.concatenate(right) if single else None
 
 
 def dense_row(evaluated: pandas.DataFrame) -> pandas.DataFrame:
@@ -29,30 +83,35 @@ def dense_row(evaluated: pandas.DataFrame) -> pandas.DataFrame:
     return rows[rows["level"] == 0].head(1)
 
 
-def dense(evaluated: pandas.DataFrame, size: dict[str, float]) -> pandas.DataFrame:
-    """The row of the network with all its weights among sparse ones; `size` are the columns that no evaluation has."""
+def dense(evaluated: pandas.DataFrame, size: dict[str, float], cells: Cells = VARIANTS) -> pandas.DataFrame:
+    """The row of the network with all its weights among others; `size` are the columns that no evaluation has."""
     rows = dense_row(evaluated)
-    return rows.assign(variant=DENSE, level=0.0, macs_left=rows["macs"], sparsity=0.0, gradient_density=1.0, **size)
+    named = dict(zip(cells.columns, cells.dense, strict=True))
+    return rows.assign(macs_left=rows["macs"], sparsity=0.0, gradient_density=1.0, **size, **named)
 
 
-def gathered(parts: Iterable[tuple[int, pandas.DataFrame]]) -> pandas.DataFrame:
-    """One long table from [(seed, table), ...], with COLUMNS and the shares of weights left by layer."""
+def gathered(parts: Iterable[tuple[int, pandas.DataFrame]], cells: Cells = VARIANTS) -> pandas.DataFrame:
+    """One long table from [(seed, table), ...], with the shares of weights left by layer."""
     rows = pandas.concat([table.assign(seed=seed) for seed, table in parts], ignore_index=True)
-    return rows[[*COLUMNS, *sparsity_table.of_layers(rows)]].assign(empty=rows["empty"].fillna(""))
+    return rows[[*cells.gathered, *sparsity_table.of_layers(rows)]].assign(empty=rows["empty"].fillna(""))
 
 
 def means(
-    rows: pandas.DataFrame, bits: np.ndarray | None, confidence: float, resamples: int, seed: int
+    rows: pandas.DataFrame,
+    bits: np.ndarray | None,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    cells: Cells = VARIANTS,
 ) -> pandas.DataFrame:
-    """A row for each variant and level of a gathered table: means over seeds, and differences with paired intervals.
+    """A row for each cell of a gathered table: means over seeds, and differences with paired intervals.
 
-    Differences of the accuracy are to each of REFERENCES: Student's over seeds; of one network, a bootstrap over test
-    images from `bits`, bools (rows, images), which are None for several seeds. `accuracy_low` and `accuracy_high` are
-    the interval of the change against the dense network, put around the mean. `collapsed` is the share of networks with
-    a layer without weights.
+    Differences of the accuracy are to each reference of the `cells`: Student's over seeds; of one network, a bootstrap
+    over test images from `bits`, bools (rows, images), which are None for several seeds. `accuracy_low` and
+    `accuracy_high` are the interval of the change against the dense network, put around the mean. `collapsed` is the
+    share of networks with a layer without weights.
     """
-    cells = dict(iter(rows.groupby(CELL, sort=False)))
-    order = sorted(cells, key=lambda keys: (keys[1], keys[0] != REFERENCE, keys[0]))
+    measured = dict(iter(rows.groupby(list(cells.columns), sort=False)))
 
     def differences(own, reference):
         if bits is None:
@@ -61,20 +120,20 @@ def means(
         return first - second
 
     table = []
-    for keys in order:
-        row = _mean(cells[keys], keys)
-        for name, of in REFERENCES.items():
-            reference, difference = cells.get(of(keys[1])), None
-            if reference is not None and of(keys[1]) != keys:
-                generator = seeds.numpy_generator(seed, "bootstrap", "sparsity", *keys, name)
-                difference = intervals.of_differences(differences(cells[keys], reference), resamples, generator)
+    for keys in sorted(measured, key=cells.order):
+        row = _mean(measured[keys], dict(zip(cells.columns, keys, strict=True)))
+        for name, of in cells.references.items():
+            reference, difference = measured.get(of(keys)), None
+            if reference is not None and of(keys) != keys:
+                generator = seeds.numpy_generator(seed, "bootstrap", cells.purpose, *keys, name)
+                difference = intervals.of_differences(differences(measured[keys], reference), resamples, generator)
             row |= averages.versus_columns(name, difference, 1 - confidence)
         table.append(row | averages.around_accuracy(row, DENSE))
     return pandas.DataFrame(table)
 
 
-def _mean(own, keys):
-    row = dict(zip(CELL, keys, strict=True)) | {"seeds": own["seed"].nunique()}
+def _mean(own, named):
+    row = named | {"seeds": own["seed"].nunique()}
     columns = [*MEASURED, *sparsity_table.of_layers(own)]
     row |= own[columns].mean().to_dict()
     row["collapsed"] = own["empty"].ne("").mean()

@@ -1,7 +1,7 @@
 """The table of one sparse network: a row, and its columns, which everything that reads such a table takes from here."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SIZE = (
     *("weights", "zeros", "sparsity", "parameters", "macs", "macs_left"),
     *("bytes", "bytes_compressed", "gradient_density"),
 )
-COLUMNS = (*CELL, "images", *SIZE, *evaluation_table.LOSS_AND_ACCURACY, "empty")
+MEASURED = ("images", *SIZE, *evaluation_table.LOSS_AND_ACCURACY, "empty")
 # zlib's own default is 6; files are small, and nothing waits for this.
 COMPRESSION = 9
 # `left.conv1.weight` is the share of a layer's weights that is not zero.
@@ -41,10 +41,10 @@ def row(
 ) -> dict[str, Any]:
     """One sparse network: {column: value}.
 
-    `cell` has the columns CELL, `left` is a `sparsity.remaining.Remaining`, `size` is that of `size_of`, and `measured`
-    has `right`, `loss`, `accuracy` and `by_class`.
+    `cell` has the columns CELL, or those of another table, `left` is a `sparsity.remaining.Remaining`, `size` that of
+    `size_of`, and `measured` has `right`, `loss`, `accuracy` and `by_class`.
     """
-    row = {key: cell[key] for key in CELL} | {"images": len(measured.right)}
+    row = {**cell, "images": len(measured.right)}
     row |= {"weights": left.weights, "zeros": left.zeros, "sparsity": left.zeros / left.weights}
     row |= {key: getattr(left, key) for key in ("parameters", "macs", "macs_left")} | dict(size)
     row |= {"gradient_density": gradient_density, "loss": measured.loss, "accuracy": measured.accuracy}
@@ -56,9 +56,9 @@ def row(
     return row
 
 
-def read(path: Path | str) -> pandas.DataFrame:
-    """The table of one sparse network, a row; Refused for one that is cut short."""
-    table = tables.read(path, *COLUMNS)
+def read(path: Path | str, cell: Sequence[str] = CELL) -> pandas.DataFrame:
+    """The table of one sparse network, a row with the columns `cell`; Refused for one that is cut short."""
+    table = tables.read(path, *cell, *MEASURED)
     if len(table) != 1 or table["accuracy"].isna().any():
         raise Refused(f"{path} is cut short: it has no whole row; delete it and run again")
     return table

@@ -37,17 +37,23 @@ class VGG(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(pixels)), 1))
 
 
-def small(classes: int, widths: Sequence[int] = (24, 24, 48, 48, 192, 192), hidden: int = 64, channels: int = 3) -> VGG:
+def small(
+    classes: int,
+    widths: Sequence[int] = (24, 24, 48, 48, 192, 192),
+    hidden: int = 64,
+    channels: int = 3,
+    norm: bool = True,
+) -> VGG:
     """Six 3x3 convolutions with BatchNorm, a pool after every second, and two linear layers on the pooled maps.
 
     The pool to 1x1 lets it take images of any size from 8x8 pixels. The convolutions have no bias, because BatchNorm
-    follows. Raises Refused for other than six widths.
+    follows; without it (`norm`) they have one. Raises Refused for other than six widths.
     """
     if len(widths) != 6 or min(widths) < 1:
         raise Refused(f"vgg_small has six convolutions; widths must be six numbers from 1, got {list(widths)}")
     plan = (*widths[0:2], "M", *widths[2:4], "M", *widths[4:6], "M")
     classifier = nn.Sequential(nn.Linear(widths[-1], hidden), nn.ReLU(), nn.Linear(hidden, classes))
-    return VGG(_features(plan, channels, norm=True, bias=False), nn.AdaptiveAvgPool2d((1, 1)), classifier)
+    return VGG(_features(plan, channels, norm=norm, bias=not norm), nn.AdaptiveAvgPool2d((1, 1)), classifier)
 
 
 def vgg16(classes: int, head: str = "appended", channels: int = 3) -> VGG:

@@ -9,7 +9,7 @@ from typing import Any
 from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
-from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks, sparse
+from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks, sparse, tickets
 from secateur.study.kinds import KINDS
 from secateur.study.vocabulary import IMAGE_SCORES
 
@@ -77,6 +77,8 @@ def estimated(basis: Basis) -> list[Stage]:
         stages.append(_retraining(basis))
     if config["sparsity"]:
         stages.append(_sparsity(basis))
+    if config["tickets"]:
+        stages.append(_tickets(basis))
     if config["export"] or sparse.exported(config):
         stages.append(_export(basis))
     return [stage for stage in stages if stage.jobs]
@@ -204,6 +206,20 @@ def _sparsity(basis):
     return Stage("sparsity", extent, jobs, jobs * passes * basis.timed.forward, jobs * basis.weights)
 
 
+def _tickets(basis):
+    """Every ticket: the schedule of training behind the epoch it goes back to, as dense as before, and its test."""
+    config, sizes = basis.config, basis.sizes
+    cells, rewind = tickets.cells(config), tickets.of(config)["rewind"]
+    epochs = config["training"]["epochs"] - rewind
+    rounds, kinds_made = tickets.rounds(config), {cell.kind for cell in cells}
+    extent = f"{len(kinds_made)} kinds, {len(rounds)} rounds, {epochs} epochs"
+    passes = len(cells) * (_passes(epochs, sizes) + sizes["test"]) + _passes(rewind, sizes)
+    jobs = len(cells) + len(rounds) + (rewind > 0)
+    # A bit for each weight and round.
+    size = len(cells) * basis.weights + len(rounds) * basis.whole.parameters / 8 + (rewind > 0) * basis.weights
+    return Stage("tickets", extent, basis.seeds * jobs, basis.seeds * passes * basis.timed.forward, basis.seeds * size)
+
+
 def _forward_passes(kind, retraining, sizes):
     """The cost of a kind of retraining for one network, before it is tested, in forward passes of one image."""
     if kind.trains == "gates":
@@ -212,7 +228,7 @@ def _forward_passes(kind, retraining, sizes):
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
     epochs, times = retraining["epochs"], 1
-    if kind.start in ("fresh", "initial"):
+    if kind.whole:
         epochs = retraining["scratch_epochs"]
     if kind.in_steps:
         times = retraining["steps"]

@@ -143,7 +143,9 @@ def refuse_unrecoverable(config: Mapping[str, Any], model: nn.Module) -> None:
 
 
 def refuse_unsparse(config: Mapping[str, Any], model: nn.Module, images: int) -> None:
-    """Refuse a sparse training that the network, or the count of training images, does not allow."""
+    """Refuse a sparse training, or tickets, that the network, or the count of training images, does not allow."""
+    if config["tickets"]:
+        prerequisites.refuse_emptying(model, config["tickets"]["sparsity"])
     variants = sparse.of(config)["variants"]
     if variants:
         prerequisites.refuse_unprunable(model)

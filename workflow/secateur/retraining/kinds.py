@@ -6,7 +6,7 @@ in pairs. Units are ranked once, in the dense network, also where they are remov
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from secateur import recovery
 from secateur.images import store
 from secateur.models.description import NetworkDescription
 from secateur.retraining import reinitialisation, steps
+from secateur.study import kinds as study_kinds
 from secateur.study import seeds
 from secateur.training import distillation, hooks, loop
 
@@ -89,10 +90,7 @@ def initial(
     Of the `plans` of the steps, only the last counts. Raises `loop.Diverged` as training does.
     """
     smaller = steps.narrowed(model, plans[-1], described)
-    history = loop.train(
-        smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
-    )
-    return smaller, _of_step(1, history)
+    return smaller, _whole(smaller, material)
 
 
 def scratch(
@@ -104,10 +102,27 @@ def scratch(
     """
     device = next(model.parameters()).device
     smaller = reinitialisation.fresh(described, plans[-1], material.seed).to(device)
+    return smaller, _whole(smaller, material)
+
+
+def _whole(smaller, material):
+    """The history of a training by the whole schedule, in place."""
     history = loop.train(
         smaller, material.train, material.validation, material.options, material.seed, material.partial, material.stamp
     )
-    return smaller, _of_step(1, history)
+    return _of_step(1, history)
+
+
+def redrawn(kind: str) -> Callable[..., tuple[nn.Module, list[dict[str, Any]]]]:
+    """A kind like `initial`, of which the first weights are drawn anew by a kind of `models.first_values`."""
+
+    def trained(
+        model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
+        smaller = reinitialisation.redrawn(model, described, plans[-1], kind, material.seed)
+        return smaller, _whole(smaller, material)
+
+    return trained
 
 
 def learned(
@@ -141,6 +156,7 @@ KINDS = {
     "retrained_distilled_adam": retrained,
     "scratch": scratch,
     "initial": initial,
+    **{kind.name: redrawn(kind.name) for kind in study_kinds.REDRAWN},
     "learned": learned,
     "continued": continued,
 }

@@ -1,11 +1,11 @@
-"""A pruned network with fresh weights."""
+"""A pruned network with fresh weights, or with first weights that were drawn anew."""
 
 import math
 
 import torch
 from torch import nn
 
-from secateur.models import description
+from secateur.models import description, first_values
 from secateur.retraining import steps
 from secateur.study import seeds
 
@@ -26,6 +26,30 @@ def fresh(described: description.NetworkDescription, plan: dict[str, list[int]],
         for name, layer in _layers(smaller):
             if layer.weight.numel():
                 layer.weight.mul_(math.sqrt(inputs[name] / layer.weight[0].numel()))
+    return smaller
+
+
+@torch.no_grad()
+def redrawn(
+    model: nn.Module, described: description.NetworkDescription, plan: dict[str, list[int]], kind: str, seed: int
+) -> nn.Module:
+    """The first weights of the dense network, `model`, that a plan leaves, drawn anew by a kind of `first_values`.
+
+    Fresh values are those of `fresh`, so that a kind which takes some of them differs from it in what it keeps alone.
+    Biases, and the parameters of other layers, are the first ones.
+    """
+    smaller = steps.narrowed(model, plan, described)
+    others = dict(_layers(fresh(described, plan, seed)))
+    shared = set()
+    for name, layer in _layers(smaller):
+        weight, drawn = layer.weight, others[name].weight
+        if not weight.numel() or id(weight) in shared:
+            continue
+        shared.add(id(weight))
+        first, values = weight.flatten().cpu(), drawn.flatten()
+        scale = values.std(correction=0).item()
+        known = first_values.Layer(f"{name}.weight", first, values, scale, seed)
+        weight.copy_(first_values.VALUES[kind](known).view_as(weight))
     return smaller
 
 

@@ -46,6 +46,13 @@ def of(model: Mapping[str, Any]) -> Architecture:
     )
 
 
+def lacks_batchnorm(model: Mapping[str, Any]) -> bool:
+    """True for a network that has no BatchNorm, where its name or arguments tell."""
+    if model["factory"]:
+        return False
+    return model["name"] in WITHOUT_BATCHNORM or not model["arguments"].get("norm", True)
+
+
 def _residual(blocks, widths):
     """Units of a ResNet: those of the layer inside each block, and those of the residual stream of each stage.
 
@@ -80,7 +87,9 @@ VGG16 = {
 }
 ZOO = {
     "vgg_small": Architecture(
-        {"widths": [24, 24, 48, 48, 192, 192], "hidden": 64}, lambda arguments: tuple(arguments["widths"]), smallest=8
+        {"widths": [24, 24, 48, 48, 192, 192], "hidden": 64, "norm": True},
+        lambda arguments: tuple(arguments["widths"]),
+        smallest=8,
     ),
     "vgg16": Architecture({"head": "appended"}, **VGG16),
     "vgg16_bn": Architecture({"head": "compact"}, **VGG16),

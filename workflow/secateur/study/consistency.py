@@ -18,6 +18,7 @@ from secateur.study import (
     recovery_checks,
     retraining_checks,
     sparse,
+    tickets,
     training_checks,
     verdict_checks,
     vocabulary,
@@ -53,6 +54,7 @@ def settle(config: dict[str, Any]) -> None:
     retraining_checks.check_schedules(config)
     recovery_checks.settle_recovery(config)
     sparse.settle(config)
+    tickets.settle(config)
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 

@@ -121,7 +121,7 @@ def check_first_weights(criteria: Mapping[str, Any], training: Mapping[str, Any]
 
 def check_scores(criteria: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     """Refused for a score that the network cannot have, where its name tells; `secateur check` looks at the others."""
-    if model["factory"] or model["name"] not in architectures.WITHOUT_BATCHNORM:
+    if not architectures.lacks_batchnorm(model):
         return
     setting = criteria_names.channel_scores(criteria).get("bn_scale")
     if setting:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from secateur.study.reinitialisations import OF_CHANNELS
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -17,7 +19,8 @@ class Kind:
     name: str  # in settings, tables and paths
     label: str  # in a figure's legend
     column: str  # in tables side by side
-    start: str  # its first weights: those of the "dense" network, its "initial" ones, "fresh", or "learned" ones
+    # Its first weights: those of the "dense" network, its "initial" ones, these "redrawn", "fresh", or "learned" ones.
+    start: str
     trains: str  # "nothing", the "statistics" of BatchNorm, "weights", or "gates" and weights before the removal
     marker: str  # in figures
     colour: str
@@ -30,6 +33,11 @@ class Kind:
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     made: str = ""  # how a card begins the sentence on its schedule
     untested: str = "Other schedules of retraining, and other orders of images."  # what a card lists as not tried
+
+    @property
+    def whole(self) -> bool:
+        """True for a kind that is trained by the whole schedule of training, because its weights were not."""
+        return self.start in ("initial", "redrawn", "fresh")
 
 
 NONE = Kind(
@@ -142,8 +150,36 @@ CONTINUED = Kind(
     order_of="retrained",
     made="Its weights were trained together with the gates, then without them",
 )
+
+
+def _redrawn(one, marker, colour):
+    """A kind like `initial`, with first weights that are drawn anew and keep a part of what these say."""
+    return Kind(
+        name=one.name,
+        label=f"redrawn: {one.name}",
+        column=one.name,
+        start="redrawn",
+        trains="weights",
+        marker=marker,
+        colour=colour,
+        setting="redrawn",
+        order_of="scratch",
+        made=f"It was trained from the dense network's first weights, drawn anew so that they keep {one.keeps}",
+    )
+
+
 STAGES = (SMOOTHED, DISTILLED, ADAM, SMOOTHED_ADAM, DISTILLED_ADAM)
-KINDS = {kind.name: kind for kind in (NONE, BATCHNORM, RETRAINED, *STAGES, SCRATCH, INITIAL, LEARNED, CONTINUED)}
+MARKS = {
+    "sign": ("P", "#0173b2"),
+    "dist": ("d", "#de8f05"),
+    "dist_normal": ("h", "#ca9161"),
+    "abs": ("X", "#cc78bc"),
+    "sign+dist": ("*", "#029e73"),
+    "random_scaled": ("p", "#d55e00"),
+}
+REDRAWN = tuple(_redrawn(one, *MARKS[one.name]) for one in OF_CHANNELS)
+ALL = (NONE, BATCHNORM, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
+KINDS = {kind.name: kind for kind in ALL}
 RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 
 
@@ -188,5 +224,5 @@ def levels_of(cells: Iterable[Cell]) -> dict[str, list[float]]:
 def by_epoch(cells: Iterable[Cell]) -> list[Cell]:
     """The cells whose weights are trained, where other losses, optimisers or first weights are compared; else none."""
     trained = [cell for cell in cells if KINDS[cell.kind].trains == "weights"]
-    compared = {kind.name for kind in (*STAGES, INITIAL)}
+    compared = {kind.name for kind in (*STAGES, INITIAL, *REDRAWN)}
     return trained if any(cell.kind in compared for cell in trained) else []

@@ -5,7 +5,7 @@ Snakemake makes them again when their options change. Neither Snakemake nor torc
 
 from collections.abc import Mapping
 
-from secateur.study import kinds, recovery_checks, sparse, stage_options, verdict_checks, vocabulary
+from secateur.study import kinds, recovery_checks, sparse, stage_options, tickets, verdict_checks, vocabulary
 from secateur.study.stage_options import Options
 from secateur.study.study import Study
 
@@ -53,6 +53,24 @@ def sparsity_figure(study: Study, figure: str) -> Options:
         "figure": figure,
         "title": study.title,
         "variants": {name: sparse.options_of(study.variants[name]) for name in sparse.names(study.settings)},
+        "schedule": stage_options.training(study)["training"],
+    }
+
+
+def tickets_tables(study: Study) -> Options:
+    """The seeds behind the tables of tickets, and the settings of their intervals."""
+    return sparsity_tables(study)
+
+
+def tickets_figure(study: Study, figure: str) -> Options:
+    """One figure of tickets (figures/tickets.py): the kinds in their order, the levels, and the schedule of all."""
+    section = tickets.of(study.settings)
+    return {
+        "figure": figure,
+        "title": study.title,
+        "kinds": section["kinds"],
+        "levels": {one.place: one.sparsity for one in study.rounds.values() if one.asked},
+        "rewind": study.rewind,
         "schedule": stage_options.training(study)["training"],
     }
 

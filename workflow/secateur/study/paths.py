@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
-from secateur.study import criteria_names, kinds, learned, retraining_checks, sparse
+from secateur.study import criteria_names, kinds, learned, retraining_checks, sparse, tickets
 from secateur.study.vocabulary import SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
@@ -157,6 +157,7 @@ def _of_network(config):
         _evaluations,
         _retraining,
         _sparsity,
+        _tickets,
         _exports,
     ):
         yield from part(config)
@@ -272,6 +273,17 @@ def _sparsity(config):
         yield from _each(f"sparsity/{cell.path}/", ends, f"sparsity.variants.{cell.variant}")
 
 
+def _tickets(config):
+    """The files of every network, and the masks of every round."""
+    if tickets.of(config)["rewind"]:
+        yield "tickets/rewound.pt", ["tickets.rewind"]
+    for one in tickets.rounds(config):
+        yield from _each(f"tickets/{one.place}/mask", (".h5", ".json"), "tickets.rounds")
+    ends = ("network.pt", "history.csv", "network.csv", "network.h5", "manifest.json")
+    for cell in tickets.cells(config):
+        yield from _each(f"tickets/{cell.path}/", ends, f"tickets.kinds: {cell.kind}")
+
+
 def _exports(config):
     for entry in config["export"]:
         yield from _each(f"export/{retraining_checks.exported(entry)}/", EXPORT, "export")
@@ -295,10 +307,13 @@ def _figures(config):
         yield from _each("figures/scorers", FIGURES, "the study's figures")
     for name in sparse.figures(config):
         yield from _each(f"figures/sparsity.{name}", FIGURES, "the study's figures")
+    for name in tickets.figures(config):
+        yield from _each(f"figures/tickets.{name}", FIGURES, "the study's figures")
 
 
 def _tables(config):
     names = ("evaluations.csv", "curves.csv", "curves.json", "accuracy.html", "thesis.html", "verdict.html")
     more = ("verdict.csv", "verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
     sparsity = ("sparsity.csv", "sparsity.means.csv", "sparsity.json")
-    yield from _each("tables/", (*names, *more, *sparsity), "the study's tables")
+    of_tickets = ("tickets.csv", "tickets.means.csv", "tickets.masks.csv", "tickets.json")
+    yield from _each("tables/", (*names, *more, *sparsity, *of_tickets), "the study's tables")

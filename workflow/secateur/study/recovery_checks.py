@@ -42,7 +42,7 @@ def _settle_images(evaluation, retraining):
 
 def _refuse_without_batchnorm(model):
     """Refuse a network without BatchNorm where its name tells; `secateur check` looks at the others."""
-    if model["factory"] or model["name"] not in architectures.WITHOUT_BATCHNORM:
+    if not architectures.lacks_batchnorm(model):
         return
     raise Refused(
         f"evaluation.recovery names batchnorm, but {model['name']} has no BatchNorm; leave batchnorm out, or take a "

@@ -195,10 +195,11 @@ def _settle_schedule(retraining, training, made):
         raise Refused("retraining.epochs is missing, and training.epochs, which stands for it, is 0; give one")
     retraining["scratch_epochs"] = retraining["scratch_epochs"] or training["epochs"] or None
     _check_stages(retraining, made)
-    if kinds.INITIAL.name in made and training["epochs"] == 0:
+    first = sorted(name for name in made if KINDS[name].start in ("initial", "redrawn"))
+    if first and training["epochs"] == 0:
         raise Refused(
-            "retraining.initial trains the first weights of the dense network, but training.epochs is 0: the given "
-            "weights are both the first and the last; train, or leave initial out"
+            f"the kind {first[0]} of retraining trains the first weights of the dense network, but training.epochs is "
+            f"0: the given weights are both the first and the last; train, or leave {first[0]} out"
         )
     if kinds.SCRATCH.name in made and retraining["scratch_epochs"] is None:
         raise Refused(

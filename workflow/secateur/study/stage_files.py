@@ -7,6 +7,7 @@ results of one training. Neither Snakemake nor torch is needed.
 from collections.abc import Mapping
 
 from secateur.study import contents, criteria_names, kinds, learned, paths
+from secateur.study.reinitialisations import ORIGINAL
 from secateur.study.study import Study
 
 # One path, or [] for no file: Snakemake would give a script a list with one path as a list.
@@ -106,9 +107,22 @@ def retrained_from(study: Study, criterion: str, kind: str) -> str:
     """The network at full width that a kind starts from: the trained one, its first weights, or what gates left."""
     if kinds.KINDS[kind].learned:
         return f"<network>/selection/{criterion}.pt"
-    if kinds.KINDS[kind].start == "initial":
+    if kinds.KINDS[kind].start in ("initial", "redrawn"):
         return "<network>/training/initial.pt"
     return "<network>/training/trained.pt"
+
+
+def rewound(study: Study) -> str:
+    """The weights that tickets go back to: the first ones, or those of an epoch of the same schedule."""
+    return "<network>/tickets/rewound.pt" if study.rewind else "<network>/training/initial.pt"
+
+
+def ticket_round(place: str) -> dict[str, OptionalPath]:
+    """The network that a round prunes and its masks: the dense one, which has none, or that of the round before."""
+    if int(place) == 1:
+        return {"network": "<network>/training/trained.pt", "mask": []}
+    before = f"<network>/tickets/{int(place) - 1}"
+    return {"network": f"{before}/{ORIGINAL.name}/network.pt", "mask": f"{before}/mask.h5"}
 
 
 def shuffled(study: Study, entry: str) -> list[str]:

@@ -18,6 +18,7 @@ from secateur.study import (
     recovery_checks,
     retraining_checks,
     sparse,
+    tickets,
     vocabulary,
 )
 from secateur.study.study import Study
@@ -111,6 +112,8 @@ def levels(study: Study) -> Options:
     if study.variants:
         ramps = {name: _chosen(variant, *sparse.OF_RAMP) for name, variant in study.variants.items()}
         options["sparse"] = {"ramps": ramps, "training": _chosen(study.settings["training"], "epochs", "batch_size")}
+    if study.tickets:
+        options["tickets"] = _chosen(tickets.of(study.settings), "sparsity")
     if study.entries:
         options["learned"] = learned_facts(study)
         options["learned_levels"] = retraining_checks.learned_levels(study.settings)
@@ -312,7 +315,7 @@ def schedule(study: Study, kind: str, criterion: str = "") -> Options:
     if kinds.KINDS[kind].trains == "statistics":
         return recovery_checks.batchnorm(study.settings)
     of_training = _without(study.settings["training"], "seeds")
-    if kinds.KINDS[kind].start in ("fresh", "initial"):
+    if kinds.KINDS[kind].whole:
         return of_training | {"epochs": study.retraining["scratch_epochs"]}
     changes = dict(kinds.KINDS[kind].changes)
     if changes.get("optimizer") == "adam":
@@ -352,6 +355,26 @@ def sparse_training(study: Study, variant: str, level: str) -> Options:
         **training(study),
         "variant": sparse.options_of(study.variants[variant]),
         "level": _of_text(level, study.sparse_cells),
+        **precision(study),
+    }
+
+
+def rewinding(study: Study) -> Options:
+    """The network, its schedule, and the epochs of it that are trained again."""
+    return {**training(study), "rewind": study.rewind}
+
+
+def ticket_round(study: Study, place: str) -> Options:
+    """The share of weights that is zero after a round of pruning; `place` is its text in paths."""
+    return {"sparsity": study.rounds[int(place)].sparsity, **_chosen(study.settings, "device")}
+
+
+def ticket(study: Study, place: str, kind: str) -> Options:
+    """The network, the schedule from the epoch to which it goes back, and a re-initialisation."""
+    return {
+        **rewinding(study),
+        "kind": kind,
+        "sparsity": study.rounds[int(place)].sparsity,
         **precision(study),
     }
 

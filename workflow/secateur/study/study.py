@@ -17,6 +17,7 @@ from secateur.study import (
     retraining_checks,
     settings,
     sparse,
+    tickets,
     verdict_checks,
     widths,
 )
@@ -268,7 +269,7 @@ class Study:
     @cached_property
     def unforeseen(self) -> bool:
         """True if the network has to be built to tell if levels, widths, learning and sparse training are possible."""
-        asked = self.widths or self.entries or self.variants
+        asked = self.widths or self.entries or self.variants or self.tickets
         return level_checks.removable(self.settings) is None or bool(asked)
 
     @property
@@ -338,6 +339,26 @@ class Study:
     def sparse_figures(self) -> list[str]:
         """The figures of sparse networks; that of dropped weights only where a variant drops some."""
         return sparse.figures(self.settings)
+
+    @cached_property
+    def rounds(self) -> dict[int, tickets.Round]:
+        """{place: round of pruning} of the study's tickets."""
+        return {one.place: one for one in tickets.rounds(self.settings)}
+
+    @cached_property
+    def tickets(self) -> list[tickets.TicketCell]:
+        """The networks of one training that are trained from tickets."""
+        return tickets.cells(self.settings)
+
+    @property
+    def rewind(self) -> int:
+        """The epochs after which the weights are taken that tickets go back to; 0 for the first weights."""
+        return tickets.of(self.settings)["rewind"]
+
+    @property
+    def ticket_figures(self) -> list[str]:
+        """The figures of tickets."""
+        return tickets.figures(self.settings)
 
     @cached_property
     def exported(self) -> dict[str, dict[str, Any]]:

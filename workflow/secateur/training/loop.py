@@ -57,6 +57,7 @@ def train(
     partial: Path | str | None = None,
     stamp: str | None = None,
     hook: hooks.Hook = hooks.NEUTRAL,
+    epochs: range | None = None,
 ) -> list[dict[str, float]]:
     """Train a model in place; it ends with the weights of the best epoch. Returns the history.
 
@@ -65,16 +66,18 @@ def train(
     validation_accuracy, then the columns of the hook. The images are `store.Images`, the options those of the study's
     `training`; the parameters that require gradients are trained, and with them the groups of the hook. With `partial`,
     a file, the state is written after each epoch, and a run with the same `stamp`, options, seed, images and initial
-    weights resumes from it; the caller removes it. Raises Diverged for a loss that is not finite, and Refused where the
-    hook lets no epoch be kept.
+    weights resumes from it; the caller removes it. `epochs`, from 1, is the part of the schedule that is trained, all
+    of it without a value: learning rates, images and their order are those of these epochs. Raises Diverged for a loss
+    that is not finite, and Refused where the hook lets no epoch be kept.
     """
     if options["epochs"] == 0:
         return []
+    epochs = epochs or range(1, options["epochs"] + 1)
     run = partial_file.Run(model, options, seed, optimisation.scheduled(model, options, hook.groups), hook)
-    stamp = partial_file.stamp_of(run, stamp, (train_images, validation_images))
+    stamp = partial_file.stamp_of(run, f"{stamp} {epochs}", (train_images, validation_images))
     so_far = partial_file.resumed(partial, stamp, run)
     with torch.random.fork_rng(_gpus(model)), torch.backends.cudnn.flags(enabled=True, deterministic=True):
-        for epoch in range(len(so_far.history) + 1, options["epochs"] + 1):
+        for epoch in epochs[len(so_far.history) :]:
             started = time.monotonic()
             row = _epoch(run, train_images, epoch)
             _validate(run, validation_images, row, so_far)
@@ -82,7 +85,7 @@ def train(
                 partial_file.write(partial, stamp, run, so_far)
             _log(so_far.history[-1], options["epochs"], time.monotonic() - started)
     if so_far.best is None:
-        raise Refused(f"none of the {options['epochs']} epochs may be kept by the method that is trained; train longer")
+        raise Refused(f"none of the {len(epochs)} epochs may be kept by the method that is trained; train longer")
     partial_file.load(model, so_far.best, "the state of the best epoch")
     model.eval()
     return so_far.history
