@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from secateur.figures import appearance, lines
 from secateur.study.reinitialisations import BY_NAME, ORIGINAL
@@ -49,8 +49,11 @@ def of_kinds(
             final.set_title(f"{100 * sparsity:g} % zeros, in the end")
         axes[-1, 0].set_xlabel("epoch")
         axes[-1, 1].set_xlabel("test accuracy")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center", frameon=False)
+        entries = {}
+        for panel in axes[0]:
+            handles, labels = panel.get_legend_handles_labels()
+            entries |= dict(zip(labels, handles, strict=True))
+        figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False)
         figure.suptitle(title)
     return figure
 
@@ -67,8 +70,7 @@ def _draw_epochs(panel: Axes, histories, kinds):
 def _draw_final(panel: Axes, means, rows, kinds, place):
     """A row for each kind: the mean with its interval, and a dot for each seed; the dense network is a line."""
     dense = means.loc[means["kind"] == DENSE, "accuracy"].iloc[0]
-    panel.axvline(dense, color="0.3", linewidth=0.9, linestyle="--", zorder=0)
-    panel.annotate("dense", (dense, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize="small")
+    panel.axvline(dense, color="0.3", linewidth=0.9, linestyle=":", zorder=0, label="dense")
     at_round = means[means["round"] == place].set_index("kind")
     for row, (name, colour) in enumerate((name, colours(kinds)[name]) for name in kinds):
         mean = at_round.loc[name]
@@ -101,7 +103,8 @@ def of_layers(masks: pandas.DataFrame, title: str) -> Figure:
             panel.plot(range(len(layers)), mean, ".-", color=str(shade), label=label)
             panel.axhline(1 - at_round["sparsity"].iloc[0], color=str(shade), linewidth=0.7, linestyle="--", zorder=0)
         panel.set(yscale="log", ylabel="share of weights left")
-        panel.yaxis.set_major_formatter(PercentFormatter(1))
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.set_xticks(range(len(layers)), layers, rotation=90, fontsize="x-small")
         figure.legend(loc="outside right center", frameon=False)
