@@ -252,7 +252,9 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     learned = {"learn_gates", "rank_shuffled", "rank_uniform", "fit_scorer", "score_by_scorer", "plot_scorers"}
     # test_sparsity.py has sparse networks.
     sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
-    assert rules - ran == others | scoring | retraining | parts | learned | sparse
+    # test_tickets.py has tickets.
+    tickets = {"rewind_weights", "prune_ticket", "train_ticket", "collect_tickets", "plot_tickets"}
+    assert rules - ran == others | scoring | retraining | parts | learned | sparse | tickets
 
 
 CELLS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,9 @@ def recovery(
     shown, names = sorted(set(means["level"])), [*criteria, "random"]
     dense = rows.loc[(rows["level"] == 0), "accuracy"].mean()
     rows = rows.assign(family=rows["criterion"].map(vocabulary.without_draw))
-    size = (4.2 * len(shown) + 2.5, 0.36 * len(names) + 2.1)
+    # The legend has a row for a few of the kinds, and takes the height that it needs.
+    legend = 0.25 * math.ceil(len(kinds) / (2 * len(shown)))
+    size = (4.2 * len(shown) + 2.5, 0.36 * len(names) + 1.5 + legend)
     with appearance.themed(figsize=size) as figure:
         axes = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
         for panel, level in zip(axes, shown, strict=True):

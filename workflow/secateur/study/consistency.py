@@ -55,6 +55,7 @@ def settle(config: dict[str, Any]) -> None:
     recovery_checks.settle_recovery(config)
     sparse.settle(config)
     tickets.settle(config)
+    _check_digits("tickets.sparsity", tickets.of(config)["sparsity"])
     retraining_checks.settle_export(config)
     verdict_checks.check_verdict(config)
 

@@ -22,6 +22,7 @@ HINTS = {
     "export.level": "a level is the share of units removed, a fraction from 0 to below 1: write 0.3 for 30 %",
     "criteria.learned.level": RETRAINED_LEVEL,
     "sparsity.levels": SPARSITY,
+    "tickets.sparsity": SPARSITY,
     "sparsity.variants": (
         "it has a section for each variant, one or more, named by small letters, digits and underscores: feather: {}"
     ),

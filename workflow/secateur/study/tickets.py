@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from secateur import Refused
-from secateur.study import reinitialisations
 from secateur.study.levels import fraction
 from secateur.study.reinitialisations import ALL, ORIGINAL, RANDOM
 
 # The share of the weights left that a round closes where nothing is said (Frankle and Carbin, 2019).
 BY_ROUND = 0.2
-# The digits of a sparsity between two levels, which is no setting.
-DIGITS = 6
+# The digits of a sparsity between two levels, which is no setting, and the least that a round closes.
+DIGITS, LEAST = 6, 0.9e-6
 
 
 class Round(NamedTuple):
@@ -104,6 +104,12 @@ def settle(config: Mapping[str, Any]) -> None:
             f"tickets.rounds is {section['rounds']}, but each of the {needed} levels of tickets.sparsity ends a round; "
             f"give {needed} or more, or fewer levels"
         )
+    shares = [0, *(one.sparsity for one in rounds(config))]
+    if any(after - before < LEAST for before, after in itertools.pairwise(shares)):
+        raise Refused(
+            f"tickets: one of {section['rounds']} rounds closes less than a millionth of all weights; give fewer "
+            "rounds, or levels that lie further apart"
+        )
     asked = {*section["kinds"], ORIGINAL.name, RANDOM.name}
     section["kinds"] = [one.name for one in ALL if one.name in asked]
 
@@ -126,8 +132,3 @@ def _check_training(config):
             f"tickets.rewind is {section['rewind']}, but training has {training['epochs']} epochs, of which at least "
             f"one has to be left; give 0 to {training['epochs'] - 1}"
         )
-
-
-def keeps(kind: str) -> str:
-    """What a kind keeps of first weights, in words."""
-    return reinitialisations.BY_NAME[kind].keeps
