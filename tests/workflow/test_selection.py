@@ -186,7 +186,10 @@ EDITS = {
     ),
     "the loss of a scorer": (
         edited(place=2, label_smoothing=0.1),
-        {"check_levels": 0, "learn_gates": 0, "fit_scorer": 1, "score_by_scorer": 1, "rank_by_score": 1, "rank_shuffled": 1},
+        {
+            **{"check_levels": 0, "learn_gates": 0, "fit_scorer": 1},
+            **{"score_by_scorer": 1, "rank_by_score": 1, "rank_shuffled": 1},
+        },
     ),
     "a draw more": (edited(draws=3), {"check_levels": 0, "learn_gates": 1, "rank_by_score": 1, "retrain_model": 2}),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tickets in a whole study: pruned in rounds, gone back, trained under their masks, and made again only where needed."""
+"""Tickets in a whole study: pruned in rounds, gone back, trained under masks, and made again only where needed."""
 
 import numpy as np
 import pytest
@@ -85,11 +85,8 @@ def test_tables_and_figures_have_every_network(tickets_study):
     folder = tickets_study.folder / "results"
     rows = tables.read(folder / "tables/tickets.csv")
     cells = sorted(zip(rows["round"], rows["kind"], strict=True))
-    assert cells == [
-        (0, "dense"),
-        (1, "original"),
-        *((2, kind) for kind in ("mask_shuffled", "original", "random", "sign")),
-    ]
+    kinds = ("mask_shuffled", "original", "random", "sign")
+    assert cells == [(0, "dense"), (1, "original"), *((2, kind) for kind in kinds)]
     means = tables.read(folder / "tables/tickets.means.csv").set_index(["kind", "round"])
     accuracy = rows.set_index(["kind", "round"])["accuracy"]
     change = accuracy["sign", 2] - accuracy["original", 2]
