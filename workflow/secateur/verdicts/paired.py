@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from scipy import stats
+
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
 from secateur.analysis.wording import joined
 from secateur.verdicts import across_words, phrases, thesis_claims
@@ -194,3 +196,31 @@ def in_points(values: Sequence[float], sign: str = "") -> str:
     """The smallest and the largest of some values in points, once where both are the same."""
     ends = dict.fromkeys(f"{100 * end:{sign}z.2f}" for end in (min(values), max(values)))
     return f"{' to '.join(ends)} points"
+
+
+def widened(label: str, findings: Sequence[Finding]) -> Iterator[str]:
+    """A sentence on the comparisons of a study that stay decided with intervals widened for their number."""
+    items = [(found, item) for found in findings for item in found.items if item.compared]
+    seeds = len(findings[0].study.seeds)
+    decided = [(found, item) for found, item in items if item.verdict in (HOLDS, FAILS)]
+    if seeds < 2 or not decided:
+        return
+    alpha = 1 - findings[0].study.settings["figures"]["confidence"]
+    factor = stats.t.ppf(1 - alpha / (2 * len(items)), seeds - 1) / stats.t.ppf(1 - alpha / 2, seeds - 1)
+    stay = []
+    for found, item in decided:
+        if _stays(item, factor):
+            stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
+    count, number = across_words.in_words(len(decided)), across_words.in_words(len(items))
+    yield (
+        f"{label}: of {number} comparisons {count} {phrases.agree(len(decided), 'are', 'is')} decided. With all "
+        f"intervals widened for their number (Bonferroni) these stay so: {joined(stay) if stay else 'none'}."
+    )
+
+
+def _stays(item, factor):
+    """True where an Item has the same verdict with an interval so much wider."""
+    difference = item.compared.difference
+    low, high = ((end - difference.estimate) * factor for end in (difference.low, difference.high))
+    wider = Difference(difference.estimate, difference.estimate + low, difference.estimate + high)
+    return verdict(wider, item.margin) == item.verdict

@@ -10,20 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from scipy import stats
 
-from secateur.analysis.paired_tests import FAILS, HOLDS
 from secateur.analysis.wording import joined
 from secateur.verdicts import (
     across_page,
-    across_words,
     paired,
-    phrases,
     sparsity_claims,
     sparsity_method,
     sparsity_tables,
 )
-from secateur.verdicts.across import Difference
 from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.sparsity_study import Study
 
@@ -97,36 +92,8 @@ def _tallies(findings):
             names = joined(f"({letter})" for letter in letters)
             lines.append(f"{names}, of {whose}: {tally[0].lower()}{tally[1:]}")
     for study in dict.fromkeys(found.study.label for found in findings):
-        lines += _widened(study, [found for found in findings if found.study.label == study])
+        lines += paired.widened(study, [found for found in findings if found.study.label == study])
     yield "list", lines
-
-
-def _widened(label, findings):
-    """A sentence on the comparisons of a study that stay decided with intervals widened for their number."""
-    items = [(found, item) for found in findings for item in found.items if item.compared]
-    seeds = len(findings[0].study.seeds)
-    decided = [(found, item) for found, item in items if item.verdict in (HOLDS, FAILS)]
-    if seeds < 2 or not decided:
-        return
-    alpha = 1 - findings[0].study.settings["figures"]["confidence"]
-    factor = stats.t.ppf(1 - alpha / (2 * len(items)), seeds - 1) / stats.t.ppf(1 - alpha / 2, seeds - 1)
-    stay = []
-    for found, item in decided:
-        if _stays(item, factor):
-            stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
-    count, number = across_words.in_words(len(decided)), across_words.in_words(len(items))
-    yield (
-        f"{label}: of {number} comparisons {count} {phrases.agree(len(decided), 'are', 'is')} decided. With all "
-        f"intervals widened for their number (Bonferroni) these stay so: {joined(stay) or 'none'}."
-    )
-
-
-def _stays(item, factor):
-    """True where an Item has the same verdict with an interval so much wider."""
-    difference = item.compared.difference
-    low, high = ((end - difference.estimate) * factor for end in (difference.low, difference.high))
-    wider = Difference(difference.estimate, difference.estimate + low, difference.estimate + high)
-    return paired.verdict(wider, item.margin) == item.verdict
 
 
 def _cell(finding):

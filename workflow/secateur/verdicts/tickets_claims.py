@@ -1,0 +1,152 @@
+"""The claims on tickets, of the source and of this project, each with the comparisons that decide it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+
+from secateur.analysis.paired_tests import NEAR_CHANCE, UNKNOWN
+from secateur.analysis.wording import percent
+from secateur.study import reinitialisations
+from secateur.study.reinitialisations import BY_NAME, ORIGINAL, RANDOM
+from secateur.verdicts import paired, tickets_study
+from secateur.verdicts.paired import Claim, Item
+from secateur.verdicts.tickets_study import WEIGHTS, Network, Study
+
+COULD_BE_SEEN = "could have been seen, points"
+OF_THE_SOURCE = [one.name for one in reinitialisations.ALL if one.of_the_source]
+DRAWN = [one.name for one in reinitialisations.ALL if one.channels and one not in (ORIGINAL, RANDOM)]
+KEPT_SIGNS = [name for name in DRAWN if BY_NAME[name].signs]
+LOST_SIGNS = [name for name in DRAWN if not BY_NAME[name].signs]
+
+
+def named(place: tuple[str, float]) -> str:
+    """A ticket in words: 90 % of weights, or 50 % of channels by a criterion."""
+    left_out, level = place
+    return f"{percent(level)} of weights" if left_out == WEIGHTS else f"{percent(level)} of channels, `{left_out}`"
+
+
+def shown(place: tuple[str, float], kind: str) -> str:
+    """The name of a kind as code: for channels that of the kind of retraining."""
+    name = kind if place[0] == WEIGHTS else BY_NAME[kind].kind or kind
+    return f"`{name}`"
+
+
+# ---- items ---------------------------------------------------------------------------------------------------
+
+
+def _pair(study: Study, first: str, second: str, margin: float = 0.0) -> Iterator[Item]:
+    """One kind ahead of another, or not worse by a margin, for every ticket."""
+    for place in study.places:
+        if {first, second} <= {*study.at(place)}:
+            words = f"{shown(place, first)} against {shown(place, second)}"
+            yield _item(study, place, words, [first], [second], margin)
+
+
+def _item(
+    study: Study, place: tuple[str, float], words: str, first: Sequence[str], second: Sequence[str], margin: float
+) -> Item:
+    networks = [[Network(*place, kind) for kind in kinds] for kinds in (first, second)]
+    compared = tickets_study.compared(study, *networks)
+    half = (compared.difference.high - compared.difference.low) / 2
+    row = {
+        "study": study.label,
+        "level": named(place),
+        "compared": words,
+        "accuracy, %": " and ".join(map(paired.accuracy, (compared.first, compared.second))),
+        "difference, points": paired.points(compared.difference),
+        "n": compared.n,
+        COULD_BE_SEEN: "-" if half != half else f"{100 * half:.2f}",
+    }
+    if max(study.mean(network) for network in sum(networks, [])) <= study.chance + NEAR_CHANCE:
+        return Item(row | {"n": f"{compared.n}, at chance"}, UNKNOWN, compared)
+    return Item(row, paired.verdict(compared.difference, margin), compared, margin)
+
+
+def _distribution_best(study: Study) -> Iterator[Item]:
+    for other in OF_THE_SOURCE:
+        if other != "dist":
+            yield from _pair(study, "dist", other)
+
+
+def _signs_on_average(study: Study) -> Iterator[Item]:
+    for place in study.places:
+        kept, lost = ([kind for kind in kinds if kind in study.at(place)] for kinds in (KEPT_SIGNS, LOST_SIGNS))
+        if kept and lost:
+            words = " against ".join(", ".join(shown(place, kind) for kind in kinds) for kinds in (kept, lost))
+            yield _item(study, place, words, kept, lost, 0.0)
+
+
+def _not_worse(study: Study, first: str) -> Iterator[Item]:
+    return _pair(study, first, ORIGINAL.name, study.margin)
+
+
+def _alike(study: Study, channels: bool) -> Iterator[Item]:
+    """Every kind within the margin of fresh weights: neither worse, nor better."""
+    for place in study.places:
+        if (place[0] == WEIGHTS) == channels:
+            continue
+        for kind in study.at(place):
+            if kind != RANDOM.name and BY_NAME[kind].channels:
+                for first, second in ((kind, RANDOM.name), (RANDOM.name, kind)):
+                    words = f"{shown(place, first)} against {shown(place, second)}"
+                    yield _item(study, place, words, [first], [second], study.margin)
+
+
+# ---- the claims ----------------------------------------------------------------------------------------------
+
+CLAIMS = (
+    Claim(
+        "a",
+        "Re-initialisation makes a ticket lose: its first weights are ahead of fresh ones.",
+        functools.partial(_pair, first=ORIGINAL.name, second=RANDOM.name),
+    ),
+    Claim(
+        "b",
+        "Of sign, distribution and absolute value, the preserved distribution keeps a ticket best: it is ahead of the "
+        "other two.",
+        _distribution_best,
+    ),
+    Claim(
+        "c",
+        "The preserved distribution keeps a ticket: it is not worse than first weights, by the margin.",
+        functools.partial(_not_worse, first="dist"),
+    ),
+    Claim(
+        "d",
+        "Signs decide: on average kinds that keep them are ahead of kinds that lose them, whatever else these keep.",
+        _signs_on_average,
+    ),
+    Claim(
+        "e",
+        "Signs alone keep a ticket: with fresh magnitudes it is not worse than with first weights, by the margin.",
+        functools.partial(_not_worse, first="sign"),
+    ),
+    Claim(
+        "f",
+        "The scale of the weights that are left matters: fresh values of that scale are ahead of others.",
+        functools.partial(_pair, first="random_scaled", second=RANDOM.name),
+    ),
+    Claim(
+        "g",
+        "Beyond its scale, the distribution matters: it is ahead of fresh values of the same scale.",
+        functools.partial(_pair, first="dist", second="random_scaled"),
+    ),
+    Claim(
+        "h",
+        "It matters which weights of a layer are left: first weights are ahead of as many others of the same layers.",
+        functools.partial(_pair, first=ORIGINAL.name, second="mask_shuffled"),
+    ),
+    Claim(
+        "i",
+        "It matters which value lies where: first weights are ahead of those of the layer at other positions.",
+        functools.partial(_pair, first=ORIGINAL.name, second="layer_permuted"),
+    ),
+    Claim(
+        "j",
+        "For channels nothing of first weights matters: every kind is within the margin of fresh weights.",
+        functools.partial(_alike, channels=True),
+    ),
+)
+# Whose each claim is, by its letter.
+MADE_BY = {"a": "the source", "b": "the source", "c": "the source"}
