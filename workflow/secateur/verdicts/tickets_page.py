@@ -103,9 +103,9 @@ def _rule():
         "*Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the same with "
         "minus the margin in the place of zero. Otherwise, or without an interval, it cannot be told at this scale. "
         f"The margin is {100 * MARGIN_FULL:.1f} points at full size (ResNet-20 or VGG16, {FULL_SIZE} pixels, all "
-        f"training images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. The smallest difference "
-        "that a comparison could have seen is half the width of its interval. A claim of several comparisons holds "
-        "where all of them hold, and fails where one of them fails. Networks within "
+        f"training images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. The smallest "
+        "difference that a comparison could have seen is half the width of its interval. A claim of several "
+        "comparisons holds where all of them hold, and fails where one of them fails. Networks within "
         f"{100 * NEAR_CHANCE:g} points of a guess tell nothing."
     )
 
@@ -166,7 +166,7 @@ def _section_of(study: Study) -> Blocks:
         yield "list", [_order(study, place)]
 
 
-def _of_kind(study, place, kind):
+def _of_kind(study: Study, place: tuple[str, float], kind: str) -> dict[str, str]:
     network = Network(*place, kind)
     row = {"kind": shown(place, kind), "test accuracy": paired.accuracy(study.mean(network))}
     row["less first weights"] = "-"
@@ -185,7 +185,7 @@ def _of_kind(study, place, kind):
     return row
 
 
-def _order(study, place):
+def _order(study: Study, place: tuple[str, float]) -> str:
     """A sentence: the kinds from the highest test accuracy, and how far the highest is from the lowest."""
     means = {kind: study.mean(Network(*place, kind)) for kind in study.at(place)}
     order = sorted(means, key=lambda kind: -means[kind])
