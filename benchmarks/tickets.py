@@ -4,7 +4,8 @@
 
 Batches of 128 random images of 32 x 32 pixels, one thread, float32, masks of 90 % zeros. A step under masks is measured
 by 1 plus the CPU time of the hook alone over that of a plain step; beside it stands the ratio of whole steps, each
-with a plain one behind it: median and middle half of the pairs. A re-initialisation builds the network anew for every layer.
+with a plain one behind it: median and middle half of the pairs. A re-initialisation builds the network anew
+for every layer.
 """
 
 import argparse

@@ -142,7 +142,7 @@ def _of_channels(folder, settings):
     rows = exact(tables.read(folder / "tables" / "retraining.csv", "seed", *Cell._fields, "images", "accuracy"))
     found = {}
     for cell in cells:
-        chosen = rows[[*Cell._fields]].eq(cell).all(axis=1)
+        chosen = (rows["criterion"] == cell.criterion) & (rows["level"] == cell.level) & (rows["kind"] == cell.kind)
         network = Network(vocabulary.without_draw(cell.criterion), float(cell.level), OF_CHANNELS[cell.kind])
         parts, paths = found.setdefault(network, ([], []))
         parts.append(rows[chosen].assign(draw=cell.criterion))
