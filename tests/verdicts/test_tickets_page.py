@@ -68,7 +68,7 @@ def test_one_training_is_judged_over_its_test_images(tmp_path):
     study, findings = found(ticket_studies.finished(tmp_path / "results", SIGNS, {"training": {"seeds": [0]}}))
     assert study.n == "1 network" and findings["a", "90 % of weights"].verdict == "holds"
     (item,) = findings["b", "90 % of weights"].items[:1]
-    assert item.verdict == "fails" and item.row["n"] == "1 network"
+    assert item.words == "fails" and item.row["n"] == "1 network"
 
 
 def test_the_page_shows_the_course_and_says_which_networks_have_batchnorm(tmp_path):
