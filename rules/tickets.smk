@@ -1,6 +1,7 @@
 rule rewind_weights:
     input:
         network="<network>/training/initial.pt",
+        history="<network>/training/history.csv",
         train="<images>/train.h5",
         validation="<images>/validation.h5",
     output:

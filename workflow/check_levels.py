@@ -5,7 +5,7 @@ from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
 from secateur.jobs import script
-from secateur.models import description
+from secateur.models import description, freezing
 from secateur.pruning import equal_widths, plans
 from secateur.relevance import propagation
 from secateur.selection import prerequisites
@@ -17,6 +17,7 @@ def check_levels(split, options):
     with store.opened(split) as images:
         model, described = description.untrained(options["model"], images)
         count = len(images)
+    freezing.trainable(model, options["model"]["trainable"])
     for name in options.get("recoveries", []):
         recovery.RECOVERIES[name].refuse(model)
     if options.get("sparse"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import yaml
 
-from secateur.analysis import interval_words, intervals, retraining
+from secateur.analysis import interval_words, intervals, retraining, wording
 from secateur.artifacts import files, provenance
 from secateur.figures import html_tables
 from secateur.images import store
@@ -127,12 +127,12 @@ def _tickets(config):
     if not section["sparsity"]:
         return ""
     start = f"epoch {section['rewind']}" if section["rewind"] else "the first weights"
-    levels = ", ".join(f"{100 * level:g} %" for level in section["sparsity"])
+    levels = wording.joined(f"{100 * level:g} %" for level in section["sparsity"])
     return (
-        f"Tickets are what {section['rounds']} round(s) of pruning by magnitude leave, up to {levels} zeros: masks, "
+        f"Tickets are what {section['rounds']} round(s) of pruning by magnitude leave, at {levels} zeros: masks, "
         f"with the weights of {start} of the dense network under them, as they were or drawn anew "
         f"({html.escape(', '.join(section['kinds']))}), trained by the same schedule on the same images in the same "
-        "order. No image but those of training decides which weights are left."
+        "order. Which weights are left is decided by the network of the epoch that the schedule keeps, in every round."
     )
 
 

@@ -20,7 +20,7 @@ def train_ticket(inputs, outputs, cell, options, stamp, provenance, images_per_b
     first = checkpoints.load(inputs["network"])
     model, described = first.model, first.description
     freezing.trainable(model, options["model"]["trainable"])
-    left = masks.read(inputs["mask"], model)
+    left = masks.read(inputs["mask"], model, {"seed": cell["seed"], "round": cell["round"]})
     drawn_by = seeds.derived(options["seed"], "tickets", cell["seed"])
     model, left = tickets.reinitialised(model, described, left, options["kind"], drawn_by)
     model.to(device)
@@ -41,6 +41,7 @@ def train_ticket(inputs, outputs, cell, options, stamp, provenance, images_per_b
         facts = first.facts | cell | {"provenance": provenance} | best
         checkpoints.save(outputs["network"], model, described, facts)
         saved = checkpoints.load(outputs["network"], device).model
+        freezing.trainable(saved, "all")
         masks.refuse_open(saved, left, outputs["network"])
         measured = networks.measured(saved, test, precision["ran"], images_per_batch)
         counted = remaining.counted(saved, described.zeros(1, device))

@@ -15,6 +15,7 @@ from secateur.graph import folding
 from secateur.images import downloads, sources, store
 from secateur.models import checkpoints, state_dicts, tensor_files, zoo
 from secateur.models.description import NetworkDescription
+from secateur.training import optimisation
 
 ABOUT = {
     "name": "vgg_small",
@@ -218,6 +219,21 @@ def test_batches_that_nobody_counted_are_counted_from_0_each_batchnorm_on_its_ow
     again.train()(torch.randn(4, 1, 8, 8))
     counts = [tensor for name, tensor in again.state_dict().items() if "num_batches" in name]
     assert [int(count) for count in counts] == [1] * 6
+
+
+def test_a_weight_that_layers_share_is_one_when_it_is_loaded(tmp_path):
+    class Shared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+            self.b.weight = self.a.weight
+
+    state = Shared().state_dict()
+    for assign in (False, True):
+        model = state_dicts.adopt(Shared(), "file", dict(state), assign=assign)
+        assert model.a.weight is model.b.weight and torch.equal(model.a.weight, state["a.weight"])
+        groups = optimisation.parameters(model, 0.1)
+        assert [len(group["params"]) for group in groups] == [1, 2]
 
 
 def test_missing_and_extra_weights_are_both_listed(tmp_path):

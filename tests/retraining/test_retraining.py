@@ -203,6 +203,30 @@ def test_stages_and_first_weights_that_tell_nothing_are_refused(section, changes
         settings.checked({**STAGED, section: STAGED.get(section, {}) | changes})
 
 
+@pytest.mark.parametrize("kind", ["sign", "initial", "scratch"])
+def test_a_warm_up_that_is_the_whole_training_is_refused(kind):
+    retraining = {"criteria": [{"criterion": "weight.max", "kinds": [kind]}], "levels": [0.5], "scratch_epochs": 1}
+    with pytest.raises(Refused, match="warm_up"):
+        settings.checked({**STAGED, "training": STAGED["training"] | {"warm_up": 2}, "retraining": retraining})
+
+
+def test_random_channels_stand_beside_a_kind_as_the_same_kind():
+    """Not as fresh weights, whose order of images first weights share; without such networks there is no difference."""
+    accuracies = {
+        ("l1", "initial"): 0.7,
+        ("random.0", "initial"): 0.2,
+        ("random.0", "scratch"): 0.1,
+        ("l1", "sign"): 0.6,
+    }
+    cells = [{"seed": seed, "criterion": name, "level": 0.5, "kind": kind, "accuracy": accuracy + 0.01 * seed}
+             for seed in (0, 1) for (name, kind), accuracy in accuracies.items()]  # fmt: skip
+    dense = [{"seed": seed, "criterion": "l1", "level": 0.0, "kind": "none", "accuracy": 0.9} for seed in (0, 1)]
+    rows = pandas.DataFrame(cells + dense).assign(images=10, trained_images=0, parameters=1, macs=1, loss=1.0, empty="")
+    means = retraining.means(rows, None, 0.95, 100, 0).set_index(["criterion", "kind"])
+    assert means.loc[("l1", "initial"), "versus_random"] == pytest.approx(0.5)
+    assert np.isnan(means.loc[("l1", "sign"), "versus_random"])
+
+
 def test_first_weights_that_are_the_last_ones_are_refused(tmp_path):
     (tmp_path / "w.pt").write_bytes(b"")
     model = {"name": "resnet20", "weights": str(tmp_path / "w.pt")}

@@ -99,12 +99,24 @@ def _shorter(path):
         file[name].attrs["shape"] = shape
 
 
+def _moved(path):
+    """As many weights, but others."""
+    with h5py.File(path, "r+") as file:
+        name = next(iter(file))
+        file[name][:] = file[name][:][::-1]
+
+
+def _odd(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["zeros"] = "many"
+
+
 def _without_count(path):
     with h5py.File(path, "r+") as file:
         del file.attrs["zeros"]
 
 
-@pytest.mark.parametrize("damage", [_cut, _text, _bits, _shorter, _without_count])
+@pytest.mark.parametrize("damage", [_cut, _text, _bits, _shorter, _moved, _odd, _without_count])
 def test_a_damaged_file_is_refused_with_its_name_and_a_remedy(tmp_path, damage):
     model, left = masked()
     path = tmp_path / "mask.h5"
@@ -122,6 +134,10 @@ def test_masks_of_another_network_are_refused(tmp_path):
         masks.read(tmp_path / "mask.h5", wider)
     with pytest.raises(FileNotFoundError):
         masks.read(tmp_path / "none.h5", model)
+    masks.write(tmp_path / "mask.h5", left, {"seed": 0, "round": 2})
+    masks.read(tmp_path / "mask.h5", model, {"seed": 0, "round": 2})
+    with pytest.raises(Refused, match=r"mask\.h5 holds masks of round 2, and not of round 1; delete it"):
+        masks.read(tmp_path / "mask.h5", model, {"seed": 0, "round": 1})
     masks.refuse_open(model, left, "network.pt")
     with torch.no_grad():
         model.features[0].weight.fill_(1)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from secateur.models import description
+from secateur import Refused
+from secateur.models import description, first_values
 from secateur.models.description import NetworkDescription
 from secateur.sparsity import masks, tickets
 from secateur.sparsity.weights import prunable
@@ -64,8 +65,33 @@ def test_kinds_that_draw_alike_differ_in_what_they_keep_alone():
         assert torch.equal(signed.get_parameter(name).abs(), values.abs())
         ratio = scaled.get_parameter(name).detach()[mask] / values[mask]
         before = prunable(first())[name].detach()
-        wanted = before[mask].std(correction=0) / before.std(correction=0)
+        scheme = first_values.fresh(DESCRIBED, [name], 3)[name]
+        wanted = before[mask].std(correction=0) / scheme.std(correction=0)
         torch.testing.assert_close(ratio, wanted.expand_as(ratio))
+
+
+def test_the_scale_of_weights_of_a_later_epoch_is_theirs_too():
+    """Weights that are no longer those of the scheme: half as large."""
+    later = first()
+    with torch.no_grad():
+        for weight in prunable(later).values():
+            weight.mul_(0.5)
+    before = {name: weight.detach().clone() for name, weight in prunable(later).items()}
+    left = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in before.items()}
+    model, _ = tickets.reinitialised(later, DESCRIBED, left, "random_scaled", 3)
+    for name, weight in prunable(model).items():
+        torch.testing.assert_close(weight.detach().std(correction=0), before[name].std(correction=0))
+
+
+def test_a_factory_that_seeds_itself_has_no_fresh_values(monkeypatch):
+    def fixed(described):
+        torch.manual_seed(0)
+        return built(described)
+
+    built = description.built
+    monkeypatch.setattr(description, "built", fixed)
+    with pytest.raises(Refused, match="gives features.0.weight the same values whatever torch's generator"):
+        ticket("random")
 
 
 def test_controls_move_the_mask_or_the_values_of_a_layer():

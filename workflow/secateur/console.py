@@ -36,3 +36,7 @@ def checked(path: Path | str) -> str:
     from secateur.preview import page
 
     return page.text(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

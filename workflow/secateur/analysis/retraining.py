@@ -20,9 +20,14 @@ COLUMNS = ["seed", *CELL, "images", *MEASURED, "empty"]
 REFERENCES = {
     NONE.name: lambda criterion, level, kind: (criterion, level, NONE.name),
     SCRATCH.name: lambda criterion, level, kind: (criterion, level, SCRATCH.name),
-    "random": lambda criterion, level, kind: ("random", level, KINDS[kind].order_of or kind),
+    "random": lambda criterion, level, kind: ("random", level, _of_random(kind)),
     "dense": lambda criterion, level, kind: (criterion, 0, NONE.name),
 }
+
+
+def _of_random(kind):
+    """The kind of random channels that are treated alike; those have no weights that were learned with a criterion."""
+    return KINDS[kind].order_of if KINDS[kind].learned and KINDS[kind].order_of else kind
 
 
 def untouched(table: pandas.DataFrame, wanted: Mapping[str, Sequence[float]]) -> pandas.DataFrame:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from secateur import Refused
 from secateur.models import description
 from secateur.study import seeds
 
@@ -106,12 +107,28 @@ def fresh(described: description.NetworkDescription, names: Iterable[str], seed:
     """{name of a parameter: its values in a network that was built anew for this seed and name}, on the CPU.
 
     That is the scheme of the network itself, whatever it is. Each layer has a network of its own, so that the draws of
-    one do not depend on which others are asked for.
+    one do not depend on which others are asked for. Raises Refused for a factory that seeds itself.
     """
     values = {}
     for name in names:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.derived(seed, "fresh", name))
-            built: nn.Module = description.built(described)
-        values[name] = built.get_parameter(name).detach()
+        if not values:
+            _refuse_fixed(described, name, seed)
+        values[name] = _built(described, name, seed)
     return values
+
+
+def _built(described, name, seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.derived(seed, "fresh", name))
+        built: nn.Module = description.built(described)
+    return built.get_parameter(name).detach()
+
+
+def _refuse_fixed(described, name, seed):
+    """Refused for a network whose first weights do not depend on the generator."""
+    first = _built(described, name, seed)
+    if first.numel() > 1 and first.std() > 0 and torch.equal(first, _built(described, name, seed + 1)):
+        raise Refused(
+            f"{described.factory or described.name} gives {name} the same values whatever torch's generator, so that "
+            "no fresh ones can be drawn; take the seed out of the factory"
+        )

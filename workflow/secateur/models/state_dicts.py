@@ -34,8 +34,23 @@ def adopt(
     # Classes whose names have changed ask for the version of the file, which plain data lacks and the model's own
     # state_dict has; these names fit.
     own.update(state)
+    shared = _shared(model)
     model.load_state_dict(own, assign=assign)
+    for first, *others in shared:
+        # Assigned tensors are parameters of their own, also where layers share one.
+        for module, name in others:
+            module._parameters[name] = first[0]._parameters[first[1]]
     return model
+
+
+def _shared(model):
+    """[(module, name), ...] of every parameter that stands in several places."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                places.setdefault(id(parameter), []).append((module, name))
+    return [group for group in places.values() if len(group) > 1]
 
 
 def _uncounted(own):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,23 +72,39 @@ def write(path: Path | str, masks: Masks, facts: Mapping[str, Any]) -> None:
         for name, mask in masks.items():
             data = file.create_dataset(name, data=np.packbits(mask.numpy(), axis=None))
             data.attrs["shape"] = mask.shape
-        file.attrs["zeros"] = zeros_of(masks)
+        file.attrs["zeros"], file.attrs["digest"] = zeros_of(masks), _digest(masks)
         for key, value in facts.items():
             file.attrs[key] = value
 
 
-def read(path: Path | str, model: nn.Module) -> Masks:
-    """The masks of a file, for the weights of a model; Refused says what is wrong with a file that has others."""
+def _digest(masks):
+    """A digest of all masks, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(masks):
+        digest.update(name.encode() + np.packbits(masks[name].numpy(), axis=None).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def read(path: Path | str, model: nn.Module, facts: Mapping[str, Any] | None = None) -> Masks:
+    """The masks of a file, for the weights of a model; Refused says what is wrong with a file that has others.
+
+    `facts` are those that the file has to have been written with, such as its seed and round.
+    """
     weights = prunable(model)
     remedy = "delete it and run again"
     try:
         with h5py.File(path, "r") as file:
             stored = {name: (data[:], tuple(data.attrs["shape"])) for name, data in file.items()}
-            zeros = int(file.attrs["zeros"])
+            zeros, digest = int(file.attrs["zeros"]), str(file.attrs["digest"])
+            known = {key: file.attrs[key] for key in facts or {}}
     except FileNotFoundError:
         raise
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+    # A damaged file makes h5py raise almost anything.
+    except (OSError, LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise Refused(f"{path} is cut short, or no file of masks; {remedy}") from error
+    for key, wanted in (facts or {}).items():
+        if known[key] != wanted:
+            raise Refused(f"{path} holds masks of {key} {known[key]}, and not of {key} {wanted}; {remedy}")
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     given = {name: shape for name, (_, shape) in stored.items()}
     if shapes != given:
@@ -102,6 +119,8 @@ def read(path: Path | str, model: nn.Module) -> Masks:
         if bits.dtype != np.uint8 or len(bits) != -(-count // 8):
             raise Refused(f"{path} has not as many bits of {name} as the weight has values; {remedy}")
         masks[name] = torch.from_numpy(np.unpackbits(bits, count=count).astype(bool).reshape(shape))
+    if zeros_of(masks) == zeros and _digest(masks) != digest:
+        raise Refused(f"{path} is damaged: its masks are not those that were written; {remedy}")
     if zeros_of(masks) != zeros:
         raise Refused(
             f"{path} is damaged: it says that {zeros} weights are zero, but masks {zeros_of(masks)}; {remedy}"

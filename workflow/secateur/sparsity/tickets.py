@@ -51,5 +51,6 @@ def _shuffled(mask, seed, name):
 def _values(first: Tensor, drawn: Tensor | None, mask: Tensor, kind: str, seed: int, name: str) -> Tensor:
     """(left,) the values of one weight."""
     fresh = first if drawn is None else drawn
-    layer = first_values.Layer(name, first[mask], fresh[mask], first.std(correction=0).item(), seed)
+    # Of the scheme, also where the first values are those of a later epoch.
+    layer = first_values.Layer(name, first[mask], fresh[mask], fresh.std(correction=0).item(), seed)
     return first_values.VALUES[kind](layer)

@@ -260,7 +260,7 @@ def check_schedules(config: Mapping[str, Any]) -> None:
     if retraining is None:
         return
     training_checks.check_schedule("retraining", retraining, "retraining.epochs", retraining["epochs"], size)
-    if any(KINDS[cell.kind].start in ("initial", "fresh") for cell in cells(config)):
+    if any(KINDS[cell.kind].whole for cell in cells(config)):
         # From fresh weights, and from first ones, the schedule of training is taken, over epochs that may be fewer.
         epochs = retraining["scratch_epochs"]
         training_checks.check_schedule("training", training, "retraining.scratch_epochs", epochs, size)

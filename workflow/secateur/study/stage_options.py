@@ -360,19 +360,21 @@ def sparse_training(study: Study, variant: str, level: str) -> Options:
 
 
 def rewinding(study: Study) -> Options:
-    """The network, its schedule, and the epochs of it that are trained again."""
-    return {**training(study), "rewind": study.rewind}
+    """The network, its schedule, and the epochs of it that are trained again, of which the last is kept."""
+    options = training(study)
+    return {**options, "training": options["training"] | {"select": "last"}, "rewind": study.rewind}
 
 
 def ticket_round(study: Study, place: str) -> Options:
     """The share of weights that is zero after a round of pruning; `place` is its text in paths."""
-    return {"sparsity": study.rounds[int(place)].sparsity, **_chosen(study.settings, "device")}
+    return {"sparsity": study.rounds[int(place)].sparsity}
 
 
 def ticket(study: Study, place: str, kind: str) -> Options:
     """The network, the schedule from the epoch to which it goes back, and a re-initialisation."""
     return {
-        **rewinding(study),
+        **training(study),
+        "rewind": study.rewind,
         "kind": kind,
         "sparsity": study.rounds[int(place)].sparsity,
         **precision(study),

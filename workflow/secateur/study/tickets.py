@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from secateur import Refused
@@ -13,8 +14,8 @@ from secateur.study.reinitialisations import ALL, ORIGINAL, RANDOM
 
 # The share of the weights left that a round closes where nothing is said (Frankle and Carbin, 2019).
 BY_ROUND = 0.2
-# The digits of a sparsity between two levels, which is no setting, and the least that a round closes.
-DIGITS, LEAST = 6, 0.9e-6
+# The digits of the share that is left between two levels, and the least share of what is left that a round closes.
+DIGITS, LEAST = 6, 0.001
 
 
 class Round(NamedTuple):
@@ -53,8 +54,10 @@ def rounds(config: Mapping[str, Any]) -> list[Round]:
     for sparsity, count in zip(section["sparsity"], _shared(section["sparsity"], section["rounds"]), strict=True):
         left = 1 - sparsity
         for step in range(1, count):
-            between = 1 - before * (left / before) ** (step / count)
-            made.append(Round(len(made) + 1, round(between, DIGITS), asked=False))
+            between = before * (left / before) ** (step / count)
+            # Digits of what is left: near 1, those of the sparsity would say little.
+            sparsity_between = float(1 - Decimal(f"{between:.{DIGITS}g}"))
+            made.append(Round(len(made) + 1, sparsity_between, asked=False))
         made.append(Round(len(made) + 1, sparsity, asked=True))
         before = left
     return made
@@ -62,16 +65,18 @@ def rounds(config: Mapping[str, Any]) -> list[Round]:
 
 def _shared(levels, count):
     """The count of rounds up to each level from the one before, `count` in all: one each, the others where far."""
-    distances, before = [], 1.0
-    for level in levels:
-        distances.append(math.log(before / (1 - level)))
-        before = 1 - level
-    counts = [1] * len(levels)
+    distances, counts = _distances(levels), [1] * len(levels)
     for _ in range(count - len(levels)):
         # The largest step becomes smaller; of equal ones the first.
         widest = max(range(len(levels)), key=lambda place: round(distances[place] / counts[place], 9))
         counts[widest] += 1
     return counts
+
+
+def _distances(levels):
+    """The logarithms of the shares of weights between one level and the next."""
+    left = [1 - level for level in (0, *levels)]
+    return [math.log(before / after) for before, after in itertools.pairwise(left)]
 
 
 def cells(config: Mapping[str, Any]) -> list[TicketCell]:
@@ -97,21 +102,26 @@ def settle(config: Mapping[str, Any]) -> None:
     section["sparsity"] = sorted(section["sparsity"], key=fraction)
     needed = len(section["sparsity"])
     if section["rounds"] is None:
-        highest = section["sparsity"][-1]
-        section["rounds"] = max(needed, math.ceil(math.log(1 - highest) / math.log(1 - BY_ROUND)))
+        most = -math.log(1 - BY_ROUND)
+        section["rounds"] = sum(math.ceil(distance / most - 1e-9) for distance in _distances(section["sparsity"]))
     if section["rounds"] < needed:
         raise Refused(
             f"tickets.rounds is {section['rounds']}, but each of the {needed} levels of tickets.sparsity ends a round; "
             f"give {needed} or more, or fewer levels"
         )
-    shares = [0, *(one.sparsity for one in rounds(config))]
-    if any(after - before < LEAST for before, after in itertools.pairwise(shares)):
+    if min(_steps(config)) < LEAST:
         raise Refused(
-            f"tickets: one of {section['rounds']} rounds closes less than a millionth of all weights; give fewer "
-            "rounds, or levels that lie further apart"
+            f"tickets: one of {section['rounds']} rounds closes less than a thousandth of the weights that are left; "
+            "give fewer rounds, or levels that lie further apart"
         )
     asked = {*section["kinds"], ORIGINAL.name, RANDOM.name}
     section["kinds"] = [one.name for one in ALL if one.name in asked]
+
+
+def _steps(config):
+    """The share of the weights that are left which each round closes."""
+    left = [1 - sparsity for sparsity in (0, *(one.sparsity for one in rounds(config)))]
+    return [1 - after / before for before, after in itertools.pairwise(left)]
 
 
 def _check_training(config):

@@ -150,11 +150,12 @@ def parameters(model: nn.Module, weight_decay: float, apart: Collection[int] = (
 
     `apart` are the ids of parameters that are left out.
     """
-    decayed, others = [], []
+    decayed, others, known = [], [], set()
     for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)) and _is_own(module.weight, apart):
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and _is_own(module.weight, {*apart, *known}):
+            # A weight that several layers share counts once.
             decayed.append(module.weight)
-    known = set(map(id, decayed))
+            known.add(id(module.weight))
     for parameter in model.parameters():
         if _is_own(parameter, apart) and id(parameter) not in known:
             others.append(parameter)

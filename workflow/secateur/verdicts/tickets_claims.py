@@ -15,9 +15,8 @@ from secateur.verdicts.tickets_study import WEIGHTS, Network, Study
 
 COULD_BE_SEEN = "could have been seen, points"
 OF_THE_SOURCE = [one.name for one in reinitialisations.ALL if one.of_the_source]
-DRAWN = [one.name for one in reinitialisations.ALL if one.channels and one not in (ORIGINAL, RANDOM)]
-KEPT_SIGNS = [name for name in DRAWN if BY_NAME[name].signs]
-LOST_SIGNS = [name for name in DRAWN if not BY_NAME[name].signs]
+# {kind that keeps signs: that of the same magnitudes, which loses them}.
+SIGNS = {"original": "abs", "sign": RANDOM.name, "sign+dist": "dist"}
 
 
 def named(place: tuple[str, float]) -> str:
@@ -69,12 +68,10 @@ def _distribution_best(study: Study) -> Iterator[Item]:
             yield from _pair(study, "dist", other)
 
 
-def _signs_on_average(study: Study) -> Iterator[Item]:
-    for place in study.places:
-        kept, lost = ([kind for kind in kinds if kind in study.at(place)] for kinds in (KEPT_SIGNS, LOST_SIGNS))
-        if kept and lost:
-            words = " against ".join(", ".join(shown(place, kind) for kind in kinds) for kinds in (kept, lost))
-            yield _item(study, place, words, kept, lost, 0.0)
+def _signs(study: Study) -> Iterator[Item]:
+    """Values under the first signs ahead of the same values under other signs, in three ways."""
+    for first, second in SIGNS.items():
+        yield from _pair(study, first, second)
 
 
 def _not_worse(study: Study, first: str) -> Iterator[Item]:
@@ -114,8 +111,9 @@ CLAIMS = (
     ),
     Claim(
         "d",
-        "Signs decide: on average kinds that keep them are ahead of kinds that lose them, whatever else these keep.",
-        _signs_on_average,
+        "Signs decide: first magnitudes, fresh ones, and first ones at other positions are ahead under first signs of "
+        "the same under others.",
+        _signs,
     ),
     Claim(
         "e",

@@ -219,9 +219,14 @@ def _definitions() -> Iterator[str]:
     yield (
         "Tickets of channels: a criterion removes channels of the trained network, and what is left goes back to first "
         "weights. `initial` has these as they are, at the dense network's fan-in; `scratch`, and every kind that takes "
-        "fresh values, has them at the fan-in that is left: larger by the root of inputs before over inputs left."
+        "fresh values (`sign`, `random_scaled` before it is scaled), has them at the fan-in that is left: larger by "
+        "the root of inputs before over inputs left. `sign` is therefore compared with `scratch` at one scale, and "
+        "with `initial` at two."
     )
-    yield "Biases, and weights and statistics of BatchNorm, go back to their first values in every kind but `scratch`."
+    yield (
+        "Biases, and weights and statistics of BatchNorm, go back to their first values in every kind but `scratch`, "
+        "which draws the biases of linear layers anew."
+    )
     yield (
         "Kinds of one seed share their draws: `random`, `sign` and `random_scaled` the fresh values, `dist` and "
         "`sign+dist` the order."
