@@ -62,6 +62,7 @@ rule all:
         rules.plot_scorers.output if STUDY.searched else [],
         rules.plot_retraining.output if STUDY.cells else [],
         rules.plot_epochs.output if STUDY.by_epoch else [],
+        rules.plot_redrawn.output if STUDY.redrawn else [],
         expand("<results>/figures/sparsity.{figure}.{kind}", figure=STUDY.sparse_figures, kind=["svg", "html"]),
         expand("<results>/figures/tickets.{figure}.{kind}", figure=STUDY.ticket_figures, kind=["svg", "html"]),
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],

@@ -74,6 +74,26 @@ rule plot_retraining:
         "../workflow/plot_retraining.py"
 
 
+rule plot_redrawn:
+    input:
+        table=rules.collect_retraining.output.table,
+        means=rules.collect_retraining.output.means,
+        histories=of_networks("retraining/{cell.path}.history.csv", cell=STUDY.redrawn),
+    output:
+        **figure("retraining.redrawn", "plot_redrawn", "Retraining", "plot_redrawn"),
+    log:
+        "<logs>/plot_redrawn.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("plot_redrawn", "figures"),
+        options={"title": STUDY.title},
+    message:
+        "Draw the accuracy by what first weights keep."
+    script:
+        "../workflow/plot_redrawn.py"
+
+
 rule plot_epochs:
     input:
         histories=of_networks("retraining/{cell.path}.history.csv", cell=STUDY.by_epoch),

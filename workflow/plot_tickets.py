@@ -11,6 +11,7 @@ from secateur.figures import appearance, html_tables
 from secateur.figures import tickets as figures_tickets
 from secateur.jobs import script
 from secateur.study.reinitialisations import BY_NAME
+from secateur.study.sparse import DENSE
 
 MEANS = (*tickets_table.CELL, "sparsity", "accuracy", "accuracy_low", "accuracy_high")
 HEADINGS = {"kinds": "Tickets by what their first weights keep", "layers": "Weights left by layer and round"}
@@ -28,8 +29,16 @@ def plot_tickets(inputs, outputs, options):
         rows = tables.read(inputs["table"], *tickets.KINDS.gathered)
         epochs = options["schedule"]["epochs"] - options["rewind"]
         histories = read_histories(inputs["histories"], epochs)
-        levels = {int(place): sparsity for place, sparsity in options["levels"].items()}
-        drawn = figures_tickets.of_kinds(histories, means, rows, options["kinds"], levels, title)
+        panels = [
+            figures_tickets.Panel(
+                f"{100 * sparsity:g} % zeros",
+                {kind: kind for kind in options["kinds"]},
+                *(part[part["round"] == int(place)] for part in (histories, rows, means)),
+            )
+            for place, sparsity in options["levels"].items()
+        ]
+        dense = means.loc[means["kind"] == DENSE, "accuracy"].iloc[0]
+        drawn = figures_tickets.of_kinds(panels, dense, title)
         by_epoch = histories.groupby(["round", "kind", "epoch"], sort=False)["validation_accuracy"].mean()
         parts = [
             "<h2>Test accuracy, %</h2>",

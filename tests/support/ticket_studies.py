@@ -9,7 +9,7 @@ import yaml
 
 from secateur.artifacts import correctness, tables
 from secateur.study import retraining_checks, settings, tickets
-from secateur.verdicts.tickets_study import OF_CHANNELS
+from secateur.study.reinitialisations import OF_KINDS
 from support.learned_studies import HARD, IMAGES
 
 STUDY = """
@@ -47,7 +47,7 @@ def finished(folder, accuracies=None, changes=None):
             of_weights.append(row)
             _write(network / "tickets" / cell.path, [0.4, 0.5, 0.6, right.mean()], right)
         for cell in retraining_checks.cells(config):
-            right = answers((cell.criterion, OF_CHANNELS[cell.kind]), accuracies or {}, place)
+            right = answers((cell.criterion, OF_KINDS[cell.kind]), accuracies or {}, place)
             of_channels.append({"seed": seed, **cell._asdict(), "images": IMAGES, "accuracy": right.mean()})
             _write(network / "retraining" / cell.path, [0.4, 0.75, 0.8, right.mean()], right, "")
         for one in tickets.rounds(config):

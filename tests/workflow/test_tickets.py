@@ -100,6 +100,7 @@ def test_tables_and_figures_have_every_network(tickets_study):
     assert "versus_random" in (folder / "figures/tickets.kinds.html").read_text()
     assert "Tickets are what 2 round(s)" in (folder / "study.html").read_text()
     assert "sign+dist" in (folder / "tables/retraining.csv").read_text()
+    assert "</svg>" in (folder / "figures/retraining.redrawn.svg").read_text()
 
 
 def edited(**changes):

@@ -253,7 +253,7 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # test_sparsity.py has sparse networks.
     sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
     # test_tickets.py has tickets.
-    tickets = {"rewind_weights", "prune_ticket", "train_ticket", "collect_tickets", "plot_tickets"}
+    tickets = {"rewind_weights", "prune_ticket", "train_ticket", "collect_tickets", "plot_tickets", "plot_redrawn"}
     assert rules - ran == others | scoring | retraining | parts | learned | sparse | tickets
 
 

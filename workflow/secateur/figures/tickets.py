@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from secateur.figures import appearance, lines
 from secateur.study.reinitialisations import BY_NAME, ORIGINAL
-from secateur.study.sparse import DENSE
 
 if TYPE_CHECKING:
     import pandas
@@ -26,61 +26,69 @@ def colours(kinds: Sequence[str]) -> dict[str, str]:
     return {ORIGINAL.name: "#000000", **dict(zip(others, lines.distinct(len(others)), strict=True))}
 
 
-def of_kinds(
-    histories: pandas.DataFrame,
-    means: pandas.DataFrame,
-    rows: pandas.DataFrame,
-    kinds: Sequence[str],
-    levels: Mapping[int, float],
-    title: str,
-) -> Figure:
-    """Validation accuracy by epoch, and test accuracy in the end: two panels for each of the `levels`, by round.
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """The networks of one ticket, which differ in their first weights alone.
 
-    Lines are means over seeds, dashed where signs are lost. `histories` has the columns round, kind, seed, epoch and
-    validation_accuracy; `means` and `rows` are the tables of tickets.
+    `histories` has the columns kind, epoch and validation_accuracy, `rows` kind and accuracy, and `means` beside these
+    accuracy_low and accuracy_high. `names` are the kinds as they are shown, {kind of study/reinitialisations.py: name}.
     """
-    with appearance.themed(figsize=(2 * WIDTH + LEGEND, HEIGHT * len(levels) + 0.5)) as figure:
-        axes = figure.subplots(len(levels), 2, squeeze=False)
-        for (by_epoch, final), (place, sparsity) in zip(axes, levels.items(), strict=True):
-            _draw_epochs(by_epoch, histories[histories["round"] == place], kinds)
-            by_epoch.set_title(f"{100 * sparsity:g} % zeros, by epoch")
+
+    title: str
+    names: Mapping[str, str]
+    histories: pandas.DataFrame
+    rows: pandas.DataFrame
+    means: pandas.DataFrame
+
+
+def of_kinds(panels: Sequence[Panel], dense: float, title: str) -> Figure:
+    """Validation accuracy by epoch, and test accuracy in the end beside the dense network's, for every Panel.
+
+    Lines are means over seeds, dashed where signs are lost.
+    """
+    kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.names))
+    with appearance.themed(figsize=(2 * WIDTH + LEGEND, HEIGHT * len(panels) + 0.5)) as figure:
+        axes = figure.subplots(len(panels), 2, squeeze=False)
+        for (by_epoch, final), panel in zip(axes, panels, strict=True):
+            _draw_epochs(by_epoch, panel, colours(kinds))
+            by_epoch.set_title(f"{panel.title}, by epoch")
             by_epoch.set_ylabel("validation accuracy")
-            _draw_final(final, means, rows, kinds, place)
-            final.set_title(f"{100 * sparsity:g} % zeros, in the end")
+            _draw_final(final, panel, colours(kinds))
+            final.axvline(dense, color="0.3", linewidth=0.9, linestyle=":", zorder=0, label="dense")
+            final.set_title(f"{panel.title}, in the end")
         axes[-1, 0].set_xlabel("epoch")
         axes[-1, 1].set_xlabel("test accuracy")
         entries = {}
-        for panel in axes[0]:
-            handles, labels = panel.get_legend_handles_labels()
+        for axis in axes.flat:
+            handles, labels = axis.get_legend_handles_labels()
             entries |= dict(zip(labels, handles, strict=True))
         figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False)
         figure.suptitle(title)
     return figure
 
 
-def _draw_epochs(panel: Axes, histories, kinds):
-    for name, colour in colours(kinds).items():
-        mean = histories[histories["kind"] == name].groupby("epoch")["validation_accuracy"].mean()
-        style = "-" if BY_NAME[name].signs else "--"
-        panel.plot(mean.index, mean, style, marker=".", color=colour, linewidth=1.3, label=name)
-    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+def _draw_epochs(axes: Axes, panel, coloured):
+    for kind, name in panel.names.items():
+        own = panel.histories[panel.histories["kind"] == kind]
+        mean = own.groupby("epoch")["validation_accuracy"].mean()
+        style = "-" if BY_NAME[kind].signs else "--"
+        axes.plot(mean.index, mean, style, marker=".", color=coloured[kind], linewidth=1.3, label=name)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_final(panel: Axes, means, rows, kinds, place):
-    """A row for each kind: the mean with its interval, and a dot for each seed; the dense network is a line."""
-    dense = means.loc[means["kind"] == DENSE, "accuracy"].iloc[0]
-    panel.axvline(dense, color="0.3", linewidth=0.9, linestyle=":", zorder=0, label="dense")
-    at_round = means[means["round"] == place].set_index("kind")
-    for row, (name, colour) in enumerate((name, colours(kinds)[name]) for name in kinds):
-        mean = at_round.loc[name]
-        single = rows[(rows["round"] == place) & (rows["kind"] == name)]["accuracy"]
-        panel.plot(single, np.full(len(single), row), ".", color=colour, markersize=4, alpha=0.5)
-        panel.hlines(row, mean["accuracy_low"], mean["accuracy_high"], color=colour, linewidth=1.2)
-        panel.plot(mean["accuracy"], row, "o", color=colour, markersize=6, markerfacecolor=_face(name, colour))
-    panel.set_yticks(range(len(kinds)), kinds)
-    panel.invert_yaxis()
-    panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+def _draw_final(axes: Axes, panel, coloured):
+    """A row for each kind: the mean with its interval, and a dot for each network."""
+    means = panel.means.set_index("kind")
+    for row, kind in enumerate(panel.names):
+        mean, single = means.loc[kind], panel.rows.loc[panel.rows["kind"] == kind, "accuracy"]
+        colour = coloured[kind]
+        axes.plot(single, np.full(len(single), row), ".", color=colour, markersize=4, alpha=0.5)
+        axes.hlines(row, mean["accuracy_low"], mean["accuracy_high"], color=colour, linewidth=1.2)
+        axes.plot(mean["accuracy"], row, "o", color=colour, markersize=6, markerfacecolor=_face(kind, colour))
+    axes.set_yticks(range(len(panel.names)), list(panel.names.values()))
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def _face(name, colour):

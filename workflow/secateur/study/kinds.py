@@ -226,3 +226,9 @@ def by_epoch(cells: Iterable[Cell]) -> list[Cell]:
     trained = [cell for cell in cells if KINDS[cell.kind].trains == "weights"]
     compared = {kind.name for kind in (*STAGES, INITIAL, *REDRAWN)}
     return trained if any(cell.kind in compared for cell in trained) else []
+
+
+def redrawn(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells that are trained from first weights or fresh ones, where first weights are drawn anew; else none."""
+    whole = [cell for cell in cells if KINDS[cell.kind].whole]
+    return whole if any(KINDS[cell.kind].start == "redrawn" for cell in whole) else []

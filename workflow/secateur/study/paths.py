@@ -303,6 +303,8 @@ def _figures(config):
         yield from _each(f"figures/{stem}", FIGURES, "the study's figures")
     if kinds.by_epoch(retraining_checks.cells(config)):
         yield from _each("figures/retraining.epochs", FIGURES, "the study's figures")
+    if kinds.redrawn(retraining_checks.cells(config)):
+        yield from _each("figures/retraining.redrawn", FIGURES, "the study's figures")
     if any(entry.get("fit", "none") != "none" for entry in config["criteria"]["learned"]):
         yield from _each("figures/scorers", FIGURES, "the study's figures")
     for name in sparse.figures(config):

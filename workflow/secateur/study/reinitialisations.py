@@ -32,5 +32,7 @@ ALL = (
 )
 BY_NAME = {one.name: one for one in ALL}
 ORIGINAL, RANDOM = BY_NAME["original"], BY_NAME["random"]
+# {kind of retraining: the name of the re-initialisation that it is for channels}.
+OF_KINDS = {one.kind or one.name: one.name for one in ALL if one.channels}
 # Those of channels that are no other kind of retraining.
 OF_CHANNELS = tuple(one for one in ALL if one.channels and not one.kind)

@@ -305,6 +305,11 @@ class Study:
         return kinds.by_epoch(self.cells)
 
     @cached_property
+    def redrawn(self) -> list[kinds.Cell]:
+        """The retrained networks by what first weights keep: all of first or fresh ones, where any are drawn anew."""
+        return kinds.redrawn(self.cells)
+
+    @cached_property
     def retrained(self) -> dict[str, list[float]]:
         """{retrained criterion: its levels}."""
         return kinds.levels_of(self.cells)

@@ -16,9 +16,9 @@ import pandas
 from secateur import Refused
 from secateur.analysis import intervals
 from secateur.artifacts import correctness, evaluation_table, tables, tickets_table
-from secateur.study import architectures, reinitialisations, retraining_checks, seeds, tickets, vocabulary
+from secateur.study import architectures, retraining_checks, seeds, tickets, vocabulary
 from secateur.study.kinds import Cell
-from secateur.study.reinitialisations import BY_NAME, ORIGINAL
+from secateur.study.reinitialisations import BY_NAME, OF_KINDS, ORIGINAL
 from secateur.study.sparse import DENSE
 from secateur.verdicts import across
 from secateur.verdicts.across import Difference
@@ -27,8 +27,6 @@ from secateur.verdicts.paired import Compared
 
 # The part of a network that leaves where it is no criterion's channels.
 WEIGHTS = "weights"
-# {kind of retraining: the re-initialisation that it is for channels}.
-OF_CHANNELS = {one.kind or one.name: one.name for one in reinitialisations.ALL if one.channels}
 
 
 class Network(NamedTuple):
@@ -136,14 +134,14 @@ def _of_weights(rows, settings):
 
 def _of_channels(folder, settings):
     """The same of channels: kinds of retraining that start from first weights, or from fresh ones."""
-    cells = [cell for cell in retraining_checks.cells(settings) if cell.kind in OF_CHANNELS]
+    cells = [cell for cell in retraining_checks.cells(settings) if cell.kind in OF_KINDS]
     if not cells:
         return {}
     rows = exact(tables.read(folder / "tables" / "retraining.csv", "seed", *Cell._fields, "images", "accuracy"))
     found = {}
     for cell in cells:
         chosen = (rows["criterion"] == cell.criterion) & (rows["level"] == cell.level) & (rows["kind"] == cell.kind)
-        network = Network(vocabulary.without_draw(cell.criterion), float(cell.level), OF_CHANNELS[cell.kind])
+        network = Network(vocabulary.without_draw(cell.criterion), float(cell.level), OF_KINDS[cell.kind])
         parts, paths = found.setdefault(network, ([], []))
         parts.append(rows[chosen].assign(draw=cell.criterion))
         paths.append(f"retraining/{cell.path}")
