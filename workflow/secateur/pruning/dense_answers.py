@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from secateur.graph import modes
+from secateur.pruning import layer_rows
 from secateur.study import seeds
 
 # Rows of a regression at most: positions of images, sampled where there are more.
@@ -42,14 +43,6 @@ class Rows:
         return local // positions, local % positions, slice(start, stop)
 
 
-def maps_of(tensor: Tensor, layer: nn.Module) -> Tensor:
-    """A layer's input or output as maps (N, C, H, W); features of linear layers lie last."""
-    if isinstance(layer, nn.Linear):
-        features = tensor.flatten(1, -2) if tensor.dim() > 2 else tensor[:, None]
-        return features.transpose(1, 2)[..., None]
-    return tensor
-
-
 @torch.no_grad()
 def of(graph: fx.GraphModule, layers: Sequence[str], images: Tensor, inputs: bool, seed: int = 0) -> dict[Call, Rows]:
     """{(layer, count of earlier calls): its Rows} of the dense network, in the order of computation.
@@ -63,25 +56,19 @@ def of(graph: fx.GraphModule, layers: Sequence[str], images: Tensor, inputs: boo
             recorder = _Recorder(graph, {*layers})
             recorder.run(images[first : first + BLOCK].to(_device(graph)))
             for call, (module, read, answered) in recorder.calls.items():
-                maps = maps_of(read if inputs and is_mixing(module) else answered, module)
+                maps = layer_rows.maps_of(read if inputs and is_mixing(module) else answered, module)
                 if call not in found:
-                    size = tuple(maps.shape[2:])
+                    size = maps.shape[2], maps.shape[3]
                     found[call] = (_sampled(len(images) * size[0] * size[1], seed, call), size, [])
                 ids, size, parts = found[call]
                 block = Rows(ids, size, torch.empty(0)).of_block(first, len(maps))
-                parts.append(rows_of(maps, *block[:2]))
+                parts.append(layer_rows.rows_of(maps, *block[:2]))
     return {call: Rows(ids, size, torch.cat(parts)) for call, (ids, size, parts) in found.items()}
 
 
 def is_mixing(module: nn.Module) -> bool:
     """True for a convolution without groups, which mixes all its input channels."""
     return isinstance(module, nn.Conv2d) and module.groups == 1
-
-
-def rows_of(maps: Tensor, images: Tensor, places: Tensor) -> Tensor:
-    """(rows, C) of maps (N, C, H, W) at places in (H x W) of some images."""
-    by_place = maps.flatten(2).transpose(1, 2)
-    return by_place[images.to(maps.device), places.to(maps.device)]
 
 
 def _sampled(count, seed, call):
@@ -102,10 +89,11 @@ class _Recorder(fx.Interpreter):
 
     def call_module(self, target, args, kwargs):
         answered = super().call_module(target, args, kwargs)
-        if target in self.layers:
-            place = self.counts.get(target, 0)
-            self.counts[target] = place + 1
-            self.calls[target, place] = (self.fetch_attr(target), args[0], answered)
+        name = str(target)
+        if name in self.layers:
+            place = self.counts.get(name, 0)
+            self.counts[name] = place + 1
+            self.calls[name, place] = (self.fetch_attr(name), args[0], answered)
         return answered
 
 

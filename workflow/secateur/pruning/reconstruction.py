@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur.graph import modes, tracing
-from secateur.pruning import dense_answers, groups, removal
-from secateur.pruning.dense_answers import Rows, maps_of, rows_of
+from secateur.pruning import dense_answers, groups, layer_rows, removal
+from secateur.pruning.dense_answers import Rows
+from secateur.pruning.layer_rows import Layer
 from secateur.pruning.least_squares import Regression
 from secateur.pruning.pruned_graph import PrunedGraph
 from secateur.units import coupling
@@ -76,6 +77,10 @@ def refit(smaller: nn.Module, dense: Dense, removed: np.ndarray, batchnorm: Batc
         if walk.shared:
             # A layer that is called several times is fitted to all its calls, which are known behind the last one.
             walk.run()
+    for name in walk.unfitted():
+        logging.warning(
+            "%s cannot be refitted, because its weights are not read by a call of it; it is left as it is", name
+        )
 
 
 class _Walk:
@@ -121,6 +126,15 @@ class _Walk:
                     values[source] = [None] * len(values[source])
         self.settled |= self.shared
 
+    def unfitted(self) -> list[str]:
+        """The layers that lost inputs and were not refitted, of those that the smaller network has."""
+        names = []
+        for name, ids in self.dense.coupled.inputs.items():
+            left = (~self.removed[ids]).any() and (~self.removed[self.dense.coupled.outputs[name]]).any()
+            if left and self.removed[ids].any() and name not in self.before:
+                names.append(name)
+        return names
+
     def _is_changed(self, node):
         """True if a value differs from the dense network's: one before it does, or a layer lost inputs."""
         if self.hollow or any(self.changed[source] for source in node.all_input_nodes):
@@ -129,7 +143,7 @@ class _Walk:
         return inputs is not None and bool(self.removed[inputs].any())
 
     def _refitted(self, node, values):
-        module, name = self.modules[node.target], str(node.target)
+        module, name = cast(Layer | _BatchNorm, self.modules[node.target]), str(node.target)
         read = values[node.all_input_nodes[0]]
         if isinstance(module, _BatchNorm) and self.online and module.track_running_stats:
             _restated(module, [_on(block, self.device) for block in read])
@@ -167,22 +181,22 @@ class _Walk:
 
     def _fitted(self, name, module, rows, blocks):
         """Weights by which a layer answers as the dense one."""
-        prior, outputs = _as_rows(self.before[name]), self._outputs(name)
+        prior, outputs = layer_rows.as_rows(self.before[name]), self._outputs(name)
         sums = self._regression(name, len(prior.T), len(outputs), len(rows.ids))
         for block, (images, places, part) in blocks:
-            inputs = _patches(_on(block, self.device), module, rows.size, images, places)
+            inputs = layer_rows.patches(_on(block, self.device), module, rows.size, images, places)
             sums.add(inputs, rows.values[part][:, outputs].to(inputs))
         weight, constant = sums.solved(prior.T, self.ridge)
-        return _as_weight(weight.T, self.before[name]), constant
+        return layer_rows.as_weight(weight.T, self.before[name]), constant
 
     def _mixed(self, name, module, rows, blocks):
         """Dense weights on dense input channels that are made up from those that are left."""
         inputs, outputs = self._inputs(name), self._outputs(name)
-        dense = self.dense.layer(name)
+        dense = cast(nn.Conv2d, self.dense.layer(name))
         prior = torch.eye(dense.in_channels, dtype=torch.float64)[inputs]
         sums = self._regression(name, len(inputs), dense.in_channels, len(rows.ids))
         for block, (images, places, part) in blocks:
-            read = rows_of(_on(block, self.device), images, places)
+            read = layer_rows.rows_of(_on(block, self.device), images, places)
             sums.add(read, rows.values[part].to(read))
         mixing, constants = sums.solved(prior, self.ridge)
         whole = dense.weight.detach()[outputs.to(dense.weight.device)].double().cpu()
@@ -198,9 +212,15 @@ class _Walk:
         sums = torch.zeros(5, len(outputs), dtype=torch.float64)
         for block, (images, places, part) in blocks:
             maps = F.conv2d(
-                _padded(_on(block, self.device), module), before, None, module.stride, 0, module.dilation, module.groups
+                layer_rows.padded(_on(block, self.device), module),
+                before,
+                None,
+                module.stride,
+                0,
+                module.dilation,
+                module.groups,
             )
-            answers = rows_of(maps, images, places).double().cpu()
+            answers = layer_rows.rows_of(maps, images, places).double().cpu()
             wanted = rows.values[part][:, outputs].double()
             sums += torch.stack(
                 [
@@ -254,48 +274,16 @@ def _located(rows: Rows, blocks: Sequence[Tensor]) -> Iterator[tuple[Tensor, tup
         first += len(block)
 
 
-def _patches(block: Tensor, module: nn.Module, size: tuple[int, int], images: Tensor, places: Tensor) -> Tensor:
-    """(rows, kernel positions x channels) that a layer reads to answer at some places of its maps."""
-    if isinstance(module, nn.Linear):
-        return rows_of(maps_of(block, module), images, places)
-    padded = _padded(block, module)
-    width = padded.shape[3]
-    corner = places // size[1] * module.stride[0] * width + places % size[1] * module.stride[1]
-    down, right = (torch.arange(count) * step for count, step in zip(module.kernel_size, module.dilation, strict=True))
-    offsets = (down[:, None] * width + right).flatten()
-    read = (corner[:, None] + offsets).to(block.device)
-    by_place = padded.flatten(2).transpose(1, 2).contiguous()
-    return by_place[images.to(block.device)[:, None], read].flatten(1)
-
-
-def _padded(block, module):
-    """The input of a convolution with its padding."""
-    pads = module._reversed_padding_repeated_twice
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    return F.pad(block, pads, mode=mode) if any(pads) else block
-
-
-def _as_rows(weight):
-    """(outputs, kernel positions x inputs) of a weight, in the order of `_patches`."""
-    return weight.permute(0, 2, 3, 1).flatten(1) if weight.dim() == 4 else weight
-
-
-def _as_weight(rows, like):
-    if like.dim() == 2:
-        return rows
-    outputs, inputs, height, width = like.shape
-    return rows.reshape(outputs, height, width, inputs).permute(0, 3, 1, 2)
-
-
 def _restated(norm: _BatchNorm, blocks: Sequence[Tensor]) -> None:
     """Set the running statistics of a BatchNorm to those of all blocks."""
-    count, total, squares = 0, 0, 0
+    count = 0
+    total, squares = (torch.zeros(norm.num_features, dtype=torch.float64) for _ in range(2))
     for block in blocks:
         by_channel = block.transpose(0, 1).flatten(1)
         count += by_channel.shape[1]
-        total = total + by_channel.sum(1, dtype=torch.float64)
-        squares = squares + by_channel.double().square().sum(1)
+        total += by_channel.sum(1, dtype=torch.float64).cpu()
+        squares += by_channel.double().square().sum(1).cpu()
     mean = total / count
     variance = (squares / count - mean.square()).clamp(min=0) * (count / max(1, count - 1))
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
+    cast(Tensor, norm.running_mean).copy_(mean)
+    cast(Tensor, norm.running_var).copy_(variance)

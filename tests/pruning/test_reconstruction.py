@@ -1,0 +1,249 @@
+"""Networks refitted in closed form: exact where channels repeat, least squares elsewhere, for every kind of network."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from secateur import Refused
+from secateur.models import zoo
+from secateur.pruning import dense_answers, reconstruction, removal
+from secateur.pruning.least_squares import Regression
+from secateur.units import coupling, finding
+from support import networks
+from support.networks import pixels, stirred
+
+FITS = ("channels", "patches")
+
+
+def images(count=24, channels=3, size=8):
+    return pixels(channels, size, count)
+
+
+class Chain(nn.Module):
+    """Convolutions with BatchNorm, a hidden linear layer behind a flatten, and a head."""
+
+    def __init__(self, bias=False):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.norm = nn.Conv2d(3, 8, 3, padding=1, bias=bias), nn.BatchNorm2d(8)
+        self.second, self.other = nn.Conv2d(8, 6, 3, padding=1, bias=bias), nn.BatchNorm2d(6)
+        self.hidden, self.head = nn.Linear(6 * 4 * 4, 10), nn.Linear(10, 5)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x)))
+        x = F.max_pool2d(F.relu(self.other(self.second(x))), 2)
+        return self.head(F.relu(self.hidden(torch.flatten(x, 1))))
+
+
+def doubled(model):
+    """The model with every second channel of its first convolution like the one before it."""
+    with torch.no_grad():
+        for tensor in (*model.first.state_dict().values(), *model.norm.state_dict().values()):
+            if tensor.dim():
+                tensor[1::2] = tensor[::2]
+    return model
+
+
+def error(model, other, x):
+    with torch.no_grad():
+        return float((model(x) - other(x)).abs().max())
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_channel_that_repeats_another_is_made_up_exactly(fit, bias):
+    model = doubled(stirred(Chain(bias)))
+    before = copy.deepcopy(model.state_dict())
+    smaller = reconstruction.reconstructed(model, {"first": [1, 3, 5, 7]}, images(), fit, "kept", ridge=0)
+    assert smaller.second.in_channels == 4
+    assert error(model, smaller, images()) < 1e-9
+    assert error(model, removal.removed(model, {"first": [1, 3, 5, 7]}, images()), images()) > 0.01
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_linear_network_has_the_weights_of_least_squares():
+    model = stirred(nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(8 * 4, 5)))
+    x = pixels(3, 2, 90)
+    smaller = reconstruction.reconstructed(model, {"0": [0, 5]}, x, ridge=0)
+    with torch.no_grad():
+        read = removal.removed(model, {"0": [0, 5]}, x)[:2](x)
+        design = torch.cat([read, torch.ones(len(x), 1, dtype=read.dtype)], 1)
+        wanted = torch.linalg.lstsq(design, model(x)).solution
+        # Features are linear in fewer pixels, so that several weights answer alike.
+        torch.testing.assert_close(smaller(x), design @ wanted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("rows", [7, 60])
+def test_the_ridge_pulls_to_what_was_there(rows):
+    """By rows and by sums: the same solution of (G + l I) B = H + l P on centred data."""
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets, prior = (torch.randn(*size, generator=generator, dtype=torch.float64)
+                              for size in ((rows, 12), (rows, 3), (12, 3)))  # fmt: skip
+    sums = Regression(12, 3, rows)
+    for part in torch.arange(rows).tensor_split(3):
+        sums.add(inputs[part], targets[part])
+    weights, constant = sums.solved(prior, 0.1)
+    centred, wanted = inputs - inputs.mean(0), targets - targets.mean(0)
+    gram = centred.T @ centred
+    strength = 0.1 * gram.diagonal().mean()
+    by_hand = torch.linalg.solve(gram + strength * torch.eye(12), centred.T @ wanted + strength * prior)
+    torch.testing.assert_close(weights, by_hand)
+    torch.testing.assert_close(constant, targets.mean(0) - inputs.mean(0) @ by_hand)
+    assert sums.few == (rows == 7)
+    large, _ = sums.solved(prior, 1e9)
+    torch.testing.assert_close(large, prior, rtol=1e-6, atol=1e-6)
+
+
+def test_constant_inputs_keep_their_weights():
+    sums = Regression(2, 1, 10)
+    inputs = torch.stack([torch.arange(10.0), torch.full((10,), 3.0)], 1)
+    sums.add(inputs, 2 * inputs[:, :1])
+    for ridge in (1e-3, 0):
+        weights, _ = sums.solved(torch.tensor([[1.0], [7.0]]), ridge)
+        assert weights[1].item() == pytest.approx(7) and weights[0].item() == pytest.approx(2, abs=0.01)
+
+
+def test_patches_are_never_worse_than_channels_on_the_same_inputs():
+    """The outputs of the one layer that is refitted, at all positions and without a ridge."""
+    model, x = stirred(Chain()), images(60)
+    with torch.no_grad():
+        wanted = model.second(F.relu(model.norm(model.first(x))))
+    errors = {}
+    for fit in FITS:
+        smaller = reconstruction.reconstructed(model, {"first": [1, 4]}, x, fit, "kept", ridge=0)
+        with torch.no_grad():
+            answers = smaller.second(F.relu(smaller.norm(smaller.first(x))))
+        shift = model.other.running_mean - smaller.other.running_mean
+        errors[fit] = float((answers + shift.view(1, -1, 1, 1) - wanted).square().mean())
+    assert errors["patches"] <= errors["channels"] < float(wanted.var())
+
+
+def half_of(model, example, residual="units"):
+    """Every second unit of every layer, as channels."""
+    units = finding.find(model, example, residual)
+    channels = {}
+    for unit in units.units[::2]:
+        for layer, index in unit.channels:
+            channels.setdefault(layer, []).append(index)
+    return channels
+
+
+NETWORKS = {
+    "a residual network, padded": lambda: zoo.build("resnet20", 5),
+    "a residual network, projected": lambda: zoo.build("resnet20", 5, shortcut="B"),
+    "a depthwise network": lambda: zoo.build("mobilenet_v1", 5),
+    "a concatenating network": networks.Branching,
+    "grouped convolutions": networks.Grouped,
+    "squeeze and excitation": networks.Excited,
+    "shuffled channels": networks.Shuffled,
+    "a layer and a BatchNorm that are called twice": networks.Twice,
+    "padding hidden in a function": networks.Padded,
+    "depthwise layers before a flatten": networks.separable,
+    "a network without BatchNorm": lambda: zoo.build("vgg_small", 5, norm=False),
+}
+
+
+@pytest.mark.parametrize("batchnorm", ["kept", "online"])
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_kind_of_network_comes_nearer_to_the_dense_one(name, fit, batchnorm):
+    torch.manual_seed(0)
+    model, x = stirred(NETWORKS[name]()), images(40, size=16)
+    channels = half_of(model, x[:1])
+    with torch.no_grad():
+        wanted = model(x)
+    pruned = removal.removed(model, channels, x)
+    smaller = reconstruction.reconstructed(model, channels, x, fit, batchnorm)
+    again = reconstruction.reconstructed(model, channels, x, fit, batchnorm)
+    away = [float((network(x) - wanted).square().mean()) for network in (pruned, smaller)]
+    assert away[1] < 0.5 * away[0]
+    assert error(smaller, again, x) == 0
+    assert [tuple(value.shape) for value in smaller.parameters()] != [
+        tuple(value.shape) for value in model.parameters()
+    ]
+    assert not smaller.training and not any(value.isnan().any() for value in smaller.state_dict().values())
+
+
+def test_nothing_that_is_removed_leaves_everything_as_it_is():
+    model, x = stirred(Chain()), images()
+    smaller = reconstruction.reconstructed(model, {}, x)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in smaller.state_dict().items())
+
+
+def test_layers_before_the_first_that_lost_inputs_are_left_alone():
+    model, x = stirred(Chain()), images()
+    smaller = reconstruction.reconstructed(model, {"second": [0, 3]}, x)
+    for name in ("first.weight", "norm.running_mean", "norm.running_var"):
+        assert torch.equal(smaller.state_dict()[name], model.state_dict()[name])
+    assert torch.equal(smaller.second.weight, model.second.weight[[1, 2, 4, 5]])
+    assert not torch.equal(smaller.hidden.weight, model.hidden.weight.view(10, 6, 16)[:, [1, 2, 4, 5]].flatten(1))
+
+
+def test_a_layer_that_is_called_twice_is_known_by_both_calls():
+    model, x = stirred(networks.Twice()), images(4, size=16)
+    dense = reconstruction.Dense(coupling.followed(model, x[:1]), x, "patches")
+    assert [call for call in dense.rows if call[0] == "again"] == [("again", 0), ("again", 1)]
+
+
+def test_a_branch_that_is_emptied_is_made_up_by_what_reads_the_sum():
+    model, x = stirred(zoo.build("resnet20", 5)), images(40, size=16)
+    channels = {"layer2.1.conv1": list(range(32))}
+    with torch.no_grad():
+        wanted = model(x)
+        away = [
+            float((network(x) - wanted).square().mean())
+            for network in (removal.removed(model, channels, x), reconstruction.reconstructed(model, channels, x))
+        ]
+    assert away[1] < 0.5 * away[0]
+
+
+class Read(networks.Small):
+    """A convolution whose weights the forward reads itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.two = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return self.end(F.relu(F.conv2d(self.start(x), self.two.weight, self.two.bias)))
+
+
+def test_a_layer_that_cannot_be_refitted_is_named_and_left_as_it_is(caplog):
+    model, x = stirred(Read()), images(8, size=16)
+    caplog.set_level("WARNING")
+    smaller = reconstruction.reconstructed(model, {"stem": [0, 3]}, x)
+    assert "two cannot be refitted" in caplog.text and "left as it is" in caplog.text
+    assert torch.equal(smaller.two.weight, model.two.weight[:, [1, 2, 4, 5, 6, 7]])
+
+
+def test_positions_are_sampled_and_the_same_in_every_block(monkeypatch):
+    model, x = stirred(Chain()), images(30)
+    coupled = coupling.followed(model, x[:1])
+    whole = dense_answers.of(coupled.graph, list(coupled.outputs), x, inputs=False)
+    monkeypatch.setattr(dense_answers, "POSITIONS", 100)
+    few = dense_answers.of(coupled.graph, list(coupled.outputs), x, inputs=False)
+    monkeypatch.setattr(dense_answers, "BLOCK", 7)
+    blocks = dense_answers.of(coupled.graph, list(coupled.outputs), x, inputs=False)
+    for call, rows in few.items():
+        assert len(rows.ids) == min(100, len(whole[call].ids))
+        torch.testing.assert_close(rows.values, whole[call].values[rows.ids])
+        assert torch.equal(rows.ids, blocks[call].ids)
+        torch.testing.assert_close(rows.values, blocks[call].values)
+    reconstruction.reconstructed(model, {"first": [0]}, x)
+
+
+def test_in_float32_the_network_is_that_of_float64():
+    model, x = stirred(Chain()), images(60)
+    exact = reconstruction.reconstructed(model, {"first": [1, 4]}, x)
+    rounded = reconstruction.reconstructed(copy.deepcopy(model).float(), {"first": [1, 4]}, x.float())
+    assert error(exact.float(), rounded, x.float()) < 1e-3
+
+
+def test_what_cannot_be_removed_is_refused_as_by_removal():
+    with pytest.raises(Refused, match="the model has no layer 'nothing'"):
+        reconstruction.reconstructed(stirred(Chain()), {"nothing": [0]}, images())
+    assert np.isfinite(error(stirred(Chain()), stirred(Chain()), images()))
