@@ -3,7 +3,7 @@ rule evaluate_pruning:
         network="<network>/training/trained.pt",
         images="<images>/test.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
-        train=stage_files.recovering_images(STUDY),
+        **stage_files.recovering_images(STUDY),
     output:
         **evaluation("<network>/evaluation/{family}"),
     log:

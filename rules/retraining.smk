@@ -5,6 +5,7 @@ rule retrain_model:
         validation="<images>/validation.h5",
         test="<images>/test.h5",
         ranking="<network>/ranking/{criterion}.csv",
+        calibration=lambda wildcards: stage_files.calibrating_images(STUDY, wildcards.kind),
     output:
         **evaluation("<network>/retraining/{criterion}/{level}/{kind}"),
         network="<network>/retraining/{criterion}/{level}/{kind}.pt",

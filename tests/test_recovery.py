@@ -52,7 +52,7 @@ def test_a_network_whose_batchnorm_keeps_no_statistics_is_refused():
 
 def test_a_treatment_is_named_by_all_that_changes_its_result():
     def stamp(images=TRAIN, seed=1, **changes):
-        return recovery.treatment("batchnorm", recovery.Material(images, OPTIONS | changes, seed)).stamp
+        return recovery.treatment("batchnorm", dense(), recovery.Material(images, OPTIONS | changes, seed)).stamp
 
     first = stamp()
     assert first == stamp() and first["images"] == TRAIN.identity

@@ -18,16 +18,18 @@ CHECKED = 8
 
 
 def evaluate_pruning(
-    checkpoint, split, rankings, table, right, folder, options, images_per_batch, train=None, seed=None
+    checkpoint, split, rankings, table, right, folder, options, images_per_batch, recovering=None, seed=None
 ):
     """`rankings` is {criterion: file}; `folder` caches results of plans. Returns facts for the manifest.
 
-    `train` are the images that recoveries read, if there are any, and `seed` is that of the network's training.
+    `recovering` is {split: file} of the images that recoveries read, and `seed` that of the network's training.
     """
     dense = checkpoints.load(checkpoint)
     device = devices.chosen(options["device"])
     rankings = {name: tables.read(path, "unit", "layer", "channel") for name, path in rankings.items()}
-    with images_store.opened(split) as images, _opened(train) as recovering:
+    with contextlib.ExitStack() as stack:
+        images = stack.enter_context(images_store.opened(split))
+        by_split = {name: stack.enter_context(images_store.opened(path)) for name, path in (recovering or {}).items()}
         checkpoints.same_images(dense.description, images, checkpoint)
         precision = devices.precision(options.get("precision", "auto"), device, len(images))
 
@@ -47,10 +49,10 @@ def evaluate_pruning(
                 context[key] = options[key]
         store = plan_cache.Store(folder, context, images.labels, len(images.classes), precision["ran"])
         check = images.normalised(slice(0, CHECKED)).to(device)
-        model, treatments = dense.model.to(device), {}
-        if recovering:
-            checkpoints.same_images(dense.description, recovering, checkpoint)
-            treatments = _treatments(model, recovering, options, seed)
+        model = dense.model.to(device)
+        for others in by_split.values():
+            checkpoints.same_images(dense.description, others, checkpoint)
+        treatments = _treatments(model, by_split, options, seed)
         network = sweep.Network(model, batches, images.labels, check, precision["ran"], store, treatments)
         points, rows = [], []
         total = len(rankings) * len(options["terms"]) * len(options["levels"]) * len(network.treatments)
@@ -74,18 +76,14 @@ def evaluate_pruning(
     }
 
 
-def _opened(path):
-    """The images of a file for the length of a block, or None without a file."""
-    return images_store.opened(path) if path else contextlib.nullcontext()
-
-
 def _treatments(model, images, options, seed):
-    """{recovery: its Treatment}; Refused for a network that it can do nothing for."""
+    """{recovery: its Treatment} by images, {split: Images}; Refused for a network that it can do nothing for."""
     treatments = {}
-    for name, chosen in options["recoveries"].items():
+    for name, chosen in options.get("recoveries", {}).items():
         recovery.RECOVERIES[name].refuse(model)
-        material = recovery.Material(images, chosen, recovery.seed_of(options["seed"], name, seed))
-        treatments[name] = recovery.treatment(name, material)
+        drawn_by = recovery.seed_of(options["seed"], name, seed)
+        material = recovery.Material(images[chosen.get("split", "train")], chosen, drawn_by)
+        treatments[name] = recovery.treatment(name, model, material)
     return treatments
 
 
@@ -110,7 +108,11 @@ if "snakemake" in globals():
             snakemake.params.plans,
             {**job.options, **versions},
             snakemake.resources.images_per_batch,
-            snakemake.input.get("train"),
+            {
+                name.removeprefix("recovering_"): path
+                for name, path in snakemake.input.items()
+                if name.startswith("recovering_")
+            },
             int(job.wildcards["seed"]),
         )
         provenance.write(snakemake.output.manifest, **job.provenance, **facts)

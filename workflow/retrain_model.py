@@ -1,5 +1,6 @@
 """Prune one network by one ranking and level, re-estimate its BatchNorm or retrain it, and test it."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,9 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
         store.opened(inputs["train"]) as train,
         store.opened(inputs["validation"]) as validation,
         store.opened(inputs["test"]) as test,
+        _opened(inputs.get("calibration")) as calibration,
     ):
-        for images in (train, validation, test):
+        for images in filter(None, (train, validation, test, calibration)):
             checkpoints.same_images(described, images, inputs["network"])
         precision = devices.precision(options.get("precision", "auto"), device, len(test))
         coupled = steps.followed(model, described)
@@ -48,7 +50,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             partial = f"{outputs['network']}.partial"
             order = study_kinds.KINDS[cell["kind"]].order_of or cell["kind"]
             seed = recovery.seed_of(options["seed"], order, cell["seed"])
-            material = kinds.Material(train, validation, options["training"], seed, partial, stamp)
+            material = kinds.Material(train, validation, options["training"], seed, partial, stamp, calibration)
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
             networks.save(outputs["network"], smaller, described, facts, plans[-1])
@@ -60,6 +62,11 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
     for partial in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
         partial.unlink()
     return precision | {"rows": {precision["ran"]: 1}}
+
+
+def _opened(path):
+    """The images of a file for the length of a block, or None without a file."""
+    return store.opened(path) if path else contextlib.nullcontext()
 
 
 def nothing_measured(test):

@@ -32,15 +32,15 @@ def dense(name):
     return model
 
 
-def treatment(**changes):
-    return recovery.treatment("batchnorm", recovery.Material(TRAIN, OPTIONS | changes, SEED))
+def treatment(model, **changes):
+    return recovery.treatment("batchnorm", model, recovery.Material(TRAIN, OPTIONS | changes, SEED))
 
 
 def prepared(model, store=None, **changes):
     def batches():
         return zip(TEST.split(10), LABELS.split(10), strict=True)
 
-    given = {"batchnorm": treatment(**changes)}
+    given = {"batchnorm": treatment(model, **changes)}
     return sweep.Network(model, batches, LABELS.numpy(), TEST[:8], "float32", store, given)
 
 

@@ -88,15 +88,24 @@ def test_every_batch_is_drawn_from_all_images(monkeypatch):
     assert all(rows.min() < 20 and rows.max() > 35 for rows in seen)
 
 
+OF_RECOVERY = {
+    "batchnorm": {"batchnorm_images": 30, "batch_size": 16},
+    "reconstructed": {"images": 40, "split": "train", "fit": "patches", "batchnorm": "online", "ridge": 0.001},
+}
+
+
+@pytest.mark.parametrize("kind", OF_RECOVERY)
 @pytest.mark.parametrize("described", [DESCRIBED, RESIDUAL], ids=["chain", "residual"])
-def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(described):
+def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(described, kind, tmp_path):
     model = dense(described)
-    order, options = order_of(model), {"batchnorm_images": 30, "batch_size": 16}
+    order, options = order_of(model), OF_RECOVERY[kind]
     (plan,) = retraining_steps.plans(order, 0.5, 1, Terms(1))
-    seed = recovery.seed_of(0, "batchnorm", 1)
-    smaller, _ = kinds.batchnorm(model, described, [plan], kinds.Material(TRAIN, VALIDATION, options, seed))
+    seed = recovery.seed_of(0, kind, 1)
+    smaller, _ = kinds.KINDS[kind](model, described, [plan], kinds.Material(TRAIN, VALIDATION, options, seed))
     wanted = networks.measured(smaller, VALIDATION, "float32", 10)
-    treatments = {"batchnorm": recovery.treatment("batchnorm", recovery.Material(TRAIN, options, seed))}
+    networks.save(tmp_path / "n.pt", smaller, described, {}, plan)
+    assert same(stored.load(tmp_path / "n.pt"), smaller)
+    treatments = {kind: recovery.treatment(kind, model, recovery.Material(TRAIN, options, seed))}
     labels, check = VALIDATION.labels, VALIDATION.normalised(slice(0, 8))
 
     def batches():
@@ -107,7 +116,7 @@ def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(describ
     pruned, treated = swept.points(order, [0.5], Terms(1))
     # To the last digit.
     np.testing.assert_array_equal(treated.measured.losses, wanted.losses)
-    assert treated.measured.loss == wanted.loss and treated.recovery == "batchnorm"
+    assert treated.measured.loss == wanted.loss and treated.recovery == kind
     assert not np.allclose(pruned.measured.losses, wanted.losses, rtol=1e-3)
 
 

@@ -6,6 +6,7 @@ retraining makes networks of the same kinds by the same functions, images and se
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,7 +18,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from secateur import Refused
 from secateur.graph import modes
 from secateur.images import store
+from secateur.pruning import groups, reconstruction
+from secateur.pruning.treatments import Channels, Treatment
 from secateur.study import seeds
+from secateur.units import coupling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,20 +33,19 @@ class Material:
     seed: int  # of the draw of the images: that of `seed_of`
 
 
-@dataclasses.dataclass(frozen=True)
-class Treatment:
-    """A recovery with its material."""
-
-    stamp: dict[str, Any]  # plain data: all that its result depends on, beside that of the network as pruned
-    apply: Callable[[nn.Module], None]  # to a network, in place
+Apply = Callable[[nn.Module, Channels], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
-    """The functions of one recovery."""
+    """The functions of one recovery.
 
-    apply: Callable[[nn.Module, Material], None]  # to a network, in place
-    refuse: Callable[[nn.Module], None]  # raises Refused for a network that it cannot do anything for
+    `prepared` makes, of the dense network and the material, a function that changes its pruned networks in place.
+    `refuse` raises Refused for a network that it cannot do anything for.
+    """
+
+    prepared: Callable[[nn.Module, Material], Apply]
+    refuse: Callable[[nn.Module], None]
 
 
 def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
@@ -50,14 +53,10 @@ def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
     return seeds.derived(study_seed, kind, network_seed)
 
 
-def treatment(name: str, material: Material) -> Treatment:
-    """The Treatment of a recovery, by its name in RECOVERIES."""
-
-    def apply(model):
-        RECOVERIES[name].apply(model, material)
-
+def treatment(name: str, model: nn.Module, material: Material) -> Treatment:
+    """The Treatment of pruned networks of a dense one by a recovery, by its name in RECOVERIES."""
     stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, **material.options}
-    return Treatment(stamp, apply)
+    return Treatment(stamp, RECOVERIES[name].prepared(model, material))
 
 
 # ---- BatchNorm -----------------------------------------------------------------------------------------------
@@ -120,5 +119,46 @@ def _averaging(norm: _BatchNorm) -> Iterator[None]:
         norm.momentum = momentum
 
 
+def _prepared_batchnorm(_, material):
+    def apply(smaller, channels):
+        batchnorm(smaller, material)
+
+    return apply
+
+
+# ---- reconstruction ------------------------------------------------------------------------------------------
+
+
+def calibration(material: Material) -> torch.Tensor:
+    """(N, C, H, W) the normalised images that calibrate, drawn from the material's; `options` has their count."""
+    count = min(material.options["images"], len(material.images))
+    order = torch.randperm(len(material.images), generator=seeds.torch_generator(material.seed, "calibration"))
+    return material.images.normalised(order[:count].sort().values.numpy())
+
+
+def _prepared_reconstruction(model, material):
+    """Reconstruction by the answers of the dense network, which are computed with the first of its pruned networks."""
+    options = material.options
+
+    @functools.cache
+    def dense():
+        images = calibration(material).to(next(model.parameters()).device)
+        return reconstruction.Dense(coupling.followed(model, images[:1]), images, options["fit"])
+
+    def apply(smaller, channels):
+        if channels:
+            removed = groups.removed_by(dense().coupled, channels)
+            reconstruction.refit(smaller, dense(), removed, options["batchnorm"], options["ridge"])
+
+    return apply
+
+
+def _refuse_nothing(model: nn.Module) -> None:
+    """Any network that units follow can be reconstructed."""
+
+
 # By the names in study/kinds.py; `none` does nothing.
-RECOVERIES = {"batchnorm": Recovery(batchnorm, refuse_without_batchnorm)}
+RECOVERIES = {
+    "batchnorm": Recovery(_prepared_batchnorm, refuse_without_batchnorm),
+    "reconstructed": Recovery(_prepared_reconstruction, _refuse_nothing),
+}

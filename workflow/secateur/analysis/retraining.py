@@ -163,6 +163,8 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
     kind = KINDS[name]
     if kind.trains == "statistics":
         return _reestimated(options)
+    if kind.trains == "layers":
+        return _refitted(options)
     if kind.learned:
         return _learned(options, kind.trains == "weights")
     return _retrained(options, steps) if kind.in_steps else recipe(options)
@@ -185,6 +187,24 @@ def _reestimated(options):
     return (
         f"running statistics re-estimated on up to {options['batchnorm_images']} training images as they are, in "
         f"batches of {options['batch_size']}; no weight is trained"
+    )
+
+
+FITS = {
+    "channels": "dense input channels made up from those that are left",
+    "patches": "weights fitted to the dense network's outputs",
+}
+STATISTICS = {
+    "online": "running statistics of BatchNorm those of these images",
+    "kept": "running statistics of BatchNorm kept",
+}
+
+
+def _refitted(options):
+    return (
+        f"layers refitted in closed form on up to {options['images']} unlabelled images of the split "
+        f"`{options['split']}`: {FITS[options['fit']]}, ridge {options['ridge']:g}, "
+        f"{STATISTICS[options['batchnorm']]}; nothing is trained"
     )
 
 

@@ -15,6 +15,8 @@ from secateur.study.vocabulary import IMAGE_SCORES
 
 # Forward and backward pass of one image, in forward passes.
 TRAINED = 3
+# A reconstruction by its fit, in forward passes of its images (measured: benchmarks/recovery.py).
+REFITTED = {"channels": 3, "patches": 6}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +174,8 @@ def _evaluation(name, basis, planned, count, recoveries):
 
 def _recovering(basis, recoveries):
     """Seconds of all recoveries, {recovery: options}, of one dense network, before it is tested."""
-    passes = [_forward_passes(KINDS[name], options, basis.sizes) for name, options in recoveries.items()]
+    settings = basis.config["recovery"]
+    passes = [_forward_passes(KINDS[name], options, basis.sizes, settings) for name, options in recoveries.items()]
     return sum(passes) * basis.timed.forward
 
 
@@ -182,7 +185,9 @@ def _retraining(basis):
     passes, networks = 0.0, 0.0
     for cell in cells:
         share = _remaining([cell.level])
-        passes += share * (basis.sizes["test"] + _forward_passes(KINDS[cell.kind], retraining, basis.sizes))
+        passes += share * (
+            basis.sizes["test"] + _forward_passes(KINDS[cell.kind], retraining, basis.sizes, basis.config["recovery"])
+        )
         networks += share
     levels = {cell.level for cell in cells}
     made = {cell.kind for cell in cells}
@@ -220,13 +225,15 @@ def _tickets(basis):
     return Stage("tickets", extent, basis.seeds * jobs, basis.seeds * passes * basis.timed.forward, basis.seeds * size)
 
 
-def _forward_passes(kind, retraining, sizes):
+def _forward_passes(kind, retraining, sizes, recovery):
     """The cost of a kind of retraining for one network, before it is tested, in forward passes of one image."""
     if kind.trains == "gates":
         # The stage of selection has trained it.
         return 0
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
+    if kind.trains == "layers":
+        return REFITTED[recovery["fit"]] * min(recovery["images"], sizes[recovery["split"]])
     epochs, times = retraining["epochs"], 1
     if kind.whole:
         epochs = retraining["scratch_epochs"]

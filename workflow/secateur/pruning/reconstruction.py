@@ -246,7 +246,7 @@ class _Walk:
             module.bias = nn.Parameter(constant, module.weight.requires_grad)
         elif not self.online:
             key = f"{norm.target}.running_mean"
-            statistics = self.modules[norm.target].running_mean
+            statistics = cast(Tensor, self.modules[str(norm.target)].running_mean)
             self.before.setdefault(key, statistics.clone())
             statistics.copy_(self.before[key] - constant)
 

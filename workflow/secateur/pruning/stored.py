@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import nn
 
 from secateur import Refused, __version__
@@ -69,10 +70,25 @@ def _checkpoint(about, removed, state, architecture, weights, remedy):
         except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
             reason = str(error).split("\n")[0]
             raise Refused(f"{architecture} describes no network that can be built here ({reason}); {remedy}") from error
+        _add_biases(smaller, state)
         model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
     return Checkpoint(model.eval(), described, checkpoints.facts_of(about))
+
+
+def _add_biases(model, state):
+    """Give layers the biases that a reconstruction gave them, where the dense network has none."""
+    for name, tensor in state.items():
+        layer, _, last = name.rpartition(".")
+        if last != "bias" or name in model.state_dict():
+            continue
+        try:
+            module = model.get_submodule(layer)
+        except AttributeError:
+            continue
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.bias = nn.Parameter(torch.empty_like(tensor))
 
 
 def _architecture(path):

@@ -19,7 +19,7 @@ from secateur import Refused, cost
 from secateur.evaluation import fast_layers, low_precision, measuring
 from secateur.graph import folding, modes
 from secateur.pruning import groups, masking, plans, removal
-from secateur.recovery import Treatment
+from secateur.pruning.treatments import Treatment
 from secateur.study import kinds, levels
 from secateur.units import coupling
 
@@ -146,7 +146,7 @@ class Network:
         smaller, deviation = _removed_and_compared(self.model, channels, self.coupled, self.check)
         if deviation > TOLERANCE[self.check.dtype]:
             self._refuse_fault(self.model, channels, self.coupled)
-        treatment.apply(smaller)
+        treatment.apply(smaller, channels)
         return low_precision.of_unfolded(smaller, self.precision, self.check[:1], self.batches()), deviation
 
     def _constant_after(self, channels, treatment):
@@ -156,7 +156,7 @@ class Network:
         """
         with masking.masked(self.model, channels, self.coupled) as masked:
             treated = copy.deepcopy(masked)
-        treatment.apply(treated)
+        treatment.apply(treated, {})
         with torch.no_grad(), modes.evaluating(treated):
             return measuring.constant(treated(self.check[:1])[0].cpu(), self.labels)
 

@@ -31,6 +31,7 @@ class Material:
     seed: int  # of all random draws
     partial: Path | str | None = None  # the state after each epoch, by which `loop.train` resumes
     stamp: str | None = None  # of the job; the state of another is not resumed
+    calibration: store.Images | None = None  # of the split that a reconstruction reads, where it is not `train`
 
 
 def batchnorm(
@@ -42,6 +43,19 @@ def batchnorm(
     """
     smaller = steps.narrowed(model, plans[-1], described)
     recovery.batchnorm(smaller, recovery.Material(material.train, material.options, material.seed))
+    return smaller, []
+
+
+def reconstructed(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, []): layers refitted to the dense network's answers to the images that calibrate.
+
+    `options` are those of the section `recovery`. Of the `plans` of the steps, only the last counts.
+    """
+    smaller = steps.narrowed(model, plans[-1], described)
+    images = recovery.Material(material.calibration or material.train, material.options, material.seed)
+    recovery.RECOVERIES["reconstructed"].prepared(model, images)(smaller, plans[-1])
     return smaller, []
 
 
@@ -148,6 +162,7 @@ def _of_step(step, rows):
 
 KINDS = {
     "batchnorm": batchnorm,
+    "reconstructed": reconstructed,
     "retrained": retrained,
     "retrained_smoothed": retrained,
     "retrained_distilled": retrained,

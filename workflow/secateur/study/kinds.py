@@ -21,7 +21,9 @@ class Kind:
     column: str  # in tables side by side
     # Its first weights: those of the "dense" network, its "initial" ones, these "redrawn", "fresh", or "learned" ones.
     start: str
-    trains: str  # "nothing", the "statistics" of BatchNorm, "weights", or "gates" and weights before the removal
+    # "nothing", the "statistics" of BatchNorm, its "layers" (refitted), "weights", or "gates" and weights before the
+    # removal.
+    trains: str
     marker: str  # in figures
     colour: str
     setting: str | None = None  # the key of `retraining` that turns it on, where one does
@@ -63,6 +65,19 @@ BATCHNORM = Kind(
     one_shot=True,
     made="After its channels were removed",
     untested="Retraining: after its channels were removed, no weight was trained again.",
+)
+RECONSTRUCTED = Kind(
+    name="reconstructed",
+    label="reconstructed in closed form",
+    column="reconstructed",
+    start="dense",
+    trains="layers",
+    marker="v",
+    colour="#029e73",
+    setting="reconstructed",
+    one_shot=True,
+    made="After its channels were removed",
+    untested="Retraining: after its channels were removed, its layers were refitted in closed form and never trained.",
 )
 RETRAINED = Kind(
     name="retrained",
@@ -178,7 +193,7 @@ MARKS = {
     "random_scaled": ("p", "#d55e00"),
 }
 REDRAWN = tuple(_redrawn(one, *MARKS[one.name]) for one in OF_CHANNELS)
-ALL = (NONE, BATCHNORM, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
+ALL = (NONE, BATCHNORM, RECONSTRUCTED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
 KINDS = {kind.name: kind for kind in ALL}
 RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 

@@ -69,11 +69,27 @@ def batchnorm(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def reconstruction(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The images that calibrate a reconstruction, and how layers are fitted to them."""
+    return dict(config["recovery"])
+
+
 # The settings that each recovery depends on.
-OPTIONS = {kinds.BATCHNORM.name: batchnorm}
+OPTIONS = {kinds.BATCHNORM.name: batchnorm, kinds.RECONSTRUCTED.name: reconstruction}
 
 
-def options(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def split_of(config: Mapping[str, Any], recovery: str) -> str:
+    """The split of the images that a recovery reads."""
+    return config["recovery"]["split"] if recovery == kinds.RECONSTRUCTED.name else "train"
+
+
+def splits(config: Mapping[str, Any]) -> list[str]:
+    """The splits of the images that the recoveries of evaluation read."""
+    names = (name for name in config["evaluation"]["recovery"] if name != kinds.NONE.name)
+    return list(dict.fromkeys(split_of(config, name) for name in names))
+
+
+def options(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{recovery: its options} of all recoveries that a study asks for beside `none`."""
     names = config["evaluation"]["recovery"]
     return {name: chosen(config) for name, chosen in OPTIONS.items() if name in names}

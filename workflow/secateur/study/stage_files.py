@@ -6,7 +6,7 @@ results of one training. Neither Snakemake nor torch is needed.
 
 from collections.abc import Mapping
 
-from secateur.study import contents, criteria_names, kinds, learned, paths
+from secateur.study import contents, criteria_names, kinds, learned, paths, recovery_checks
 from secateur.study.reinitialisations import ORIGINAL
 from secateur.study.study import Study
 
@@ -162,9 +162,16 @@ def rankings(study: Study, family: str) -> list[str]:
     return [f"<network>/ranking/{criterion}.csv" for criterion in study.families[family]]
 
 
-def recovering_images(study: Study) -> OptionalPath:
-    """The images that a recovery reads, where the study asks for one beside `none`."""
-    return "<images>/train.h5" if study.recovered else []
+def recovering_images(study: Study) -> dict[str, str]:
+    """{input: the images that recoveries of evaluation read}, of each split once."""
+    return {f"recovering_{split}": f"<images>/{split}.h5" for split in recovery_checks.splits(study.settings)}
+
+
+def calibrating_images(study: Study, kind: str) -> OptionalPath:
+    """The images that calibrate a kind of retraining which is a reconstruction; none of others."""
+    if kind != kinds.RECONSTRUCTED.name:
+        return []
+    return f"<images>/{recovery_checks.split_of(study.settings, kind)}.h5"
 
 
 def exported(study: Study, name: str) -> dict[str, str]:

@@ -312,8 +312,8 @@ def schedule(study: Study, kind: str, criterion: str = "") -> Options:
     """
     if kinds.KINDS[kind].learned:
         return _learned_schedule(study, kind, criterion)
-    if kinds.KINDS[kind].trains == "statistics":
-        return recovery_checks.batchnorm(study.settings)
+    if kind in recovery_checks.OPTIONS:
+        return recovery_checks.OPTIONS[kind](study.settings)
     of_training = _without(study.settings["training"], "seeds")
     if kinds.KINDS[kind].whole:
         return of_training | {"epochs": study.retraining["scratch_epochs"]}
