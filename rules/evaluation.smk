@@ -1,9 +1,9 @@
 rule evaluate_pruning:
     input:
+        **stage_files.recovering_images(STUDY),
         network="<network>/training/trained.pt",
         images="<images>/test.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
-        **stage_files.recovering_images(STUDY),
     output:
         **evaluation("<network>/evaluation/{family}"),
     log:

@@ -18,6 +18,21 @@ rule rank_by_statistic:
         "../workflow/rank_by_statistic.py"
 
 
+use rule rank_by_statistic as rank_per_cost with:
+    output:
+        tables=expand("<network>/ranking/{{source}}.{statistic}.per_{{per}}.csv", statistic=STUDY.statistics),
+        manifest="<network>/ranking/{source}.per_{per}.json",
+    log:
+        "<network_logs>/rank_per_cost/{source}.{per}.log",
+    wildcard_constraints:
+        source=alternatives({name.rpartition(".per_")[0] for name in STUDY.costed}),
+        per=alternatives(vocabulary.COSTS),
+    params:
+        options=lambda wildcards: stage_options.statistics_ranking(STUDY, wildcards.source, wildcards.per),
+    message:
+        "Rank units by each statistic of {wildcards.source} for what they save, seed {wildcards.seed}: {wildcards.per}."
+
+
 rule rank_mixed:
     input:
         unpack(lambda wildcards: stage_files.mixed_lists(STUDY, wildcards.reading)),

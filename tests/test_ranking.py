@@ -238,3 +238,34 @@ def test_a_score_is_ranked_at_its_widths():
     assert ranking.of_scores(scores, units, scope="widths", widths={"a": 1}).tolist() == [1, 2, 0, 3]
     with pytest.raises(Refused, match="^scope: widths keeps all units of every layer; keep fewer of some"):
         ranking.of_scores(scores, units, scope="widths", widths={"a": 2})
+
+
+# ---- by cost -------------------------------------------------------------------------------------------------
+
+COSTED = pandas.DataFrame(
+    {
+        "unit": [0, 1, 1, 2],
+        "layer": ["a", "a", "b", "b"],
+        "channel": [0, 1, 0, 1],
+        "parameters": [1, 10, 10, 5],
+        "macs": [100, 10, 10, 20],
+    }
+)
+
+
+@pytest.mark.parametrize(("per", "order"), [(None, [2, 0, 1]), ("macs", [0, 2, 1]), ("parameters", [2, 1, 0])])
+def test_scores_by_cost_are_divided_by_what_each_unit_saves(per, order):
+    scores = pandas.DataFrame({"layer": COSTED["layer"], "channel": COSTED["channel"], "score": [2.0, 1.5, 1.5, 1.0]})
+    assert ranking.of_scores(scores, COSTED, per=per).tolist() == order
+    if per:
+        by_unit = ranking.per_cost(pandas.Series([2.0, 3.0, 1.0]), COSTED, per)
+        saved = COSTED.drop_duplicates("unit")[per].to_numpy()
+        np.testing.assert_allclose(by_unit, np.array([2.0, 3.0, 1.0]) / saved)
+
+
+def test_a_unit_that_saves_nothing_has_no_score_by_cost():
+    free = COSTED.assign(macs=[100, 0, 0, 20])
+    with pytest.raises(Refused, match=r"unit 1 \(channel 1 of layer a\) saves no macs, so that no score per macs"):
+        ranking.per_cost(pandas.Series([2.0, 3.0, 1.0]), free, "macs")
+    # Units without a score, as gates have none by relevance, are not asked.
+    assert list(ranking.per_cost(pandas.Series([2.0, 1.0], index=[0, 2]), free, "macs").index) == [0, 2]

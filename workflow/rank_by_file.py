@@ -1,12 +1,13 @@
 """Rank the units of one network by the user's own file: scores, or an order of removal."""
 
-from secateur import ranking
+from secateur import Refused, ranking
 from secateur.artifacts import files, provenance, tables
 from secateur.jobs import script
 from secateur.study import contents, own_ranking
 
 # An order is used unchanged; the position of a unit of several channels is their mean position.
 OF_ORDER = {"normalise": "none", "scope": "global", "unit_score": "mean"}
+COMPARISON = ("normalise", "scope", "unit_score", "per")
 
 
 def rank_by_file(path, units, stages, table, comparison):
@@ -14,10 +15,12 @@ def rank_by_file(path, units, stages, table, comparison):
 
     `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None.
     """
-    units, scores = tables.read(units, "unit", "layer", "channel"), own_ranking.read(path)
+    units, scores = tables.read(units, *ranking.UNITS), own_ranking.read(path)
     own_ranking.refuse_foreign(scores, units, path)
     content = "scores"
     if own_ranking.is_order(path):
+        if comparison.get("per"):
+            raise Refused(f"{path} holds an order, which has no scores to divide by {comparison['per']}; give scores")
         content, comparison = "order", OF_ORDER
     if stages:
         stages = tables.read(stages, "layer", "stage")
@@ -36,6 +39,6 @@ if "snakemake" in globals():
             snakemake.input.units,
             snakemake.input.get("stages"),
             snakemake.output.table,
-            {key: job.options[key] for key in ("normalise", "scope", "unit_score")},
+            {key: job.options[key] for key in COMPARISON if key in job.options},
         )
         provenance.write(snakemake.output.manifest, **job.provenance, read=facts)

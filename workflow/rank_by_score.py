@@ -4,7 +4,7 @@ from secateur import ranking
 from secateur.artifacts import provenance, tables
 from secateur.jobs import script
 
-COMPARISON = ("normalise", "scope", "unit_score", "widths")
+COMPARISON = ("normalise", "scope", "unit_score", "widths", "per")
 
 
 def rank_by_score(scores, units, stages, table, comparison):
@@ -13,7 +13,7 @@ def rank_by_score(scores, units, stages, table, comparison):
     `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None,
     and only the scope `widths` has those.
     """
-    units, scores = tables.read(units, "unit", "layer", "channel"), tables.read(scores, "layer", "channel", "score")
+    units, scores = tables.read(units, *ranking.UNITS), tables.read(scores, "layer", "channel", "score")
     if stages:
         stages = tables.read(stages, "layer", "stage")
     order = ranking.of_scores(scores, units, stages=stages, **comparison)

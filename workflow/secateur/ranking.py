@@ -15,6 +15,8 @@ from secateur.study.widths import resolved
 
 # Columns that identify a channel.
 CHANNEL = ["layer", "channel"]
+# Columns of a table of units, with what each saves.
+UNITS = ("unit", *CHANNEL, "parameters", "macs")
 
 
 def by_score(scores: Sequence[float] | np.ndarray | pandas.Series) -> np.ndarray:
@@ -143,10 +145,29 @@ def of_scores(
     unit_score: str = "sum",
     stages: pandas.DataFrame | None = None,
     widths: Mapping[str, int] | None = None,
+    per: str | None = None,
 ) -> np.ndarray:
     """The order of units by a table of scores (layer, channel, score), normalised and compared as the settings say."""
-    order = by_score(scores(normalised(table, "score", normalise), units, "score", unit_score))
-    return scoped(order, units, scope, stages, widths)
+    by_unit = scores(normalised(table, "score", normalise), units, "score", unit_score)
+    if per:
+        by_unit = per_cost(by_unit, units, per)
+    return scoped(by_score(by_unit), units, scope, stages, widths)
+
+
+def per_cost(scores: pandas.Series, units: pandas.DataFrame, per: str) -> pandas.Series:
+    """Scores by unit id, each divided by the multiply-adds or parameters (`per`) that its unit saves alone.
+
+    Raises Refused for a unit that saves none.
+    """
+    saved = units.groupby("unit")[per].first().reindex(scores.index)
+    if (saved <= 0).any():
+        unit = int(saved.index[saved <= 0][0])
+        layer, channel = units.loc[units["unit"] == unit, CHANNEL].iloc[0]
+        raise Refused(
+            f"unit {unit} (channel {channel} of layer {layer}) saves no {per}, so that no score per {per} can be "
+            "given; rank without per, or by other units"
+        )
+    return scores / saved
 
 
 def at_widths(order: Sequence[int] | np.ndarray, layers: Mapping[int, str], kept: Mapping[str, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
-from secateur.study import learned
+from secateur.study import learned, vocabulary
 
 CACHE = Path(".snakemake") / "secateur" / "digests.json"
 # A file that was changed just now may change again within the same tick of its clock.
@@ -56,7 +56,7 @@ def own_files(config: Mapping[str, Any]) -> dict[str, str]:
 
 def own_file(config: Mapping[str, Any], name: str, seed: int | str) -> str:
     """The user's own ranking or scores of a training seed, as the settings name it."""
-    return config["criteria"]["files"][name].replace("{seed}", str(seed))
+    return config["criteria"]["files"][vocabulary.costed(name)[0]].replace("{seed}", str(seed))
 
 
 def scorer_file(config: Mapping[str, Any], criterion: str, seed: int | str) -> str:

@@ -8,7 +8,7 @@ from secateur import Refused
 from secateur.artifacts import files
 from secateur.study import architectures, criteria_names, learned, rule_numbers, widths
 from secateur.study.levels import fraction
-from secateur.study.vocabulary import LEARNED, nearest
+from secateur.study.vocabulary import LEARNED, PER, nearest
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
@@ -89,7 +89,23 @@ def _whole_score(score, criteria):
     # Trained weights go without saying, so that rankings of other studies stay as they are.
     if score.get("at") == "initial":
         whole["at"] = "initial"
+    if score.get("per"):
+        whole["per"] = score["per"]
+    _check_per(whole)
     return whole | _widths_of(score, whole)
+
+
+def _check_per(score):
+    """Refused for a score by cost whose name does not say so, and for one of another cost, or of none, that does."""
+    per, name = score.get("per"), score["name"]
+    for cost, ending in PER.items():
+        if (per == cost) != name.endswith(ending):
+            wanted = f"{name}{ending}" if per == cost else name.removesuffix(ending)
+            beside = f"per: {per}" if per else "no per"
+            raise Refused(
+                f"criteria.scores: {name} has {beside}; the name of a score that is divided by a cost ends in that: "
+                f"write name: {wanted}" + ("" if per == cost else f", or per: {cost}")
+            )
 
 
 def _widths_of(score, whole):

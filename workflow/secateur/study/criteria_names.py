@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from secateur.study import learned
-from secateur.study.vocabulary import without_draw
+from secateur.study.vocabulary import PER, without_draw
 
 # Targets of a reading that name no class.
 TARGETS = ("predicted", "label", "all")
@@ -24,7 +24,8 @@ def _scores(criteria):
 
 
 def _files(criteria):
-    return list(criteria["files"])
+    plain = list(criteria["files"])
+    return [*plain, *(f"{name}{PER[per]}" for per in criteria["files_per"] for name in plain)]
 
 
 def _mixtures(criteria):
@@ -43,7 +44,8 @@ def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
     criteria = config["criteria"]
     families = {}
     for source in (*config["readings"], *criteria["weights"]):
-        families[source] = [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
+        plain = [f"{source}.{statistic}" for statistic in statistics(criteria, source)]
+        families[source] = [*plain, *(f"{name}{PER[per]}" for per in costs(config, source) for name in plain)]
     for reading in criteria["mixing"]["readings"]:
         families |= _mixed_families(reading, mixed(criteria))
     for reading in criteria["mixing"]["alternate_only"]:
@@ -88,6 +90,13 @@ def _learned_controls(entry, criteria):
     return names
 
 
+def costs(config: Mapping[str, Any], source: str) -> list[str]:
+    """The costs by which the scores of a reading, or of weights, are divided too."""
+    if source in config["readings"]:
+        return config["readings"][source]["per"]
+    return config["criteria"]["weights_per"]
+
+
 def statistics(criteria: Mapping[str, Any], source: str) -> list[str]:
     """The evaluated statistics of a reading or of weights: all where these are compared, else the mixed one."""
     if criteria["compared"] is None or source in criteria["compared"]:
@@ -128,9 +137,14 @@ def uncontrolled(config: Mapping[str, Any]) -> list[str]:
     return list(itertools.chain.from_iterable(of(without).values()))
 
 
-def drawn_as_lines(criteria: Mapping[str, Any]) -> list[str]:
-    """The criteria beside those of readings and weights, draws of learned ones as one: lines of the figure `scores`."""
-    lines = []
+def drawn_as_lines(config: Mapping[str, Any]) -> list[str]:
+    """The lines of the figure `scores`: criteria beside those of readings and weights, and those of these by cost.
+
+    Draws of learned criteria are one line.
+    """
+    criteria, lines = config["criteria"], []
+    for source in (*config["readings"], *criteria["weights"]):
+        lines += [f"{source}.{criteria['mixing']['statistic']}{PER[per]}" for per in costs(config, source)]
     for names in MORE.values():
         lines += names(criteria)
     for entry in criteria["learned"]:
@@ -183,7 +197,7 @@ def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:
 
 def extraction(reading: Mapping[str, Any]) -> dict[str, Any]:
     """The settings on which a reading's relevance depends: all but shards and choices of its statistics."""
-    return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce")}
+    return {key: value for key, value in reading.items() if key not in ("shards", "absolute", "reduce", "per")}
 
 
 def explained_class(reading: Mapping[str, Any]) -> str | int | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from secateur import Refused
 from secateur.study import criteria_names, kinds, learned, retraining_checks, sparse, tickets
-from secateur.study.vocabulary import SPLITS, WRITTEN
+from secateur.study.vocabulary import PER, SPLITS, WRITTEN
 
 FIGURES = (".svg", ".html")
 EXPORT = (
@@ -223,6 +223,9 @@ def _rankings(config):
                 yield f"ranking/{name}.csv", [key]
     for name in config["readings"]:
         yield f"ranking/{name}.json", [f"readings.{name}"]
+    for source in (*config["readings"], *config["criteria"]["weights"]):
+        for per in criteria_names.costs(config, source):
+            yield f"ranking/{source}{PER[per]}.json", [f"the ranking by cost of {source}"]
     for name in _manifests(config["criteria"]):
         yield f"ranking/{name}.json", [f"criteria.{name.partition('.')[0]}"]
     for entry in config["criteria"]["learned"]:

@@ -140,16 +140,17 @@ def reading_choices(study: Study, name: str) -> Options | None:
     """The settings of a reading without its shards, which change no result; None for a name of no reading."""
     if name not in study.readings:
         return None
-    return _without(study.readings[name], "shards")
+    return _without(study.readings[name], "shards", "per")
 
 
-def statistics_ranking(study: Study, source: str) -> Options:
-    """The choices behind the rankings of a source."""
-    return {
+def statistics_ranking(study: Study, source: str, per: str | None = None) -> Options:
+    """The choices behind the rankings of a source; `per` is the cost that its scores are divided by."""
+    options = {
         "statistics": study.statistics,
         "reading": reading_choices(study, source),
         "unit_score": study.settings["criteria"]["unit_score"],
     }
+    return options | ({"per": per} if per else {})
 
 
 def mixed_ranking(study: Study, reading: str) -> Options:
@@ -244,8 +245,8 @@ def controls_ranking(study: Study) -> Options:
 def file_ranking(study: Study, criterion: str, seed: str) -> Options:
     """The normalisation and scope of a file of the user's own, and its content, wherever it lies."""
     chosen = _chosen(study.settings["criteria"], "normalise", "scope", "unit_score")
-    path = contents.own_file(study.settings, criterion, seed)
-    return chosen | {"content": contents.of(files.found(path))}
+    path, per = contents.own_file(study.settings, criterion, seed), vocabulary.costed(criterion)[1]
+    return chosen | {"content": contents.of(files.found(path))} | ({"per": per} if per else {})
 
 
 def mixture_ranking(study: Study, mixture: str) -> Options:

@@ -19,6 +19,7 @@ from secateur.study import (
     sparse,
     tickets,
     verdict_checks,
+    vocabulary,
     widths,
 )
 
@@ -109,6 +110,14 @@ class Study:
         """The sources of statistics: readings and weights."""
         return [*self.readings, *self.weights]
 
+    @cached_property
+    def costed(self) -> list[str]:
+        """SOURCE.per_COST of every reading, or weights, whose scores are divided by a cost too."""
+        costed = []
+        for source in self.sources:
+            costed += [f"{source}{vocabulary.PER[per]}" for per in criteria_names.costs(self.settings, source)]
+        return costed
+
     @property
     def statistics(self) -> list[str]:
         """The statistics that rank on their own."""
@@ -166,8 +175,9 @@ class Study:
 
     @property
     def files(self) -> dict[str, str]:
-        """{criterion: the user's own file behind it}."""
-        return self.settings["criteria"]["files"]
+        """{criterion: the user's own file behind it}, by cost too."""
+        criteria = self.settings["criteria"]
+        return {name: criteria["files"][vocabulary.costed(name)[0]] for name in criteria_names.MORE["files"](criteria)}
 
     @cached_property
     def mixtures(self) -> dict[str, dict[str, Any]]:
@@ -222,7 +232,7 @@ class Study:
     @cached_property
     def more(self) -> list[str]:
         """The criteria that come neither from readings nor from the weights' statistics; learned ones by entry."""
-        return criteria_names.drawn_as_lines(self.settings["criteria"])
+        return criteria_names.drawn_as_lines(self.settings)
 
     @cached_property
     def families(self) -> dict[str, list[str]]:

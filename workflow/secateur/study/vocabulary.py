@@ -13,6 +13,9 @@ CHANNELS = {"gray": 1, "rgb": 3}
 WRITTEN = "This page is written by the workflow"
 # The nouns of what a level is a share of, in tables and figures.
 BUDGETS = {"units": "units", "parameters": "parameters", "macs": "multiply-adds"}
+# Costs by which a score may be divided, and the ends of the names of such criteria.
+COSTS = ("parameters", "macs")
+PER = {per: f".per_{per}" for per in COSTS}
 # Precisions of the arithmetic, by what is computed; the types behind the names stand beside the computations.
 TRAINING_PRECISIONS = ("float32", "bfloat16")
 RELEVANCE_PRECISIONS = (*TRAINING_PRECISIONS, "float64")
@@ -61,6 +64,14 @@ BAND_RULES = (
     *LAYER_RULES["gamma"],
     *LAYER_RULES["flat"],
 )
+
+
+def costed(criterion: str) -> tuple[str, str | None]:
+    """(a criterion without the cost by which its scores are divided, that cost or None)."""
+    for cost, ending in PER.items():
+        if criterion.endswith(ending):
+            return criterion.removesuffix(ending), cost
+    return criterion, None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
