@@ -561,7 +561,7 @@ def test_an_exported_network_is_one_of_the_cells(export, message):
         ),
         (
             {"criteria": [{"criterion": "weight.max", "kinds": ["none"]}]},
-            'retraining.criteria.kinds is "none", but must be one of batchnorm, retrained, retrain',
+            'retraining.criteria.kinds is "none", but must be one of batchnorm, reconstructed, ret',
         ),
         (
             {"criteria": [{"level": 0.5}]},

@@ -98,8 +98,15 @@ def test_options_hold_what_a_stage_depends_on_and_no_more(study):
 def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_asked_for(study):
     recovered = Study.of(SETTINGS | {"evaluation": {"recovery": ["none", "batchnorm"]}})
     assert (study.recovered, recovered.recovered) == ([], ["batchnorm"])
-    assert stage_files.recovering_images(study) == []
-    assert stage_files.recovering_images(recovered) == "<images>/train.h5"
+    assert stage_files.recovering_images(study) == {}
+    assert stage_files.recovering_images(recovered) == {"recovering_train": "<images>/train.h5"}
+    both = Study.of(SETTINGS | {"evaluation": {"recovery": ["none", "batchnorm", "reconstructed"]}})
+    assert {*stage_files.recovering_images(both)} == {"recovering_train", "recovering_rank"}
+    assert stage_files.calibrating_images(both, "reconstructed") == "<images>/rank.h5"
+    assert stage_files.calibrating_images(both, "retrained") == []
+    calibrated = stage_options.schedule(both, "reconstructed")
+    assert stage_options.evaluation(both, "scores")["recoveries"]["reconstructed"] == calibrated
+    assert {*calibrated} == {"images", "split", "fit", "batchnorm", "ridge"}
     plain, more = stage_options.evaluation(study, "scores"), stage_options.evaluation(recovered, "scores")
     assert {*plain} == {"criteria", "levels", "terms", "threads", "device"}
     # What re-estimates BatchNorm is what makes the kind of retraining.

@@ -37,13 +37,13 @@ LEARNED = {
         ],
     },
     "levels": [0.5],
-    "evaluation": {"recovery": ["none", "batchnorm"]},
+    "evaluation": {"recovery": ["none", "batchnorm", "reconstructed"]},
     "retraining": {
         "criteria": [
             {"criterion": "gates.mlp", "kinds": ["learned", "continued"]},
             {"criterion": "l1.gates.mlp", "kinds": ["retrained"]},
             {"criterion": "random.0", "kinds": ["retrained"]},
-            {"criterion": "l1_first", "kinds": ["retrained", "retrained_distilled", "initial"]},
+            {"criterion": "l1_first", "kinds": ["reconstructed", "retrained", "retrained_distilled", "initial"]},
         ],
         "levels": [0.5],
         "epochs": 2,
@@ -144,6 +144,22 @@ def test_networks_are_compared_at_equal_numbers_of_training_images(learned_study
     assert (widths == 1).all() and table["accuracy"].between(0, 1).all()
 
 
+def test_a_reconstructed_network_has_one_result_in_the_grid_and_as_a_file(learned_study):
+    network = learned_study.folder / NETWORK
+    evaluated = tables.read(network / "evaluation/scores.csv").set_index(["criterion", "recovery", "level"])
+    (made,) = tables.read(network / "retraining/l1_first/0.5/reconstructed.csv").to_dict("records")
+    assert made["accuracy"] == evaluated.loc[("l1_first", "reconstructed", 0.5), "accuracy"]
+    assert made["loss"] == evaluated.loc[("l1_first", "reconstructed", 0.5), "loss"]
+    assert evaluated.loc[("l1_first", "reconstructed", 0), "loss"] == evaluated.loc[("l1_first", "none", 0), "loss"]
+    smaller = stored.load(network / "retraining/l1_first/0.5/reconstructed.pt")
+    with store.opened(learned_study.folder / "results/digits/images/test.h5") as images, torch.no_grad():
+        right = smaller(images.normalised(slice(None))).argmax(1).numpy() == images.labels[:]
+    assert made["accuracy"] == pytest.approx(right.mean())
+    assert "layers refitted in closed form on up to 500 unlabelled images of the split `rank`" in (
+        learned_study.folder / "results/study.html"
+    ).read_text().replace("&#x27;", "'")
+
+
 def test_draws_of_one_network_differ_and_frozen_weights_have_no_kinds_of_their_own(learned_study):
     network = learned_study.folder / NETWORK
     first, second = (tables.read(network / f"statistics/gates.mlp.{draw}.csv") for draw in (0, 1))
@@ -160,7 +176,7 @@ def test_draws_of_one_network_differ_and_frozen_weights_have_no_kinds_of_their_o
         "shuffled.gates.mlp",
         "random",
     }
-    assert names <= set(curves["criterion"]) and set(curves["recovery"]) == {"none", "batchnorm"}
+    assert names <= set(curves["criterion"]) and set(curves["recovery"]) == {"none", "batchnorm", "reconstructed"}
 
 
 def edited(place=0, **changes):

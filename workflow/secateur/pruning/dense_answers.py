@@ -1,4 +1,4 @@
-"""What the layers of the dense network read or answer for calibration images, at sampled positions.
+"""Inputs or answers of the dense network's layers for calibration images, at sampled positions.
 
 All plans of one network share it. Memory does not grow with the images beyond POSITIONS rows for each call of a layer.
 """

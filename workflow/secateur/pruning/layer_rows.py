@@ -1,4 +1,4 @@
-"""What a layer reads and answers, as rows: one for each position of its maps."""
+"""Rows of a layer's inputs and answers: one for each position of its maps."""
 
 import torch
 from torch import Tensor, nn
