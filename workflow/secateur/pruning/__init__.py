@@ -2,7 +2,8 @@
 
 from secateur.pruning.masking import masked
 from secateur.pruning.plans import plan
+from secateur.pruning.reconstruction import reconstructed
 from secateur.pruning.removal import removed
 from secateur.pruning.stored import load
 
-__all__ = ["load", "masked", "plan", "removed"]
+__all__ = ["load", "masked", "plan", "reconstructed", "removed"]
