@@ -25,6 +25,7 @@ LEARNED = {
     "criteria": {
         "statistics": ["mean_abs"],
         "controls": ["gates.mlp"],
+        "weights_per": ["macs"],
         "random": 1,
         "scores": [
             {"name": "l1_first", "score": "l1", "at": "initial", "scope": "layer"},
@@ -158,6 +159,19 @@ def test_a_reconstructed_network_has_one_result_in_the_grid_and_as_a_file(learne
     assert "layers refitted in closed form on up to 500 unlabelled images of the split `rank`" in (
         learned_study.folder / "results/study.html"
     ).read_text().replace("&#x27;", "'")
+
+
+def test_weights_by_cost_are_the_statistic_for_each_multiply_add_that_a_unit_saves(learned_study):
+    network = learned_study.folder / NETWORK
+    units = tables.read(network / "units/units.csv")
+    statistic = tables.read(network / "statistics/weight.csv")
+    by_unit = units.merge(statistic, on=["layer", "channel"]).groupby("unit").agg({"mean_abs": "sum", "macs": "first"})
+    order = (by_unit["mean_abs"] / by_unit["macs"]).sort_values(kind="stable").index
+    ranking = tables.read(network / "ranking/weight.mean_abs.per_macs.csv")
+    assert list(ranking["unit"].drop_duplicates()) == list(order)
+    assert not ranking["unit"].equals(tables.read(network / "ranking/weight.mean_abs.csv")["unit"])
+    evaluated = tables.read(network / "evaluation/weight.csv")
+    assert {"weight.mean_abs", "weight.mean_abs.per_macs"} == set(evaluated["criterion"])
 
 
 def test_draws_of_one_network_differ_and_frozen_weights_have_no_kinds_of_their_own(learned_study):

@@ -248,8 +248,9 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
-    # test_selection.py has criteria that are learned, and scores of first weights.
+    # test_selection.py has criteria that are learned, scores of first weights, and scores by cost.
     learned = {"learn_gates", "rank_shuffled", "rank_uniform", "fit_scorer", "score_by_scorer", "plot_scorers"}
+    learned |= {"rank_per_cost"}
     # test_sparsity.py has sparse networks.
     sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
     # test_tickets.py has tickets.
