@@ -9,7 +9,6 @@ which all plans share, stand in a row of their own.
 
 import argparse
 import statistics
-import time
 
 import torch
 
@@ -18,16 +17,10 @@ from secateur import ranking
 from secateur.criteria import from_weights
 from secateur.pruning import dense_answers, groups, plans, reconstruction, removal
 from secateur.units import coupling, finding
-from sparsity import processor, row
+from sparsity import header, processor, row, spent
 
 # The most that a plan may cost, in forward passes of its images; the pass of all plans has no target.
 TARGETS = {"channels": 3, "patches": 10}
-
-
-def spent(work):
-    started = time.process_time()
-    result = work()
-    return time.process_time() - started, result
 
 
 @torch.no_grad()
@@ -49,15 +42,15 @@ def table(name, count, pairs):
     channels = plans.plan(order, 0.5, coupled=coupled)
     removed = groups.removed_by(coupled, channels)
     for fit, target in TARGETS.items():
-        _, dense = spent(lambda fit=fit: reconstruction.Dense(coupled, images, fit))
+        dense = reconstruction.Dense(coupled, images, fit)
         plan, shared = [], []
         for _ in range(pairs):
             smaller = removal.removed(model, channels, images[:1], coupled)
-            forward, _ = spent(lambda: passed(model, images))
-            refitted, _ = spent(
+            forward = spent(lambda: passed(model, images))
+            refitted = spent(
                 lambda smaller=smaller, dense=dense: reconstruction.refit(smaller, dense, removed, "online")
             )
-            answered, _ = spent(lambda fit=fit: reconstruction.Dense(coupled, images, fit))
+            answered = spent(lambda fit=fit: reconstruction.Dense(coupled, images, fit))
             plan.append(refitted / forward)
             shared.append(answered / forward)
         row(name, fit, target, statistics.median(plan), f"and {statistics.median(shared):.2f} for all plans")
@@ -71,7 +64,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{processor()}, torch {torch.__version__}; {arguments.images} images, {arguments.pairs} pairs")
-    print(f"{'':28s} {'':18s} {'at most':>7s} {'measured':>8s} {'met':>4s}")
+    header()
     for name in arguments.networks:
         table(name, arguments.images, arguments.pairs)
 

@@ -171,6 +171,10 @@ def print_phase(name, phase, collected):
             target = 1 + hook / plain + MORE
 
 
+def header():
+    print(f"{'':28s} {'':18s} {'at most':>7s} {'measured':>8s} {'met':>4s}")
+
+
 def row(where, what, target, value, beside=""):
     met = "yes" if value <= target else "NO"
     print(f"{where:28s} {what:18s} {target:7.3f} {value:8.3f} {met:>4s}  {beside}", flush=True)
@@ -265,7 +269,7 @@ def main():
         print_peak(arguments.networks[0], arguments.peak)
         return
     print(f"{processor()}, torch {torch.__version__}, numpy {np.__version__}; {arguments.pairs} pairs")
-    print(f"{'':28s} {'':18s} {'at most':>7s} {'measured':>8s} {'met':>4s}")
+    header()
     for name in arguments.networks:
         table_of_memory(name)
     table_of_thresholds(arguments.pairs)

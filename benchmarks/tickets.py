@@ -19,7 +19,7 @@ from secateur.models import description
 from secateur.models.description import NetworkDescription
 from secateur.sparsity import masks, tickets
 from secateur.training import hooks, loop, optimisation, partial_file
-from sparsity import TRAINING, Clocked, images, processor, row, spent
+from sparsity import TRAINING, Clocked, header, images, processor, row, spent
 
 CLASSES, SPARSITY = 100, 0.9
 # The most that a step under masks may take as a multiple of a plain one, and a re-initialisation, in seconds.
@@ -77,7 +77,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{processor()}, torch {torch.__version__}; {arguments.pairs} pairs")
-    print(f"{'':28s} {'':18s} {'at most':>7s} {'measured':>8s} {'met':>4s}")
+    header()
     for name in arguments.networks:
         table_of_draws(name)
     for name in arguments.networks:

@@ -48,7 +48,7 @@ rule collect_sparsity:
         "../envs/tables.yaml"
     params:
         **made_by("collect_sparsity", "tables"),
-        options=page_options.sparsity_tables(STUDY),
+        options=page_options.tables_of_zeros(STUDY),
     message:
         "Collect the sparse networks, with paired intervals."
     script:

@@ -96,7 +96,7 @@ rule collect_tickets:
         "../envs/tables.yaml"
     params:
         **made_by("collect_tickets", "tables"),
-        options=page_options.tickets_tables(STUDY),
+        options=page_options.tables_of_zeros(STUDY),
     message:
         "Collect the tickets, with paired intervals."
     script:

@@ -127,7 +127,7 @@ def _tickets(config):
     if not section["sparsity"]:
         return ""
     start = f"epoch {section['rewind']}" if section["rewind"] else "the first weights"
-    levels = wording.joined(f"{100 * level:g} %" for level in section["sparsity"])
+    levels = wording.joined(map(wording.percent, section["sparsity"]))
     return (
         f"Tickets are what {section['rounds']} round(s) of pruning by magnitude leave, at {levels} zeros: masks, "
         f"with the weights of {start} of the dense network under them, as they were or drawn anew "

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 
 from secateur import Refused
-from secateur.analysis import intervals, tickets
+from secateur.analysis import intervals, tickets, wording
 from secateur.artifacts import files, places, tables, tickets_table
 from secateur.figures import appearance, html_tables
 from secateur.figures import tickets as figures_tickets
@@ -31,7 +31,7 @@ def plot_tickets(inputs, outputs, options):
         histories = read_histories(inputs["histories"], epochs)
         panels = [
             figures_tickets.Panel(
-                f"{100 * sparsity:g} % zeros",
+                f"{wording.percent(sparsity)} zeros",
                 {kind: kind for kind in options["kinds"]},
                 *(part[part["round"] == int(place)] for part in (histories, rows, means)),
             )

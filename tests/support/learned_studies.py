@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pandas
-import yaml
 
 from secateur.artifacts import correctness, tables
-from secateur.study import criteria_names, learned, retraining_checks, settings, vocabulary
+from secateur.study import criteria_names, learned, retraining_checks, vocabulary
 from secateur.study.kinds import Cell
+from support import changed_settings
 
 IMAGES, CLASSES, LEVEL, UNITS, ASKED = 2000, 10, 0.179, 336, 60
 HARD = np.random.default_rng(0).permutation(np.linspace(0, 1, IMAGES, endpoint=False))
@@ -79,12 +79,9 @@ class Facts:
 
 def finished(folder, facts=None, changes=None):
     """A results folder; `changes` are settings, section by section, in place of those of STUDY."""
-    facts, given = facts or Facts(), yaml.safe_load(STUDY)
-    for section, values in (changes or {}).items():
-        given[section] = {**given[section], **values} if isinstance(values, dict) else values
-    config = settings.checked(given)
+    facts, (config, text) = facts or Facts(), changed_settings.checked(STUDY, changes)
     folder.mkdir(parents=True)
-    (folder / "settings.yaml").write_text(yaml.safe_dump(config))
+    (folder / "settings.yaml").write_text(text)
     evaluated, retrained = [], []
     for seed in config["training"]["seeds"]:
         place = folder / config["data"]["name"] / config["model"]["name"] / str(seed)

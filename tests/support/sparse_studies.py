@@ -1,15 +1,12 @@
 """Results folders of finished studies of sparse training, of networks whose accuracies are given."""
 
-import functools
-import json
-
 import numpy as np
 import pandas
-import yaml
 
 from secateur.analysis import sparsity
 from secateur.artifacts import correctness, tables
-from secateur.study import settings, sparse
+from secateur.study import sparse
+from support import changed_settings
 from support.learned_studies import CLASSES, HARD, IMAGES
 
 WEIGHTS, PARAMETERS, MACS = 100_000, 101_000, 5_000_000
@@ -43,7 +40,7 @@ ACCURACIES = {"dense": 0.9, "masked": 0.7}
 def finished(folder, accuracies=None, empty=None, changes=None):
     """A results folder. `accuracies` are {variant or (variant, level): of all seeds, or a list by seed}, `empty` are
     {(variant, level, seed): layers}, `changes` settings, section by section, in place of those of STUDY."""
-    config, text = _checked(json.dumps(changes or {}))
+    config, text = changed_settings.checked(STUDY, changes)
     folder.mkdir(parents=True)
     (folder / "settings.yaml").write_text(text)
     cells = [*sparse.cells(config), sparse.SparseCell(sparse.DENSE, 0.0)]
@@ -63,16 +60,6 @@ def finished(folder, accuracies=None, empty=None, changes=None):
     means = sparsity.means(gathered, bits, config["figures"]["confidence"], 200, config["seed"])
     tables.write(means, folder / "tables" / "sparsity.means.csv")
     return folder
-
-
-@functools.cache
-def _checked(changes):
-    """(settings, the same as text)."""
-    given = yaml.safe_load(STUDY)
-    for section, values in json.loads(changes).items():
-        given[section] = {**given[section], **values} if isinstance(values, dict) else values
-    config = settings.checked(given)
-    return config, yaml.safe_dump(config)
 
 
 def answers(cell, accuracies, place):

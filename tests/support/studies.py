@@ -94,3 +94,10 @@ class Workflow:
 
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+def finished(folder, settings):
+    """A Workflow in a folder, of which all rules have run; `settings` are a study's, as a dict."""
+    workflow = Workflow(folder, yaml.safe_dump(settings, sort_keys=False))
+    workflow.run("--cores", "2", "all")
+    return workflow

@@ -1,15 +1,12 @@
 """Results folders of finished studies of tickets, of networks whose accuracies are given."""
 
-import functools
-import json
-
 import numpy as np
 import pandas
-import yaml
 
 from secateur.artifacts import correctness, tables
-from secateur.study import retraining_checks, settings, tickets
+from secateur.study import retraining_checks, tickets
 from secateur.study.reinitialisations import OF_KINDS
+from support import changed_settings
 from support.learned_studies import HARD, IMAGES
 
 STUDY = """
@@ -33,7 +30,7 @@ retraining:
 def finished(folder, accuracies=None, changes=None):
     """A results folder. `accuracies` are {kind or (round or criterion, kind): accuracy}, 0.8 without; `changes` are
     settings, section by section, in place of those of STUDY."""
-    config, text = _checked(json.dumps(changes or {}))
+    config, text = changed_settings.checked(STUDY, changes)
     folder.mkdir(parents=True)
     (folder / "settings.yaml").write_text(text)
     of_weights, of_channels, masks = [], [], []
@@ -59,16 +56,6 @@ def finished(folder, accuracies=None, changes=None):
     tables.write(pandas.DataFrame(of_channels), folder / "tables" / "retraining.csv")
     tables.write(pandas.DataFrame(masks), folder / "tables" / "tickets.masks.csv")
     return folder
-
-
-@functools.cache
-def _checked(changes):
-    """(settings, the same as text)."""
-    given = yaml.safe_load(STUDY)
-    for section, values in json.loads(changes).items():
-        given[section] = {**given[section], **values} if isinstance(values, dict) else values
-    config = settings.checked(given)
-    return config, yaml.safe_dump(config)
 
 
 def answers(keys, accuracies, place):

@@ -29,7 +29,7 @@ def test_signs_that_decide_are_told_from_a_distribution_that_does_not(tmp_path):
     }
     pair, *others = findings["d", at].items
     assert pair.row["compared"] == "`original` against `abs`" and len(others) == 2
-    assert float(pair.row[tickets_claims.COULD_BE_SEEN]) < 1
+    assert float(pair.row[paired.COULD_BE_SEEN]) < 1
     assert {*study.places} == {(WEIGHTS, 0.8), (WEIGHTS, 0.9), ("l1", 0.5), ("random", 0.5)}
     # The original between two levels is no ticket of its own.
     assert len(study.at((WEIGHTS, 0.9))) == 10 and Network(WEIGHTS, 0.5, "original") not in study.cells
@@ -57,7 +57,7 @@ def test_differences_are_those_of_the_tables(tmp_path):
     study = tickets_study.read(folder)
     rows = tables.read(folder / "tables" / "tickets.csv").query("round == 3").set_index(["kind", "seed"])["accuracy"]
     first, second = (Network(WEIGHTS, 0.9, kind) for kind in ("sign", "abs"))
-    difference = tickets_study.compared(study, [first], [second]).difference
+    difference = tickets_study.compared(study, first, second).difference
     by_hand = rows["sign"] - rows["abs"]
     assert difference.estimate == pytest.approx(by_hand.mean(), abs=1e-8)
     half = 4.302653 * by_hand.std() / 3**0.5

@@ -13,7 +13,7 @@ from secateur.models import checkpoints
 from secateur.pruning import removal, stored
 from secateur.selection import descriptors
 from secateur.units import finding
-from support.studies import ON_DIGITS, Workflow
+from support.studies import ON_DIGITS, finished
 
 NETWORK = "results/digits/vgg_small/0"
 WIDTHS = {4: 2, 6: 3, 8: 4}
@@ -58,9 +58,7 @@ LEARNED = {
 @pytest.fixture(scope="module")
 def learned_study(tmp_path_factory):
     """A small study of learned criteria, finished."""
-    workflow = Workflow(tmp_path_factory.mktemp("learned"), yaml.safe_dump(LEARNED, sort_keys=False))
-    workflow.run("--cores", "2", "all")
-    return workflow
+    return finished(tmp_path_factory.mktemp("learned"), LEARNED)
 
 
 def test_gates_rank_what_they_close(learned_study):

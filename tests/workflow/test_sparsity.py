@@ -11,7 +11,7 @@ from secateur.images import store
 from secateur.models import checkpoints
 from secateur.pruning import stored
 from secateur.sparsity import remaining
-from support.studies import ON_DIGITS, Workflow
+from support.studies import ON_DIGITS, finished
 
 NETWORK = "results/digits/vgg_small"
 SPARSE = {
@@ -32,9 +32,7 @@ SPARSE = {
 @pytest.fixture(scope="module")
 def sparse_study(tmp_path_factory):
     """A small study of sparse networks, finished."""
-    workflow = Workflow(tmp_path_factory.mktemp("sparse"), yaml.safe_dump(SPARSE, sort_keys=False))
-    workflow.run("--cores", "2", "all")
-    return workflow
+    return finished(tmp_path_factory.mktemp("sparse"), SPARSE)
 
 
 def rows(workflow, name="sparsity"):

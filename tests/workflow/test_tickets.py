@@ -9,7 +9,7 @@ from secateur.artifacts import tables
 from secateur.models import checkpoints
 from secateur.sparsity import masks
 from secateur.study import seeds
-from support.studies import ON_DIGITS, Workflow
+from support.studies import ON_DIGITS, finished
 
 NETWORK = "results/digits/vgg_small/0"
 TICKETS = {
@@ -27,9 +27,7 @@ TICKETS = {
 @pytest.fixture(scope="module")
 def tickets_study(tmp_path_factory):
     """A small study of tickets, finished."""
-    workflow = Workflow(tmp_path_factory.mktemp("tickets"), yaml.safe_dump(TICKETS, sort_keys=False))
-    workflow.run("--cores", "2", "all")
-    return workflow
+    return finished(tmp_path_factory.mktemp("tickets"), TICKETS)
 
 
 def weights_of(path):

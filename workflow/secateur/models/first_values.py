@@ -109,11 +109,10 @@ def fresh(described: description.NetworkDescription, names: Iterable[str], seed:
     That is the scheme of the network itself, whatever it is. Each layer has a network of its own, so that the draws of
     one do not depend on which others are asked for. Raises Refused for a factory that seeds itself.
     """
-    values = {}
-    for name in names:
-        if not values:
-            _refuse_fixed(described, name, seed)
-        values[name] = _built(described, name, seed)
+    values = {name: _built(described, name, seed) for name in names}
+    if values:
+        # A factory draws all layers alike, so that the first tells.
+        _refuse_fixed(described, *next(iter(values.items())), seed)
     return values
 
 
@@ -124,9 +123,8 @@ def _built(described, name, seed):
     return built.get_parameter(name).detach()
 
 
-def _refuse_fixed(described, name, seed):
-    """Refused for a network whose first weights do not depend on the generator."""
-    first = _built(described, name, seed)
+def _refuse_fixed(described, name, first, seed):
+    """Refused for a network whose `first` weights, of that name and seed, do not depend on the generator."""
     if first.numel() > 1 and first.std() > 0 and torch.equal(first, _built(described, name, seed + 1)):
         raise Refused(
             f"{described.factory or described.name} gives {name} the same values whatever torch's generator, so that "

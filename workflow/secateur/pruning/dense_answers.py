@@ -52,17 +52,17 @@ def of(graph: fx.GraphModule, layers: Sequence[str], images: Tensor, inputs: boo
     """
     found: dict[Call, tuple[Tensor, tuple[int, int], list[Tensor]]] = {}
     with modes.evaluating(graph):
-        for first in range(0, len(images), BLOCK):
+        for first, block in blocks(images):
             recorder = _Recorder(graph, {*layers})
-            recorder.run(images[first : first + BLOCK].to(_device(graph)))
+            recorder.run(block.to(_device(graph)))
             for call, (module, read, answered) in recorder.calls.items():
                 maps = layer_rows.maps_of(read if inputs and is_mixing(module) else answered, module)
                 if call not in found:
                     size = maps.shape[2], maps.shape[3]
                     found[call] = (_sampled(len(images) * size[0] * size[1], seed, call), size, [])
                 ids, size, parts = found[call]
-                block = Rows(ids, size, torch.empty(0)).of_block(first, len(maps))
-                parts.append(layer_rows.rows_of(maps, *block[:2]))
+                sampled, places, _ = Rows(ids, size, torch.empty(0)).of_block(first, len(maps))
+                parts.append(layer_rows.rows_of(maps, sampled, places))
     return {call: Rows(ids, size, torch.cat(parts)) for call, (ids, size, parts) in found.items()}
 
 

@@ -209,7 +209,7 @@ class _Walk:
     def _scaled(self, name, module, rows, blocks):
         """The filters of a grouped convolution, each by a factor: its groups mix no other channels."""
         before, outputs = self.before[name], self._outputs(name)
-        sums = torch.zeros(5, len(outputs), dtype=torch.float64)
+        sums, count = torch.zeros(4, len(outputs), dtype=torch.float64), max(1, len(rows.ids))
         for block, (images, places, part) in blocks:
             maps = F.conv2d(
                 layer_rows.padded(_on(block, self.device), module),
@@ -222,19 +222,13 @@ class _Walk:
             )
             answers = layer_rows.rows_of(maps, images, places).double().cpu()
             wanted = rows.values[part][:, outputs].double()
-            sums += torch.stack(
-                [
-                    part.sum(0)
-                    for part in (answers, wanted, answers * answers, answers * wanted, torch.ones_like(wanted))
-                ]
-            )
-        count = sums[4].clamp(min=1)
-        means, wanted = sums[0] / count, sums[1] / count
-        variance = (sums[2] / count - means.square()).clamp(min=0)
-        covariance = sums[3] / count - means * wanted
+            sums += torch.stack([answers, wanted, answers * answers, answers * wanted]).sum(1)
+        means, targets, squares, products = sums / count
+        variance = (squares - means.square()).clamp(min=0)
+        covariance = products - means * targets
         strength = self.ridge * variance.mean()
         factors = torch.where(variance + strength > 0, (covariance + strength) / (variance + strength), 1.0)
-        return before.double().cpu() * factors.view(-1, 1, 1, 1), wanted - factors * means
+        return before.double().cpu() * factors.view(-1, 1, 1, 1), targets - factors * means
 
     def _shift(self, node, module, constant):
         """Let a layer add a constant: by its bias, by the mean of the BatchNorm behind it, or by a bias of its own."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur.criteria import locations
-from secateur.graph import modes, tracing
+from secateur.graph import modes
 from secateur.images import store
 from secateur.selection.output_analyser import layers_of
 from secateur.selection.pruning_models import standardised
@@ -84,7 +84,7 @@ class _Raw:
     def __init__(self, model: nn.Module, coupled: Coupling, gradients: dict[str, torch.Tensor]) -> None:
         self.model, self.coupled, self.gradients = model, coupled, gradients
         self.norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
-        self.behind = _norms_behind(model)
+        self.behind = _norms_behind(model, coupled)
         self.next, self.by_layer = _next(coupled), {}
 
     def of_unit(self, channels: Sequence[tuple[str, int]]) -> torch.Tensor:
@@ -159,10 +159,10 @@ class _Raw:
         return self.gradients[name].double().cpu()
 
 
-def _norms_behind(model):
+def _norms_behind(model, coupled):
     """{layer: the BatchNorm right behind it} of the layers that have one."""
     modules, behind = dict(model.named_modules()), {}
-    for layer, nodes in locations.calls(tracing.traced(model), modules, None).items():
+    for layer, nodes in locations.calls(coupled.graph, modules, None).items():
         norm = locations.norm(nodes[0], modules)
         if norm is not None:
             behind[layer] = norm.target

@@ -119,12 +119,11 @@ def read(path: Path | str, model: nn.Module, facts: Mapping[str, Any] | None = N
         if bits.dtype != np.uint8 or len(bits) != -(-count // 8):
             raise Refused(f"{path} has not as many bits of {name} as the weight has values; {remedy}")
         masks[name] = torch.from_numpy(np.unpackbits(bits, count=count).astype(bool).reshape(shape))
-    if zeros_of(masks) == zeros and _digest(masks) != digest:
+    masked = zeros_of(masks)
+    if masked != zeros:
+        raise Refused(f"{path} is damaged: it says that {zeros} weights are zero, but masks {masked}; {remedy}")
+    if _digest(masks) != digest:
         raise Refused(f"{path} is damaged: its masks are not those that were written; {remedy}")
-    if zeros_of(masks) != zeros:
-        raise Refused(
-            f"{path} is damaged: it says that {zeros} weights are zero, but masks {zeros_of(masks)}; {remedy}"
-        )
     return masks
 
 

@@ -36,9 +36,8 @@ def reinitialised(
     else:
         drawn = first_values.fresh(described, weights, seed) if kind in FRESH else {}
         for name, weight in weights.items():
-            weight[masks[name]] = _values(weight.cpu(), drawn.get(name), masks[name], kind, seed, name).to(
-                weight.device
-            )
+            values = _values(weight.cpu(), drawn.get(name), masks[name], kind, seed, name)
+            weight[masks[name]] = values.to(weight.device)
     masking.close(model, masks)
     return model, masks
 

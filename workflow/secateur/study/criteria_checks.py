@@ -8,7 +8,7 @@ from secateur import Refused
 from secateur.artifacts import files
 from secateur.study import architectures, criteria_names, learned, rule_numbers, widths
 from secateur.study.levels import fraction
-from secateur.study.vocabulary import LEARNED, PER, nearest
+from secateur.study.vocabulary import LEARNED, PER, costed, nearest
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
@@ -98,14 +98,16 @@ def _whole_score(score, criteria):
 def _check_per(score):
     """Refused for a score by cost whose name does not say so, and for one of another cost, or of none, that does."""
     per, name = score.get("per"), score["name"]
-    for cost, ending in PER.items():
-        if (per == cost) != name.endswith(ending):
-            wanted = f"{name}{ending}" if per == cost else name.removesuffix(ending)
-            beside = f"per: {per}" if per else "no per"
-            raise Refused(
-                f"criteria.scores: {name} has {beside}; the name of a score that is divided by a cost ends in that: "
-                f"write name: {wanted}" + ("" if per == cost else f", or per: {cost}")
-            )
+    plain, told = costed(name)
+    if told == per:
+        return
+    wanted = f"{plain}{PER[per]}" if per else plain
+    beside = f"per: {per}" if per else "no per"
+    other = f", or per: {told}" if told else ""
+    raise Refused(
+        f"criteria.scores: {name} has {beside}; the name of a score that is divided by a cost ends in that: "
+        f"write name: {wanted}{other}"
+    )
 
 
 def _widths_of(score, whole):

@@ -42,8 +42,8 @@ def epochs_figure(study: Study) -> Options:
     return {"title": study.title, "kinds": [name for name in kinds.KINDS if name in made]}
 
 
-def sparsity_tables(study: Study) -> Options:
-    """The seeds behind the tables of sparse networks, and the settings of their intervals."""
+def tables_of_zeros(study: Study) -> Options:
+    """The seeds behind the tables of sparse networks, or of tickets, and the settings of their intervals."""
     return {"seeds": study.seeds, "seed": study.seed, **study.settings["figures"]}
 
 
@@ -55,11 +55,6 @@ def sparsity_figure(study: Study, figure: str) -> Options:
         "variants": {name: sparse.options_of(study.variants[name]) for name in sparse.names(study.settings)},
         "schedule": stage_options.training(study)["training"],
     }
-
-
-def tickets_tables(study: Study) -> Options:
-    """The seeds behind the tables of tickets, and the settings of their intervals."""
-    return sparsity_tables(study)
 
 
 def tickets_figure(study: Study, figure: str) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scipy import stats
@@ -19,6 +19,8 @@ NOT_COMPARED, NOT_MEASURED = "not compared", "not measured"
 # What a verdict on "not worse" adds where the whole interval lies on one side of zero.
 AHEAD, BEHIND, UNDECIDED = "ahead", "behind, within the margin", "behind"
 SIDES = (AHEAD, BEHIND, UNDECIDED)
+# The column of `smallest`, and what the count of a comparison that tells nothing ends in.
+COULD_BE_SEEN, AT_CHANCE = "could have been seen, points", ", at chance"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +147,41 @@ def judged(study: Any, claims: Sequence[Claim]) -> list[Finding]:
         found = by_level or {"": []}
         findings += [Finding(claim, study, tuple(items), level) for level, items in found.items()]
     return findings
+
+
+def item(row: dict[str, str], compared: Compared, margin: float, at_chance: bool) -> Item:
+    """The Item of a comparison with its difference and count in its row; one at chance tells nothing."""
+    row = row | {"difference, points": points(compared.difference), "n": compared.n}
+    if COULD_BE_SEEN in row:
+        half = smallest(compared.difference)
+        row[COULD_BE_SEEN] = "-" if half != half else f"{100 * half:.2f}"
+    if at_chance:
+        return Item(row | {"n": f"{compared.n}{AT_CHANCE}"}, UNKNOWN, compared)
+    return Item(row, verdict(compared.difference, margin), compared, margin)
+
+
+def smallest(difference: Difference) -> float:
+    """The smallest difference that could have been seen: half the width of the interval."""
+    return (difference.high - difference.low) / 2
+
+
+def summary(
+    findings: Sequence[Finding], made_by: Mapping[str, str], unasked: str = NOT_MEASURED
+) -> list[dict[str, str]]:
+    """A row for each claim: its sentence, whose it is by its key (else this project's), and its verdicts by study.
+
+    `unasked` are the words for a study that has nothing that a claim is about.
+    """
+    rows: dict[Claim, dict[str, str]] = {}
+    for finding in findings:
+        claim = finding.claim
+        whose = made_by.get(claim.key, "this project")
+        first = {"": f"({claim.key})", "claim": claim.sentence, "made by": whose}
+        row, label = rows.setdefault(claim, first), finding.study.label
+        words = finding.cell if finding.items else unasked
+        at_level = f"{finding.level}: {words}" if finding.level else words
+        row[label] = f"{row[label]}; {at_level}" if label in row else at_level
+    return list(rows.values())
 
 
 def tally(findings: Sequence[Finding], each: str) -> str:

@@ -76,7 +76,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "text", _rule()
     yield "list", list(map(selection_method.intervals_of, studies))
     yield "text", paired.tally(findings, "claim and study")
-    yield "table", _summary(studies, findings)
+    yield "table", pandas.DataFrame(paired.summary(findings, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
     for claim in scoring_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
 
@@ -96,21 +96,6 @@ def _rule():
         "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
         "scorers."
     )
-
-
-def _summary(studies, findings):
-    rows = []
-    for claim in scoring_claims.CLAIMS:
-        row = {
-            "": f"({claim.key})",
-            "claim": claim.sentence,
-            "made by": "the source" if claim.key in scoring_claims.OF_THE_SOURCE else "this project",
-        }
-        for study in studies:
-            found = [finding for finding in findings if finding.claim is claim and finding.study is study]
-            row[study.label] = "; ".join(finding.cell for finding in found)
-        rows.append(row)
-    return pandas.DataFrame(rows)
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:

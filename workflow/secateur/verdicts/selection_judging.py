@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from secateur.analysis.paired_tests import NEAR_CHANCE, UNKNOWN
+from secateur.analysis.paired_tests import NEAR_CHANCE
 from secateur.study.kinds import KINDS, Cell
 from secateur.verdicts import paired, selection_study
 from secateur.verdicts.paired import NOT_COMPARED, NOT_MEASURED, Item
@@ -39,15 +39,11 @@ def _item(study, comparison, margin):
         return Item(cells, NOT_MEASURED)
     compared = selection_study.compared(study, first, second)
     cells["accuracy, %"] = " and ".join(map(paired.accuracy, (compared.first, compared.second)))
-    cells["difference, points"] = paired.points(compared.difference)
-    cells["n"] = compared.n
     cells["training images"] = " and ".join(images_of(study, cell) for cell in (first, second))
     if not as_many(study, first, second, comparison.images):
-        return Item(cells, NOT_COMPARED, compared)
-    if max(compared.first, compared.second) <= study.chance + NEAR_CHANCE:
-        cells["n"] += ", at chance"
-        return Item(cells, UNKNOWN, compared)
-    return Item(cells, paired.verdict(compared.difference, margin), compared, margin)
+        return dataclasses.replace(paired.item(cells, compared, margin, at_chance=False), verdict=NOT_COMPARED)
+    at_chance = max(compared.first, compared.second) <= study.chance + NEAR_CHANCE
+    return paired.item(cells, compared, margin, at_chance)
 
 
 def row(study: Study, pair: str) -> dict[str, str]:

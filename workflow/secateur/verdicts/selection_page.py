@@ -90,7 +90,8 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "heading", "Verdicts"
     yield from selection_method.rule(studies)
     yield "text", f"{paired.tally(findings, 'claim and study')} {_by_construction(findings)}"
-    yield "table", _summary(studies, findings)
+    made_by: dict[str, str] = dict.fromkeys(selection_claims.OF_THE_SOURCE, "the source")
+    yield "table", pandas.DataFrame(paired.summary(findings, made_by))
     for claim in selection_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
 
@@ -103,22 +104,6 @@ def _by_construction(findings):
         f"Of those that hold, {across_words.in_words(len(held))} are of {letters}, which hold by construction. The "
         "abstract of the source speaks of (a), (c) and (d); the other claims are questions of this project."
     )
-
-
-def _summary(studies, findings):
-    rows = []
-    for claim in selection_claims.CLAIMS:
-        of_the_source = claim.key in selection_claims.OF_THE_SOURCE
-        row = {
-            "": f"({claim.key})",
-            "claim": claim.sentence,
-            "made by": "the source" if of_the_source else "this project",
-        }
-        for study in studies:
-            (finding,) = [found for found in findings if found.claim is claim and found.study is study]
-            row[study.label] = finding.cell
-        rows.append(row)
-    return pandas.DataFrame(rows)
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:

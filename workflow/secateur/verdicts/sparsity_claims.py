@@ -10,21 +10,13 @@ from secateur.analysis.paired_tests import FAILS, HOLDS, NEAR_CHANCE, UNKNOWN
 from secateur.analysis.wording import joined, percent
 from secateur.study.sparse import REFERENCE, SparseCell
 from secateur.verdicts import across_words, paired, phrases, sparsity_study, sparsity_variants
-from secateur.verdicts.across import Difference
-from secateur.verdicts.paired import NOT_MEASURED, Claim, Compared, Finding, Item
+from secateur.verdicts.paired import NOT_MEASURED, Claim, Finding, Item
 from secateur.verdicts.sparsity_variants import ADAPTIVE, BOTH, DROPPED, DYNAMIC, NO_GRADIENT
 
-COULD_BE_SEEN = "could have been seen, points"
 ACCURACIES, GAINS = "accuracy, %", "gains, points"
 SHARE, RULE = "share dropped", "rule"
-AT_CHANCE = ", at chance"
 # Below such a share of the dense network's accuracy, "ahead" is said of a reference that keeps little itself.
 LITTLE = 0.5
-
-
-def smallest(difference: Difference) -> float:
-    """The smallest difference that could have been seen: half the width of the interval."""
-    return (difference.high - difference.low) / 2
 
 
 # ---- items ---------------------------------------------------------------------------------------------------
@@ -69,12 +61,12 @@ def _item(study, names, level, margin, more=None):
         return Item(row, NOT_MEASURED)
     compared = sparsity_study.compared(study, first, second)
     row[ACCURACIES] = " and ".join(map(paired.accuracy, (compared.first, compared.second)))
-    return _marked(study, _judged(row, compared, margin, _at_chance(study, first, second)), level)
+    return _marked(study, paired.item(row, compared, margin, _at_chance(study, first, second)), level)
 
 
 def _marked(study, item, level):
     """The Item itself, with a mark where Feather keeps little of the dense network's accuracy."""
-    if item.row["n"].endswith(AT_CHANCE) or not keeps_little(study, level):
+    if item.row["n"].endswith(paired.AT_CHANCE) or not keeps_little(study, level):
         return item
     return dataclasses.replace(item, row=item.row | {"n": f"{item.row['n']}, `{REFERENCE}` keeps little"})
 
@@ -88,19 +80,8 @@ def keeps_little(study: sparsity_study.Study, level: float) -> bool:
 
 
 def _row(study, level, pair, columns):
-    columns = (*columns, "difference, points", "n", COULD_BE_SEEN)
+    columns = (*columns, "difference, points", "n", paired.COULD_BE_SEEN)
     return {"study": study.label, "level": level, "compared": pair, **dict.fromkeys(columns, "-")}
-
-
-def _judged(row: dict[str, str], compared: Compared, margin: float, chance: bool) -> Item:
-    """The Item of a comparison; one at chance tells nothing."""
-    half = smallest(compared.difference)
-    row["difference, points"], row["n"] = paired.points(compared.difference), compared.n
-    row[COULD_BE_SEEN] = "-" if half != half else f"{100 * half:.2f}"
-    if chance:
-        row["n"] += AT_CHANCE
-        return Item(row, UNKNOWN, compared)
-    return Item(row, paired.verdict(compared.difference, margin), compared, margin)
 
 
 def _at_chance(study, first, second):
@@ -132,7 +113,7 @@ def _steeper(study, name, high, low):
     row[GAINS] = " and ".join(f"{100 * side:+z.2f}" for side in sides)
     marked = any(keeps_little(study, level) for level in (high, low))
     compared = sparsity_study.of_differences(study, gains[0] - gains[1], (sides[0], sides[1]))
-    item = _judged(row, compared, 0.0, chance)
+    item = paired.item(row, compared, 0.0, chance)
     gain = sparsity_study.of_differences(study, gains[0], (sides[0], 0.0)).difference
     item = _unless_a_loss(item, paired.verdict(gain, 0.0), percent(high))
     return _marked(study, item, high) if marked else item

@@ -62,21 +62,9 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "heading", "Verdicts"
     yield from sparsity_method.rule(studies)
     yield from _tallies(findings)
-    yield "table", _summary(studies, findings)
+    yield "table", pandas.DataFrame(paired.summary(findings, sparsity_claims.MADE_BY, "not asked"))
     for claim in sparsity_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
-
-
-def _summary(studies, findings):
-    rows = []
-    for claim in sparsity_claims.CLAIMS:
-        whose = sparsity_claims.MADE_BY[claim.key]
-        row = {"": f"({claim.key})", "claim": claim.sentence, "made by": whose}
-        for study in studies:
-            found = [finding for finding in findings if finding.claim is claim and finding.study is study]
-            row[study.label] = "; ".join(map(_cell, found))
-        rows.append(row)
-    return pandas.DataFrame(rows)
 
 
 def _tallies(findings):
@@ -94,12 +82,6 @@ def _tallies(findings):
     for study in dict.fromkeys(found.study.label for found in findings):
         lines += paired.widened(study, [found for found in findings if found.study.label == study])
     yield "list", lines
-
-
-def _cell(finding):
-    if not finding.items:
-        return "not asked"
-    return f"{finding.level}: {finding.cell}" if finding.level else finding.cell
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
@@ -124,6 +106,6 @@ def _seen(finding):
     differences = [item.compared.difference for item in finding.items if item.compared]
     if not differences:
         return ""
-    halves = [sparsity_claims.smallest(difference) for difference in differences]
+    halves = [paired.smallest(difference) for difference in differences]
     seen = paired.in_points(halves) if all(half == half for half in halves) else "not known without an interval"
     return f"; measured: {paired.span(differences)}; the smallest that could have been seen: {seen}"

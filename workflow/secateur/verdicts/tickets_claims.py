@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from secateur.analysis.paired_tests import NEAR_CHANCE, UNKNOWN
+from secateur.analysis.paired_tests import NEAR_CHANCE
 from secateur.analysis.wording import percent
 from secateur.study import reinitialisations
 from secateur.study.reinitialisations import BY_NAME, ORIGINAL, RANDOM
@@ -13,7 +13,6 @@ from secateur.verdicts import paired, tickets_study
 from secateur.verdicts.paired import Claim, Item
 from secateur.verdicts.tickets_study import WEIGHTS, Network, Study
 
-COULD_BE_SEEN = "could have been seen, points"
 OF_THE_SOURCE = [one.name for one in reinitialisations.ALL if one.of_the_source]
 # {kind that keeps signs: that of the same magnitudes, which loses them}.
 SIGNS = {"original": "abs", "sign": RANDOM.name, "sign+dist": "dist"}
@@ -38,28 +37,21 @@ def _pair(study: Study, first: str, second: str, margin: float = 0.0) -> Iterato
     """One kind ahead of another, or not worse by a margin, for every ticket."""
     for place in study.places:
         if {first, second} <= {*study.at(place)}:
-            words = f"{shown(place, first)} against {shown(place, second)}"
-            yield _item(study, place, words, [first], [second], margin)
+            yield _item(study, place, (first, second), margin)
 
 
-def _item(
-    study: Study, place: tuple[str, float], words: str, first: Sequence[str], second: Sequence[str], margin: float
-) -> Item:
-    networks = [[Network(*place, kind) for kind in kinds] for kinds in (first, second)]
+def _item(study: Study, place: tuple[str, float], kinds: tuple[str, str], margin: float) -> Item:
+    networks = [Network(*place, kind) for kind in kinds]
     compared = tickets_study.compared(study, *networks)
-    half = (compared.difference.high - compared.difference.low) / 2
     row = {
         "study": study.label,
         "level": named(place),
-        "compared": words,
+        "compared": " against ".join(shown(place, kind) for kind in kinds),
         "accuracy, %": " and ".join(map(paired.accuracy, (compared.first, compared.second))),
-        "difference, points": paired.points(compared.difference),
-        "n": compared.n,
-        COULD_BE_SEEN: "-" if half != half else f"{100 * half:.2f}",
+        **dict.fromkeys(("difference, points", "n", paired.COULD_BE_SEEN), "-"),
     }
-    if max(study.mean(network) for network in sum(networks, [])) <= study.chance + NEAR_CHANCE:
-        return Item(row | {"n": f"{compared.n}, at chance"}, UNKNOWN, compared)
-    return Item(row, paired.verdict(compared.difference, margin), compared, margin)
+    at_chance = max(map(study.mean, networks)) <= study.chance + NEAR_CHANCE
+    return paired.item(row, compared, margin, at_chance)
 
 
 def _distribution_best(study: Study) -> Iterator[Item]:
@@ -78,16 +70,15 @@ def _not_worse(study: Study, first: str) -> Iterator[Item]:
     return _pair(study, first, ORIGINAL.name, study.margin)
 
 
-def _alike(study: Study, channels: bool) -> Iterator[Item]:
-    """Every kind within the margin of fresh weights: neither worse, nor better."""
+def _alike(study: Study) -> Iterator[Item]:
+    """Every kind of channels within the margin of fresh weights: neither worse, nor better."""
     for place in study.places:
-        if (place[0] == WEIGHTS) == channels:
+        if place[0] == WEIGHTS:
             continue
         for kind in study.at(place):
             if kind != RANDOM.name and BY_NAME[kind].channels:
-                for first, second in ((kind, RANDOM.name), (RANDOM.name, kind)):
-                    words = f"{shown(place, first)} against {shown(place, second)}"
-                    yield _item(study, place, words, [first], [second], study.margin)
+                for kinds in ((kind, RANDOM.name), (RANDOM.name, kind)):
+                    yield _item(study, place, kinds, study.margin)
 
 
 # ---- the claims ----------------------------------------------------------------------------------------------
@@ -143,7 +134,7 @@ CLAIMS = (
     Claim(
         "j",
         "For channels nothing of first weights matters: every kind is within the margin of fresh weights.",
-        functools.partial(_alike, channels=True),
+        _alike,
     ),
 )
 # Whose each claim is, by its letter.

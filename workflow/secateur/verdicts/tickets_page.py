@@ -91,7 +91,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "heading", "Verdicts"
     yield "text", _rule()
     yield "list", [*map(_intervals, studies), *_tallies(findings)]
-    yield "table", _summary(studies, findings)
+    yield "table", pandas.DataFrame(paired.summary(findings, tickets_claims.MADE_BY, "not asked"))
     for claim in tickets_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
 
@@ -123,19 +123,6 @@ def _intervals(study):
 def _tallies(findings):
     for study in dict.fromkeys(found.study.label for found in findings):
         yield from paired.widened(study, [found for found in findings if found.study.label == study and found.items])
-
-
-def _summary(studies, findings):
-    rows = []
-    for claim in tickets_claims.CLAIMS:
-        whose = tickets_claims.MADE_BY.get(claim.key, "this project")
-        row = {"": f"({claim.key})", "claim": claim.sentence, "made by": whose}
-        for study in studies:
-            found = [finding for finding in findings if finding.claim is claim and finding.study is study]
-            cells = [f"{finding.level}: {finding.cell}" for finding in found if finding.items]
-            row[study.label] = "; ".join(cells) or "not asked"
-        rows.append(row)
-    return pandas.DataFrame(rows)
 
 
 def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
@@ -172,7 +159,7 @@ def _of_kind(study: Study, place: tuple[str, float], kind: str) -> dict[str, str
     row["less first weights"] = "-"
     original = Network(*place, tickets_study.ORIGINAL.name)
     if network != original:
-        row["less first weights"] = paired.points(tickets_study.compared(study, [network], [original]).difference)
+        row["less first weights"] = paired.points(tickets_study.compared(study, network, original).difference)
     history = study.by_epoch[network]
     for epoch in EARLY:
         # A ticket that goes back to a later epoch begins there.

@@ -6,9 +6,9 @@ Everything is read from a study's own files; nothing is computed again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas
@@ -177,23 +177,18 @@ def by_seed(study: Study, network: Network) -> pandas.Series:
     return study.cells[network].groupby("seed")["accuracy"].mean()
 
 
-def compared(study: Study, first: Sequence[Network], second: Sequence[Network]) -> Compared:
-    """The mean accuracy of some networks minus that of others: over seeds, and of one training over test images."""
+def compared(study: Study, first: Network, second: Network) -> Compared:
+    """The accuracy of one kind minus that of another: over seeds, and of one training over test images."""
     if len(study.seeds) > 1:
-        sides = [_averaged(by_seed(study, network) for network in networks) for networks in (first, second)]
+        sides = [by_seed(study, network) for network in (first, second)]
     else:
-        sides = [_averaged(study.right[network] for network in networks) for networks in (first, second)]
+        sides = [study.right[network] for network in (first, second)]
     options = study.settings["figures"]
-    names = [network.kind for network in (*first, *second)]
-    generator = seeds.numpy_generator(study.settings["seed"], "bootstrap", "tickets", *first[0], *names)
+    purpose = ("bootstrap", "tickets", *first, first.kind, second.kind)
+    generator = seeds.numpy_generator(study.settings["seed"], *purpose)
     test = intervals.of_differences(sides[0] - sides[1], options["resamples"], generator, tested=True)
     difference = Difference(test.estimate, *test.interval(1 - options["confidence"]))
     return Compared(float(sides[0].mean()), float(sides[1].mean()), difference, study.n)
-
-
-def _averaged(values: Iterable[Any]) -> Any:
-    values = list(values)
-    return sum(values[1:], values[0]) / len(values)
 
 
 def until(study: Study, network: Network, share: float) -> Iterator[float]:
