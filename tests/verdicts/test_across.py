@@ -359,6 +359,15 @@ def test_results_with_settings_of_an_earlier_version_are_refused(tmp_path, folde
         across.read(tmp_path)
 
 
+def test_settings_from_before_a_key_came_have_its_default(tmp_path, folders):
+    config = yaml.safe_load((folders[0] / "settings.yaml").read_text())
+    for key in ("weights_per", "files_per", "learned"):
+        del config["criteria"][key]
+    del config["tickets"], config["recovery"]
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(config))
+    assert across.settings_of(tmp_path) == across.settings_of(folders[0])
+
+
 def test_a_study_of_several_networks_is_refused(tmp_path, folders):
     config = yaml.safe_load((folders[0] / "settings.yaml").read_text())
     config["training"]["seeds"] = [0, 1]

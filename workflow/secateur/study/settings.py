@@ -70,6 +70,12 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     return _ordered(config)
 
 
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings that an earlier version checked, in place, with the defaults of keys that have come since."""
+    _fill(config, _rules_for(config))
+    return config
+
+
 def _outermost_first(error):
     return len(error.path), str(error.path)
 

@@ -22,6 +22,7 @@ from secateur.analysis.paired_tests import Comparison
 from secateur.analysis.results import Side
 from secateur.artifacts import correctness, tables
 from secateur.study import criteria_names, seeds
+from secateur.study import settings as study_settings
 
 # Alike for every study, whatever its tables hold: the levels that the page shows, the one at which criteria are put
 # beside others, and the shares of the dense network's multiply-adds at which accuracy is read between levels.
@@ -123,12 +124,6 @@ class Cell:
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one that this page cannot show."""
     folder, settings = Path(folder), settings_of(folder)
-    if "mixing" not in settings["criteria"] or "recovery" not in settings["evaluation"]:
-        raise Refused(
-            f"{folder} has the results of an earlier version, whose settings or tables were others; run its study again"
-        )
-    # Studies of earlier versions learned nothing.
-    settings["criteria"].setdefault("learned", [])
     count = len(settings["training"]["seeds"])
     if count != 1:
         raise Refused(f"{folder} is a study of {count} networks; this page compares studies of one network each")
@@ -142,11 +137,19 @@ def read(folder: Path | str) -> Study:
 
 
 def settings_of(folder: Path | str) -> dict[str, Any]:
-    """The settings of a finished study from its `results` folder; Refused for a folder that holds none."""
+    """The settings of a finished study from its `results` folder, with defaults of keys that have come since.
+
+    Refused for a folder that holds none, and for keys that have been renamed since.
+    """
     path = Path(folder) / "settings.yaml"
     if not path.is_file():
         raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "mixing" not in settings["criteria"] or "recovery" not in settings["evaluation"]:
+        raise Refused(
+            f"{folder} has the results of an earlier version, whose settings or tables were others; run its study again"
+        )
+    return study_settings.completed(settings)
 
 
 def label_of(settings: Mapping[str, Any]) -> str:

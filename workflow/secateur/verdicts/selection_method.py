@@ -125,7 +125,9 @@ def rule(all_studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "comparisons holds where all of them hold, and fails where one of them fails. Two networks at chance tell "
         "nothing. Each interval stands for itself: none is widened for how many there are.",
     )
-    kinds = [f"*{kind.column}*: {kind.label}" for kind in KINDS.values() if kind.label != kind.column]
+    made = {cell.kind for study in all_studies for cell in study.cells}
+    shown = [kind for kind in KINDS.values() if kind.name in made and kind.label != kind.column]
+    kinds = [f"*{kind.column}*: {kind.label}" for kind in shown]
     yield "text", f"What became of a network stands in brackets behind its criterion. {'; '.join(kinds)}."
     yield (
         "text",
