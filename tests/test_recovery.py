@@ -1,5 +1,7 @@
 """Recoveries: what pruned networks get back without training."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -58,3 +60,14 @@ def test_a_treatment_is_named_by_all_that_changes_its_result():
     assert first == stamp() and first["images"] == TRAIN.identity
     assert first not in (stamp(seed=2), stamp(batch_size=8), stamp(batchnorm_images=20))
     assert recovery.seed_of(0, "batchnorm", 1) not in (recovery.seed_of(0, "batchnorm", 2), recovery.seed_of(0, "x", 1))
+
+
+def test_no_option_of_a_recovery_hides_the_identity_of_its_images():
+    """The section `recovery` has a key `images` too: a count."""
+    options = {"images": 20, "split": "rank", "fit": "patches", "batchnorm": "online", "ridge": 1e-3}
+    others = copy.copy(TRAIN)
+    others.identity = "another"
+    stamps = []
+    for images in (TRAIN, others):
+        stamps.append(recovery.treatment("reconstructed", dense(), recovery.Material(images, options, 1)).stamp)
+    assert stamps[0] != stamps[1]

@@ -1,6 +1,7 @@
 """Networks refitted in closed form: exact where channels repeat, least squares elsewhere, for every kind of network."""
 
 import copy
+import tempfile
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from secateur import Refused
 from secateur.models import zoo
-from secateur.pruning import dense_answers, reconstruction, removal
+from secateur.pruning import dense_answers, held_values, reconstruction, removal
 from secateur.pruning.least_squares import Regression
 from secateur.units import coupling, finding
 from support import networks
@@ -199,6 +200,242 @@ def test_a_branch_that_is_emptied_is_made_up_by_what_reads_the_sum():
             for network in (removal.removed(model, channels, x), reconstruction.reconstructed(model, channels, x))
         ]
     assert away[1] < 0.5 * away[0]
+
+
+class Overwriting(nn.Module):
+    """Operations in place on images, answers and sums; `inplace` False is the same out of place."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        torch.manual_seed(1)
+        self.inplace = inplace
+        self.stem, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+        self.outer, self.head = nn.Conv2d(16, 8, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        if self.inplace:
+            x = x.sub_(0.5)
+            x = F.relu_(self.stem(x))
+            y = self.outer(F.relu(self.inner(x), inplace=True))
+            y += x
+            return self.head(y.relu_().mean((2, 3)))
+        x = F.relu(self.stem(x - 0.5))
+        return self.head(F.relu(self.outer(F.relu(self.inner(x))) + x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("bound", [None, 0])
+@pytest.mark.parametrize("fit", FITS)
+def test_what_is_done_in_place_changes_no_answer_and_no_image(fit, bound, monkeypatch):
+    """In memory and in files: the network of the same operations out of place, from images that stay."""
+    if bound is not None:
+        monkeypatch.setattr(held_values, "BOUND", bound)
+    x, channels = images(40), {"inner": [0, 3, 4, 9], "stem": [1], "outer": [1]}
+    before = x.clone()
+    models = [stirred(Overwriting(inplace)) for inplace in (True, False)]
+    smaller = [reconstruction.reconstructed(model, channels, x, fit) for model in models]
+    assert torch.equal(x, before)
+    for name, value in smaller[1].state_dict().items():
+        torch.testing.assert_close(smaller[0].state_dict()[name], value)
+
+
+class Views(nn.Module):
+    """A value that is overwritten through a view and read again, and an argument with a default."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, padding=1)
+        self.outer, self.head = nn.Conv2d(12, 8, 1), nn.Linear(8, 5)
+
+    def forward(self, x, scale=0.5):
+        x = self.stem(input=x) * scale
+        flat = x.flatten(2)
+        flat.relu_()
+        return self.head((self.outer(F.relu(self.inner(x))) + x).mean((2, 3)))
+
+
+def test_values_in_files_are_those_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    x = images(40)
+    for model, channels in ((Views(), {"inner": [0, 3, 4]}), (zoo.build("resnet20", 5), {"layer2.1.conv1": [0, 1]})):
+        model = stirred(model)
+        monkeypatch.setattr(held_values, "BOUND", 4 << 30)
+        memory = reconstruction.reconstructed(model, channels, x).state_dict()
+        for bound in (0, 400_000):
+            monkeypatch.setattr(held_values, "BOUND", bound)
+            files = reconstruction.reconstructed(model, channels, x).state_dict()
+            assert all(torch.equal(value, files[name]) for name, value in memory.items())
+        assert not any(tmp_path.iterdir())
+
+
+class Shared(nn.Module):
+    """A layer that is called before and behind the one that is pruned, with or without groups."""
+
+    def __init__(self, groups):
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem, self.again = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1, groups=groups)
+        self.inner, self.outer, self.head = nn.Conv2d(8, 16, 1), nn.Conv2d(16, 8, 1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = F.relu(self.again(F.relu(self.stem(x))))
+        x = self.outer(F.relu(self.inner(x))) * 3 + 2
+        return self.head(F.relu(self.again(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+def test_a_shared_layer_is_fitted_to_all_of_its_calls(groups):
+    model, x = stirred(Shared(groups)), images(200)
+    read, answered = [], []
+
+    def keep(_, args, output):
+        read.append(args[0])
+        answered.append(output)
+
+    smaller = reconstruction.reconstructed(model, {"inner": [0, 5, 6]}, x)
+    with torch.no_grad():
+        handle = model.again.register_forward_hook(keep)
+        model(x)
+        handle.remove()
+        wanted = torch.cat(answered)
+        smaller.again.register_forward_hook(keep)
+        smaller(x)
+        # As it was, or as one call alone would have it, both calls together are answered worse.
+        away = {"both": (torch.cat(answered[2:]) - wanted).square().mean()}
+        away["none"] = (model.again(torch.cat(read[2:])) - wanted).square().mean()
+    assert away["both"] < away["none"]
+
+
+def test_a_batchnorm_of_two_calls_keeps_its_statistics(caplog):
+    model, x = stirred(networks.Twice()), images(40, size=16)
+    caplog.set_level("WARNING")
+    smaller = [reconstruction.reconstructed(model, {"last": [0]}, x, batchnorm=way) for way in ("kept", "online")]
+    assert "norm" not in caplog.text
+    channels = half_of(model, x[:1])
+    smaller = [reconstruction.reconstructed(model, channels, x, batchnorm=way) for way in ("kept", "online")]
+    assert "norm cannot be refitted, because it is called more than once" in caplog.text
+    left = [index for index in range(8) if index not in channels["again"]]
+    for network in smaller:
+        assert torch.equal(network.norm.running_mean, model.norm.running_mean[left])
+    assert error(*smaller, x) == 0
+
+
+class Tied(Shared):
+    """Two layers of one weight."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.other = nn.Conv2d(8, 8, 3, padding=1)
+        self.other.weight = self.again.weight
+
+    def forward(self, x):
+        x = F.relu(self.again(F.relu(self.stem(x))))
+        return self.head(F.relu(self.other(self.outer(F.relu(self.inner(x))))).mean((2, 3)))
+
+
+class Folded(nn.Module):
+    """A linear layer on positions that are folded into the images."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem, self.each, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        rows = F.relu(self.each(x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])))
+        return self.head(rows.reshape(x.shape[0], -1, 8).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "channels", "layer", "why"),
+    [
+        (Tied, {"inner": [0, 3]}, "other", "its weights are read in another place too"),
+        (Folded, {"stem": [0, 3]}, "each", "it is called on something else than one entry for each image"),
+    ],
+)
+def test_what_cannot_be_fitted_is_named_with_the_reason(model, channels, layer, why, caplog):
+    model, x = stirred(model()), images(40)
+    caplog.set_level("WARNING")
+    smaller = reconstruction.reconstructed(model, channels, x)
+    pruned = removal.removed(model, channels, x)
+    assert f"{layer} cannot be refitted, because {why}" in caplog.text
+    assert torch.equal(smaller.get_submodule(layer).weight, pruned.get_submodule(layer).weight)
+    with torch.no_grad():
+        away = [float((network(x) - model(x)).square().mean()) for network in (smaller, pruned)]
+    assert away[0] < away[1]
+
+
+def test_what_does_not_read_otherwise_stays_bit_for_bit():
+    """Layers beside an emptied branch, and a depthwise layer of which whole channels leave."""
+    model, x = stirred(zoo.build("resnet20", 5)), images(40, size=16)
+    smaller = reconstruction.reconstructed(model, {"layer2.1.conv1": list(range(32))}, x)
+    for name in ("conv1", "bn1", "layer1.2.conv2", "layer2.0.bn2"):
+        for kept, before in zip(
+            *(net.get_submodule(name).state_dict().values() for net in (smaller, model)), strict=True
+        ):
+            assert torch.equal(kept, before)
+    model = stirred(networks.separable())
+    channels = half_of(model, x[:1])
+    smaller = reconstruction.reconstructed(model, {name: channels[name] for name in channels}, x)
+    pruned = removal.removed(model, channels, x)
+    first = next(name for name, module in model.named_modules() if isinstance(module, nn.Conv2d) and module.groups > 1)
+    assert torch.equal(smaller.get_submodule(first).weight, pruned.get_submodule(first).weight)
+
+
+def test_a_channel_that_is_constant_for_the_images_keeps_its_variance():
+    model, x = stirred(Chain()), images(40)
+    with torch.no_grad():
+        model.second.weight[2] = 0
+    smaller = reconstruction.reconstructed(model, {"first": [0]}, x)
+    assert smaller.other.running_var[2] == model.other.running_var[2]
+    assert smaller.other.running_var[1] != model.other.running_var[1]
+
+
+def test_statistics_that_are_used_are_taken_whether_or_not_they_are_tracked():
+    model, x = stirred(Chain()), images(40)
+    tracked = reconstruction.reconstructed(model, {"first": [0, 1]}, x)
+    model.other.track_running_stats = False
+    assert error(tracked, reconstruction.reconstructed(model, {"first": [0, 1]}, x), x) == 0
+
+
+def test_one_group_that_is_left_is_fitted_by_either_fit():
+    """A depthwise layer of one channel is one without groups."""
+    torch.manual_seed(1)
+    layers = [nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8)]
+    model = stirred(nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)))
+    channels = {"0": [0, 1], "1": list(range(7)), "3": list(range(7))}
+    for fit in FITS:
+        smaller = reconstruction.reconstructed(model, channels, images(60), fit)
+        assert smaller.get_submodule("3").groups == 1
+        assert error(model, smaller, images(60)) < error(model, removal.removed(model, channels, images()), images(60))
+
+
+def test_rows_far_from_zero_lose_no_digits_in_float32():
+    generator = torch.Generator().manual_seed(0)
+    inputs = 1000 + torch.randn(4000, 3, generator=generator, dtype=torch.float64)
+    targets = inputs @ torch.tensor([[1.0], [2.0], [-3.0]], dtype=torch.float64) + 5
+    sums = Regression(3, 1, len(inputs))
+    for part in torch.arange(len(inputs)).split(500):
+        sums.add(inputs[part].float(), targets[part].float())
+    weights, constant = sums.solved(torch.zeros(3, 1), 0)
+    torch.testing.assert_close(weights[:, 0], torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"fit": "rows"}, "fit is 'rows'; it must be one of channels, patches"),
+        ({"batchnorm": "off"}, "batchnorm is 'off'; it must be one of kept, online"),
+        ({"ridge": -1.0}, "ridge is -1.0"),
+        ({"images": images(1)}, "give at least two"),
+        ({"images": images(4)[0]}, "give at least two"),
+        ({"images": images(4) / 0}, "no numbers"),
+    ],
+)
+def test_images_and_options_that_calibrate_nothing_are_refused(bad, message):
+    with pytest.raises(Refused, match=message):
+        reconstruction.reconstructed(stirred(Chain()), {"first": [0]}, **{"images": images(), **bad})
 
 
 class Read(networks.Small):

@@ -55,7 +55,7 @@ def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
 
 def treatment(name: str, model: nn.Module, material: Material) -> Treatment:
     """The Treatment of pruned networks of a dense one by a recovery, by its name in RECOVERIES."""
-    stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, **material.options}
+    stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, "options": material.options}
     return Treatment(stamp, RECOVERIES[name].prepared(model, material))
 
 

@@ -49,6 +49,7 @@ def write(
     _refuse_constant(model, channels, followed)
     smaller = removal.removed(model, channels, example, followed).cpu().eval()
     if state is not None:
+        stored.add_biases(smaller, state)
         smaller.load_state_dict(state)
     with contextlib.ExitStack() as whole:
         paths = {name: whole.enter_context(files.replacing(Path(folder) / name)) for name in FILES}

@@ -5,21 +5,24 @@ All plans of one network share it. Memory does not grow with the images beyond P
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from secateur.graph import modes
 from secateur.pruning import layer_rows
+from secateur.pruning.differing_calls import Call
+from secateur.pruning.layer_rows import Layer
 from secateur.study import seeds
 
 # Rows of a regression at most: positions of images, sampled where there are more.
 POSITIONS = 20_000
 # Images of a block that is run at once.
 BLOCK = 128
-Call = tuple[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +51,14 @@ def of(graph: fx.GraphModule, layers: Sequence[str], images: Tensor, inputs: boo
     """{(layer, count of earlier calls): its Rows} of the dense network, in the order of computation.
 
     `images` are normalised, (N, C, H, W); the rows are of what a layer answers, or with `inputs`, of what convolutions
-    without groups read.
+    without groups read. A layer of which a call reads something else than one entry for each image is left out.
     """
-    found: dict[Call, tuple[Tensor, tuple[int, int], list[Tensor]]] = {}
+    recorder = _Recorder(graph, {*layers}, len(images), inputs, seed)
     with modes.evaluating(graph):
         for first, block in blocks(images):
-            recorder = _Recorder(graph, {*layers})
-            recorder.run(block.to(_device(graph)))
-            for call, (module, read, answered) in recorder.calls.items():
-                maps = layer_rows.maps_of(read if inputs and is_mixing(module) else answered, module)
-                if call not in found:
-                    size = maps.shape[2], maps.shape[3]
-                    found[call] = (_sampled(len(images) * size[0] * size[1], seed, call), size, [])
-                ids, size, parts = found[call]
-                sampled, places, _ = Rows(ids, size, torch.empty(0)).of_block(first, len(maps))
-                parts.append(layer_rows.rows_of(maps, sampled, places))
-    return {call: Rows(ids, size, torch.cat(parts)) for call, (ids, size, parts) in found.items()}
+            # A copy: a network may overwrite what it gets.
+            recorder.record(first, block.to(_device(graph), copy=True))
+    return recorder.rows()
 
 
 def is_mixing(module: nn.Module) -> bool:
@@ -80,21 +75,49 @@ def _sampled(count, seed, call):
 
 
 class _Recorder(fx.Interpreter):
-    """A run of a graph that keeps what some layers read and answer."""
+    """Runs of a graph that keep rows of what some layers read and answer."""
 
-    def __init__(self, graph: fx.GraphModule, layers: set[str]) -> None:
+    def __init__(self, graph: fx.GraphModule, layers: set[str], images: int, inputs: bool, seed: int) -> None:
         super().__init__(graph)
-        self.layers, self.calls = layers, {}
-        self.counts: dict[str, int] = {}
+        self.layers, self.images, self.inputs, self.seed = layers, images, inputs, seed
+        self.ids: dict[Call, Tensor] = {}
+        self.sizes: dict[Call, tuple[int, int]] = {}
+        self.parts: dict[Call, list[Tensor]] = {}
+        self.left_out: set[str] = set()
+
+    def record(self, first: int, block: Tensor) -> None:
+        """Keep the rows of a block of images, of which `first` is the place of its first one."""
+        self.first, self.block = first, len(block)
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.run(block)
 
     def call_module(self, target, args, kwargs):
         answered = super().call_module(target, args, kwargs)
         name = str(target)
         if name in self.layers:
-            place = self.counts.get(name, 0)
-            self.counts[name] = place + 1
-            self.calls[name, place] = (self.fetch_attr(name), args[0], answered)
+            module = cast(Layer, self.fetch_attr(name))
+            read = args[0] if args else kwargs["input"]
+            self._keep((name, self.counts[name]), module, read, answered)
+            self.counts[name] += 1
         return answered
+
+    def _keep(self, call, module, read, answered):
+        """Keep rows at once: what follows may overwrite a value."""
+        if len(read) != self.block or len(read.shape) == 1:
+            self.left_out.add(call[0])
+            return
+        maps = layer_rows.maps_of(read if self.inputs and is_mixing(module) else answered, module)
+        size = maps.shape[2], maps.shape[3]
+        if call not in self.ids:
+            self.ids[call] = _sampled(self.images * size[0] * size[1], self.seed, call)
+            self.sizes[call], self.parts[call] = size, []
+        sampled, places, _ = Rows(self.ids[call], size, torch.empty(0)).of_block(self.first, len(maps))
+        self.parts[call].append(layer_rows.rows_of(maps, sampled, places))
+
+    def rows(self) -> dict[Call, Rows]:
+        """What was kept of all blocks."""
+        kept = [call for call in self.ids if call[0] not in self.left_out]
+        return {call: Rows(self.ids[call], self.sizes[call], torch.cat(self.parts[call])) for call in kept}
 
 
 def _device(graph: nn.Module) -> torch.device:

@@ -9,9 +9,11 @@ before it give now, so that errors do not add up. Kin: ThiNet (Luo et al., 2017)
 from __future__ import annotations
 
 import collections
+import functools
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+import math
+from collections.abc import Iterable, Iterator
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -19,18 +21,20 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from secateur import Refused
 from secateur.graph import modes, tracing
-from secateur.pruning import dense_answers, groups, layer_rows, removal
+from secateur.pruning import dense_answers, differing_calls, groups, held_values, layer_rows, removal
 from secateur.pruning.dense_answers import Rows
 from secateur.pruning.layer_rows import Layer
-from secateur.pruning.least_squares import Regression
-from secateur.pruning.pruned_graph import PrunedGraph
+from secateur.pruning.least_squares import Regression, Scaling
 from secateur.units import coupling
 from secateur.units.coupling import Coupling
 
 Fit = Literal["channels", "patches"]
 BatchNorm = Literal["kept", "online"]
 RIDGE = 1e-3
+# A variance below this share of the one before is that of a constant channel.
+FLAT = 1e-6
 
 
 def reconstructed(
@@ -47,13 +51,29 @@ def reconstructed(
     "patches", by which weights are fitted to the dense outputs, or "channels", by which dense input channels are made
     up from those that stay. `batchnorm` is "online", by which running statistics are those of the images as they pass,
     or "kept". The `ridge`, a share of the mean variance of inputs, pulls to the weights that were there. Raises Refused
-    as `pruning.removed` does.
+    as `pruning.removed` does, and for images or options that calibrate nothing.
     """
+    _refuse(images, fit, batchnorm, ridge)
     coupled = coupling.followed(model, images[:1])
     smaller = removal.removed(model, channels, images[:1], coupled)
     dense = Dense(coupled, images, fit)
     refit(smaller, dense, groups.removed_by(coupled, channels), batchnorm, ridge)
     return smaller
+
+
+def _refuse(images, fit, batchnorm, ridge):
+    for name, value, allowed in (("fit", fit, get_args(Fit)), ("batchnorm", batchnorm, get_args(BatchNorm))):
+        if value not in allowed:
+            raise Refused(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    if not (ridge >= 0 and math.isfinite(ridge)):
+        raise Refused(f"ridge is {ridge}; it must be zero or more")
+    if images.dim() != 4 or len(images) < 2:
+        raise Refused(
+            f"the images that calibrate are of shape {tuple(images.shape)}; give at least two as (N, C, H, W), a few "
+            "hundred for a good fit"
+        )
+    if not images.isfinite().all():
+        raise Refused("the images that calibrate have values that are no numbers (NaN or infinity)")
 
 
 class Dense:
@@ -62,10 +82,30 @@ class Dense:
     def __init__(self, coupled: Coupling, images: Tensor, fit: Fit) -> None:
         self.coupled, self.images, self.fit = coupled, images, fit
         self.rows = dense_answers.of(coupled.graph, list(coupled.outputs), images, inputs=fit == "channels")
+        self.calls = collections.Counter(name for _, (name, _) in differing_calls.calls(coupled.graph.graph))
 
-    def layer(self, name: str) -> nn.Module:
+    def layer(self, name: str) -> Layer:
         """A layer of the dense network."""
-        return self.coupled.model.get_submodule(name)
+        return cast(Layer, self.coupled.model.get_submodule(name))
+
+    @functools.cached_property
+    def unfit(self) -> dict[str, str]:
+        """{layer: why it cannot be refitted}."""
+        reasons = dict.fromkeys(self._read_elsewhere(), "its weights are read in another place too")
+        called = {name for name in self.coupled.outputs if self.calls[name]}
+        for name in called - {name for name, _ in self.rows}:
+            reasons.setdefault(name, "it is called on something else than one entry for each image")
+        for name in set(self.coupled.outputs) - called:
+            reasons.setdefault(name, "its weights are not read by a call of it")
+        return reasons
+
+    def _read_elsewhere(self):
+        """The layers whose weights are another layer's too, or are read by the forward itself."""
+        by_forward = {str(node.target) for node in self.coupled.graph.graph.nodes if node.op == "get_attr"}
+        owners = collections.Counter(id(self.layer(name).weight) for name in self.coupled.outputs)
+        for name in self.coupled.outputs:
+            if owners[id(self.layer(name).weight)] > 1 or (self.calls[name] and f"{name}.weight" in by_forward):
+                yield name
 
 
 @torch.no_grad()
@@ -77,10 +117,8 @@ def refit(smaller: nn.Module, dense: Dense, removed: np.ndarray, batchnorm: Batc
         if walk.shared:
             # A layer that is called several times is fitted to all its calls, which are known behind the last one.
             walk.run()
-    for name in walk.unfitted():
-        logging.warning(
-            "%s cannot be refitted, because its weights are not read by a call of it; it is left as it is", name
-        )
+    for name, reason in walk.left().items():
+        logging.warning("%s cannot be refitted, because %s; it is left as it is", name, reason)
 
 
 class _Walk:
@@ -88,81 +126,113 @@ class _Walk:
 
     def __init__(self, smaller, dense, removed, batchnorm, ridge):
         self.dense, self.removed, self.online, self.ridge = dense, removed, batchnorm == "online", ridge
-        self.graph = tracing.traced(smaller, tuple(dense.images.shape[1:]))
+        self.smaller, self.graph = smaller, tracing.traced(smaller, tuple(dense.images.shape[1:]))
         self.modules = dict(self.graph.named_modules())
         self.device = next(smaller.parameters()).device
-        calls = collections.Counter(layer for layer, _ in dense.rows)
-        self.shared = {layer for layer, count in calls.items() if count > 1}
-        self.sums: dict[str, Regression] = {}
+        self.differing = differing_calls.of(dense.coupled, removed)
+        self.call = dict(differing_calls.calls(self.graph.graph))
+        self.calls = collections.Counter(name for name, _ in self.call.values())
+        self.shared = {name for name, _ in dense.rows if dense.calls[name] > 1 and self._is_fitted(name)}
+        self.regressions: dict[str, Regression] = {}
+        self.scalings: dict[str, Scaling] = {}
         self.before: dict[str, Tensor] = {}
         self.settled: set[str] = set()
-        self.hollow = bool(PrunedGraph(dense.coupled, removed).hollow)
+
+    def _is_fitted(self, name):
+        """True if a layer has a call that can be fitted and differs from the dense network's."""
+        module = self.modules.get(name)
+        if not isinstance(module, Layer) or not module.weight.numel() or self._why_not(name) is not None:
+            return False
+        return any((name, place) in self.differing for place in range(self.calls[name]))
+
+    def _why_not(self, name):
+        """Why a layer cannot be refitted, or None."""
+        if self.calls[name] != self.dense.calls[name]:
+            return "some of its calls are gone"
+        return self.dense.unfit.get(name)
+
+    def left(self) -> dict[str, str]:
+        """{layer: why it was not refitted} of those that read or mix something else than before."""
+        reasons = {}
+        for name, module in self.smaller.named_modules():
+            why = self._why_not(name) if name in self.dense.coupled.outputs and isinstance(module, Layer) else None
+            if why is not None and self._reads_otherwise(name):
+                reasons[name] = why
+            if isinstance(module, _BatchNorm) and self.online and self.calls[name] > 1 and self._differs(name):
+                reasons[name] = "it is called more than once, with statistics of its own in each call"
+        return reasons
+
+    def _differs(self, name):
+        return any((name, place) in self.differing for place in range(self.calls[name]))
+
+    def _reads_otherwise(self, name):
+        return self._differs(name) or bool(self.removed[self.dense.coupled.inputs[name]].any())
 
     def run(self) -> None:
         """Walk through the graph once."""
-        values: dict[fx.Node, list[Any]] = {}
-        self.changed: dict[fx.Node, bool] = {}
-        self.counts = collections.Counter()
         unread = {node: len(node.users) for node in self.graph.graph.nodes}
-        runner = fx.Interpreter(self.graph)
-        for node in self.graph.graph.nodes:
-            if node.op == "output":
-                break
-            if node.op == "placeholder":
-                values[node] = [block for _, block in dense_answers.blocks(self.dense.images)]
-                self.changed[node] = False
-                continue
-            self.changed[node] = self._is_changed(node)
-            if node.op == "call_module" and self.changed[node]:
-                self._refitted(node, values)
-            values[node] = []
-            for place in range(len(next(iter(values.values())))):
-                runner.env = {source: values[source][place] for source in node.all_input_nodes}
-                runner.env = {source: _on(value, self.device) for source, value in runner.env.items()}
-                values[node].append(runner.run_node(node))
-            for source in node.all_input_nodes:
-                unread[source] -= 1
-                if not unread[source]:
-                    values[source] = [None] * len(values[source])
+        nodes = [node for node in self.graph.graph.nodes if node.op != "output"]
+        images = next(node for node in nodes if node.op == "placeholder")
+        blocks = [block for _, block in dense_answers.blocks(self.dense.images)]
+        with held_values.Held() as held:
+            held.give(images, blocks)
+            for node in nodes:
+                if node in self.call and self.call[node] in self.differing:
+                    self._refitted(node, held)
+                if node is not images:
+                    for place in range(len(blocks)):
+                        self._computed(node, place, held, unread)
+                for source in node.all_input_nodes:
+                    unread[source] -= 1
+                for read in (node, *node.all_input_nodes):
+                    if not unread[read] and read in held.values:
+                        held.drop(read)
         self.settled |= self.shared
 
-    def unfitted(self) -> list[str]:
-        """The layers that lost inputs and were not refitted, of those that the smaller network has."""
-        names = []
-        for name, ids in self.dense.coupled.inputs.items():
-            left = (~self.removed[ids]).any() and (~self.removed[self.dense.coupled.outputs[name]]).any()
-            if left and self.removed[ids].any() and name not in self.before:
-                names.append(name)
-        return names
+    def _computed(self, node, place, held, unread):
+        """Compute a node for one block of images."""
+        runner = fx.Interpreter(self.graph)
+        if node.op == "placeholder":
+            # An argument beside the images has its default.
+            held.add(node, node.args[0], alone=False)
+            return
+        read = {source: _on(held.get(source, place), self.device) for source in node.all_input_nodes}
+        versions = {source: value._version for source, value in read.items() if isinstance(value, Tensor)}
+        runner.env = dict(read)
+        value = runner.run_node(node)
+        alone = True
+        for source, version in versions.items():
+            overlaps = held_values.overlaps(value, read[source])
+            if (overlaps or read[source]._version != version) and unread[source] > 1:
+                held.pin(source, place, read[source])
+                alone = alone and not overlaps
+        held.add(node, value, alone)
 
-    def _is_changed(self, node):
-        """True if a value differs from the dense network's: one before it does, or a layer lost inputs."""
-        if self.hollow or any(self.changed[source] for source in node.all_input_nodes):
-            return True
-        inputs = self.dense.coupled.inputs.get(str(node.target)) if node.op == "call_module" else None
-        return inputs is not None and bool(self.removed[inputs].any())
-
-    def _refitted(self, node, values):
-        module, name = cast(Layer | _BatchNorm, self.modules[node.target]), str(node.target)
-        read = values[node.all_input_nodes[0]]
-        if isinstance(module, _BatchNorm) and self.online and module.track_running_stats:
-            _restated(module, [_on(block, self.device) for block in read])
-        call = name, self.counts[name]
-        self.counts[name] += 1
-        if call not in self.dense.rows or not module.weight.numel() or name in self.settled:
+    def _refitted(self, node, held):
+        name, place = self.call[node]
+        module = cast(Layer | _BatchNorm, self.modules[name])
+        if isinstance(module, _BatchNorm) and self.online and module.running_mean is not None and self.calls[name] == 1:
+            _restated(module, self._read(node, held))
+        if not self._is_fitted(name) or name in self.settled:
             return
         if name not in self.before:
             self.before[name] = module.weight.detach().clone()
-        rows = self.dense.rows[call]
-        blocks = _located(rows, read)
-        if isinstance(module, nn.Conv2d) and module.groups > 1:
+        rows = self.dense.rows[name, place]
+        blocks = _located(rows, self._read(node, held))
+        if self.dense.fit == "channels" and dense_answers.is_mixing(self.dense.layer(name)):
+            weight, constant = self._mixed(name, rows, blocks)
+        elif isinstance(module, nn.Conv2d) and module.groups > 1:
             weight, constant = self._scaled(name, module, rows, blocks)
-        elif isinstance(module, nn.Conv2d) and self.dense.fit == "channels":
-            weight, constant = self._mixed(name, module, rows, blocks)
         else:
             weight, constant = self._fitted(name, module, rows, blocks)
         module.weight.copy_(weight)
         self._shift(node, module, constant.to(module.weight))
+
+    def _read(self, node, held):
+        """What a call of a module reads, block by block."""
+        source = node.all_input_nodes[0]
+        for place in range(len(held.values[source])):
+            yield _on(held.get(source, place), self.device)
 
     def _outputs(self, name):
         """The outputs of a layer that are left, as indices."""
@@ -171,32 +241,33 @@ class _Walk:
     def _inputs(self, name):
         return torch.from_numpy(np.flatnonzero(~self.removed[self.dense.coupled.inputs[name]]))
 
-    def _regression(self, name, inputs, targets, rows):
+    def _regression(self, name, inputs, targets):
         """The sums of a layer, which all of its calls share."""
-        if name not in self.sums or name not in self.shared:
-            self.sums[name] = Regression(inputs, targets, rows)
+        if name not in self.regressions or name not in self.shared:
+            rows = sum(len(rows.ids) for (layer, _), rows in self.dense.rows.items() if layer == name)
             if rows < inputs:
                 logging.info("%s is fitted to %d rows for %d weights each: the ridge decides", name, rows, inputs)
-        return self.sums[name]
+            self.regressions[name] = Regression(inputs, targets, rows)
+        return self.regressions[name]
 
     def _fitted(self, name, module, rows, blocks):
         """Weights by which a layer answers as the dense one."""
         prior, outputs = layer_rows.as_rows(self.before[name]), self._outputs(name)
-        sums = self._regression(name, len(prior.T), len(outputs), len(rows.ids))
+        sums = self._regression(name, len(prior.T), len(outputs))
         for block, (images, places, part) in blocks:
-            inputs = layer_rows.patches(_on(block, self.device), module, rows.size, images, places)
+            inputs = layer_rows.patches(block, module, rows.size, images, places)
             sums.add(inputs, rows.values[part][:, outputs].to(inputs))
         weight, constant = sums.solved(prior.T, self.ridge)
         return layer_rows.as_weight(weight.T, self.before[name]), constant
 
-    def _mixed(self, name, module, rows, blocks):
+    def _mixed(self, name, rows, blocks):
         """Dense weights on dense input channels that are made up from those that are left."""
         inputs, outputs = self._inputs(name), self._outputs(name)
         dense = cast(nn.Conv2d, self.dense.layer(name))
         prior = torch.eye(dense.in_channels, dtype=torch.float64)[inputs]
-        sums = self._regression(name, len(inputs), dense.in_channels, len(rows.ids))
+        sums = self._regression(name, len(inputs), dense.in_channels)
         for block, (images, places, part) in blocks:
-            read = layer_rows.rows_of(_on(block, self.device), images, places)
+            read = layer_rows.rows_of(block, images, places)
             sums.add(read, rows.values[part].to(read))
         mixing, constants = sums.solved(prior, self.ridge)
         whole = dense.weight.detach()[outputs.to(dense.weight.device)].double().cpu()
@@ -209,26 +280,15 @@ class _Walk:
     def _scaled(self, name, module, rows, blocks):
         """The filters of a grouped convolution, each by a factor: its groups mix no other channels."""
         before, outputs = self.before[name], self._outputs(name)
-        sums, count = torch.zeros(4, len(outputs), dtype=torch.float64), max(1, len(rows.ids))
+        if name not in self.scalings or name not in self.shared:
+            self.scalings[name] = Scaling(len(outputs))
+        sums = self.scalings[name]
         for block, (images, places, part) in blocks:
-            maps = F.conv2d(
-                layer_rows.padded(_on(block, self.device), module),
-                before,
-                None,
-                module.stride,
-                0,
-                module.dilation,
-                module.groups,
-            )
-            answers = layer_rows.rows_of(maps, images, places).double().cpu()
-            wanted = rows.values[part][:, outputs].double()
-            sums += torch.stack([answers, wanted, answers * answers, answers * wanted]).sum(1)
-        means, targets, squares, products = sums / count
-        variance = (squares - means.square()).clamp(min=0)
-        covariance = products - means * targets
-        strength = self.ridge * variance.mean()
-        factors = torch.where(variance + strength > 0, (covariance + strength) / (variance + strength), 1.0)
-        return before.double().cpu() * factors.view(-1, 1, 1, 1), targets - factors * means
+            framed = layer_rows.padded(block, module)
+            maps = F.conv2d(framed, before, None, module.stride, 0, module.dilation, module.groups)
+            sums.add(layer_rows.rows_of(maps, images, places), rows.values[part][:, outputs])
+        factors, constant = sums.solved(self.ridge)
+        return before.double().cpu() * factors.view(-1, 1, 1, 1), constant
 
     def _shift(self, node, module, constant):
         """Let a layer add a constant: by its bias, by the mean of the BatchNorm behind it, or by a bias of its own."""
@@ -238,19 +298,21 @@ class _Walk:
         norm = self._norm_behind(node)
         if norm is None:
             module.bias = nn.Parameter(constant, module.weight.requires_grad)
-        elif not self.online:
-            key = f"{norm.target}.running_mean"
-            statistics = cast(Tensor, self.modules[str(norm.target)].running_mean)
-            self.before.setdefault(key, statistics.clone())
-            statistics.copy_(self.before[key] - constant)
+        elif norm.running_mean is not None and not self.online:
+            # Each is called once; a second walk starts from the same mean.
+            key = f"{self.call[node][0]}'s norm"
+            self.before.setdefault(key, norm.running_mean.clone())
+            norm.running_mean.copy_(self.before[key] - constant)
+        # Else it subtracts the mean of what it reads, constants included.
 
     def _norm_behind(self, node):
-        """The BatchNorm that alone reads a layer, or None; its running mean takes a constant."""
+        """The BatchNorm that alone reads a layer, each of them called once, or None; its mean takes a constant."""
         users = list(node.users)
         if len(users) != 1 or users[0].op != "call_module":
             return None
-        module = self.modules[users[0].target]
-        return users[0] if isinstance(module, _BatchNorm) and module.running_mean is not None else None
+        module = self.modules[str(users[0].target)]
+        once = self.calls[self.call[node][0]] == self.calls[str(users[0].target)] == 1
+        return module if isinstance(module, _BatchNorm) and once else None
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------
@@ -260,7 +322,7 @@ def _on(value, device):
     return value.to(device) if isinstance(value, Tensor) else value
 
 
-def _located(rows: Rows, blocks: Sequence[Tensor]) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor, slice]]]:
+def _located(rows: Rows, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor, slice]]]:
     """(block, its sampled images and places, and their rows) of every block."""
     first = 0
     for block in blocks:
@@ -268,8 +330,11 @@ def _located(rows: Rows, blocks: Sequence[Tensor]) -> Iterator[tuple[Tensor, tup
         first += len(block)
 
 
-def _restated(norm: _BatchNorm, blocks: Sequence[Tensor]) -> None:
-    """Set the running statistics of a BatchNorm to those of all blocks."""
+def _restated(norm: _BatchNorm, blocks: Iterable[Tensor]) -> None:
+    """Set the running statistics of a BatchNorm to those of all blocks.
+
+    The variance of a channel that is constant stays as it was: the smallest change of it would be made large.
+    """
     count = 0
     total, squares = (torch.zeros(norm.num_features, dtype=torch.float64) for _ in range(2))
     for block in blocks:
@@ -278,6 +343,8 @@ def _restated(norm: _BatchNorm, blocks: Sequence[Tensor]) -> None:
         total += by_channel.sum(1, dtype=torch.float64).cpu()
         squares += by_channel.double().square().sum(1).cpu()
     mean = total / count
-    variance = (squares / count - mean.square()).clamp(min=0) * (count / max(1, count - 1))
+    variance = (squares / count - mean.square()) * (count / max(1, count - 1))
+    before = cast(Tensor, norm.running_var)
+    flat = variance <= FLAT * before.double().cpu()
     cast(Tensor, norm.running_mean).copy_(mean)
-    cast(Tensor, norm.running_var).copy_(variance)
+    before.copy_(torch.where(flat, before.double().cpu(), variance))

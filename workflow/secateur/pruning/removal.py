@@ -25,7 +25,8 @@ def removed(
         raise Refused(f"nothing would be left of {empty}; keep at least one channel of each layer")
     smaller = narrowed(model, channels, coupled)
     with torch.no_grad():
-        smaller.eval()(example[:1])
+        # A copy: a network may overwrite what it gets.
+        smaller.eval()(example[:1].clone())
     return smaller
 
 

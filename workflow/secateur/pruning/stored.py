@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -70,15 +71,15 @@ def _checkpoint(about, removed, state, architecture, weights, remedy):
         except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
             reason = str(error).split("\n")[0]
             raise Refused(f"{architecture} describes no network that can be built here ({reason}); {remedy}") from error
-        _add_biases(smaller, state)
+        add_biases(smaller, state)
         model = state_dicts.adopt(smaller, weights, state, assign=True)
         if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
             break
     return Checkpoint(model.eval(), described, checkpoints.facts_of(about))
 
 
-def _add_biases(model, state):
-    """Give layers the biases that a reconstruction gave them, where the dense network has none."""
+def add_biases(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Give layers the biases of a state_dict that a reconstruction gave them, where the dense network has none."""
     for name, tensor in state.items():
         layer, _, last = name.rpartition(".")
         if last != "bias" or name in model.state_dict():
