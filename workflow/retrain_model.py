@@ -1,4 +1,4 @@
-"""Prune one network by one ranking and level, re-estimate its BatchNorm or retrain it, and test it."""
+"""Prune one network by one ranking and level, recover it without labels or retrain it, and test it."""
 
 import contextlib
 from pathlib import Path
@@ -50,7 +50,8 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             partial = f"{outputs['network']}.partial"
             order = study_kinds.KINDS[cell["kind"]].order_of or cell["kind"]
             seed = recovery.seed_of(options["seed"], order, cell["seed"])
-            material = kinds.Material(train, validation, options["training"], seed, partial, stamp, calibration)
+            drawn = recovery.seed_of(options["seed"], study_kinds.RECONSTRUCTED.name, cell["seed"])
+            material = kinds.Material(train, validation, options["training"], seed, partial, stamp, calibration, drawn)
             smaller, history = kinds.KINDS[cell["kind"]](model, described, plans, material)
             measured = networks.measured(smaller, test, precision["ran"], images_per_batch)
             networks.save(outputs["network"], smaller, described, facts, plans[-1])
@@ -77,8 +78,17 @@ def nothing_measured(test):
 
 def seen(options, history, images):
     """The count of training images behind a network's weights after the dense training, repeated ones each time."""
-    phase = options["training"].get("gates", {}).get("training", {"epochs": 0})
-    return images * (phase["epochs"] + len(history))
+    schedule = options["training"]
+    phase = schedule.get("gates", {}).get("training", {"epochs": 0})
+    taught = _unlabelled(schedule.get("start", {})) * options["steps"]
+    if "steps" in schedule:
+        return _unlabelled(schedule)
+    return images * (phase["epochs"] + len(history)) + taught
+
+
+def _unlabelled(schedule):
+    """The count of images of a distillation, repeated ones each time; none where there is none."""
+    return schedule.get("steps", 0) * schedule.get("batch_size", 0)
 
 
 def as_row(cell, options, widths, measured, classes):

@@ -26,7 +26,7 @@ from secateur.study import consistency, retraining_checks, settings, stage_files
 from secateur.study import kinds as study_kinds
 from secateur.study.levels import Terms
 from secateur.study.study import Study
-from secateur.training import loop
+from secateur.training import distillation, loop, partial_file
 from secateur.units import coupling, finding
 from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
 from support.studies import TINY, Workflow
@@ -118,6 +118,98 @@ def test_one_shot_and_as_a_kind_of_retraining_one_network_has_one_result(describ
     np.testing.assert_array_equal(treated.measured.losses, wanted.losses)
     assert treated.measured.loss == wanted.loss and treated.recovery == kind
     assert not np.allclose(pruned.measured.losses, wanted.losses, rtol=1e-3)
+
+
+# ---- distillation without labels -------------------------------------------------------------------------------
+
+RECOVERY = OF_RECOVERY["reconstructed"]
+TAUGHT = {"steps": 100, "batch_size": 8, "learning_rate": 0.01, "schedule": "cosine", "recovery": RECOVERY}
+
+
+def taught(model, images=TRAIN, partial=None, **changes):
+    given = dataclasses.replace(material(partial, **{**TAUGHT, **changes}), calibration=images)
+    planned = plans(model)
+    smaller, history = kinds.distilled(model, DESCRIBED, planned, given)
+    return smaller, history, planned[-1]
+
+
+def test_distillation_brings_a_reconstructed_network_nearer_to_the_dense_one_without_labels():
+    model, other = dense(), copy.copy(TRAIN)
+    with torch.no_grad():
+        # Answers that differ from image to image.
+        model.classifier[-1].weight *= 100
+    before, other.labels = copy.deepcopy(model), 1 - TRAIN.labels
+    smaller, history, plan = taught(model)
+    turned, _, _ = taught(model, other)
+    assert same(smaller, turned) and len(history) == 2
+    begun, _ = kinds.reconstructed(model, DESCRIBED, [plan], kinds.Material(TRAIN, VALIDATION, RECOVERY, 7))
+    rows = recovery.calibrating(recovery.Material(TRAIN, RECOVERY, 7))
+    pixels = TRAIN.normalised(rows)
+    with torch.no_grad():
+        away = [float(distillation.loss(net.eval()(pixels), model(pixels))) for net in (smaller, begun)]
+    assert away[0] < 0.9 * away[1] and not smaller.training
+    assert same(model, before) and all(value.requires_grad for value in model.parameters())
+
+
+def test_an_interrupted_distillation_ends_in_the_same_weights(tmp_path, monkeypatch):
+    model, partial = dense(), tmp_path / "n.pt.partial"
+    whole, history, _ = taught(model)
+    real, calls = partial_file.write, []
+
+    def killed(*args):
+        real(*args)
+        calls.append(1)
+        if len(calls) == 1:
+            raise Killed
+
+    monkeypatch.setattr(partial_file, "write", killed)
+    with pytest.raises(Killed):
+        taught(model, partial=partial)
+    resumed, again, _ = taught(model, partial=partial)
+    assert len(calls) == 2 and same(resumed, whole) and again == history
+
+
+@pytest.mark.parametrize("start", ["reconstructed", "distilled"])
+def test_retraining_begins_where_the_kind_of_its_start_ends(start, monkeypatch):
+    """In one step from the same network; in several, each recovers what it removes."""
+    model, began = dense(), []
+    planned = plans(model, steps=2)
+    own = {"reconstructed": RECOVERY, "distilled": {**SHORT, **TAUGHT}}[start]
+    wanted, _ = kinds.KINDS[start](model, DESCRIBED, planned, kinds.Material(TRAIN, VALIDATION, own, 3))
+    real = loop.train
+
+    def train(network, *rest):
+        if rest[2].get("marked"):
+            began.append(copy.deepcopy(network))
+        return real(network, *rest)
+
+    monkeypatch.setattr(loop, "train", train)
+    given = dataclasses.replace(material(start={"kind": start, **own}, marked=True), calibration_seed=3)
+    kinds.retrained(model, DESCRIBED, planned[-1:], given)
+    assert same(began[0], wanted)
+    kinds.retrained(model, DESCRIBED, planned, given)
+    plain = [removal.narrowed(model, plan) for plan in planned]
+    assert len(began) == 3 and not same(began[1], plain[0]) and shapes(began[2]) == shapes(plain[1])
+
+
+def test_the_schedules_say_what_a_network_begins_with():
+    config = {**STAGED, "retraining": STAGED["retraining"] | {"start": "distilled", "distilled": True, "stages": False}}
+    study = Study.of(config)
+    begun = stage_options.schedule(study, "retrained")["start"]
+    distilled = stage_options.schedule(study, "distilled")
+    assert begun == {"kind": "distilled", **distilled} and distilled["recovery"]["images"] == 500
+    assert distilled["steps"] == 500 and distilled["select"] == "last" and "epochs" not in distilled
+    assert "start" not in stage_options.schedule(study, "initial")
+    sentence = retraining.in_words("retrained", stage_options.schedule(study, "retrained"), 1)
+    assert sentence.startswith("begun with layers refitted in closed form on up to 500 unlabelled images")
+    assert "500 steps of sgd" in sentence and "; then " in sentence.split("last weights are kept")[1]
+    plain = Study.of({**config, "retraining": config["retraining"] | {"start": "pruned"}})
+    assert "start" not in stage_options.schedule(plain, "retrained")
+    for kind, wanted in (("retrained", "<images>/rank.h5"), ("distilled", "<images>/rank.h5"), ("initial", [])):
+        assert stage_files.calibrating_images(study, kind) == wanted
+    assert stage_files.calibrating_images(plain, "retrained") == []
+    with pytest.raises(Refused, match="recovery"):
+        Study.of({**config, "evaluation": {"recovery": ["none", "distilled"]}})
 
 
 # ---- retraining ----------------------------------------------------------------------------------------------
@@ -561,7 +653,7 @@ def test_an_exported_network_is_one_of_the_cells(export, message):
         ),
         (
             {"criteria": [{"criterion": "weight.max", "kinds": ["none"]}]},
-            'retraining.criteria.kinds is "none", but must be one of batchnorm, reconstructed, ret',
+            'retraining.criteria.kinds is "none", but must be one of batchnorm, reconstructed, dist',
         ),
         (
             {"criteria": [{"level": 0.5}]},

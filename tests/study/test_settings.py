@@ -681,6 +681,7 @@ def test_the_schema_holds_no_key_that_json_schema_does_not_know():
         "minLength",
         "minItems",
         "maxItems",
+        "multipleOf",
     }
     known |= {"uniqueItems", "minProperties", "propertyNames"}
     assert [(path, set(rule) - known) for path, rule in leaves(settings.schema()) if set(rule) - known] == []

@@ -1,5 +1,7 @@
 """A training that takes a second: two classes of images in memory, and its options."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -43,6 +45,11 @@ class Images:
 
     def __len__(self):
         return len(self.labels)
+
+    def taken(self, rows):
+        images = copy.copy(self)
+        images.pixels, images.labels = self.pixels[rows], self.labels[rows]
+        return images
 
     def normalised(self, rows):
         return (torch.from_numpy(self.pixels[rows]).float() / 255 - 0.5) / 0.5

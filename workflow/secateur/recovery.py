@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -129,11 +130,11 @@ def _prepared_batchnorm(_, material):
 # ---- reconstruction ------------------------------------------------------------------------------------------
 
 
-def calibration(material: Material) -> torch.Tensor:
-    """(N, C, H, W) the normalised images that calibrate, drawn from the material's; `options` has their count."""
+def calibrating(material: Material) -> np.ndarray:
+    """(N,) the rows of the images that calibrate, drawn from the material's, ascending; `options` has their count."""
     count = min(material.options["images"], len(material.images))
     order = torch.randperm(len(material.images), generator=seeds.torch_generator(material.seed, "calibration"))
-    return material.images.normalised(order[:count].sort().values.numpy())
+    return order[:count].sort().values.numpy()
 
 
 def _prepared_reconstruction(model, material):
@@ -142,7 +143,7 @@ def _prepared_reconstruction(model, material):
 
     @functools.cache
     def dense():
-        images = calibration(material).to(next(model.parameters()).device)
+        images = material.images.normalised(calibrating(material)).to(next(model.parameters()).device)
         return reconstruction.Dense(coupling.followed(model, images[:1]), images, options["fit"])
 
     def apply(smaller, channels):

@@ -9,7 +9,7 @@ import pandas
 from secateur.analysis import averages, intervals, wording
 from secateur.artifacts import evaluation_table, tables
 from secateur.study import seeds, vocabulary
-from secateur.study.kinds import KINDS, NONE, SCRATCH
+from secateur.study.kinds import DISTILLED, KINDS, NONE, SCRATCH
 
 CELL = ["criterion", "level", "kind"]
 # `trained_images` counts those behind the weights after the dense training, repeated ones each time.
@@ -164,10 +164,31 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
     if kind.trains == "statistics":
         return _reestimated(options)
     if kind.trains == "layers":
-        return _refitted(options)
+        return f"{_refitted(options)}; nothing is trained"
+    if kind.trains == "answers":
+        return _taught(options)
     if kind.learned:
         return _learned(options, kind.trains == "weights")
-    return _retrained(options, steps) if kind.in_steps else recipe(options)
+    return _begun(options) + _retrained(options, steps) if kind.in_steps else recipe(options)
+
+
+def _begun(options):
+    """The words for the start of a retraining, where that is not the network as pruned."""
+    if "start" not in options:
+        return ""
+    start = options["start"]
+    words = _taught(start) if start["kind"] == DISTILLED.name else _refitted(start)
+    return f"begun with {words}; then "
+
+
+def _taught(options):
+    """A reconstruction, and the training without labels behind it."""
+    return (
+        f"{_refitted(options['recovery'])}; then {options['steps']} steps of {options['optimizer']}"
+        f"{_momentum(options)} towards the dense network's answers to the same images, without labels: learning rate "
+        f"{options['learning_rate']:g} ({_over_steps(options)}), batches of {options['batch_size']}, weight decay "
+        f"{options['weight_decay']:g}, images {_augmented(options)}, {options['precision']}; the last weights are kept"
+    )
 
 
 def _learned(options, continued):
@@ -204,7 +225,7 @@ def _refitted(options):
     return (
         f"layers refitted in closed form on up to {options['images']} unlabelled images of the split "
         f"`{options['split']}`: {FITS[options['fit']]}, ridge {options['ridge']:g}, "
-        f"{STATISTICS[options['batchnorm']]}; nothing is trained"
+        f"{STATISTICS[options['batchnorm']]}"
     )
 
 

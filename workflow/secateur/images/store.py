@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DELETE = "delete it and run again"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """The images of one split, read from disk on demand.
 
@@ -50,6 +50,10 @@ class Images:
 
         # A copy, because torch takes no arrays that cannot be written to.
         return normalise(torch.from_numpy(np.array(self.pixels[rows])), self.mean, self.std)
+
+    def taken(self, rows: np.ndarray) -> Images:
+        """Some rows of the images, in memory, in this order; a row can stand more than once."""
+        return dataclasses.replace(self, pixels=self.pixels[rows], labels=self.labels[rows])
 
 
 @contextlib.contextmanager

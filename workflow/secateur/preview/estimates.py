@@ -233,7 +233,9 @@ def _forward_passes(kind, retraining, sizes, recovery):
     if kind.trains == "statistics":
         return min(retraining["batchnorm_images"], sizes["train"])
     if kind.trains == "layers":
-        return REFITTED[recovery["fit"]] * min(recovery["images"], sizes[recovery["split"]])
+        return _refitted(recovery, sizes)
+    if kind.trains == "answers":
+        return _refitted(recovery, sizes) + _taught(recovery, sizes)
     epochs, times = retraining["epochs"], 1
     if kind.whole:
         epochs = retraining["scratch_epochs"]
@@ -241,7 +243,21 @@ def _forward_passes(kind, retraining, sizes, recovery):
         times = retraining["steps"]
     # A teacher answers every training image once more.
     taught = epochs * sizes["train"] * (kind.changes.get("loss") == "distillation")
-    return times * (_passes(epochs, sizes) + taught)
+    begun = 0
+    if kind.in_steps and retraining["start"] in kinds.STARTS:
+        begun = _refitted(recovery, sizes)
+        begun += _taught(recovery, sizes) * (retraining["start"] == kinds.DISTILLED.name)
+    return times * (_passes(epochs, sizes) + taught + begun)
+
+
+def _refitted(recovery, sizes):
+    return REFITTED[recovery["fit"]] * min(recovery["images"], sizes[recovery["split"]])
+
+
+def _taught(recovery, sizes):
+    """The cost of a distillation with its validation; a teacher answers every image once more."""
+    steps = recovery["steps"]
+    return steps * recovery["batch_size"] * (TRAINED + 1) + steps // recovery_checks.ROUND * sizes["validation"]
 
 
 def _passes(epochs, sizes):

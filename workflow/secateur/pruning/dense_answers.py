@@ -115,7 +115,7 @@ class _Recorder(fx.Interpreter):
         self.parts[call].append(layer_rows.rows_of(maps, sampled, places))
 
     def rows(self) -> dict[Call, Rows]:
-        """What was kept of all blocks."""
+        """The rows that were kept of all blocks."""
         kept = [call for call in self.ids if call[0] not in self.left_out]
         return {call: Rows(self.ids[call], self.sizes[call], torch.cat(self.parts[call])) for call in kept}
 

@@ -1,4 +1,4 @@
-"""Which calls of a smaller network's modules answer otherwise than in the dense one, read from the dense graph alone.
+"""Calls of a smaller network's modules that answer otherwise than in the dense one, read from the dense graph alone.
 
 A call is (module, count of its earlier calls), in the order of computation.
 """

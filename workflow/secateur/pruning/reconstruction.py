@@ -146,7 +146,7 @@ class _Walk:
         return any((name, place) in self.differing for place in range(self.calls[name]))
 
     def _why_not(self, name):
-        """Why a layer cannot be refitted, or None."""
+        """The reason why a layer cannot be refitted, or None."""
         if self.calls[name] != self.dense.calls[name]:
             return "some of its calls are gone"
         return self.dense.unfit.get(name)
@@ -229,7 +229,7 @@ class _Walk:
         self._shift(node, module, constant.to(module.weight))
 
     def _read(self, node, held):
-        """What a call of a module reads, block by block."""
+        """The blocks that a call of a module reads."""
         source = node.all_input_nodes[0]
         for place in range(len(held.values[source])):
             yield _on(held.get(source, place), self.device)

@@ -1,4 +1,4 @@
-"""The kinds of retraining: new BatchNorm statistics, retraining, training from fresh weights, or what gates left.
+"""The kinds of retraining: recoveries without labels, retraining, training from fresh weights, or what gates left.
 
 All criteria and levels of a network share one schedule and one order of images, so that their results can be compared
 in pairs. Units are ranked once, in the dense network, also where they are removed in several steps.
@@ -18,7 +18,7 @@ from secateur.models.description import NetworkDescription
 from secateur.retraining import reinitialisation, steps
 from secateur.study import kinds as study_kinds
 from secateur.study import seeds
-from secateur.training import distillation, hooks, loop
+from secateur.training import distillation, hooks, label_free, loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Material:
     partial: Path | str | None = None  # the state after each epoch, by which `loop.train` resumes
     stamp: str | None = None  # of the job; the state of another is not resumed
     calibration: store.Images | None = None  # of the split that a reconstruction reads, where it is not `train`
+    calibration_seed: int = 0  # of its draw of images, where that is not `seed`
 
 
 def batchnorm(
@@ -54,9 +55,40 @@ def reconstructed(
     `options` are those of the section `recovery`. Of the `plans` of the steps, only the last counts.
     """
     smaller = steps.narrowed(model, plans[-1], described)
-    images = recovery.Material(material.calibration or material.train, material.options, material.seed)
-    recovery.RECOVERIES["reconstructed"].prepared(model, images)(smaller, plans[-1])
+    _refit(smaller, model, plans[-1], material, material.options, material.seed)
     return smaller, []
+
+
+def distilled(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, history): reconstructed, then trained by the dense network's answers to the same images.
+
+    `options` are those of `label_free.continued`, with the section `recovery` in its key. Of the `plans` of the steps,
+    only the last counts. Raises `loop.Diverged` as training does.
+    """
+    smaller, options = steps.narrowed(model, plans[-1], described), material.options
+    _refit(smaller, model, plans[-1], material, options["recovery"], material.seed)
+    history = _taught(smaller, model, material, options, material.seed, material.partial)
+    return smaller, _of_step(1, history)
+
+
+def _refit(smaller, larger, channels, material, options, seed):
+    """Reconstruct a smaller network, from which channels of a larger one were removed."""
+    images = recovery.Material(material.calibration or material.train, options, seed)
+    recovery.RECOVERIES["reconstructed"].prepared(larger, images)(smaller, channels)
+
+
+def _taught(smaller, model, material, options, seed, partial):
+    """The history of a training by the answers of a model to the images that calibrated, in place."""
+    images = material.calibration or material.train
+    rows = recovery.calibrating(recovery.Material(images, options["recovery"], seed))
+    try:
+        return label_free.continued(
+            smaller, model, images, rows, material.validation, options, seed, partial, material.stamp
+        )
+    except loop.Diverged as error:
+        raise loop.Diverged(error.loss, error.epoch, error.rate, loop.remedy_in("recovery")) from error
 
 
 def retrained(
@@ -65,21 +97,25 @@ def retrained(
     """(smaller model, history): in each step, channels are removed at once, and the whole schedule trains the rest.
 
     `plans` are those of `steps.plans`. Of every step, the epoch selected by validation is kept; the history has a
-    column `step`, from 1. The frozen layers are those of the model, which is the teacher where the loss is
+    column `step`, from 1. With `start` among the options, each step begins with a reconstruction of what it removed, or
+    with a distillation behind it. The frozen layers are those of the model, which is the teacher where the loss is
     "distillation". Raises `loop.Diverged` as training does.
     """
     smaller, before = model, {}
     hook = _hook(model, material)
     history = []
     for step, plan in enumerate(plans, 1):
-        smaller = steps.narrowed(smaller, steps.further(before, plan), described)
+        larger, further = smaller, steps.further(before, plan)
+        smaller = steps.narrowed(larger, further, described)
         partial = None
         if material.partial:
             partial = f"{material.partial}.{step}"
+        _begin(smaller, larger, model, further, material, partial)
+        options = {key: value for key, value in material.options.items() if key != "start"}
         seed = seeds.derived(material.seed, "step", step)
         try:
             rows = loop.train(
-                smaller, material.train, material.validation, material.options, seed, partial, material.stamp, hook
+                smaller, material.train, material.validation, options, seed, partial, material.stamp, hook
             )
         except loop.Diverged as error:
             # The remedy is in the settings of retraining.
@@ -87,6 +123,17 @@ def retrained(
         history += _of_step(step, rows)
         before = plan
     return smaller, history
+
+
+def _begin(smaller, larger, model, further, material, partial):
+    """Recover a smaller network by the start that the options name, if any, from channels of a larger one."""
+    start = material.options.get("start")
+    if start is None:
+        return
+    seed = material.calibration_seed
+    _refit(smaller, larger, further, material, start.get("recovery", start), seed)
+    if start["kind"] == study_kinds.DISTILLED.name:
+        _taught(smaller, model, material, start, seed, partial and f"{partial}.start")
 
 
 def _hook(model, material):
@@ -163,6 +210,7 @@ def _of_step(step, rows):
 KINDS = {
     "batchnorm": batchnorm,
     "reconstructed": reconstructed,
+    "distilled": distilled,
     "retrained": retrained,
     "retrained_smoothed": retrained,
     "retrained_distilled": retrained,

@@ -21,8 +21,8 @@ class Kind:
     column: str  # in tables side by side
     # Its first weights: those of the "dense" network, its "initial" ones, these "redrawn", "fresh", or "learned" ones.
     start: str
-    # "nothing", the "statistics" of BatchNorm, its "layers" (refitted), "weights", or "gates" and weights before the
-    # removal.
+    # "nothing", the "statistics" of BatchNorm, its "layers" (refitted), "answers" (weights, by what the dense network
+    # answers to unlabelled images), "weights", or "gates" and weights before the removal.
     trains: str
     marker: str  # in figures
     colour: str
@@ -78,6 +78,20 @@ RECONSTRUCTED = Kind(
     one_shot=True,
     made="After its channels were removed",
     untested="Retraining: after its channels were removed, its layers were refitted in closed form and never trained.",
+)
+DISTILLED = Kind(
+    name="distilled",
+    label="reconstructed, then distilled without labels",
+    column="distilled",
+    start="dense",
+    trains="answers",
+    marker="X",
+    colour="#d55e00",
+    setting="distilled",
+    # Its images and their draw.
+    order_of="reconstructed",
+    made="After its channels were removed",
+    untested="Retraining with labels, and other schedules without them.",
 )
 RETRAINED = Kind(
     name="retrained",
@@ -136,12 +150,12 @@ def _stage(name, label, marker, colour, **changes):
 
 SMOOTHING = 0.1
 SMOOTHED = _stage("smoothed", "label smoothing", "P", "#cc78bc", label_smoothing=SMOOTHING)
-DISTILLED = _stage("distilled", "distillation", "X", "#ca9161", loss="distillation")
+TAUGHT = _stage("distilled", "distillation", "X", "#ca9161", loss="distillation")
 ADAM = _stage("adam", "Adam", "<", "#0173b2", optimizer="adam")
 SMOOTHED_ADAM = _stage(
     "smoothed_adam", "label smoothing, Adam", "p", "#cc78bc", optimizer="adam", label_smoothing=SMOOTHING
 )
-DISTILLED_ADAM = _stage("distilled_adam", "distillation, Adam", "*", "#ca9161", optimizer="adam", loss="distillation")
+TAUGHT_ADAM = _stage("distilled_adam", "distillation, Adam", "*", "#ca9161", optimizer="adam", loss="distillation")
 LEARNED = Kind(
     name="learned",
     label="as the gates left it",
@@ -183,7 +197,7 @@ def _redrawn(one, marker, colour):
     )
 
 
-STAGES = (SMOOTHED, DISTILLED, ADAM, SMOOTHED_ADAM, DISTILLED_ADAM)
+STAGES = (SMOOTHED, TAUGHT, ADAM, SMOOTHED_ADAM, TAUGHT_ADAM)
 MARKS = {
     "sign": ("P", "#0173b2"),
     "dist": ("d", "#de8f05"),
@@ -193,8 +207,10 @@ MARKS = {
     "random_scaled": ("p", "#d55e00"),
 }
 REDRAWN = tuple(_redrawn(one, *MARKS[one.name]) for one in OF_CHANNELS)
-ALL = (NONE, BATCHNORM, RECONSTRUCTED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
+ALL = (NONE, BATCHNORM, RECONSTRUCTED, DISTILLED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
 KINDS = {kind.name: kind for kind in ALL}
+# What a retraining can begin with, beside the network as pruned.
+STARTS = (RECONSTRUCTED.name, DISTILLED.name)
 RECOVERIES = tuple(name for name, kind in KINDS.items() if kind.one_shot)
 
 

@@ -8,6 +8,8 @@ from secateur.study import architectures, kinds
 
 # Training images that re-estimate BatchNorm, where the study names no number.
 IMAGES = 1000
+# Steps of a distillation that are one row of its history, behind which a state is written.
+ROUND = 50
 
 
 def settle_recovery(config: dict[str, Any]) -> None:
@@ -69,18 +71,40 @@ def batchnorm(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+# The keys of `recovery` of a reconstruction, and those of the distillation behind it.
+RECONSTRUCTION = ("images", "split", "fit", "batchnorm", "ridge")
+DISTILLATION = ("steps", "batch_size", "learning_rate")
+
+
 def reconstruction(config: Mapping[str, Any]) -> dict[str, Any]:
     """The images that calibrate a reconstruction, and how layers are fitted to them."""
-    return dict(config["recovery"])
+    return {key: config["recovery"][key] for key in RECONSTRUCTION}
+
+
+def distillation(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A reconstruction, in `recovery`, and the schedule that trains its network by the dense one's answers.
+
+    What the section `recovery` does not name is that of retraining: momentum, weight decay, augmentation, precision.
+    """
+    schedule = {key: value for key, value in config["retraining"].items() if key in config["training"]}
+    schedule |= {"optimizer": "sgd", "schedule": "cosine", "warm_up": 0, "label_smoothing": 0.0}
+    schedule |= {"loss": "distillation", "select": "last"}
+    del schedule["epochs"]
+    of_steps = {key: config["recovery"][key] for key in DISTILLATION}
+    return {**schedule, **of_steps, "recovery": reconstruction(config)}
 
 
 # The settings that each recovery depends on.
-OPTIONS = {kinds.BATCHNORM.name: batchnorm, kinds.RECONSTRUCTED.name: reconstruction}
+OPTIONS = {
+    kinds.BATCHNORM.name: batchnorm,
+    kinds.RECONSTRUCTED.name: reconstruction,
+    kinds.DISTILLED.name: distillation,
+}
 
 
 def split_of(config: Mapping[str, Any], recovery: str) -> str:
     """The split of the images that a recovery reads."""
-    return config["recovery"]["split"] if recovery == kinds.RECONSTRUCTED.name else "train"
+    return config["recovery"]["split"] if recovery in kinds.STARTS else "train"
 
 
 def splits(config: Mapping[str, Any]) -> list[str]:

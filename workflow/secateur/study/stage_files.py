@@ -168,10 +168,11 @@ def recovering_images(study: Study) -> dict[str, str]:
 
 
 def calibrating_images(study: Study, kind: str) -> OptionalPath:
-    """The images that calibrate a kind of retraining which is a reconstruction; none of others."""
-    if kind != kinds.RECONSTRUCTED.name:
+    """The images that calibrate a kind of retraining which begins with a reconstruction; none of others."""
+    begins = study.retraining["start"] if kinds.KINDS[kind].in_steps else kind
+    if begins not in kinds.STARTS:
         return []
-    return f"<images>/{recovery_checks.split_of(study.settings, kind)}.h5"
+    return f"<images>/{recovery_checks.split_of(study.settings, begins)}.h5"
 
 
 def exported(study: Study, name: str) -> dict[str, str]:

@@ -321,7 +321,13 @@ def schedule(study: Study, kind: str, criterion: str = "") -> Options:
     changes = dict(kinds.KINDS[kind].changes)
     if changes.get("optimizer") == "adam":
         changes["learning_rate"] = study.retraining["adam_learning_rate"]
-    return _chosen(study.retraining, *of_training) | changes
+    return _chosen(study.retraining, *of_training) | changes | _start(study)
+
+
+def _start(study):
+    """The start of a retraining, where that is not the network as pruned."""
+    start = study.retraining["start"]
+    return {"start": {"kind": start, **recovery_checks.OPTIONS[start](study.settings)}} if start in kinds.STARTS else {}
 
 
 def _learned_schedule(study, kind, criterion):
