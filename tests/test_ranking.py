@@ -267,5 +267,7 @@ def test_a_unit_that_saves_nothing_has_no_score_by_cost():
     free = COSTED.assign(macs=[100, 0, 0, 20])
     with pytest.raises(Refused, match=r"unit 1 \(channel 1 of layer a\) saves no macs, so that no score per macs"):
         ranking.per_cost(pandas.Series([2.0, 3.0, 1.0]), free, "macs")
+    with pytest.raises(Refused, match="unit 9 has a score, but the table of units lacks it"):
+        ranking.per_cost(pandas.Series([2.0, 1.0], index=[0, 9]), COSTED, "macs")
     # Units without a score, as gates have none by relevance, are not asked.
     assert list(ranking.per_cost(pandas.Series([2.0, 1.0], index=[0, 2]), free, "macs").index) == [0, 2]

@@ -157,9 +157,14 @@ def of_scores(
 def per_cost(scores: pandas.Series, units: pandas.DataFrame, per: str) -> pandas.Series:
     """Scores by unit id, each divided by the multiply-adds or parameters (`per`) that its unit saves alone.
 
-    Raises Refused for a unit that saves none.
+    Raises Refused for a unit that saves none, or that the table of units lacks.
     """
     saved = units.groupby("unit")[per].first().reindex(scores.index)
+    if saved.isna().any():
+        raise Refused(
+            f"unit {int(saved.index[saved.isna()][0])} has a score, but the table of units lacks it, so that what it "
+            "saves is not known; score the units of this table"
+        )
     if (saved <= 0).any():
         unit = int(saved.index[saved <= 0][0])
         layer, channel = units.loc[units["unit"] == unit, CHANNEL].iloc[0]
