@@ -64,7 +64,7 @@ def test_a_treatment_is_named_by_all_that_changes_its_result():
 
 def test_no_option_of_a_recovery_hides_the_identity_of_its_images():
     """The section `recovery` has a key `images` too: a count."""
-    options = {"images": 20, "split": "rank", "fit": "patches", "batchnorm": "online", "ridge": 1e-3}
+    options = {"images": 20, "split": "rank", "fit": "patches", "target": "sums", "batchnorm": "online", "ridge": 1e-3}
     others = copy.copy(TRAIN)
     others.identity = "another"
     stamps = []

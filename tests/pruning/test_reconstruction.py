@@ -320,6 +320,86 @@ def test_a_batchnorm_of_two_calls_keeps_its_statistics(caplog):
     assert error(*smaller, x) == 0
 
 
+class Residual(nn.Module):
+    """A residual branch whose shortcut is a projection that is computed after it, or the value itself."""
+
+    def __init__(self, projected, norm=True):
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, padding=1)
+        self.outer = nn.Conv2d(12, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()
+        self.shortcut = nn.Conv2d(8, 8, 1) if projected else nn.Identity()
+        self.head = nn.Linear(8, 5)
+
+    def joined(self, x):
+        x = F.relu(self.stem(x))
+        y = self.norm(self.outer(F.relu(self.inner(x))))
+        return y + self.shortcut(x)
+
+    def forward(self, x):
+        return self.head(F.relu(self.joined(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("projected", [True, False])
+def test_a_residual_branch_makes_up_what_the_stream_lacks(projected, norm):
+    """By plain least squares: the branch answers as the dense sum without what the pruned shortcut gives."""
+    model, x = stirred(Residual(projected, norm)), images(60)
+    channels = {"stem": [0, 3], "inner": [1, 2]}
+    if not projected:
+        channels["outer"] = [0, 3]
+    left = [index for index in range(8) if projected or index not in (0, 3)]
+    smaller = reconstruction.reconstructed(model, channels, x, batchnorm="kept", ridge=0)
+    own = reconstruction.reconstructed(model, channels, x, batchnorm="kept", ridge=0, target="answers")
+    with torch.no_grad():
+        wanted = model.joined(x)[:, left]
+        read, other = F.relu(smaller.inner(F.relu(smaller.stem(x)))), smaller.shortcut(F.relu(smaller.stem(x)))
+        patches = F.unfold(read, 3, padding=1).transpose(1, 2).flatten(0, 1)
+        design = torch.cat([patches, torch.ones(len(patches), 1, dtype=x.dtype)], 1)
+        asked = (wanted - other).flatten(2).transpose(1, 2).flatten(0, 1)
+        best = design @ torch.linalg.lstsq(design, asked).solution
+        torch.testing.assert_close(
+            (smaller.joined(x) - other).flatten(2).transpose(1, 2).flatten(0, 1), best, rtol=1e-6, atol=1e-8
+        )
+        away = [float((network.joined(x) - wanted).square().mean()) for network in (smaller, own)]
+    # The value itself is what it was in the channels that are left.
+    assert away[0] < away[1] if projected else away[0] == away[1]
+
+
+@pytest.mark.parametrize("batchnorm", ["kept", "online"])
+def test_sums_bring_a_residual_network_nearer_than_answers(batchnorm):
+    torch.manual_seed(0)
+    model, x = stirred(zoo.build("resnet20", 5)), images(60, size=16)
+    channels = half_of(model, x[:1])
+    with torch.no_grad():
+        away = [
+            float(
+                (reconstruction.reconstructed(model, channels, x, batchnorm=batchnorm, target=one)(x) - model(x))
+                .square()
+                .mean()
+            )
+            for one in ("sums", "answers")
+        ]
+    assert away[0] < away[1]
+
+
+class Late(Residual):
+    """A shortcut that an operation in place brings, after the branch has read the value."""
+
+    def joined(self, x):
+        x = self.stem(x)
+        y = self.norm(self.outer(F.relu(self.inner(x))))
+        return y + F.relu_(x)
+
+
+def test_a_value_that_is_overwritten_is_not_computed_earlier():
+    model, x = stirred(Late(False)), images(40)
+    smaller = reconstruction.reconstructed(model, {"inner": [0, 5]}, x)
+    own = reconstruction.reconstructed(model, {"inner": [0, 5]}, x, target="answers")
+    assert error(smaller, own, x) == 0
+
+
 class Tied(Shared):
     """Two layers of one weight."""
 

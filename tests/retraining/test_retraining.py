@@ -90,7 +90,14 @@ def test_every_batch_is_drawn_from_all_images(monkeypatch):
 
 OF_RECOVERY = {
     "batchnorm": {"batchnorm_images": 30, "batch_size": 16},
-    "reconstructed": {"images": 40, "split": "train", "fit": "patches", "batchnorm": "online", "ridge": 0.001},
+    "reconstructed": {
+        "images": 40,
+        "split": "train",
+        "fit": "patches",
+        "target": "sums",
+        "batchnorm": "online",
+        "ridge": 0.001,
+    },
 }
 
 

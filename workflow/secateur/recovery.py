@@ -144,7 +144,7 @@ def _prepared_reconstruction(model, material):
     @functools.cache
     def dense():
         images = material.images.normalised(calibrating(material)).to(next(model.parameters()).device)
-        return reconstruction.Dense(coupling.followed(model, images[:1]), images, options["fit"])
+        return reconstruction.Dense(coupling.followed(model, images[:1]), images, options["fit"], options["target"])
 
     def apply(smaller, channels):
         if channels:

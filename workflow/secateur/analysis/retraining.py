@@ -224,9 +224,14 @@ STATISTICS = {
 def _refitted(options):
     return (
         f"layers refitted in closed form on up to {options['images']} unlabelled images of the split "
-        f"`{options['split']}`: {FITS[options['fit']]}, ridge {options['ridge']:g}, "
+        f"`{options['split']}`: {FITS[options['fit']]}{_sums(options)}, ridge {options['ridge']:g}, "
         f"{STATISTICS[options['batchnorm']]}"
     )
+
+
+def _sums(options):
+    """A clause on layers that are fitted to a sum."""
+    return ", of residual branches to its sums" if (options["fit"], options["target"]) == ("patches", "sums") else ""
 
 
 def recipe(options: Mapping[str, Any]) -> str:

@@ -23,7 +23,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from secateur import Refused
 from secateur.graph import modes, tracing
-from secateur.pruning import dense_answers, differing_calls, groups, held_values, layer_rows, removal
+from secateur.pruning import (
+    added_layers,
+    dense_answers,
+    differing_calls,
+    groups,
+    held_values,
+    layer_rows,
+    removal,
+)
 from secateur.pruning.dense_answers import Rows
 from secateur.pruning.layer_rows import Layer
 from secateur.pruning.least_squares import Regression, Scaling
@@ -31,10 +39,13 @@ from secateur.units import coupling
 from secateur.units.coupling import Coupling
 
 Fit = Literal["channels", "patches"]
+Target = Literal["sums", "answers"]
 BatchNorm = Literal["kept", "online"]
 RIDGE = 1e-3
 # A variance below this share of the one before is that of a constant channel.
 FLAT = 1e-6
+# A weight of BatchNorm below this share of its largest lets next to nothing through.
+FAINT = 1e-2
 
 
 def reconstructed(
@@ -44,27 +55,30 @@ def reconstructed(
     fit: Fit = "patches",
     batchnorm: BatchNorm = "online",
     ridge: float = RIDGE,
+    target: Target = "sums",
 ) -> nn.Module:
     """A new, smaller model without `channels`, {layer: [index, ...]}, whose layers are refitted to the dense model.
 
     `images` (N, C, H, W) are normalised and need no labels; they calibrate, and must not be reported on. `fit` is
     "patches", by which weights are fitted to the dense outputs, or "channels", by which dense input channels are made
     up from those that stay. `batchnorm` is "online", by which running statistics are those of the images as they pass,
-    or "kept". The `ridge`, a share of the mean variance of inputs, pulls to the weights that were there. Raises Refused
-    as `pruning.removed` does, and for images or options that calibrate nothing.
+    or "kept". The `ridge`, a share of the mean variance of inputs, pulls to the weights that were there. With the
+    `target` "sums" and patches, a layer whose answer is added to another value is fitted to the dense network's sum, so
+    that it makes up what the other value lacks; with "answers", to its own. Raises Refused as `pruning.removed` does,
+    and for images or options that calibrate nothing.
     """
-    _refuse(images, fit, batchnorm, ridge)
+    _refuse(images, ridge, fit=(fit, Fit), batchnorm=(batchnorm, BatchNorm), target=(target, Target))
     coupled = coupling.followed(model, images[:1])
     smaller = removal.removed(model, channels, images[:1], coupled)
-    dense = Dense(coupled, images, fit)
+    dense = Dense(coupled, images, fit, target)
     refit(smaller, dense, groups.removed_by(coupled, channels), batchnorm, ridge)
     return smaller
 
 
-def _refuse(images, fit, batchnorm, ridge):
-    for name, value, allowed in (("fit", fit, get_args(Fit)), ("batchnorm", batchnorm, get_args(BatchNorm))):
-        if value not in allowed:
-            raise Refused(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+def _refuse(images, ridge, **options):
+    for name, (value, allowed) in options.items():
+        if value not in get_args(allowed):
+            raise Refused(f"{name} is {value!r}; it must be one of {', '.join(get_args(allowed))}")
     if not (ridge >= 0 and math.isfinite(ridge)):
         raise Refused(f"ridge is {ridge}; it must be zero or more")
     if images.dim() != 4 or len(images) < 2:
@@ -79,9 +93,10 @@ def _refuse(images, fit, batchnorm, ridge):
 class Dense:
     """The dense network's answers to calibration images, which all of its plans share."""
 
-    def __init__(self, coupled: Coupling, images: Tensor, fit: Fit) -> None:
+    def __init__(self, coupled: Coupling, images: Tensor, fit: Fit, target: Target = "sums") -> None:
         self.coupled, self.images, self.fit = coupled, images, fit
-        self.rows = dense_answers.of(coupled.graph, list(coupled.outputs), images, inputs=fit == "channels")
+        self.added = added_layers.of(coupled.graph) if (fit, target) == ("patches", "sums") else {}
+        self.rows = dense_answers.of(coupled.graph, list(coupled.outputs), images, fit == "channels", self.added)
         self.calls = collections.Counter(name for _, (name, _) in differing_calls.calls(coupled.graph.graph))
 
     def layer(self, name: str) -> Layer:
@@ -137,6 +152,24 @@ class _Walk:
         self.scalings: dict[str, Scaling] = {}
         self.before: dict[str, Tensor] = {}
         self.settled: set[str] = set()
+        self.order, self.added = self._ordered()
+        # Fitted to a sum, a layer needs the statistics that the sum is made with.
+        self.kept = {added.norm for added in self.added.values()}
+
+    def _ordered(self):
+        """(the nodes in the order of computation, {node: how it is added} of the layers that are fitted to a sum)."""
+        nodes = [node for node in self.graph.graph.nodes if node.op != "output"]
+        found = {call: one for call, one in added_layers.of(self.graph).items() if self._is_summed(call)}
+        order = added_layers.ordered(nodes, list(found.values()), self.modules)
+        ready = [one for one in found.values() if order.index(one.other) < order.index(one.node)]
+        return order, {one.node: one for one in ready}
+
+    def _is_summed(self, call):
+        """True for a call that is fitted to a sum, as the dense network's is."""
+        if call not in self.dense.added or self.dense.rows[call].added is None or not self._is_fitted(call[0]):
+            return False
+        module = self.modules[call[0]]
+        return not (isinstance(module, nn.Conv2d) and module.groups > 1)
 
     def _is_fitted(self, name):
         """True if a layer has a call that can be fitted and differs from the dense network's."""
@@ -171,12 +204,11 @@ class _Walk:
     def run(self) -> None:
         """Walk through the graph once."""
         unread = {node: len(node.users) for node in self.graph.graph.nodes}
-        nodes = [node for node in self.graph.graph.nodes if node.op != "output"]
-        images = next(node for node in nodes if node.op == "placeholder")
+        images = next(node for node in self.order if node.op == "placeholder")
         blocks = [block for _, block in dense_answers.blocks(self.dense.images)]
         with held_values.Held() as held:
             held.give(images, blocks)
-            for node in nodes:
+            for node in self.order:
                 if node in self.call and self.call[node] in self.differing:
                     self._refitted(node, held)
                 if node is not images:
@@ -211,7 +243,7 @@ class _Walk:
     def _refitted(self, node, held):
         name, place = self.call[node]
         module = cast(Layer | _BatchNorm, self.modules[name])
-        if isinstance(module, _BatchNorm) and self.online and module.running_mean is not None and self.calls[name] == 1:
+        if isinstance(module, _BatchNorm) and self._is_restated(name, module):
             _restated(module, self._read(node, held))
         if not self._is_fitted(name) or name in self.settled:
             return
@@ -224,7 +256,7 @@ class _Walk:
         elif isinstance(module, nn.Conv2d) and module.groups > 1:
             weight, constant = self._scaled(name, module, rows, blocks)
         else:
-            weight, constant = self._fitted(name, module, rows, blocks)
+            weight, constant = self._fitted(name, module, rows, blocks, self._missing(node, held))
         module.weight.copy_(weight)
         self._shift(node, module, constant.to(module.weight))
 
@@ -250,13 +282,41 @@ class _Walk:
             self.regressions[name] = Regression(inputs, targets, rows)
         return self.regressions[name]
 
-    def _fitted(self, name, module, rows, blocks):
-        """Weights by which a layer answers as the dense one."""
+    def _is_restated(self, name, norm):
+        """True for a BatchNorm of which the statistics are those of what it reads now."""
+        return self.online and norm.running_mean is not None and self.calls[name] == 1 and name not in self.kept
+
+    def _missing(self, node, held):
+        """(rows, outputs) what the other value of a layer's sum lacks, in the scale of the layer's answers, or None."""
+        if node not in self.added:
+            return None
+        added, name = self.added[node], self.call[node][0]
+        module, rows = cast(Layer, self.modules[name]), self.dense.rows[self.call[node]]
+        missing = cast(Tensor, rows.added)[:, self._outputs(name)]
+        first = 0
+        for place in range(len(held.values[added.other])):
+            maps = layer_rows.maps_of(_on(held.get(added.other, place), self.device), module)
+            images, places, part = rows.of_block(first, len(maps))
+            missing[part] -= layer_rows.rows_of(maps, images, places).to(missing)
+            first += len(maps)
+        return missing * self._scale(added.norm).to(missing) if added.norm else missing
+
+    def _scale(self, name):
+        """(channels,) the factors that undo those of a BatchNorm; 0 where it lets next to nothing through."""
+        norm = cast(_BatchNorm, self.modules[name])
+        variance = cast(Tensor, norm.running_var)
+        weight = torch.ones_like(variance) if norm.weight is None else norm.weight
+        shown = weight.abs() > FAINT * weight.abs().max()
+        return torch.where(shown, (variance + norm.eps).sqrt() / weight, 0.0)
+
+    def _fitted(self, name, module, rows, blocks, missing):
+        """Weights by which a layer answers as the dense one, or as that and what its sum is missing beside it."""
         prior, outputs = layer_rows.as_rows(self.before[name]), self._outputs(name)
         sums = self._regression(name, len(prior.T), len(outputs))
         for block, (images, places, part) in blocks:
             inputs = layer_rows.patches(block, module, rows.size, images, places)
-            sums.add(inputs, rows.values[part][:, outputs].to(inputs))
+            wanted = rows.values[part][:, outputs]
+            sums.add(inputs, (wanted if missing is None else wanted + missing[part]).to(inputs))
         weight, constant = sums.solved(prior.T, self.ridge)
         return layer_rows.as_weight(weight.T, self.before[name]), constant
 
@@ -295,10 +355,12 @@ class _Walk:
         if module.bias is not None:
             module.bias.copy_(constant)
             return
-        norm = self._norm_behind(node)
-        if norm is None:
+        behind = self._norm_behind(node)
+        if behind is None:
             module.bias = nn.Parameter(constant, module.weight.requires_grad)
-        elif norm.running_mean is not None and not self.online:
+            return
+        norm = cast(_BatchNorm, self.modules[behind])
+        if norm.running_mean is not None and not self._is_restated(behind, norm):
             # Each is called once; a second walk starts from the same mean.
             key = f"{self.call[node][0]}'s norm"
             self.before.setdefault(key, norm.running_mean.clone())
@@ -306,13 +368,13 @@ class _Walk:
         # Else it subtracts the mean of what it reads, constants included.
 
     def _norm_behind(self, node):
-        """The BatchNorm that alone reads a layer, each of them called once, or None; its mean takes a constant."""
+        """The name of the BatchNorm that alone reads a layer, each called once, or None; its mean takes a constant."""
         users = list(node.users)
         if len(users) != 1 or users[0].op != "call_module":
             return None
-        module = self.modules[str(users[0].target)]
-        once = self.calls[self.call[node][0]] == self.calls[str(users[0].target)] == 1
-        return module if isinstance(module, _BatchNorm) and once else None
+        name = str(users[0].target)
+        once = self.calls[self.call[node][0]] == self.calls[name] == 1
+        return name if isinstance(self.modules[name], _BatchNorm) and once else None
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def batchnorm(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 # The keys of `recovery` of a reconstruction, and those of the distillation behind it.
-RECONSTRUCTION = ("images", "split", "fit", "batchnorm", "ridge")
+RECONSTRUCTION = ("images", "split", "fit", "target", "batchnorm", "ridge")
 DISTILLATION = ("steps", "batch_size", "learning_rate")
 
 

@@ -97,9 +97,15 @@ class Study(Finished):
 
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one without learned criteria."""
-    folder, settings = Path(folder), across.settings_of(folder)
-    if not settings["criteria"].get("learned"):
+    study = measured(folder)
+    if not study.settings["criteria"]["learned"]:
         raise Refused(f"{folder} has no learned criterion (criteria.learned), and this page is about those")
+    return study
+
+
+def measured(folder: Path | str) -> Study:
+    """A finished study from its `results` folder, of any criteria."""
+    folder, settings = Path(folder), across.settings_of(folder)
     evaluated = _evaluated(tables.read(folder / "tables" / "evaluations.csv", *EVALUATED))
     parts = [evaluated, _dense(evaluated)]
     if settings["retraining"]:

@@ -1,0 +1,181 @@
+"""The page on recovery: the frontier of every study, verdicts on the claims, the tables of each study, and the method.
+
+Every sentence follows from a table beside it by a rule that is the same for every study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from secateur.analysis import retraining
+from secateur.analysis.wording import joined, percent
+from secateur.study import stage_options
+from secateur.study import study as settled
+from secateur.study.kinds import KINDS, NONE, RECONSTRUCTED, Cell
+from secateur.verdicts import across_page, finished, paired, phrases, recovery_claims, selection_method, selection_study
+from secateur.verdicts.paired import Claim, Finding
+from secateur.verdicts.recovery_claims import left
+from secateur.verdicts.recovery_study import RANDOM, SHOWN, Study
+from secateur.verdicts.selection_study import DENSE
+
+COMMAND, PAGE = "python docs/write_recovery.py", "docs/recovery-results.md"
+Blocks = Iterator[tuple[str, Any]]
+
+
+def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies and the folders of their results."""
+    findings = []
+    for study in studies:
+        findings += paired.judged(study, recovery_claims.CLAIMS)
+    page = [("title", "Recovery without labels: accuracy against multiply-adds")]
+    page += _opening(studies, folders)
+    page += verdicts(studies, findings)
+    for study in studies:
+        page += _section_of(study)
+    return page
+
+
+def _opening(studies, folders) -> Blocks:
+    yield (
+        "text",
+        f"Written by `{COMMAND}` from the tables of finished studies: every measured number is computed from these, "
+        "and every verdict follows from the tables here. To make it again:",
+    )
+    yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield "table", finished.side_by_side(map(_facts, studies))
+    yield (
+        "text",
+        "A level is a share of the multiply-adds that leaves, for every criterion alike; as few units as save it are "
+        f"removed, in the order of the ranking. `{RANDOM}` is chance, the mean of its draws, and is treated as all "
+        "others are.",
+    )
+
+
+def _facts(study):
+    settings = study.settings
+    recovery, split = settings["recovery"], settings["split"]
+    carved = "test" if split["rank_from"] == "test" else "training"
+    return {
+        "": study.label,
+        "images": f"`{settings['data']['name']}`, {study.size} pixels",
+        "weights": phrases.origin({"model": settings["model"], "epochs": settings["training"]["epochs"]}),
+        "networks (training seeds)": str(len(study.seeds)),
+        "test accuracy of the dense network, %": paired.accuracy(study.mean(DENSE, "accuracy")),
+        "images that are reported": phrases.count(study.images),
+        "images that rank": f"of the split `rank`, carved out of the {carved} images",
+        "images that calibrate": f"{phrases.count(recovery['images'])} of the split `{recovery['split']}`, unlabelled",
+        "draws of chance": str(settings["criteria"]["random"]),
+        "intervals": percent(settings["figures"]["confidence"]),
+    }
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------
+
+
+def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
+    """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
+    yield "heading", "Verdicts"
+    yield "text", _rule()
+    yield "list", list(map(selection_method.intervals_of, studies))
+    yield "text", paired.tally(findings, "claim, study and level")
+    yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
+    for claim in recovery_claims.CLAIMS:
+        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+
+
+def _rule():
+    return (
+        "A comparison is the test accuracy of one network minus that of another over the same images, with its paired "
+        "interval. *Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the "
+        "same with minus the margin in the place of zero. Otherwise, or without an interval, it cannot be told at this "
+        "scale. A claim of several comparisons holds where all of them hold, and fails where one of them fails. Two "
+        "networks at chance tell nothing. Each interval stands for itself: none is widened for how many there are."
+    )
+
+
+def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
+    asked = [finding for finding in findings if finding.items]
+    if not asked:
+        return
+    yield "text", f"**({claim.key}) {claim.sentence}**"
+    yield "list", [f"{finding.place}: {finding.sentence}." for finding in asked]
+    yield "table", pandas.DataFrame(paired.rows(asked))
+
+
+# ---- one study -----------------------------------------------------------------------------------------------
+
+
+def _section_of(study: Study) -> Blocks:
+    yield "heading", study.label
+    dense = paired.accuracy(study.mean(DENSE, "accuracy"))
+    yield (
+        "text",
+        f"Test accuracy in percent at each share of the multiply-adds that is left (the dense network has {dense}). In "
+        "brackets the difference to the dense network as it is, in points, with its interval.",
+    )
+    for kind in study.treatments:
+        yield "text", f"**{KINDS[kind].label[0].upper()}{KINDS[kind].label[1:]}.**"
+        yield "table", pandas.DataFrame([_of_criterion(study, criterion, kind) for criterion in study.criteria])
+    yield "list", [_order(study, level) for level in study.shares]
+    rows = list(_trained(study))
+    if rows:
+        yield (
+            "text",
+            "**Trained behind it.** The same with the images that weights were trained on, repeated ones each time: "
+            f"{KINDS['distilled'].column} by the dense network's answers alone, {KINDS['retrained'].column} by labels.",
+        )
+        yield "table", pandas.DataFrame(rows)
+        yield "list", [f"{words}: {schedule}." for words, schedule in _schedules(study).items()]
+
+
+def _of_criterion(study, criterion, kind):
+    row = {"criterion": f"`{criterion}`"}
+    for level in study.shares:
+        row[left(level)] = _cell(study, Cell(criterion, level, kind))
+    return row
+
+
+def _cell(study, cell):
+    """An accuracy with its difference to the dense network."""
+    if not study.has(cell):
+        return "-"
+    compared = selection_study.compared(study, cell, DENSE)
+    return f"{paired.accuracy(compared.first)} ({paired.points(compared.difference)})"
+
+
+def _order(study, level):
+    """A sentence: the criteria from the highest accuracy, after each treatment."""
+    clauses = []
+    for kind in study.treatments:
+        means = {name: study.mean(Cell(name, level, kind), "accuracy") for name in study.criteria}
+        order = sorted(means, key=lambda name: -means[name])
+        clauses.append(f"{KINDS[kind].column}: {', '.join(f'`{name}`' for name in order)}")
+    return f"From the highest mean with {left(level)}: {'; '.join(clauses)}."
+
+
+def _trained(study):
+    """A row for each criterion and level of which a network was trained behind the closed form."""
+    kinds = [kind for kind in SHOWN if kind not in study.treatments]
+    for level in study.shares:
+        for criterion in study.criteria:
+            cells = [Cell(criterion, level, kind) for kind in (NONE.name, RECONSTRUCTED.name, *kinds)]
+            if study.has(*cells[:2]) and any(study.has(cell) for cell in cells[2:]):
+                row = {"level": left(level), "criterion": f"`{criterion}`"}
+                for cell in cells:
+                    row[KINDS[cell.kind].column] = _cell(study, cell)
+                for cell in filter(study.has, cells[2:]):
+                    images = joined(map(phrases.count, study.distinct(cell, "trained_images")))
+                    row[f"images of {KINDS[cell.kind].column}"] = images
+                yield row
+
+
+def _schedules(study):
+    """{kind in words: its recipe} of the recoveries and of what was trained behind them."""
+    settings = settled.Study.of(study.settings)
+    made = {cell.kind for cell in study.cells}
+    chosen = {kind: stage_options.schedule(settings, kind) for kind in SHOWN if kind in made and kind != NONE.name}
+    return retraining.schedules({"schedules": chosen, "steps": settings.retraining["steps"]})
