@@ -40,7 +40,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         "<h2>What ranked on what</h2>",
         _paragraph(_origin(config)),
         *_readings(config, _by_reading(map(provenance.read, readings))),
-        _paragraph(html.escape(_others(config["criteria"], config["evaluation"]["choose_on"]))),
+        _paragraph(html.escape(_others(config))),
         "<h2>Networks</h2>",
         html_tables.table(pandas.DataFrame(map(_network, trained))),
         "<h2>Settings</h2>",
@@ -164,7 +164,7 @@ def _readings(config, manifests):
         return
     rows, warnings, gates = [], [], []
     for name, reading in config["readings"].items():
-        rows.append(_reading(name, manifests[name], reading, config["evaluation"]["choose_on"]))
+        rows.append(_reading(name, manifests[name], reading, config))
         warnings.append(_warning(name, reading))
         gates.append(_gates(name, manifests[name][0]["without"]))
     yield html_tables.table(pandas.DataFrame(rows))
@@ -180,12 +180,12 @@ def _by_reading(manifests):
     return by_reading
 
 
-def _reading(name, manifests, reading, chooses):
+def _reading(name, manifests, reading, config):
     """A row of the table of readings: {column: text}; the settings that have no column of their own come last."""
     facts = {
         "reading": name,
         "rule": _rule(reading["rule"]),
-        "ranked on": _use(reading["split"], chooses),
+        "ranked on": _use(reading["split"], config),
         # A reading that ends early may differ by network.
         "images read": " or ".join(map(str, sorted(_distinct(manifests, "images")))),
         "classes": ", ".join(map(str, reading["classes"] or [])) or "all",
@@ -248,8 +248,9 @@ def _gates(name, layers):
     )
 
 
-def _others(criteria, chooses):
+def _others(config):
     """A paragraph on the criteria beside relevance, and the images that they read."""
+    criteria = config["criteria"]
     of_images = _of_images(criteria)
     without = [*criteria["weights"], *_scores(criteria, vocabulary.WEIGHT_SCORES)]
     sentences = [f"{', '.join(without)} and chance rank without any image."]
@@ -257,7 +258,7 @@ def _others(criteria, chooses):
         count = "all"
         if criteria["images"]:
             count = f"the first {criteria['images']}"
-        sentences.append(f"{', '.join(of_images)}: {count} {_use('rank', chooses)}.")
+        sentences.append(f"{', '.join(of_images)}: {count} {_use('rank', config)}.")
     sentences += map(_learned, criteria["learned"])
     if criteria["files"]:
         sentences.append(f"{', '.join(criteria['files'])}: files from outside, which do not tell.")
@@ -283,15 +284,20 @@ def _learned(entry):
     )
 
 
-def _use(split, chooses):
+def _use(split, config):
     """A split in words, with the other uses of its images in this study."""
     if split == "test":
         return "the test images, which are also reported on"
-    if split == chooses:
-        return f"{split} images, on which the best criteria are chosen too"
-    if split == "rank":
-        return "rank images, used for nothing else"
-    return f"{split} images"
+    uses = []
+    if split == config["evaluation"]["choose_on"]:
+        uses.append("on which the best criteria are chosen too")
+    if split == recovery_checks.calibrating(config):
+        uses.append("which calibrate reconstructions too")
+    if split == "rank" and config["split"]["rank_from"] == "validation":
+        uses.append("by which the epoch is chosen too")
+    if split == "rank" and not uses:
+        uses.append("used for nothing else")
+    return ", ".join([f"{split} images", *uses])
 
 
 def _network(checkpoint):

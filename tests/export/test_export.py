@@ -422,7 +422,7 @@ def test_the_card_follows_other_numbers():
 
 
 def test_the_card_says_where_the_images_that_ranked_choose_too():
-    assert "on the rank images, which are used for nothing else." in card()
+    assert "on the rank images, which are not reported." in card()
     text = card(ranked_on_choosing=True)
     assert "on the rank images, on which the study's criteria are compared as well, to choose among them." in text
     assert "nothing else" not in text

@@ -13,8 +13,9 @@ import pytest
 import torch
 from hypothesis import strategies
 
+from secateur import Refused
 from secateur.images import arrays, sources, splits, store, writing
-from secateur.study import vocabulary
+from secateur.study import settings, vocabulary
 
 SPLIT = {"seed": 0, "rank": 180, "validation": 180, "test": 360, "train": None, "rank_from": "train"}
 DATA = {"source": "digits", "name": "digits", "size": 8, "color": "gray", "mean": [0.5], "std": [0.25]}
@@ -80,6 +81,22 @@ def test_rank_can_come_from_test_and_the_rest_is_reported():
     assert _sizes(rows) == {"train": 180, "rank": 24, "validation": 20, "test": 96}
     assert [rows[name].part for name in vocabulary.SPLITS] == ["train", "test", "train", "test"]
     assert np.bincount(source.test.labels[rows["rank"].index]).tolist() == [6] * 4
+
+
+def test_rank_images_may_be_those_of_validation():
+    """Neither split takes images that it would not take without the other, and nothing else changes."""
+    source = _source([50] * 4)
+    plain = splits.divided(source, SPLIT | {"rank": 10, "validation": 40, "test": 20})
+    for rank in (40, 12):
+        rows = splits.divided(source, SPLIT | {"rank": rank, "validation": 40, "test": 20, "rank_from": "validation"})
+        assert {*rows["rank"].index} <= {*rows["validation"].index} and len(rows["rank"].index) == rank
+        assert len(rows["train"].index) == len(plain["train"].index) + 10 and rows["rank"].part == "train"
+        assert not {*rows["train"].index} & {*rows["validation"].index}
+    with pytest.raises(Refused, match="split.rank wants 41 images, but only 40 of the source's validation images"):
+        splits.divided(source, SPLIT | {"rank": 41, "validation": 40, "test": 20, "rank_from": "validation"})
+    config = {"data": {"source": "digits"}, "model": {"name": "vgg_small"}}
+    config["split"] = {"rank_from": "validation", "validation": 0.2}
+    assert settings.checked(config)["split"]["rank"] == 0.2
 
 
 def test_without_test_images_of_its_own_rank_from_test_shares_the_carved_ones():

@@ -106,7 +106,9 @@ def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_
     assert stage_files.calibrating_images(both, "retrained") == []
     calibrated = stage_options.schedule(both, "reconstructed")
     assert stage_options.evaluation(both, "scores")["recoveries"]["reconstructed"] == calibrated
-    assert {*calibrated} == {"images", "split", "fit", "batchnorm", "ridge"}
+    assert {*calibrated} == {"images", "split", "fit", "target", "batchnorm", "ridge"}
+    assert recovery_checks.calibrating(both.settings) == "rank"
+    assert recovery_checks.calibrating(recovered.settings) is None
     plain, more = stage_options.evaluation(study, "scores"), stage_options.evaluation(recovered, "scores")
     assert {*plain} == {"criteria", "levels", "terms", "threads", "device"}
     # What re-estimates BatchNorm is what makes the kind of retraining.

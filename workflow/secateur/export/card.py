@@ -20,7 +20,7 @@ RANKED = {
     "none": "No images were used for the ranking: it comes from the weights, or from chance.",
     "train": "Units were ranked by what was learned on the training images; its start, its last prediction and the "
     "gradients that it reads may be those of other images that are not reported.",
-    "rank": "Units were ranked on the rank images, which are used for nothing else.",
+    "rank": "Units were ranked on the rank images, which are not reported.",
     "test": "**Units were ranked on the test images, on which the accuracies below are reported as well.**",
     None: "The images of the ranking are named in its manifest.",
 }

@@ -14,6 +14,9 @@ from secateur.images.arrays import Source
 from secateur.study import seeds
 from secateur.study.vocabulary import SPLITS
 
+# The split whose images rank too, where `rank_from` says so.
+SHARED = "validation"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
@@ -28,14 +31,18 @@ def divided(source: Source, split: Mapping[str, Any]) -> dict[str, Rows]:
 
     A number below 1 is a share, rounded to the nearest integer, of the source's training images (for rank
     with `rank_from: test`, of the test images); any other is a count. Totals are exact. If the source has no test
-    images, they are first taken from its training images. `split.train`, if any, leaves the other splits as they are
-    without it, and a larger one takes more images of every class. Raises Refused where there are too few images.
+    images, they are first taken from its training images. With `rank_from: validation`, rank is a part of validation.
+    `split.train`, if any, leaves the other splits as they are without it, and a larger one takes more images of every
+    class. Raises Refused where there are too few images.
     """
     left = _pools(source, split)
     total = {"train": len(source.train.labels), "test": sum(map(len, left["test"]))}
     taken = {}
     for name, pool in (("rank", split["rank_from"]), ("validation", "train")):
-        taken[name], left[pool] = _carved(name, split, left[pool], pool, total[pool])
+        if pool in left:
+            taken[name], left[pool] = _carved(name, split, left[pool], pool, total[pool])
+    if split["rank_from"] == SHARED:
+        taken["rank"], _ = _carved("rank", split, taken[SHARED], SHARED, total["train"])
     taken |= left
     _refuse_unrepresented(taken, source)
     taken["train"] = _trained_on(split, taken["train"], source.classes)

@@ -28,7 +28,7 @@ from secateur.study.vocabulary import CHANNELS, IMAGE_SCORES, STATISTICS, WEIGHT
 
 DEFAULT_COLOR = {"digits": "gray"}
 # Shares of the images that rank, by the split that they are taken from.
-DEFAULT_RANK = {"train": 0.1, "test": 0.2}
+DEFAULT_RANK = {"train": 0.1, "test": 0.2}  # of shared images all
 DEFAULT_TEST = 0.2
 # Each score has a file of statistics, and the parts of a criterion's name say by what it ranks.
 NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
@@ -128,7 +128,7 @@ def _has_both_parts(folder):
 
 
 def _settle_split(split, source):
-    split["rank"] = split["rank"] or DEFAULT_RANK[split["rank_from"]]
+    split["rank"] = split["rank"] or DEFAULT_RANK.get(split["rank_from"], split["validation"])
     for name in ("rank", "validation", "test"):
         number = split[name]
         if number is not None and not (0 < number < 1 or number == int(number)):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secateur import Refused
-from secateur.study import architectures, kinds
+from secateur.study import architectures, kinds, retraining_checks
 
 # Training images that re-estimate BatchNorm, where the study names no number.
 IMAGES = 1000
@@ -105,6 +105,14 @@ OPTIONS = {
 def split_of(config: Mapping[str, Any], recovery: str) -> str:
     """The split of the images that a recovery reads."""
     return config["recovery"]["split"] if recovery in kinds.STARTS else "train"
+
+
+def calibrating(config: Mapping[str, Any]) -> str | None:
+    """The split of the images that calibrate reconstructions; None for a study that makes none."""
+    retraining = config["retraining"] or {"start": "pruned"}
+    made = {*config["evaluation"]["recovery"], retraining["start"]}
+    made |= {cell.kind for cell in retraining_checks.cells(config)}
+    return config["recovery"]["split"] if made & {*kinds.STARTS} else None
 
 
 def splits(config: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import pandas
 
 from secateur.analysis import intervals
 from secateur.analysis.wording import joined, percent
-from secateur.verdicts import across_criteria, across_pairs, across_retraining
+from secateur.verdicts import across_criteria, across_pairs, across_retraining, phrases
 from secateur.verdicts.across import Study
 from secateur.verdicts.across_families import DIVIDED
 
@@ -109,9 +109,8 @@ def _spread(study, accuracy):
 
 def _ranking_images(study):
     split = study.settings["split"]
-    carved = "the test images" if split["rank_from"] == "test" else "the training images"
     count = study.results.images("rank") or split["rank"]
-    return f"{count:,}, carved out of {carved}, not reported"
+    return f"{count:,}, {phrases.RANK_FROM[split['rank_from']]}, not reported"
 
 
 def _readings(readings):

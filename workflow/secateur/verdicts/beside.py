@@ -20,7 +20,7 @@ SAID = {
     "images": lambda about: f"{about['data']['name']}, {about['data']['size']} pixels",
     "accuracy before pruning": lambda about: f"{100 * about['dense']:.2f} %",
     "test images": lambda about: phrases.count(about["images"]["test"]),
-    "rank images": lambda about: f"carved out of the {FROM[about['rank_from']]} images",
+    "rank images": lambda about: phrases.RANK_FROM[about["rank_from"]],
     "what ranked": lambda about: "; ".join(map(_reading, sorted(about["readings"].items()))),
     "chosen on": lambda about: f"{about['choose_on']}, {phrases.count(about['images'][about['choose_on']])} images",
     "intervals": lambda about: _intervals(about),
@@ -33,7 +33,6 @@ SAID = {
 }
 # Properties that may well differ between any two studies; a difference in any other is pointed at.
 OWN = ("network", "trainings", "epochs", "accuracy before pruning", "intervals", "sections")
-FROM = {"train": "training", "test": "test"}
 TAKEN = ("study", "model", "epochs", "seeds", "data", "rank_from", "readings", "command")
 
 

@@ -88,6 +88,8 @@ def _rank_images(facts):
         if given:
             why = ", because the weights come from elsewhere and may have seen every training image"
         return f"The rank images were carved out of the test images{why}; the rest of the test images is reported."
+    if facts["rank_from"] == "validation":
+        return "The rank images are among those that choose the epoch; none of them was trained on or is reported."
     taken = "The rank images were taken from the training images"
     if not given:
         return f"{taken} and held out from training."

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from secateur.verdicts.judging import Finding, Item
 
 
+# The origin of the images that rank, by `split.rank_from`.
+RANK_FROM = {
+    "train": "carved out of the training images",
+    "test": "carved out of the test images",
+    "validation": "those of the split `validation` or a part of them",
+}
+
+
 def counted(tested: Collection[Finding]) -> str:
     """A clause: the counts of judgements that hold, do not, or cannot be told."""
     count: dict[str, int] = dict.fromkeys((HOLDS, FAILS, UNKNOWN), 0)

@@ -58,7 +58,6 @@ def _opening(studies, folders) -> Blocks:
 def _facts(study):
     settings = study.settings
     recovery, split = settings["recovery"], settings["split"]
-    carved = "test" if split["rank_from"] == "test" else "training"
     return {
         "": study.label,
         "images": f"`{settings['data']['name']}`, {study.size} pixels",
@@ -66,7 +65,7 @@ def _facts(study):
         "networks (training seeds)": str(len(study.seeds)),
         "test accuracy of the dense network, %": paired.accuracy(study.mean(DENSE, "accuracy")),
         "images that are reported": phrases.count(study.images),
-        "images that rank": f"of the split `rank`, carved out of the {carved} images",
+        "images that rank": f"split `rank`, {phrases.RANK_FROM[split['rank_from']]}, never reported",
         "images that calibrate": f"{phrases.count(recovery['images'])} of the split `{recovery['split']}`, unlabelled",
         "draws of chance": str(settings["criteria"]["random"]),
         "intervals": percent(settings["figures"]["confidence"]),

@@ -65,16 +65,12 @@ def _facts(study):
         "test accuracy of the dense network, %": f"{100 * study.mean(DENSE, 'accuracy'):.2f}",
         "parameters": f"{study.mean(DENSE, 'parameters'):,.0f}",
         "multiply-adds": f"{study.mean(DENSE, 'macs'):,.0f}",
-        "images that rank": f"split `rank`, carved out of the {_origin(split)} images, never reported",
+        "images that rank": f"split `rank`, {phrases.RANK_FROM[split['rank_from']]}, never reported",
         "images that choose an epoch": "split `validation`",
         "images that are reported": f"{study.images:,}, split `test`",
         **study.terms,
         "draws of the random control": str(settings["criteria"]["random"]),
     }
-
-
-def _origin(split):
-    return "test" if split["rank_from"] == "test" else "training"
 
 
 def criteria(all_studies: Sequence[Study]) -> pandas.DataFrame:
@@ -235,7 +231,7 @@ def _images(study):
     scores = {score for entry in entries for score in (*learned.starts(entry), *learned.beside(entry).values())}
     readers = [f"`{score}`" for score in vocabulary.IMAGE_SCORES if score in scores]
     if readers:
-        parts.append(f"{joined(readers)} read the split `rank`, carved out of the {_origin(split)} images")
+        parts.append(f"{joined(readers)} read the split `rank`, {phrases.RANK_FROM[split['rank_from']]}")
     parts.append("epochs of training and retraining were chosen on the split `validation`, where they were chosen")
     parts.append(
         f"reported are {phrases.count(study.images)} images of the split `test`, which no gate, score or training read"

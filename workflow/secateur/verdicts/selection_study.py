@@ -97,10 +97,9 @@ class Study(Finished):
 
 def read(folder: Path | str) -> Study:
     """A finished study from its `results` folder; Refused for one without learned criteria."""
-    study = measured(folder)
-    if not study.settings["criteria"]["learned"]:
+    if not across.settings_of(folder)["criteria"]["learned"]:
         raise Refused(f"{folder} has no learned criterion (criteria.learned), and this page is about those")
-    return study
+    return measured(folder)
 
 
 def measured(folder: Path | str) -> Study:
