@@ -43,6 +43,13 @@ def test_moments_and_scale_are_those_of_the_first_values():
     assert torch.equal(drawn("random_scaled", of).sign(), of.fresh.sign())
 
 
+def test_kinds_have_the_scale_of_what_is_left_where_they_say_so():
+    of = layer(20_000)
+    for kind in first_values.VALUES:
+        has = drawn(kind, of).std().item() == pytest.approx(of.first.std().item(), rel=0.02)
+        assert has == reinitialisations.BY_NAME[kind].scale, kind
+
+
 def test_a_single_value_has_no_spread_and_is_drawn_all_the_same():
     of = layer(1)
     assert torch.equal(drawn("random_scaled", of), of.fresh)

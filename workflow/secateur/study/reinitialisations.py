@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+# Whose a kind is, in tables: of the source, or with nothing said, of this project.
+THE_SOURCE, THIS_PROJECT = "the source", "this project"
+
 
 class Reinitialisation(NamedTuple):
     """One way to draw first weights anew, and what of the first ones it keeps."""
@@ -9,25 +12,70 @@ class Reinitialisation(NamedTuple):
     name: str  # in settings, tables and paths
     keeps: str  # in words, in tables
     signs: bool  # whether every weight that is left keeps its own sign
+    scale: bool  # whether each layer has the scale of those of its first weights that are left
     channels: bool = True  # whether it is one for channels too; a control of masks alone is not
     kind: str = ""  # the kind of retraining that it is for channels, where that has another name
-    of_the_source: bool = False  # whether it is one of the three that the source compares
+    proposed_by: str = THIS_PROJECT
+
+    @property
+    def of_the_source(self) -> bool:
+        """True for one of the three that the source compares."""
+        return self.proposed_by == THE_SOURCE
 
 
 ALL = (
-    Reinitialisation("original", "all first values", signs=True, kind="initial"),
-    Reinitialisation("random", "nothing but which are left", signs=False, kind="scratch"),
-    Reinitialisation("sign", "signs", signs=True, of_the_source=True),
-    Reinitialisation("dist", "the values of each layer, at other positions", signs=False, of_the_source=True),
-    Reinitialisation("dist_normal", "mean and standard deviation of each layer", signs=False),
-    Reinitialisation("abs", "magnitudes", signs=False, of_the_source=True),
-    Reinitialisation("sign+dist", "signs, and the magnitudes of each layer at other positions", signs=True),
-    Reinitialisation("random_scaled", "the standard deviation of each layer", signs=False),
     Reinitialisation(
-        "mask_shuffled", "all first values, at other positions of each layer", signs=False, channels=False
+        "original",
+        "all first values",
+        signs=True,
+        scale=True,
+        kind="initial",
+        proposed_by="Frankle and Carbin (2019)",
     ),
     Reinitialisation(
-        "layer_permuted", "the first values of each whole layer, at other positions", signs=False, channels=False
+        "random",
+        "nothing but which are left",
+        signs=False,
+        scale=False,
+        kind="scratch",
+        proposed_by="Frankle and Carbin (2019)",
+    ),
+    Reinitialisation("sign", "signs", signs=True, scale=False, proposed_by=THE_SOURCE),
+    Reinitialisation(
+        "dist",
+        "the values of the weights left in each layer, in another order",
+        signs=False,
+        scale=True,
+        proposed_by=THE_SOURCE,
+    ),
+    Reinitialisation(
+        "dist_normal", "mean and standard deviation of the weights left in each layer", signs=False, scale=True
+    ),
+    Reinitialisation("abs", "magnitudes", signs=False, scale=True, proposed_by=THE_SOURCE),
+    Reinitialisation(
+        "sign+dist",
+        "signs, and the magnitudes of the weights left in each layer, in another order",
+        signs=True,
+        scale=True,
+        proposed_by="Zhou et al. (2019)",
+    ),
+    Reinitialisation(
+        "random_scaled", "the standard deviation of the weights left in each layer", signs=False, scale=True
+    ),
+    Reinitialisation(
+        "mask_shuffled",
+        "the first values of other weights, as many in each layer",
+        signs=False,
+        scale=False,
+        channels=False,
+        proposed_by="Frankle et al. (2021)",
+    ),
+    Reinitialisation(
+        "layer_permuted",
+        "the mask, and the first values of each whole layer, in another order",
+        signs=False,
+        scale=False,
+        channels=False,
     ),
 )
 BY_NAME = {one.name: one for one in ALL}
