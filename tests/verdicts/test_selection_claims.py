@@ -154,10 +154,7 @@ def test_selections_that_saw_other_numbers_of_images_are_not_compared(several):
     found = finding(altered(several, changes), f"{WHOLE} is not worse than `l1`")
     assert [item.verdict for item in found.items] == [NOT_COMPARED, HOLDS]
     assert found.items[0].row["training images"] == "2,999 and 3,000"
-    assert (
-        found.verdict == "holds"
-        and found.counted == "of one comparison it holds in one; ahead in one; not compared in one"
-    )
+    assert found.verdict == "holds" and found.counted == "its one comparison holds; ahead in one; not compared in one"
     changes |= {("gates.static", "continued"): {"trained_images": 3001}}
     found = finding(altered(several, changes), f"{WHOLE} is not worse than `l1`")
     assert (found.verdict, found.counted) == (NOT_COMPARED, "not compared in two")
@@ -174,7 +171,7 @@ def test_what_was_not_measured_is_named_and_does_not_count(several):
     cells = {cell: rows for cell, rows in several.cells.items() if cell != Cell("gates.static", LEVEL, "continued")}
     found = finding(dataclasses.replace(several, cells=cells), DENSE_CLAIM)
     assert found.items[1].row["compared"] == "`gates.static` (continued) against the dense network"
-    assert found.counted == "of one comparison it holds in one; not measured in one"
+    assert found.counted == "its one comparison holds; not measured in one"
     cells = {cell: rows for cell, rows in several.cells.items() if cell.kind != "continued"}
     found = finding(dataclasses.replace(several, cells=cells), DENSE_CLAIM)
     assert (found.verdict, found.counted) == (NOT_MEASURED, "not measured in two")

@@ -16,9 +16,12 @@ from secateur.verdicts.across import Difference
 # Verdicts as the page prints them, and two that are none and do not count.
 WORDS = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "cannot be told at this scale"}
 NOT_COMPARED, NOT_MEASURED = "not compared", "not measured"
-# What a verdict on "not worse" adds where the whole interval lies on one side of zero.
+# What a verdict by a margin adds where the whole interval lies on one side of zero.
 AHEAD, BEHIND, UNDECIDED = "ahead", "behind, within the margin", "behind"
-SIDES = (AHEAD, BEHIND, UNDECIDED)
+LEADING = "ahead, within the margin"
+SIDES = (AHEAD, BEHIND, UNDECIDED, LEADING)
+# What is added to a verdict that widened intervals do not keep.
+NOT_WIDENED = "not when widened"
 # The column of `smallest`, and what the count of a comparison that tells nothing ends in.
 COULD_BE_SEEN, AT_CHANCE = "could have been seen, points", ", at chance"
 
@@ -37,29 +40,37 @@ class Compared:
 class Item:
     """A row of a claim's table, its verdict, and the difference behind it where there is one.
 
-    `margin` is that of "not worse", and 0 where the question is which of the two is ahead.
+    `margin` is that of "not worse", or where `two_sided` that of "within", and 0 where the question is which of the two
+    is ahead. `stays` is false for a verdict that intervals widened for their number do not keep.
     """
 
     row: dict[str, str]
     verdict: str
     compared: Compared | None = None
     margin: float = 0.0
+    two_sided: bool = False
+    stays: bool = True
 
     @property
     def side(self) -> str:
-        """One of SIDES for a verdict on "not worse" whose whole interval lies on one side of zero, else nothing."""
-        if self.compared is None or not self.margin or self.verdict not in (HOLDS, UNKNOWN):
+        """One of SIDES for a verdict by a margin whose whole interval lies on one side of zero, else nothing."""
+        if self.compared is None or not self.margin:
+            return ""
+        if self.verdict not in (HOLDS, UNKNOWN) and not self.two_sided:
             return ""
         difference = self.compared.difference
         if difference.high < 0:
             return BEHIND if self.verdict == HOLDS else UNDECIDED
-        return AHEAD if difference.low > 0 else ""
+        if difference.low > 0:
+            return LEADING if self.two_sided and self.verdict == HOLDS else AHEAD
+        return ""
 
     @property
     def words(self) -> str:
         """The verdict as the page prints it."""
+        notes = [note for note in (self.side, "" if self.stays else NOT_WIDENED) if note]
         words = WORDS.get(self.verdict, self.verdict)
-        return f"{words} ({self.side})" if self.side else words
+        return f"{words} ({'; '.join(notes)})" if notes else words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +110,25 @@ class Finding:
         return WORDS[thesis_claims.all_hold(self.judged)]
 
     @property
+    def stays(self) -> bool:
+        """True unless the verdict needs those of its items that widened intervals do not keep."""
+        kept = [item.verdict if item.stays else UNKNOWN for item in self.items if item.verdict in WORDS]
+        return not kept or WORDS[thesis_claims.all_hold(kept)] == self.verdict
+
+    @property
+    def marked(self) -> str:
+        """The verdict in bold, with a mark where widened intervals do not keep it."""
+        return f"**{self.verdict}**" if self.stays else f"**{self.verdict}**, {NOT_WIDENED}"
+
+    @property
     def counted(self) -> str:
         """The counts of its comparisons, in words: how many hold, fail and cannot be told, and those left out."""
         clauses = []
-        if self.judged:
-            counts = _counts(self.judged, WORDS)
+        if len(self.judged) == 1:
+            clauses.append(f"its one comparison {WORDS[self.judged[0]]}")
+        elif self.judged:
             number = across_words.in_words(len(self.judged))
-            comparisons = phrases.agree(len(self.judged), "comparisons", "comparison")
-            clauses.append(f"of {number} {comparisons} it {joined(counts)}")
+            clauses.append(f"of {number} comparisons it {joined(_counts(self.judged, WORDS))}")
         clauses += _counts([item.side for item in self.items], {side: side for side in SIDES})
         verdicts = [item.verdict for item in self.items]
         clauses += _counts(verdicts, {words: words for words in (NOT_COMPARED, NOT_MEASURED)})
@@ -115,7 +137,7 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The verdict with its counts."""
-        return f"**{self.verdict}**; {self.counted}" if self.judged else self.counted
+        return f"{self.marked}; {self.counted}" if self.judged else self.counted
 
     @property
     def cell(self) -> str:
@@ -125,7 +147,7 @@ class Finding:
         held = list(map(WORDS.get, self.judged)).count("holds")
         sides = [item.side for item in self.items]
         more = "".join(f", {sides.count(side)} {side}" for side in SIDES if side in sides)
-        return f"**{self.verdict}** ({held} of {len(self.judged)} hold{more})"
+        return f"{self.marked} ({held} of {len(self.judged)} hold{more})"
 
 
 def _counts(verdicts, words):
@@ -149,7 +171,7 @@ def judged(study: Any, claims: Sequence[Claim]) -> list[Finding]:
     return findings
 
 
-def item(row: dict[str, str], compared: Compared, margin: float, at_chance: bool) -> Item:
+def item(row: dict[str, str], compared: Compared, margin: float, at_chance: bool, two_sided: bool = False) -> Item:
     """The Item of a comparison with its difference and count in its row; one at chance tells nothing."""
     row = row | {"difference, points": points(compared.difference), "n": compared.n}
     if COULD_BE_SEEN in row:
@@ -157,7 +179,7 @@ def item(row: dict[str, str], compared: Compared, margin: float, at_chance: bool
         row[COULD_BE_SEEN] = "-" if half != half else f"{100 * half:.2f}"
     if at_chance:
         return Item(row | {"n": f"{compared.n}{AT_CHANCE}"}, UNKNOWN, compared)
-    return Item(row, verdict(compared.difference, margin), compared, margin)
+    return Item(row, verdict(compared.difference, margin, two_sided), compared, margin, two_sided)
 
 
 def smallest(difference: Difference) -> float:
@@ -200,14 +222,17 @@ def rows(findings: Iterable[Finding]) -> list[dict[str, str]]:
     return [item.row | {"verdict": item.words} for finding in findings for item in finding.items]
 
 
-def verdict(difference: Difference, margin: float) -> str:
+def verdict(difference: Difference, margin: float, two_sided: bool = False) -> str:
     """HOLDS where the interval of a difference lies above -margin, FAILS where it lies below, UNKNOWN otherwise.
 
-    With margin 0 the question is whether the first is ahead. Without an interval nothing can be told.
+    With margin 0 the question is whether the first is ahead. The question of `two_sided` is whether both are within the
+    margin: HOLDS between -margin and margin, FAILS beyond one of them. Without an interval nothing can be told.
     """
-    if difference.low > -margin:
+    if difference.high < -margin or (two_sided and difference.low > margin):
+        return FAILS
+    if difference.low > -margin and (not two_sided or difference.high < margin):
         return HOLDS
-    return FAILS if difference.high < -margin else UNKNOWN
+    return UNKNOWN
 
 
 def accuracy(value: float) -> str:
@@ -235,29 +260,61 @@ def in_points(values: Sequence[float], sign: str = "") -> str:
     return f"{' to '.join(ends)} points"
 
 
+# ---- intervals widened for their number ------------------------------------------------------------------------
+
+
 def widened(label: str, findings: Sequence[Finding]) -> Iterator[str]:
     """A sentence on the comparisons of a study that stay decided with intervals widened for their number."""
-    items = [(found, item) for found in findings for item in found.items if item.compared]
-    seeds = len(findings[0].study.seeds)
-    decided = [(found, item) for found, item in items if item.verdict in (HOLDS, FAILS)]
-    if seeds < 2 or not decided:
+    decided = _questions(findings, lambda item: item.verdict in (HOLDS, FAILS))
+    if len(findings[0].study.seeds) < 2 or not decided:
         return
-    alpha = 1 - findings[0].study.settings["figures"]["confidence"]
-    factor = stats.t.ppf(1 - alpha / (2 * len(items)), seeds - 1) / stats.t.ppf(1 - alpha / 2, seeds - 1)
     stay = []
-    for found, item in decided:
-        if _stays(item, factor):
-            stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
-    count, number = across_words.in_words(len(decided)), across_words.in_words(len(items))
+    for found in marked(findings):
+        for item in found.items:
+            if item.compared and item.stays and item.verdict in (HOLDS, FAILS):
+                stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
+    count = across_words.in_words(len(decided))
+    number = across_words.in_words(len(_questions(findings, lambda item: True)))
     yield (
         f"{label}: of {number} comparisons {count} {phrases.agree(len(decided), 'are', 'is')} decided. With all "
         f"intervals widened for their number (Bonferroni) these stay so: {joined(stay) if stay else 'none'}."
     )
 
 
-def _stays(item, factor):
-    """True where an Item has the same verdict with an interval so much wider."""
+def marked(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings of one study, of which items say whether widened intervals keep their verdicts (Item.stays)."""
+    factor = _factor(findings)
+    return [
+        dataclasses.replace(found, items=tuple(_tested(item, factor) for item in found.items)) for found in findings
+    ]
+
+
+def _questions(findings, counts):
+    """The comparisons that count, once each: a pair of networks in either order at a level, judged by a margin."""
+    questions = set()
+    for found in findings:
+        for item in found.items:
+            if item.compared and counts(item):
+                pair = frozenset(item.row["compared"].split(" against "))
+                questions.add((found.level, pair, item.margin))
+    return questions
+
+
+def _factor(findings):
+    """Student's quantile for all comparisons of a study together, in units of that for one; 1 of a single training."""
+    number = len(_questions(findings, lambda item: True))
+    if not number or len(findings[0].study.seeds) < 2:
+        return 1.0
+    freedom = len(findings[0].study.seeds) - 1
+    alpha = 1 - findings[0].study.settings["figures"]["confidence"]
+    return stats.t.ppf(1 - alpha / (2 * number), freedom) / stats.t.ppf(1 - alpha / 2, freedom)
+
+
+def _tested(item, factor):
+    """The same Item, which says whether it has the same verdict with an interval so much wider."""
+    if item.compared is None or item.verdict not in (HOLDS, FAILS):
+        return item
     difference = item.compared.difference
     low, high = ((end - difference.estimate) * factor for end in (difference.low, difference.high))
     wider = Difference(difference.estimate, difference.estimate + low, difference.estimate + high)
-    return verdict(wider, item.margin) == item.verdict
+    return dataclasses.replace(item, stays=verdict(wider, item.margin, item.two_sided) == item.verdict)
