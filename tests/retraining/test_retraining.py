@@ -466,6 +466,32 @@ def test_fresh_weights_put_out_as_much_as_those_of_a_dense_network():
         assert after.item() == pytest.approx(before.item(), rel=0.1), name
 
 
+def test_fresh_weights_are_wider_than_first_ones_by_the_root_of_inputs_before_over_inputs_left():
+    described = dataclasses.replace(DESCRIBED, arguments={"widths": [64] * 6, "hidden": 64, "channels": 1})
+    model = dense(described)
+    (plan,) = plans(model)
+    networks_of = {
+        "first": removal.narrowed(model, plan),
+        "fresh": reinitialisation.fresh(described, plan, 7),
+        "scaled": reinitialisation.redrawn(model, described, plan, "random_scaled", 7),
+    }
+    for name in ("features.0", "features.3", "features.14", "classifier.0", "classifier.2"):
+        layers = {which: network.get_submodule(name) for which, network in networks_of.items()}
+        whole = model.get_submodule(name).weight
+        deviation = {which: layer.weight.std(correction=0).item() for which, layer in layers.items()}
+        wider = (whole[0].numel() / layers["first"].weight[0].numel()) ** 0.5
+        # The first layer has few weights, and neither it nor the last one loses inputs.
+        assert deviation["fresh"] / deviation["first"] == pytest.approx(wider, rel=0.12), name
+        assert deviation["scaled"] == pytest.approx(deviation["first"], rel=1e-4)
+        # First weights have the dense network's scale: of convolutions by fan-out, whatever inputs are left.
+        if whole.dim() == 4:
+            scheme = (2 / (len(whole) * whole[0, 0].numel())) ** 0.5
+            assert deviation["first"] == pytest.approx(scheme, rel=0.12), name
+        else:
+            assert torch.equal(layers["scaled"].bias, model.get_submodule(name).bias)
+            assert not torch.equal(layers["fresh"].bias, layers["scaled"].bias)
+
+
 def test_drawing_fresh_weights_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
     reinitialisation.fresh(DESCRIBED, {}, 0)

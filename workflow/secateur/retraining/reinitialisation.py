@@ -35,9 +35,9 @@ def redrawn(
 ) -> nn.Module:
     """The first weights of the dense network, `model`, that a plan leaves, drawn anew by a kind of `first_values`.
 
-    Fresh values are those of `fresh`, at the fan-in that is left, where first values have the dense network's: kinds
-    that take them can be compared with it in what else they keep. Biases, and the parameters of other layers, are the
-    first ones, where those of `fresh` are drawn anew.
+    Fresh values are those of `fresh`, drawn at the dense network's scale (convolutions of this project: by fan-out) and
+    multiplied by the root of inputs before over inputs left; first values have the dense network's scale as it is.
+    Biases, and the parameters of other layers, are the first ones, where those of `fresh` are drawn anew.
     """
     smaller = steps.narrowed(model, plan, described)
     others = dict(_layers(fresh(described, plan, seed)))
