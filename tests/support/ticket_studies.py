@@ -27,6 +27,10 @@ retraining:
 """
 
 
+# The shares of layers that are left in the first round, of the first network.
+LEFT = {"second": 0.5, "first": 0.75}
+
+
 def finished(folder, accuracies=None, changes=None):
     """A results folder. `accuracies` are {kind or (round or criterion, kind): accuracy}, 0.8 without; `changes` are
     settings, section by section, in place of those of STUDY."""
@@ -48,7 +52,8 @@ def finished(folder, accuracies=None, changes=None):
             of_channels.append({"seed": seed, **cell._asdict(), "images": IMAGES, "accuracy": right.mean()})
             _write(network / "retraining" / cell.path, [0.4, 0.75, 0.8, right.mean()], right, "")
         for one in tickets.rounds(config):
-            masks.append({"seed": seed, "round": one.place, "sparsity": one.sparsity, "layer": "a", "left": 0.5})
+            cell = {"seed": seed, "round": one.place, "sparsity": one.sparsity}
+            masks += [cell | {"layer": layer, "left": LEFT[layer] / one.place + 0.01 * place} for layer in LEFT]
         evaluated = pandas.DataFrame({"level": [0.0], "recovery": "none", **{f"accuracy.{name}": 1.0 for name in "ab"}})
         (network / "evaluation").mkdir(parents=True)
         tables.write(evaluated, network / "evaluation" / "random.csv")

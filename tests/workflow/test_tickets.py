@@ -1,5 +1,7 @@
 """Tickets in a whole study: pruned in rounds, gone back, trained under masks, and made again only where needed."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from secateur.artifacts import tables
 from secateur.models import checkpoints
 from secateur.sparsity import masks
 from secateur.study import seeds
-from support.studies import ON_DIGITS, finished
+from support.studies import ON_DIGITS, ROOT, finished
 
 NETWORK = "results/digits/vgg_small/0"
 TICKETS = {
@@ -77,6 +79,19 @@ def test_the_rewound_network_is_one_epoch_of_the_same_training(tickets_study):
 
 def test_the_seed_of_a_ticket_is_that_of_its_network_alone():
     assert seeds.derived(0, "tickets", 0) != seeds.derived(0, "tickets", 1)
+
+
+def test_the_example_of_the_docs_draws_as_the_study_does(tickets_study):
+    """Where a shuffled mask is open, its network of the study is not zero, which another seed would not meet."""
+    text = (ROOT / "docs" / "tickets.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL).group(1)
+    network = tickets_study.folder / NETWORK
+    found = {}
+    exec(example.replace("results/.../{seed}", str(network)).replace('"sign"', '"mask_shuffled"'), found)
+    trained = weights_of(network / "tickets/2/mask_shuffled/network.pt")
+    assert {*found["left"]} == {*trained}
+    for name, left in found["left"].items():
+        assert torch.equal(left, trained[name] != 0), name
 
 
 def test_tables_and_figures_have_every_network(tickets_study):

@@ -16,7 +16,7 @@ from secateur.analysis import retraining
 from secateur.analysis.paired_tests import NEAR_CHANCE
 from secateur.analysis.wording import joined, percent
 from secateur.study import reinitialisations, tickets
-from secateur.verdicts import across_page, finished, paired, phrases, tickets_claims, tickets_study
+from secateur.verdicts import across_page, finished, paired, phrases, tickets_answers, tickets_claims, tickets_study
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.tickets_claims import shown
@@ -26,28 +26,32 @@ COMMAND, PAGE = "python docs/write_tickets.py", "docs/tickets-results.md"
 Blocks = Iterator[tuple[str, Any]]
 # Epochs after which the early course is shown, and the share of the dense network's end that has to be reached.
 EARLY, SHARE = (1, 2, 5), 0.8
+# Channels that no criterion chose, as tables call them.
+RANDOM_CHANNELS = "random"
 
 
 def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
     """The page as a list of (kind, content), from finished studies and the folders of their results."""
     findings = []
     for study in studies:
-        findings += paired.judged(study, tickets_claims.CLAIMS)
+        findings += paired.marked(paired.judged(study, tickets_claims.CLAIMS))
     page = [("title", "Winning tickets: what in their first weights matters")]
-    page += _opening(studies, folders)
+    page += _opening(studies, findings, folders)
     page += verdicts(studies, findings)
     for study in studies:
         page += _section_of(study)
     return [*page, *_method(studies)]
 
 
-def _opening(studies, folders) -> Blocks:
+def _opening(studies, findings, folders) -> Blocks:
     yield (
         "text",
-        f"Written by `{COMMAND}` from the tables of finished studies: every measured number is computed from these, "
-        "and every verdict follows from the tables here. To make it again:",
+        f"Written by `{COMMAND}` from the results of finished studies: every measured number is computed from their "
+        "tables and, for epochs, from the histories beside their networks (files that end in `history.csv`), and every "
+        "verdict follows from the tables here. To make it again:",
     )
     yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield from tickets_answers.blocks(studies, findings)
     yield "table", finished.side_by_side(map(_facts, studies))
     yield "text", "The kinds of first weights:"
     yield "table", _kinds()
@@ -59,6 +63,7 @@ def _facts(study):
     channels = [tickets_claims.named(place) for place in study.places if place[0] != WEIGHTS]
     return {
         "": study.label,
+        "BatchNorm": "yes" if study.norm == tickets_study.NORMS[0] else "no",
         "images": f"`{settings['data']['name']}`, {study.size} pixels",
         "training images": study.training_images,
         "images that are reported": phrases.count(study.images),
@@ -78,8 +83,8 @@ def _kinds():
     rows = []
     for one in reinitialisations.ALL:
         channels = f"`{one.kind or one.name}`" if one.channels else "-"
-        source = "the source" if one.of_the_source else "this project"
-        rows.append({"of weights": f"`{one.name}`", "of channels": channels, "keeps": one.keeps, "proposed by": source})
+        names = {"of weights": f"`{one.name}`", "of channels": channels}
+        rows.append({**names, "keeps": one.keeps, "proposed by": one.proposed_by})
     return pandas.DataFrame(rows)
 
 
@@ -91,22 +96,28 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "heading", "Verdicts"
     yield "text", _rule()
     yield "list", [*map(_intervals, studies), *_tallies(findings)]
-    yield "table", pandas.DataFrame(paired.summary(findings, tickets_claims.MADE_BY, "not asked"))
+    yield "table", pandas.DataFrame(paired.summary(findings, tickets_claims.made_by(), "not asked"))
     for claim in tickets_claims.CLAIMS:
         yield from _section(claim, [finding for finding in findings if finding.claim is claim])
 
 
 def _rule():
     return (
-        "A comparison is the test accuracy of one kind minus that of another under masks of equal counts, or at equal "
-        "widths, with its paired interval: kinds of one seed are trained on the same images in the same order. "
-        "*Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the same with "
-        "minus the margin in the place of zero. Otherwise, or without an interval, it cannot be told at this scale. "
+        "A comparison is the test accuracy of one kind minus that of another under masks that leave as many weights in "
+        "each layer, or at equal widths, with its paired interval: kinds of one seed are trained on the same images in "
+        "the same order. *Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* "
+        "is the same with minus the margin in the place of zero; *within the margin, to either side* holds where the "
+        "interval lies between minus the margin and the margin, and fails where it lies beyond one of them. Otherwise, "
+        "or without an interval, it cannot be told at this scale. "
         f"The margin is {100 * MARGIN_FULL:.1f} points at full size (ResNet-20 or VGG16, {FULL_SIZE} pixels, all "
         f"training images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. The smallest "
         "difference that a comparison could have seen is half the width of its interval. A claim of several "
         "comparisons holds where all of them hold, and fails where one of them fails. Networks within "
-        f"{100 * NEAR_CHANCE:g} points of a guess tell nothing."
+        f"{100 * NEAR_CHANCE:g} points of a guess tell nothing. *{paired.NOT_WIDENED.capitalize()}* is a verdict that "
+        "is not the same with all intervals of a study widened for the number of its comparisons (Bonferroni); two "
+        "networks with one margin are one comparison, whichever stands first and however many claims ask. The column "
+        f"*{tickets_claims.SCALES}* says what else is not the same in the two kinds of a comparison (see *Method*): "
+        "the scale of weights, and for channels the biases of linear layers."
     )
 
 
@@ -130,8 +141,15 @@ def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
     if not asked:
         return
     yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.place}: {finding.sentence}." for finding in asked]
+    yield "list", [f"{finding.place}: {finding.sentence}{_afterwards(finding)}." for finding in asked]
     yield "table", pandas.DataFrame(paired.rows(asked))
+
+
+def _afterwards(finding):
+    """A clause for a claim that was made when the results of this study were known; nothing for any other."""
+    if tickets_claims.is_test(finding.claim, finding.study):
+        return ""
+    return "; no test, because the claim was made after these results were known"
 
 
 # ---- one study -----------------------------------------------------------------------------------------------
@@ -151,15 +169,21 @@ def _section_of(study: Study) -> Blocks:
         )
         yield "table", pandas.DataFrame([_of_kind(study, place, kind) for kind in study.at(place)])
         yield "list", [_order(study, place)]
+    yield (
+        "text",
+        f"**Weights left by layer and round.** The share of each layer's weights that the masks leave, in percent, the "
+        f"mean over {study.n}{_spread(study)}.",
+    )
+    yield "table", _of_layers(study)
 
 
 def _of_kind(study: Study, place: tuple[str, float], kind: str) -> dict[str, str]:
     network = Network(*place, kind)
     row = {"kind": shown(place, kind), "test accuracy": paired.accuracy(study.mean(network))}
-    row["less first weights"] = "-"
+    row["minus first weights"] = "-"
     original = Network(*place, tickets_study.ORIGINAL.name)
     if network != original:
-        row["less first weights"] = paired.points(tickets_study.compared(study, network, original).difference)
+        row["minus first weights"] = paired.points(tickets_study.compared(study, network, original).difference)
     history = study.by_epoch[network]
     for epoch in EARLY:
         # A ticket that goes back to a later epoch begins there.
@@ -173,12 +197,32 @@ def _of_kind(study: Study, place: tuple[str, float], kind: str) -> dict[str, str
 
 
 def _order(study: Study, place: tuple[str, float]) -> str:
-    """A sentence: the kinds from the highest test accuracy, and how far the highest is from the lowest."""
+    """A sentence: the kinds from the highest test accuracy, how far it is to the lowest, and kinds that only guess."""
     means = {kind: study.mean(Network(*place, kind)) for kind in study.at(place)}
     order = sorted(means, key=lambda kind: -means[kind])
     span = 100 * (means[order[0]] - means[order[-1]])
     names = ", ".join(shown(place, kind) for kind in order)
-    return f"From the highest mean: {names}; {span:.2f} points between the first and the last."
+    guesses = [shown(place, kind) for kind in order if means[kind] <= study.chance + NEAR_CHANCE]
+    near = f"; within {100 * NEAR_CHANCE:g} points of a guess: {', '.join(guesses)}" if guesses else ""
+    return f"From the highest mean: {names}; {span:.2f} points between the first and the last{near}."
+
+
+def _of_layers(study: Study) -> pandas.DataFrame:
+    """The shares that masks leave: a row for each layer and one for all, a column for each round."""
+    masks = study.masks
+    rows = {f"`{layer}`": part.groupby("round")["left"].mean() for layer, part in masks.groupby("layer", sort=False)}
+    rows["all"] = 1 - masks.groupby("round")["sparsity"].mean()
+    table = pandas.DataFrame(rows)
+    table.index = [f"round {place}" for place in table.index]
+    return table.map(lambda share: f"{100 * share:.1f}").T.reset_index(names="layer")
+
+
+def _spread(study: Study) -> str:
+    """A clause: how far the seeds are apart at most; nothing for a single one."""
+    if len(study.seeds) < 2:
+        return ""
+    left = study.masks.groupby(["round", "layer"])["left"]
+    return f"; two seeds are at most {100 * float((left.max() - left.min()).max()):.1f} points apart"
 
 
 # ---- the method ----------------------------------------------------------------------------------------------
@@ -191,24 +235,29 @@ def _method(studies) -> Blocks:
         "The source is S. Wang, *Research on the Simplification Method of Neural Network Models*, 2024, known here by "
         "its abstract alone: re-initialisation may make winning tickets ineffective; three re-initialisations preserve "
         "the sign, the distribution or the absolute value, to find out why; the preserved distribution keeps the "
-        "properties of a ticket best. It gives no numbers and no definitions: the kinds here are designs of this "
-        "project (`docs/tickets.md`), beside those of Zhou et al. (2019), who found that signs decide.",
+        "properties of a ticket best. It gives no numbers and no definitions: the forms of its three kinds here are "
+        "designs of this project (`docs/tickets.md`). Zhou et al. (2019), who found that signs decide, have neighbours "
+        "of `sign`, `dist` and `sign+dist`.",
     )
-    yield "list", [*_definitions(), *map(_images, studies)]
+    yield "list", [*_definitions(studies), *map(_images, studies)]
 
 
-def _definitions() -> Iterator[str]:
+def _definitions(studies) -> Iterator[str]:
     yield (
         "Tickets of weights: each round trains the weights that are left from the same first weights, and closes the "
         "smallest of all layers together (Frankle and Carbin, 2019). Fresh values are those of the network built anew, "
-        "at the fan-in of the dense network, although masks leave fewer inputs."
+        "by the scheme of the dense network and at its scale (for convolutions of this project's networks by fan-out), "
+        "although masks leave fewer weights. The first values that masks leave need not have that scale, because "
+        "masks leave what became large: the scale of a layer is here the standard deviation of those left in it, and "
+        "`random`, `sign`, `mask_shuffled` and `layer_permuted` do not keep it."
     )
     yield (
         "Tickets of channels: a criterion removes channels of the trained network, and what is left goes back to first "
-        "weights. `initial` has these as they are, at the dense network's fan-in; `scratch`, and every kind that takes "
-        "fresh values (`sign`, `random_scaled` before it is scaled), has them at the fan-in that is left: larger by "
-        "the root of inputs before over inputs left. `sign` is therefore compared with `scratch` at one scale, and "
-        "with `initial` at two."
+        "weights. `initial` has these as they are, at the dense network's scale. `scratch` is the dense network built "
+        "anew without these channels, each layer multiplied by the root of inputs before over inputs left: a layer "
+        "that loses inputs has larger weights than in `initial`, and one that loses none has not. `sign` has the "
+        "magnitudes of `scratch`; all other kinds have the scale of `initial`, `random_scaled` with rescaled values of "
+        "`scratch`."
     )
     yield (
         "Biases, and weights and statistics of BatchNorm, go back to their first values in every kind but `scratch`, "
@@ -218,6 +267,11 @@ def _definitions() -> Iterator[str]:
         "Kinds of one seed share their draws: `random`, `sign` and `random_scaled` the fresh values, `dist` and "
         "`sign+dist` the order."
     )
+    if any(left_out == RANDOM_CHANNELS for study in studies for left_out, _ in study.places):
+        yield (
+            f"`{RANDOM_CHANNELS}` channels are drawn over the whole network, so that layers have other widths than "
+            "with a criterion's channels: no network of the one is compared with one of the other."
+        )
 
 
 def _images(study):

@@ -27,6 +27,8 @@ from secateur.verdicts.paired import Compared
 
 # The part of a network that leaves where it is no criterion's channels.
 WEIGHTS = "weights"
+# With and without BatchNorm, in words.
+NORMS = ("with BatchNorm", "without BatchNorm")
 
 
 class Network(NamedTuple):
@@ -62,7 +64,7 @@ class Study(Finished):
     @property
     def norm(self) -> str:
         """With or without BatchNorm, in words."""
-        return f"with{'out' * architectures.lacks_batchnorm(self.settings['model'])} BatchNorm"
+        return NORMS[architectures.lacks_batchnorm(self.settings["model"])]
 
     @property
     def images(self) -> int:
