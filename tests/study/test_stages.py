@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from secateur import Refused
-from secateur.study import page_options, stage_files, stage_options
+from secateur.study import page_options, recovery_checks, stage_files, stage_options
 from secateur.study.study import Study
 
 SETTINGS = {
