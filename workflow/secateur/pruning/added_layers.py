@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -31,8 +31,8 @@ class Added:
     other: fx.Node
 
 
-def of(graph: fx.GraphModule) -> dict[Call, Added]:
-    """{call: how it is added} of the layers, called once, whose answer one addition alone reads.
+def of(graph: fx.GraphModule, among: Container[Call] | None = None) -> dict[Call, Added]:
+    """{call: how it is added} of the layers, called once, whose answer one addition alone reads; of all, or of some.
 
     Of two layers of one addition it is the one that reads more for each answer, which can make up more, else the later.
     """
@@ -42,7 +42,9 @@ def of(graph: fx.GraphModule) -> dict[Call, Added]:
     chosen: dict[fx.Node, tuple[int, Call, Added]] = {}
     for node, call in called.items():
         module = modules[call[0]]
-        added = _added(node, modules, once) if isinstance(module, layer_rows.Layer) and call[0] in once else None
+        if not isinstance(module, layer_rows.Layer) or call[0] not in once or (among is not None and call not in among):
+            continue
+        added = _added(node, modules, once)
         if added is None:
             continue
         width = layer_rows.as_rows(cast(torch.Tensor, module.weight)).shape[1]

@@ -159,14 +159,15 @@ class _Walk:
     def _ordered(self):
         """(the nodes in the order of computation, {node: how it is added} of the layers that are fitted to a sum)."""
         nodes = [node for node in self.graph.graph.nodes if node.op != "output"]
-        found = {call: one for call, one in added_layers.of(self.graph).items() if self._is_summed(call)}
+        chosen = added_layers.of(self.graph, self.dense.added)
+        found = {call: one for call, one in chosen.items() if self._is_summed(call)}
         order = added_layers.ordered(nodes, list(found.values()), self.modules)
         ready = [one for one in found.values() if order.index(one.other) < order.index(one.node)]
         return order, {one.node: one for one in ready}
 
     def _is_summed(self, call):
         """True for a call that is fitted to a sum, as the dense network's is."""
-        if call not in self.dense.added or self.dense.rows[call].added is None or not self._is_fitted(call[0]):
+        if not self._is_fitted(call[0]) or self.dense.rows[call].added is None:
             return False
         module = self.modules[call[0]]
         return not (isinstance(module, nn.Conv2d) and module.groups > 1)
