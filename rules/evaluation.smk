@@ -28,6 +28,7 @@ rule evaluate_pruning:
 
 use rule evaluate_pruning as evaluate_choosing with:
     input:
+        **stage_files.choosing_images(STUDY),
         network="<network>/training/trained.pt",
         images=f"<images>/{STUDY.choose_on}.h5",
         rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),

@@ -19,19 +19,25 @@ def judge_thesis(evaluations, tested, choosing, typed, page, html, table, option
 
     Returns the study's facts about itself for the pages of others.
     """
-    roles = options["verdict"]
-    right = _right(tested, choosing, options)
-    results = Results(tables.read(evaluations, *NEEDED), right)
-    printed = thesis_numbers.read(typed / "thesis.csv")
-    study = thesis_claims.of_settings(results, printed, roles, options["choose_on"], options["criteria"])
-    judged = judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
-    folders = roles.get("beside", [])
+    table_of_all, printed = tables.read(evaluations, *NEEDED), thesis_numbers.read(typed / "thesis.csv")
+
+    def after(recovery):
+        """(the study, its findings) after one recovery."""
+        results = Results(table_of_all, _right(tested, choosing, options, recovery), recovery)
+        study = thesis_claims.of_settings(
+            results, printed, options["verdict"], options["choose_on"], options["criteria"]
+        )
+        return study, judging.judge(study, 1 - options["confidence"], options["resamples"], options["seed"])
+
+    study, judged = after(tables.AS_PRUNED)
+    folders = options["verdict"].get("beside", [])
     facts = {
         **options,
         "source": yaml.safe_load((typed / "thesis.yaml").read_text(encoding="utf-8")),
         "digests": _digests(evaluations, typed, folders),
     }
-    blocks = verdicts_page.blocks(study, judged, facts, list(map(findings.read, folders)))
+    recovered = {name: after(name)[1] for name in options.get("recovered", [])}
+    blocks = verdicts_page.blocks(study, judged, facts, list(map(findings.read, folders)), recovered)
     files.write_text(page, documents.as_markdown(blocks))
     files.write_text(html, documents.as_html(blocks))
     tables.write(findings.table(findings.by_part(judged, study)), table)
@@ -46,14 +52,14 @@ def _digests(evaluations, typed, folders):
     return {name: files.digest(path) for name, path in paths.items()}
 
 
-def _right(tested, choosing, options):
+def _right(tested, choosing, options, recovery):
     """{(split, criterion): bools (levels, images)}, read only where they are needed: for one network."""
     right = {}
     if len(options["seeds"]) > 1:
         return right
     for split, families in (("test", tested), (options["choose_on"], choosing)):
         for table, bits in families:
-            right |= correctness.of_family(table, bits, split)
+            right |= correctness.of_family(table, bits, split, recovery)
     return right
 
 

@@ -116,6 +116,11 @@ def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_
     assert more == plain | {"recoveries": {"batchnorm": kind["training"]}, "seed": kind["seed"]}
     # Networks are chosen as pruning left them.
     assert stage_options.choosing(recovered, "scores") == stage_options.choosing(study, "scores") == plain
+    chosen = recovered.settings["evaluation"] | {"choose_on": "rank"}
+    asked = {"evaluation": chosen, "verdict": {"page": "docs/x.md", "ours": "relevance"}}
+    asked = Study.of(recovered.settings | asked)
+    assert stage_options.choosing(asked, "scores") == more and stage_files.choosing_images(recovered) == {}
+    assert stage_files.choosing_images(asked) == stage_files.recovering_images(recovered)
     assert "recoveries" not in stage_options.levels(study) and "recovered" not in page_options.verdict(study, {})
     assert stage_options.levels(recovered)["recoveries"] == ["batchnorm"]
 

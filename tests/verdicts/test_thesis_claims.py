@@ -706,6 +706,54 @@ def test_the_script_writes_both_pages_from_the_workflows_files(files, whole, pag
     assert text[same] == page[page.index("## Verdicts") : page.index("## How to make")]
 
 
+# After recovery
+
+
+@pytest.fixture(scope="module")
+def recovered(tmp_path_factory):
+    """Files of a study in which BatchNorm turns the weight list, and no other, into the worst one."""
+    folder, rows, files = tmp_path_factory.mktemp("recovered"), [], {}
+    turned = truth() | {"weight.mean_abs": falling(0.1)}
+    after = {"none": study(truth(), faithful=""), "batchnorm": study(turned, faithful="")}
+    for split in ("test", "rank"):
+        parts, bits = [], []
+        for recovery, one in after.items():
+            part = one.results.table[one.results.table["split"] == split].assign(recovery=recovery)
+            bits += [one.results.bits[split, row.criterion][LEVELS.index(row.level)] for row in part.itertuples()]
+            parts.append(part)
+        table = pandas.concat(parts)
+        rows.append(table)
+        tables.write(table.drop(columns=["split", "seed"]), folder / f"{split}.csv")
+        correctness.write(bits, folder / f"{split}.h5")
+        files[split] = [(folder / f"{split}.csv", folder / f"{split}.h5")]
+    tables.write(pandas.concat(rows), folder / "evaluations.csv")
+    return folder, files, after
+
+
+def test_claims_are_judged_again_after_every_recovery_by_its_own_networks(recovered):
+    folder, files, after = recovered
+    given = options(after["none"]) | {"recovered": ["batchnorm"]}
+    given["verdict"] = given["verdict"] | {"faithful": "", "clean": "", "reductions": []}
+    outputs = (folder / "page.md", folder / "page.html", folder / "verdict.csv")
+    evaluations = folder / "evaluations.csv"
+    judge_thesis.judge_thesis(evaluations, files["test"], files["rank"], ROOT / "report", *outputs, given)
+    section = outputs[0].read_text().split("## After recovery")[1].split("\n## ")[0]
+    claim = "At 40 % pruned, the weight list keeps more than the relevance list."
+    row = next(line for line in section.splitlines() if line.startswith(f"| {claim} | `relevance` |"))
+    found = {
+        name: next(
+            finding.verdict
+            for finding in judging.judge(one, 0.05, 500, 0)
+            if finding.claim.sentence == claim and finding.reading == "relevance"
+        )
+        for name, one in after.items()
+    }
+    assert found == {"none": HOLDS, "batchnorm": UNKNOWN}
+    assert f"| **{HOLDS}** | **{UNKNOWN}** |" in row
+    assert f"| **{HOLDS}** | **{HOLDS}** |" in section
+    assert "judged as pruning left them, but where *After recovery* says otherwise" in outputs[0].read_text()
+
+
 # Studies beside each other
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from secateur.artifacts import evaluation_table
-from secateur.artifacts.tables import first_floor
+from secateur.artifacts.tables import AS_PRUNED, first_floor
 
 if TYPE_CHECKING:
     import pandas
@@ -42,12 +42,17 @@ class Side:
 class Results:
     """The evaluations of a study and, of one network, the images it gets right: {(split, criterion): bools}.
 
-    Only networks as pruned count, without a recovery, and of settings of `keep_at_least` only the one that the table
-    names first. Levels are rounded to nine digits.
+    Only networks of one recovery count, as pruned unless it is named, and of settings of `keep_at_least` only the one
+    that the table names first. Levels are rounded to nine digits.
     """
 
-    def __init__(self, evaluations: pandas.DataFrame, bits: Mapping[tuple[str, str], np.ndarray]) -> None:
-        self.table = _prepared(evaluations)
+    def __init__(
+        self,
+        evaluations: pandas.DataFrame,
+        bits: Mapping[tuple[str, str], np.ndarray],
+        recovery: str = AS_PRUNED,
+    ) -> None:
+        self.table = _prepared(evaluations, recovery)
         self.bits = bits
         self.seeds = sorted(map(int, self.table["seed"].unique()))
         self.chance = 1 / len(evaluation_table.of_classes(self.table))
@@ -142,13 +147,13 @@ class Results:
             raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}") from None
 
 
-def _prepared(table):
+def _prepared(table, recovery):
     table = table.assign(level=table["level"].round(DIGITS), empty=table["empty"].fillna(""))
     if "split" not in table:
         table = table.assign(split="test")
     if "keep_at_least" not in table:
         return table
-    return first_floor(table)
+    return first_floor(table, recovery)
 
 
 def _cells(table):

@@ -55,14 +55,16 @@ def losses(path: Path | str, rows: int) -> np.ndarray:
     return values
 
 
-def by_criterion(table: pandas.DataFrame, right: np.ndarray) -> dict[str, np.ndarray]:
-    """{criterion: bools (levels, images)} at the table's first floor, as pruned, by rising level."""
-    table = tables.first_floor(table.reset_index(drop=True)).sort_values("level", kind="stable")
+def by_criterion(table: pandas.DataFrame, right: np.ndarray, recovery: str = tables.AS_PRUNED) -> dict[str, np.ndarray]:
+    """{criterion: bools (levels, images)} at the table's first floor, of one recovery, by rising level."""
+    table = tables.first_floor(table.reset_index(drop=True), recovery).sort_values("level", kind="stable")
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}
 
 
-def of_family(table: Path | str, right: Path | str, split: str) -> dict[tuple[str, str], np.ndarray]:
+def of_family(
+    table: Path | str, right: Path | str, split: str, recovery: str = tables.AS_PRUNED
+) -> dict[tuple[str, str], np.ndarray]:
     """{(split, criterion): bools (levels, images)} of a family's table of evaluations and the file beside it."""
     rows = tables.read(table, "criterion", "recovery", "keep_at_least", "level")
-    criteria = by_criterion(rows, read(right, len(rows)))
+    criteria = by_criterion(rows, read(right, len(rows)), recovery)
     return {(split, criterion): bools for criterion, bools in criteria.items()}

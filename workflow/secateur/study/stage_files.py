@@ -167,6 +167,11 @@ def recovering_images(study: Study) -> dict[str, str]:
     return {f"recovering_{split}": f"<images>/{split}.h5" for split in recovery_checks.splits(study.settings)}
 
 
+def choosing_images(study: Study) -> dict[str, str]:
+    """{input: the images that recoveries read} of evaluations on the images that choose."""
+    return recovering_images(study) if study.chosen_after else {}
+
+
 def calibrating_images(study: Study, kind: str) -> OptionalPath:
     """The images that calibrate a kind of retraining which begins with a reconstruction; none of others."""
     begins = study.retraining["start"] if kinds.KINDS[kind].in_steps else kind

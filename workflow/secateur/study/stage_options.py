@@ -256,15 +256,21 @@ def mixture_ranking(study: Study, mixture: str) -> Options:
 
 def evaluation(study: Study, family: str) -> Options:
     """The criteria and levels of a family's evaluation, and the recoveries where there are any beside `none`."""
-    options = choosing(study, family)
-    if study.recovered:
-        options["recoveries"] = recovery_checks.options(study.settings)
-        options["seed"] = study.seed
-    return options
+    return _evaluated(study, family) | _recoveries(study, study.recovered)
 
 
 def choosing(study: Study, family: str) -> Options:
-    """The criteria and levels of a family's evaluation on the images that choose: of networks as pruning left them."""
+    """The same on the images that choose; of networks as pruning left them, where no verdict asks after recoveries."""
+    return _evaluated(study, family) | _recoveries(study, study.chosen_after)
+
+
+def _recoveries(study, names):
+    if not names:
+        return {}
+    return {"recoveries": recovery_checks.options(study.settings), "seed": study.seed}
+
+
+def _evaluated(study, family):
     return {
         "criteria": study.families[family],
         "levels": study.settings["levels"],

@@ -271,6 +271,11 @@ class Study:
         """The recoveries that change a network: all but `none`."""
         return [name for name in self.recoveries if name != kinds.NONE.name]
 
+    @property
+    def chosen_after(self) -> list[str]:
+        """The recoveries after which criteria are chosen as well: those after which a verdict is asked."""
+        return self.recovered if self.verdict else []
+
     @cached_property
     def terms(self) -> list[dict[str, Any]]:
         """The terms of a level, once for each floor; most figures show the first."""

@@ -15,6 +15,7 @@ from secateur.verdicts import (
     page_method,
     page_opening,
     phrases,
+    recovered_verdicts,
     thesis_claims,
 )
 from secateur.verdicts.findings import Judged
@@ -23,11 +24,16 @@ FEW = 3
 
 
 def blocks(
-    study: evidence.Study, findings: Sequence[judging.Finding], facts: Mapping[str, Any], others: Sequence[Judged] = ()
+    study: evidence.Study,
+    findings: Sequence[judging.Finding],
+    facts: Mapping[str, Any],
+    others: Sequence[Judged] = (),
+    recovered: Mapping[str, Sequence[judging.Finding]] | None = None,
 ) -> list[tuple[str, Any]]:
     """The page as a list of (kind, content): title, heading, text, table, code.
 
-    `others` are the findings of other studies (findings.Judged), to stand beside.
+    `others` are the findings of other studies (findings.Judged), to stand beside; `recovered` those of the same study
+    after each recovery, {recovery: findings}.
     """
     tested = [finding for finding in findings if not finding.missing]
     page = [("title", "What of the thesis holds here"), *page_opening.opening(study, facts, others)]
@@ -36,6 +42,7 @@ def blocks(
         page += beside.summary(beside.own(study, findings, facts), others)
     else:
         page += _summary(study, tested)
+    page += recovered_verdicts.blocks(study, findings, recovered or {})
     page += [("heading", "How it was judged"), *page_method.method(study, tested, facts)]
     by_claim = {}
     for finding in tested:

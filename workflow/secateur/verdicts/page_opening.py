@@ -49,7 +49,7 @@ def _recovered(facts):
     """The end of a sentence in a study that also tests networks after recovery."""
     if not facts.get("recovered"):
         return ""
-    return ", and what pruned networks get back without training does not count: they are judged as pruning left them"
+    return ", and networks are judged as pruning left them, but where *After recovery* says otherwise"
 
 
 def _asked(name, others):
