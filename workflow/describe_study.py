@@ -153,6 +153,11 @@ def _origin(config):
     text = (
         f"The rank split was carved out of the {source} images; training here never saw it, and it is never reported."
     )
+    if config["split"]["rank_from"] == "validation":
+        text = (
+            "The rank split is that of validation or a part of it, held out from the training images; the epoch is "
+            "chosen by these images, which are never reported."
+        )
     if config["model"]["weights"] is not None and not of_test:
         text += " The networks start from weights made elsewhere, which may have seen these images."
     return text
@@ -289,9 +294,9 @@ def _use(split, config):
     if split == "test":
         return "the test images, which are also reported on"
     uses = []
-    if split == config["evaluation"]["choose_on"]:
+    if vocabulary.same_images(config["split"], split, config["evaluation"]["choose_on"]):
         uses.append("on which the best criteria are chosen too")
-    if split == recovery_checks.calibrating(config):
+    if vocabulary.same_images(config["split"], split, recovery_checks.calibrating(config)):
         uses.append("which calibrate reconstructions too")
     if split == "rank" and config["split"]["rank_from"] == "validation":
         uses.append("by which the epoch is chosen too")

@@ -393,11 +393,111 @@ class Late(Residual):
         return y + F.relu_(x)
 
 
-def test_a_value_that_is_overwritten_is_not_computed_earlier():
-    model, x = stirred(Late(False)), images(40)
+class Statement(Residual):
+    """An operation in place as a statement between the branch and the projection that reads what it changed."""
+
+    def joined(self, x):
+        x = self.stem(x)
+        y = self.outer(F.relu(self.inner(x)))
+        F.relu_(x)
+        return self.norm(y) + self.shortcut(x)
+
+
+@pytest.mark.parametrize(("network", "projected"), [(Late, False), (Statement, True), (Statement, False)])
+def test_a_value_that_is_overwritten_on_the_way_is_not_computed_earlier(network, projected):
+    model, x = stirred(network(projected)), images(40)
     smaller = reconstruction.reconstructed(model, {"inner": [0, 5]}, x)
     own = reconstruction.reconstructed(model, {"inner": [0, 5]}, x, target="answers")
     assert error(smaller, own, x) == 0
+
+
+class Discarded(Residual):
+    """A branch that is added in place, by a statement whose result nothing reads; or the same out of place."""
+
+    def __init__(self, inplace):
+        super().__init__(False)
+        self.inplace, self.behind = inplace, nn.Conv2d(8, 8, 1)
+
+    def joined(self, x):
+        x = F.relu(self.stem(x))
+        y = self.norm(self.outer(F.relu(self.inner(x))))
+        if self.inplace:
+            x.add_(y)
+        else:
+            x = x + y
+        return self.behind(x)
+
+
+@pytest.mark.parametrize("batchnorm", ["kept", "online"])
+def test_what_reads_a_value_that_was_overwritten_is_refitted(batchnorm):
+    x = images(60)
+    networks_made = [stirred(Discarded(inplace)) for inplace in (True, False)]
+    ways = [
+        reconstruction.reconstructed(model, {"inner": [0, 5, 7]}, x, batchnorm=batchnorm, target="answers")
+        for model in networks_made
+    ]
+    for name, value in ways[1].state_dict().items():
+        torch.testing.assert_close(ways[0].state_dict()[name], value)
+    assert not torch.equal(ways[0].behind.weight, networks_made[0].behind.weight)
+
+
+class Aliases(nn.Module):
+    """Values that are overwritten through an alias of an alias, and through a part of them; each read again."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.one, self.two = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.same, self.dropped, self.relu = nn.Identity(), nn.Dropout(0.1), nn.ReLU(inplace=True)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.relu(self.dropped(self.same(x)))
+        return self.head((self.one(y) + self.two(x)).mean((2, 3)))
+
+
+class Parts(Aliases):
+    def forward(self, x):
+        x = self.stem(x)
+        left, right = torch.split(x, [4, 4], 1)
+        F.relu_(left)
+        return self.head((self.one(x) + self.two(torch.cat([right, left], 1))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("model", [Aliases, Parts])
+def test_aliases_are_the_same_in_files_as_in_memory(model, monkeypatch):
+    made = []
+    for bound in (4 << 30, 0):
+        monkeypatch.setattr(held_values, "BOUND", bound)
+        made.append(reconstruction.reconstructed(stirred(model()), {"stem": []}, images(140)).state_dict())
+        channels = half_of(stirred(model()), images(1))
+        made.append(reconstruction.reconstructed(stirred(model()), channels, images(140)).state_dict())
+    for place in (0, 1):
+        assert all(torch.equal(value, made[place + 2][name]) for name, value in made[place].items())
+
+
+class Positioned(Residual):
+    """A parameter that is added to every image's map."""
+
+    def __init__(self):
+        super().__init__(False, norm=False)
+        self.place = nn.Parameter(torch.randn(1, 8, 8, 8))
+
+    def joined(self, x):
+        return self.outer(F.relu(self.inner(F.relu(self.stem(x))))) + self.place
+
+
+def test_a_parameter_that_is_added_is_no_value_of_each_image():
+    model, x = stirred(Positioned()), images(129)
+    smaller = reconstruction.reconstructed(model, {"inner": [0, 5]}, x)
+    assert error(model, smaller, x) < error(model, removal.removed(model, {"inner": [0, 5]}, x), x)
+
+
+def test_too_few_images_are_said_once_for_a_layer(caplog):
+    caplog.set_level("WARNING")
+    reconstruction.reconstructed(stirred(Chain()), {"first": [0]}, images(2))
+    assert caplog.text.count("hidden is fitted to 2 rows for 96 weights each: the ridge decides; give more images") == 1
 
 
 class Tied(Shared):

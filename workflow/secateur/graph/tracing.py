@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,13 @@ def _where(error):
 def in_place(nodes: Iterable[fx.Node]) -> list[str]:
     """The names of the nodes that are written as operations that overwrite a value."""
     return [node.name for node in nodes if _overwrites(node)]
+
+
+def overwrites(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """True for a node that is written as an operation that overwrites a value, or calls a module that does."""
+    if node.op == "call_module":
+        return bool(getattr(modules[str(node.target)], "inplace", False))
+    return _overwrites(node)
 
 
 def refuse_another(logits: torch.Tensor, wanted: Any, overwriting: Iterable[str]) -> None:

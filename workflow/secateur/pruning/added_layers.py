@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from typing import cast
 
 import torch
@@ -36,7 +36,7 @@ def of(graph: fx.GraphModule, among: Container[Call] | None = None) -> dict[Call
 
     Of two layers of one addition it is the one that reads more for each answer, which can make up more, else the later.
     """
-    modules = dict(graph.named_modules())
+    modules, nodes = dict(graph.named_modules()), list(graph.graph.nodes)
     called = dict(differing_calls.calls(graph.graph))
     once = [name for name, place in called.values() if place == 0 and (name, 1) not in called.values()]
     chosen: dict[fx.Node, tuple[int, Call, Added]] = {}
@@ -45,7 +45,7 @@ def of(graph: fx.GraphModule, among: Container[Call] | None = None) -> dict[Call
         if not isinstance(module, layer_rows.Layer) or call[0] not in once or (among is not None and call not in among):
             continue
         added = _added(node, modules, once)
-        if added is None:
+        if added is None or _is_overwritten(added, nodes, modules):
             continue
         width = layer_rows.as_rows(cast(torch.Tensor, module.weight)).shape[1]
         if added.addition not in chosen or width >= chosen[added.addition][0]:
@@ -68,27 +68,29 @@ def _added(node, modules, once):
     if reader is None or reader.target not in ADDITIONS or reader.kwargs or len(reader.args) != 2:
         return None
     others = [value for value in reader.args if value is not last]
-    if len(others) != 1 or not isinstance(others[0], fx.Node):
+    # A parameter is no value of each image.
+    if len(others) != 1 or not isinstance(others[0], fx.Node) or others[0].op == "get_attr":
         return None
     return Added(node, norm, reader, others[0])
+
+
+def _is_overwritten(added, nodes, modules):
+    """True if an operation in place stands between a layer and its addition: only the order as given holds."""
+    between = nodes[nodes.index(added.node) + 1 : nodes.index(added.addition)]
+    return any(tracing.overwrites(node, modules) for node in between)
 
 
 def _only_reader(node):
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def ordered(nodes: Sequence[fx.Node], wanted: Sequence[Added], modules: Mapping[str, nn.Module]) -> list[fx.Node]:
-    """The nodes of a graph in an order of computation by which the other value of an addition stands before its layer.
-
-    A value that only operations in place can bring there stays where it is.
-    """
+def ordered(nodes: Sequence[fx.Node], wanted: Sequence[Added]) -> list[fx.Node]:
+    """The nodes of a graph in an order by which the other value of an addition is computed before its layer."""
     order = list(nodes)
     for added in wanted:
         place = order.index(added.node)
         behind = order[place + 1 :]
         moved = _needed(added.other, {*behind})
-        if any(_overwrites(node, modules) for node in moved):
-            continue
         order = order[:place] + [node for node in behind if node in moved] + [added.node]
         order += [node for node in behind if node not in moved]
     return order
@@ -103,9 +105,3 @@ def _needed(node, among):
             found.add(one)
             open_nodes += one.all_input_nodes
     return found
-
-
-def _overwrites(node, modules):
-    if node.op == "call_module":
-        return getattr(modules[str(node.target)], "inplace", False)
-    return bool(tracing.in_place([node]))

@@ -159,8 +159,11 @@ class _Recorder(fx.Interpreter):
         kept = [call for call in self.ids if call[0] not in self.left_out]
         found = {}
         for call in kept:
-            values, beside = torch.cat(self.parts[call]), self.beside.get(call)
-            found[call] = Rows(self.ids[call], self.sizes[call], values, torch.cat(beside) if beside else None)
+            values = torch.cat(self.parts[call])
+            beside = torch.cat(self.beside[call]) if self.beside.get(call) else None
+            # What is added to some images alone is no value of each.
+            whole = beside is not None and len(beside) == len(values)
+            found[call] = Rows(self.ids[call], self.sizes[call], values, beside if whole else None)
         return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import fx, nn
 
+from secateur.graph import tracing
 from secateur.pruning.pruned_graph import PrunedGraph
 from secateur.units.coupling import Coupling
 
@@ -49,6 +50,7 @@ class _Differing:
     def __init__(self, coupled, removed):
         self.coupled, self.removed, self.pruned = coupled, removed, PrunedGraph(coupled, removed)
         self.by_node = dict(calls(coupled.graph.graph))
+        self.modules = dict(coupled.graph.named_modules())
 
     def calls(self, refitted):
         """The calls that differ if some layers have other weights."""
@@ -58,7 +60,17 @@ class _Differing:
             changed = read or self._mixes_fewer(node) or (node in self.by_node and self.by_node[node][0] in refitted)
             # Sizes are no answers.
             differs[node] = changed and node not in self.coupled.plain
+            if differs[node] and tracing.overwrites(node, self.modules):
+                differs |= dict.fromkeys(self._overwritten(node), True)
         return {call for node, call in self.by_node.items() if differs[node]}
+
+    def _overwritten(self, node):
+        """The values that an operation in place may change, back to a layer's answer or the images."""
+        while node.all_input_nodes:
+            node = node.all_input_nodes[0]
+            yield node
+            if node.op == "call_module" and node.target in self.coupled.outputs:
+                return
 
     def _mixes_fewer(self, node):
         """True if what is left of a value was made of channels that are removed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,7 +51,7 @@ class Held:
         """One more block of a node; `alone` where no other value that is held shares its memory."""
         places = self.values.setdefault(node, [])
         size = _bytes(value)
-        if alone and size and self.bytes + size > self.bound:
+        if alone and isinstance(value, Tensor) and self.bytes + size > self.bound:
             places.append(_Value(read=self._written(node, len(places), value)))
             return
         self.bytes += size
@@ -67,6 +67,13 @@ class Held:
         if self.values[node][place].read is not None:
             self.bytes += _bytes(value)
             self.values[node][place] = _Value(value)
+
+    def shares(self, place: int, value: Any, going: Collection[fx.Node]) -> bool:
+        """True if a value shares memory with one held for this block; those of nodes that are `going` do not count."""
+        held = [
+            places[place].value for node, places in self.values.items() if node not in going and place < len(places)
+        ]
+        return any(overlap(value, one) for one in held)
 
     def drop(self, node: fx.Node) -> None:
         """Forget a node's values, which nothing reads any more."""
@@ -85,12 +92,21 @@ class Held:
         return lambda: torch.load(path, weights_only=True)
 
 
+def _tensors(value):
+    """The tensors of a value, which may be a tuple of some."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [one for part in value for one in _tensors(part)] if isinstance(value, (tuple, list)) else []
+
+
+def _storages(value):
+    return {(one.device, one.untyped_storage().data_ptr()) for one in _tensors(value)}
+
+
 def _bytes(value):
-    return value.nbytes if isinstance(value, Tensor) else 0
+    return sum(one.nbytes for one in _tensors(value))
 
 
-def overlaps(value: Any, other: Any) -> bool:
-    """True if two values are tensors of one storage."""
-    if not (isinstance(value, Tensor) and isinstance(other, Tensor)):
-        return False
-    return value.untyped_storage().data_ptr() == other.untyped_storage().data_ptr() and value.device == other.device
+def overlap(value: Any, other: Any) -> bool:
+    """True if two values, tensors or tuples of some, have a storage in common."""
+    return not _storages(value).isdisjoint(_storages(other))

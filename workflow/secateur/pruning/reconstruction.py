@@ -98,6 +98,8 @@ class Dense:
         self.added = added_layers.of(coupled.graph) if (fit, target) == ("patches", "sums") else {}
         self.rows = dense_answers.of(coupled.graph, list(coupled.outputs), images, fit == "channels", self.added)
         self.calls = collections.Counter(name for _, (name, _) in differing_calls.calls(coupled.graph.graph))
+        # The layers of which it was said that the images are too few.
+        self.scarce: set[str] = set()
 
     def layer(self, name: str) -> Layer:
         """A layer of the dense network."""
@@ -161,9 +163,7 @@ class _Walk:
         nodes = [node for node in self.graph.graph.nodes if node.op != "output"]
         chosen = added_layers.of(self.graph, self.dense.added)
         found = {call: one for call, one in chosen.items() if self._is_summed(call)}
-        order = added_layers.ordered(nodes, list(found.values()), self.modules)
-        ready = [one for one in found.values() if order.index(one.other) < order.index(one.node)]
-        return order, {one.node: one for one in ready}
+        return added_layers.ordered(nodes, list(found.values())), {one.node: one for one in found.values()}
 
     def _is_summed(self, call):
         """True for a call that is fitted to a sum, as the dense network's is."""
@@ -233,13 +233,12 @@ class _Walk:
         versions = {source: value._version for source, value in read.items() if isinstance(value, Tensor)}
         runner.env = dict(read)
         value = runner.run_node(node)
-        alone = True
-        for source, version in versions.items():
-            overlaps = held_values.overlaps(value, read[source])
-            if (overlaps or read[source]._version != version) and unread[source] > 1:
+        going = [source for source in read if unread[source] == 1]
+        for source in set(read) - set(going):
+            changed = source in versions and read[source]._version != versions[source]
+            if changed or held_values.overlap(value, read[source]):
                 held.pin(source, place, read[source])
-                alone = alone and not overlaps
-        held.add(node, value, alone)
+        held.add(node, value, alone=not held.shares(place, value, going))
 
     def _refitted(self, node, held):
         name, place = self.call[node]
@@ -278,8 +277,14 @@ class _Walk:
         """The sums of a layer, which all of its calls share."""
         if name not in self.regressions or name not in self.shared:
             rows = sum(len(rows.ids) for (layer, _), rows in self.dense.rows.items() if layer == name)
-            if rows < inputs:
-                logging.info("%s is fitted to %d rows for %d weights each: the ridge decides", name, rows, inputs)
+            if rows < inputs and name not in self.dense.scarce:
+                self.dense.scarce.add(name)
+                logging.warning(
+                    "%s is fitted to %d rows for %d weights each: the ridge decides; give more images",
+                    name,
+                    rows,
+                    inputs,
+                )
             self.regressions[name] = Regression(inputs, targets, rows)
         return self.regressions[name]
 

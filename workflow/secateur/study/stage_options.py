@@ -407,7 +407,8 @@ def export(study: Study, name: str) -> Options:
         "steps": study.retraining.get("steps"),
         "terms": study.terms[0],
         "ranked_on": split,
-        "ranked_on_choosing": split is not None and split == study.choose_on,
+        "ranked_on_choosing": split is not None
+        and vocabulary.same_images(study.settings["split"], split, study.choose_on),
         **_card(study),
     }
 

@@ -89,6 +89,11 @@ def without_draw(criterion: str) -> str:
     return name if draw.isdecimal() and criterion.startswith(DRAWN) else criterion
 
 
+def same_images(split: Mapping[str, Any], first: str, second: str | None) -> bool:
+    """True if two splits have images in common: the same one, or rank and validation where `split` shares them."""
+    return first == second or (split["rank_from"] == "validation" and {first, second} == {"rank", "validation"})
+
+
 def draws_alike(first: str, second: str) -> bool:
     """True if the draws of two criteria, named without them, can be paired one by one.
 

@@ -66,7 +66,7 @@ def _facts(study):
         "test accuracy of the dense network, %": paired.accuracy(study.mean(DENSE, "accuracy")),
         "images that are reported": phrases.count(study.images),
         "images that rank": f"split `rank`, {phrases.RANK_FROM[split['rank_from']]}, never reported",
-        "images that calibrate": f"{phrases.count(recovery['images'])} of the split `{recovery['split']}`, unlabelled",
+        "images that calibrate": f"up to {phrases.count(recovery['images'])}, unlabelled, of split `{recovery['split']}`",
         "draws of chance": str(settings["criteria"]["random"]),
         "intervals": percent(settings["figures"]["confidence"]),
     }
