@@ -15,8 +15,8 @@ from secateur.analysis import retraining
 from secateur.analysis.wording import joined, percent
 from secateur.study import stage_options
 from secateur.study import study as settled
-from secateur.study.kinds import KINDS, NONE, RECONSTRUCTED, Cell
-from secateur.verdicts import across_page, finished, paired, phrases, recovery_claims, selection_method, selection_study
+from secateur.study.kinds import DISTILLED, KINDS, NONE, RECONSTRUCTED, RETRAINED, STARTS, Cell
+from secateur.verdicts import across_page, finished, paired, phrases, recovery_claims, selection_study
 from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.recovery_claims import left
 from secateur.verdicts.recovery_study import RANDOM, SHOWN, Study
@@ -58,6 +58,7 @@ def _opening(studies, folders) -> Blocks:
 def _facts(study):
     settings = study.settings
     recovery, split = settings["recovery"], settings["split"]
+    calibrating = f"up to {phrases.count(recovery['images'])}, unlabelled, of the split `{recovery['split']}`"
     return {
         "": study.label,
         "images": f"`{settings['data']['name']}`, {study.size} pixels",
@@ -66,7 +67,7 @@ def _facts(study):
         "test accuracy of the dense network, %": paired.accuracy(study.mean(DENSE, "accuracy")),
         "images that are reported": phrases.count(study.images),
         "images that rank": f"split `rank`, {phrases.RANK_FROM[split['rank_from']]}, never reported",
-        "images that calibrate": f"up to {phrases.count(recovery['images'])}, unlabelled, of split `{recovery['split']}`",
+        "images that calibrate": calibrating,
         "draws of chance": str(settings["criteria"]["random"]),
         "intervals": percent(settings["figures"]["confidence"]),
     }
@@ -79,7 +80,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
     yield "text", _rule()
-    yield "list", list(map(selection_method.intervals_of, studies))
+    yield "list", list(map(_intervals, studies))
     yield "text", paired.tally(findings, "claim, study and level")
     yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
     for claim in recovery_claims.CLAIMS:
@@ -93,6 +94,19 @@ def _rule():
         "same with minus the margin in the place of zero. Otherwise, or without an interval, it cannot be told at this "
         "scale. A claim of several comparisons holds where all of them hold, and fails where one of them fails. Two "
         "networks at chance tell nothing. Each interval stands for itself: none is widened for how many there are."
+    )
+
+
+def _intervals(study):
+    level = percent(study.settings["figures"]["confidence"])
+    if len(study.seeds) > 1:
+        return (
+            f"{study.label}: intervals ({level}) are Student's over {len(study.seeds)} trainings, on differences "
+            "paired by seed; draws of chance are averaged within a seed."
+        )
+    return (
+        f"{study.label}: intervals ({level}) are over test images of this one network, a paired bootstrap; where a "
+        "side is chance, Student's over its draws, widened by what the images add, and of one draw there is none."
     )
 
 
@@ -124,10 +138,11 @@ def _section_of(study: Study) -> Blocks:
     if rows:
         yield (
             "text",
-            "**Trained behind it.** The same with the images that weights were trained on, repeated ones each time: "
-            f"{KINDS['distilled'].column} by the dense network's answers alone, {KINDS['retrained'].column} by labels.",
+            "**Trained behind the closed form.** The same with the images that weights were trained on, repeated ones "
+            f"each time: {DISTILLED.column} by the dense network's answers alone, {RETRAINED.column} by labels. Of "
+            "chance those draws are trained that are counted; before, it is the mean of all its draws.",
         )
-        yield "table", pandas.DataFrame(rows)
+        yield "table", pandas.DataFrame(rows).fillna("-")
         yield "list", [f"{words}: {schedule}." for words, schedule in _schedules(study).items()]
 
 
@@ -158,7 +173,9 @@ def _order(study, level):
 
 def _trained(study):
     """A row for each criterion and level of which a network was trained behind the closed form."""
-    kinds = [kind for kind in SHOWN if kind not in study.treatments]
+    kinds = [DISTILLED.name]
+    if study.settings["retraining"] and study.settings["retraining"]["start"] in STARTS:
+        kinds.append(RETRAINED.name)
     for level in study.shares:
         for criterion in study.criteria:
             cells = [Cell(criterion, level, kind) for kind in (NONE.name, RECONSTRUCTED.name, *kinds)]
@@ -167,6 +184,8 @@ def _trained(study):
                 for cell in cells:
                     row[KINDS[cell.kind].column] = _cell(study, cell)
                 for cell in filter(study.has, cells[2:]):
+                    if criterion == RANDOM:
+                        row["draws trained"] = str(study.cells[cell]["draw"].nunique())
                     images = joined(map(phrases.count, study.distinct(cell, "trained_images")))
                     row[f"images of {KINDS[cell.kind].column}"] = images
                 yield row
