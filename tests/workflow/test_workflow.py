@@ -125,7 +125,7 @@ EDITS = {
     "another level": (config_edit(levels=[0, 0.25, 0.75]), AFTER_RANKING | SETTINGS),
     "a recovery": (
         config_edit(evaluation__recovery=["none", "batchnorm"]),
-        {"evaluate_pruning": 18, "plot_recovery": 1} | TABLES | PLOTS | SETTINGS | REPORT,
+        EVALUATIONS | {"plot_recovery": 1} | TABLES | PLOTS | SETTINGS | REPORT,
     ),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
     "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),
