@@ -5,6 +5,7 @@ What the other value lacks can be made up by such a layer, so that errors of a s
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import operator
 from collections.abc import Container, Sequence
@@ -38,7 +39,8 @@ def of(graph: fx.GraphModule, among: Container[Call] | None = None) -> dict[Call
     """
     modules, nodes = dict(graph.named_modules()), list(graph.graph.nodes)
     called = dict(differing_calls.calls(graph.graph))
-    once = [name for name, place in called.values() if place == 0 and (name, 1) not in called.values()]
+    counts = collections.Counter(name for name, _ in called.values())
+    once = {name for name, count in counts.items() if count == 1}
     chosen: dict[fx.Node, tuple[int, Call, Added]] = {}
     for node, call in called.items():
         module = modules[call[0]]

@@ -146,6 +146,7 @@ class _Walk:
         self.smaller, self.graph = smaller, tracing.traced(smaller, tuple(dense.images.shape[1:]))
         self.modules = dict(self.graph.named_modules())
         self.device = next(smaller.parameters()).device
+        self.runner = fx.Interpreter(self.graph)
         self.differing = differing_calls.of(dense.coupled, removed)
         self.call = dict(differing_calls.calls(self.graph.graph))
         self.calls = collections.Counter(name for name, _ in self.call.values())
@@ -177,7 +178,7 @@ class _Walk:
         module = self.modules.get(name)
         if not isinstance(module, Layer) or not module.weight.numel() or self._why_not(name) is not None:
             return False
-        return any((name, place) in self.differing for place in range(self.calls[name]))
+        return self._differs(name)
 
     def _why_not(self, name):
         """The reason why a layer cannot be refitted, or None."""
@@ -224,15 +225,14 @@ class _Walk:
 
     def _computed(self, node, place, held, unread):
         """Compute a node for one block of images."""
-        runner = fx.Interpreter(self.graph)
         if node.op == "placeholder":
             # An argument beside the images has its default.
             held.add(node, node.args[0], alone=False)
             return
         read = {source: _on(held.get(source, place), self.device) for source in node.all_input_nodes}
         versions = {source: value._version for source, value in read.items() if isinstance(value, Tensor)}
-        runner.env = dict(read)
-        value = runner.run_node(node)
+        self.runner.env = dict(read)
+        value = self.runner.run_node(node)
         going = [source for source in read if unread[source] == 1]
         for source in set(read) - set(going):
             changed = source in versions and read[source]._version != versions[source]
@@ -244,13 +244,13 @@ class _Walk:
         name, place = self.call[node]
         module = cast(Layer | _BatchNorm, self.modules[name])
         if isinstance(module, _BatchNorm) and self._is_restated(name, module):
-            _restated(module, self._read(node, held))
+            _restated(module, self._blocks(node.all_input_nodes[0], held))
         if not self._is_fitted(name) or name in self.settled:
             return
         if name not in self.before:
             self.before[name] = module.weight.detach().clone()
         rows = self.dense.rows[name, place]
-        blocks = _located(rows, self._read(node, held))
+        blocks = _located(rows, self._blocks(node.all_input_nodes[0], held))
         if self.dense.fit == "channels" and dense_answers.is_mixing(self.dense.layer(name)):
             weight, constant = self._mixed(name, rows, blocks)
         elif isinstance(module, nn.Conv2d) and module.groups > 1:
@@ -260,11 +260,10 @@ class _Walk:
         module.weight.copy_(weight)
         self._shift(node, module, constant.to(module.weight))
 
-    def _read(self, node, held):
-        """The blocks that a call of a module reads."""
-        source = node.all_input_nodes[0]
-        for place in range(len(held.values[source])):
-            yield _on(held.get(source, place), self.device)
+    def _blocks(self, node, held):
+        """The values of a node that are held, block by block."""
+        for place in range(len(held.values[node])):
+            yield _on(held.get(node, place), self.device)
 
     def _outputs(self, name):
         """The outputs of a layer that are left, as indices."""
@@ -299,12 +298,8 @@ class _Walk:
         added, name = self.added[node], self.call[node][0]
         module, rows = cast(Layer, self.modules[name]), self.dense.rows[self.call[node]]
         missing = cast(Tensor, rows.added)[:, self._outputs(name)]
-        first = 0
-        for place in range(len(held.values[added.other])):
-            maps = layer_rows.maps_of(_on(held.get(added.other, place), self.device), module)
-            images, places, part = rows.of_block(first, len(maps))
-            missing[part] -= layer_rows.rows_of(maps, images, places).to(missing)
-            first += len(maps)
+        for block, (images, places, part) in _located(rows, self._blocks(added.other, held)):
+            missing[part] -= layer_rows.rows_of(layer_rows.maps_of(block, module), images, places).to(missing)
         return missing * self._scale(added.norm).to(missing) if added.norm else missing
 
     def _scale(self, name):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas
 from scipy import stats
 
 from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
@@ -220,6 +221,22 @@ def tally(findings: Sequence[Finding], each: str) -> str:
 def rows(findings: Iterable[Finding]) -> list[dict[str, str]]:
     """The rows of a claim's table, with their verdicts."""
     return [item.row | {"verdict": item.words} for finding in findings for item in finding.items]
+
+
+def section(
+    claim: Claim, findings: Iterable[Finding], ending: Callable[[Finding], str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """The blocks on one claim where a study asks it: its sentence, a verdict for each finding, and the comparisons.
+
+    `ending` is what follows a verdict in its sentence.
+    """
+    asked = [finding for finding in findings if finding.items]
+    if not asked:
+        return
+    yield "text", f"**({claim.key}) {claim.sentence}**"
+    ends = [ending(finding) if ending else "" for finding in asked]
+    yield "list", [f"{finding.place}: {finding.sentence}{end}." for finding, end in zip(asked, ends, strict=True)]
+    yield "table", pandas.DataFrame(rows(asked))
 
 
 def verdict(difference: Difference, margin: float, two_sided: bool = False) -> str:

@@ -17,7 +17,7 @@ from secateur.study import stage_options
 from secateur.study import study as settled
 from secateur.study.kinds import DISTILLED, KINDS, NONE, RECONSTRUCTED, RETRAINED, STARTS, Cell
 from secateur.verdicts import across_page, finished, paired, phrases, recovery_claims, selection_study
-from secateur.verdicts.paired import Claim, Finding
+from secateur.verdicts.paired import Finding
 from secateur.verdicts.recovery_claims import left
 from secateur.verdicts.recovery_study import RANDOM, SHOWN, Study
 from secateur.verdicts.selection_study import DENSE
@@ -84,7 +84,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "text", paired.tally(findings, "claim, study and level")
     yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
     for claim in recovery_claims.CLAIMS:
-        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
 
 
 def _rule():
@@ -108,15 +108,6 @@ def _intervals(study):
         f"{study.label}: intervals ({level}) are over test images of this one network, a paired bootstrap; where a "
         "side is chance, Student's over its draws, widened by what the images add, and of one draw there is none."
     )
-
-
-def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
-    asked = [finding for finding in findings if finding.items]
-    if not asked:
-        return
-    yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.place}: {finding.sentence}." for finding in asked]
-    yield "table", pandas.DataFrame(paired.rows(asked))
 
 
 # ---- one study -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pandas
 from secateur.analysis.wording import joined
 from secateur.verdicts import across_page, paired, scoring_claims, scoring_costs, scoring_tables, selection_method
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
-from secateur.verdicts.paired import Claim, Finding
+from secateur.verdicts.paired import Finding
 from secateur.verdicts.scoring_study import Study
 
 COMMAND, PAGE = "python docs/write_scoring.py", "docs/scoring-results.md"
@@ -78,7 +78,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "text", paired.tally(findings, "claim and study")
     yield "table", pandas.DataFrame(paired.summary(findings, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
     for claim in scoring_claims.CLAIMS:
-        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
 
 
 def _rule():
@@ -96,17 +96,6 @@ def _rule():
         "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
         "scorers."
     )
-
-
-def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
-    measured = [finding for finding in findings if finding.items]
-    if not measured:
-        return
-    yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.study.label}: {finding.sentence}." for finding in measured]
-    rows = paired.rows(measured)
-    if rows:
-        yield "table", pandas.DataFrame(rows)
 
 
 def _transfer(studies) -> Blocks:

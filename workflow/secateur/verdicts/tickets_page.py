@@ -18,7 +18,7 @@ from secateur.analysis.wording import joined, percent
 from secateur.study import reinitialisations, tickets
 from secateur.verdicts import across_page, finished, paired, phrases, tickets_answers, tickets_claims, tickets_study
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
-from secateur.verdicts.paired import Claim, Finding
+from secateur.verdicts.paired import Finding
 from secateur.verdicts.tickets_claims import shown
 from secateur.verdicts.tickets_study import WEIGHTS, Network, Study
 
@@ -98,7 +98,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "list", [*map(_intervals, studies), *_tallies(findings)]
     yield "table", pandas.DataFrame(paired.summary(findings, tickets_claims.made_by(), "not asked"))
     for claim in tickets_claims.CLAIMS:
-        yield from _section(claim, [finding for finding in findings if finding.claim is claim])
+        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim], _afterwards)
 
 
 def _rule():
@@ -134,15 +134,6 @@ def _intervals(study):
 def _tallies(findings):
     for study in dict.fromkeys(found.study.label for found in findings):
         yield from paired.widened(study, [found for found in findings if found.study.label == study and found.items])
-
-
-def _section(claim: Claim, findings: Sequence[Finding]) -> Blocks:
-    asked = [finding for finding in findings if finding.items]
-    if not asked:
-        return
-    yield "text", f"**({claim.key}) {claim.sentence}**"
-    yield "list", [f"{finding.place}: {finding.sentence}{_afterwards(finding)}." for finding in asked]
-    yield "table", pandas.DataFrame(paired.rows(asked))
 
 
 def _afterwards(finding):
