@@ -1,6 +1,6 @@
-"""Write docs/recovery-results.md from the results of finished studies of recovery.
+"""Write docs/recovery-results.md from what docs/measured keeps of finished studies of recovery.
 
-python docs/write_recovery.py results/STUDY ... > docs/recovery-results.md
+python docs/write_recovery.py docs/measured/STUDY ... > docs/recovery-results.md
 """
 
 from secateur.figures import documents
@@ -10,7 +10,7 @@ from secateur.verdicts import page_command, recovery_page, recovery_study
 def page(folders):
     """The page as Markdown; ValueError names a folder that holds no finished study of recovery."""
     studies = list(map(recovery_study.read, folders))
-    return documents.as_markdown(recovery_page.blocks(studies, folders))
+    return documents.as_markdown(recovery_page.blocks(studies))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_the_page_shows_every_treatment_and_what_was_trained_behind_it(tmp_path)
     script = ROOT / "docs" / "write_recovery.py"
     done = subprocess.run([sys.executable, script, *folders], capture_output=True, text=True, check=True)
     studies = list(map(recovery_study.read, folders))
-    assert done.stdout == documents.as_markdown(recovery_page.blocks(studies, folders))
+    assert done.stdout == documents.as_markdown(recovery_page.blocks(studies))
     page = done.stdout
     for words in (
         "**Pruned.**",

@@ -13,19 +13,21 @@ from secateur.analysis.paired_tests import FAILS, HOLDS, UNKNOWN
 from secateur.artifacts import tables
 from secateur.figures import documents
 from secateur.study import learned, retraining_checks, settings
-from secateur.study.kinds import KINDS
-from secateur.verdicts import paired, scoring_claims, scoring_costs, scoring_page, scoring_study
+from secateur.study.kinds import KINDS, Cell
+from secateur.verdicts import paired, scoring_claims, scoring_costs, scoring_page, scoring_study, scoring_transfer
 from support import learned_studies
 from support.learned_studies import Facts
 
 WIDTHS = {"widths": {16: 8, 32: 20}, "statistics": "running"}
 STAGED = ["retrained", "retrained_smoothed", "retrained_distilled", "retrained_adam"]
 TRAINED = dict.fromkeys(STAGED, 3000)
+# A scorer of another study, in the tree of its results.
+ELSEWHERE = "cifar100/resnet32/{seed}/selection/scorer.own.0.pt"
 SAME = dict.fromkeys(STAGED, 0.89)
 
 
 def changes(folder):
-    moved = str(folder / "{seed}.pt")
+    moved = str(folder / ELSEWHERE)
     entries = [
         {"name": "scorer.own", **WIDTHS, "draws": 2},
         {"name": "scorer.plain", **WIDTHS, "gradients": False},
@@ -49,7 +51,9 @@ def finished(place, accuracies=(), losses=None, slow=()):
     """A results folder; `losses` are {entry: validation losses by epoch}, `slow` the kinds that need one epoch more."""
     folder = place / "results"
     for seed in (0, 1, 2):
-        (place / f"{seed}.pt").touch()
+        scorer = place / ELSEWHERE.format(seed=seed)
+        scorer.parent.mkdir(parents=True)
+        scorer.touch()
     learned_studies.finished(folder, Facts(SAME | dict(accuracies), TRAINED, spread=0.0005), changes(place))
     config = settings.checked(json.loads(json.dumps(_settings(folder))))
     for seed in (0, 1, 2):
@@ -187,10 +191,27 @@ def test_a_longer_fit_tells_whether_one_was_at_its_end(tmp_path):
 def test_the_page_shows_every_scorer_and_a_study_without_any_is_refused(tmp_path):
     folder = finished(tmp_path)
     study = scoring_study.read(folder)
-    page = documents.as_markdown(scoring_page.blocks([study], [folder]))
+    page = documents.as_markdown(scoring_page.blocks([study]))
     assert page.startswith("# The Scoring Net") and "elsewhere" in page and "`scorer.evolved`" in page
     assert "never" in page or "passes until" in page
-    assert len([line for line in page.splitlines() if line.startswith("| ResNet-20 on `digits`, 3 trainings")]) == 4
     other = learned_studies.finished(tmp_path / "gates")
     with pytest.raises(Refused, match="has no scorer .* and this page is about those"):
         scoring_study.read(other)
+
+
+def test_a_matrix_says_where_each_scorer_was_fitted_and_shows_what_stands_beside(tmp_path):
+    study = scoring_study.read(finished(tmp_path, {("scorer.moved", "none"): 0.4321, ("scorer.drawn", "none"): 0.25}))
+    level = study.level(study.scorers[0])
+    column = scoring_transfer.matrix([(study, level)], "none").set_index("fitted on").iloc[:, 0]
+    means = {
+        name: study.mean(Cell(name, level, "none"), "accuracy")
+        for name in ("scorer.own", "scorer.drawn", "scorer.moved")
+    }
+    own, drawn, moved = (f"{100 * value:.2f}" for value in means.values())
+    assert column["ResNet-32, `cifar100`"] == moved and column[scoring_transfer.NOT_FITTED] == drawn
+    # That of other descriptors, `scorer.plain`, is compared with none from elsewhere.
+    assert column["ResNet-20, `digits`"] == f"**{own}**" and len({own, drawn, moved}) == 3
+    assert [words for words in column.index if words.startswith("no fit: random channels within layers")]
+    # The fits of the study that are not from elsewhere and have no plain loss are no part of transfer.
+    assert not any("distilled" in words or "evolved" in words for words in column.index)
+    assert scoring_transfer.origin({"file": "files/scorer.pt"}) == "`files/scorer.pt`"

@@ -154,7 +154,11 @@ def settings_of(folder: Path | str) -> dict[str, Any]:
 
 def label_of(settings: Mapping[str, Any]) -> str:
     """The name of a study's network as the literature writes it."""
-    name = settings["model"]["name"]
+    return written(settings["model"]["name"])
+
+
+def written(name: str) -> str:
+    """The name of a network, of which settings and folders have another, as the literature writes it."""
     return NAMES.get(name, re.sub(r"^resnet(\d+)$", r"ResNet-\1", name))
 
 

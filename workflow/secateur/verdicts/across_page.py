@@ -12,11 +12,13 @@ import pandas
 
 from secateur.analysis import intervals
 from secateur.analysis.wording import joined, percent
-from secateur.verdicts import across_criteria, across_pairs, across_retraining, phrases
+from secateur.verdicts import across_criteria, across_pairs, across_retraining, kept_results, phrases
 from secateur.verdicts.across import Study
 from secateur.verdicts.across_families import DIVIDED
+from secateur.verdicts.finished import Finished
 
 COMMAND = "python docs/write_resnets.py"
+KEEP = "python docs/keep_results.py"
 RUN = "SECATEUR_DATA=FOLDER snakemake --cores 2 all report --configfile"
 
 
@@ -63,6 +65,17 @@ def commands(names: Iterable[str], writer: str, folders: Iterable[Path | str], p
     """The commands that run studies by their names and write a page of the folders of their results."""
     runs = [f"{RUN} config/studies/{name}.yaml" for name in names]
     return "\n".join([*runs, f"{writer} {' '.join(map(str, folders))} > {page}"])
+
+
+def kept_commands(studies: Sequence[Finished], before: Iterable[str], writer: str, page: str) -> str:
+    """The commands that run studies, after those `before` them, keep what the page reads of them, and write it."""
+    names, results = list(before), []
+    for study in studies:
+        names.append(study.settings["study"])
+        results.append(study.settings["results"])
+    folders = [f"{kept_results.PLACE}/{study.settings['study']}" for study in studies]
+    *runs, writing = commands(names, writer, folders, page).splitlines()
+    return "\n".join([*runs, f"{KEEP} {' '.join(results)}", writing])
 
 
 def _recovered(studies):

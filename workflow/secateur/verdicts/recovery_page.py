@@ -5,8 +5,7 @@ Every sentence follows from a table beside it by a rule that is the same for eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas
@@ -26,26 +25,26 @@ COMMAND, PAGE = "python docs/write_recovery.py", "docs/recovery-results.md"
 Blocks = Iterator[tuple[str, Any]]
 
 
-def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
-    """The page as a list of (kind, content), from finished studies and the folders of their results."""
+def blocks(studies: Sequence[Study]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies."""
     findings = []
     for study in studies:
         findings += paired.judged(study, recovery_claims.CLAIMS)
     page = [("title", "Recovery without labels: accuracy against multiply-adds")]
-    page += _opening(studies, folders)
+    page += _opening(studies)
     page += verdicts(studies, findings)
     for study in studies:
         page += _section_of(study)
     return page
 
 
-def _opening(studies, folders) -> Blocks:
+def _opening(studies) -> Blocks:
     yield (
         "text",
         f"Written by `{COMMAND}` from the tables of finished studies: every measured number is computed from these, "
         "and every verdict follows from the tables here. To make it again:",
     )
-    yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield "code", across_page.kept_commands(studies, [], COMMAND, PAGE)
     yield "table", finished.side_by_side(map(_facts, studies))
     yield (
         "text",

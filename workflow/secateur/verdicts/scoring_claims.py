@@ -6,16 +6,17 @@ import functools
 from collections.abc import Iterable, Iterator
 
 from secateur.study import learned
-from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RETRAINED, SCRATCH, STAGES, Cell
+from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RECONSTRUCTED, RETRAINED, SCRATCH, STAGES, Cell
 from secateur.verdicts import scoring_costs, selection_judging
 from secateur.verdicts.paired import Claim, Item
-from secateur.verdicts.scoring_study import Entry, Study, alike, plain, scored
+from secateur.verdicts.scoring_study import Entry, Study, alike, alike_but_fitted, plain, scored
 from secateur.verdicts.selection_judging import EQUAL
 
 # Networks after pruning that a selection is judged by, in words.
 TREATED = {
     NONE.name: "as pruned",
     BATCHNORM.name: "with BatchNorm re-estimated",
+    RECONSTRUCTED.name: "reconstructed in closed form",
     RETRAINED.name: "retrained",
     INITIAL.name: "trained from first weights",
     SCRATCH.name: "trained from fresh weights",
@@ -105,9 +106,7 @@ def _drawn(study: Study, kind: str) -> Iterator[Item]:
 
 
 def _untrained(study: Study, entry: Entry) -> list[Entry]:
-    same = ("scope", "widths", "level", "at", "gradients")
-    drawn = [other for other in study.scorers if other["fit"] == "none"]
-    return [other for other in drawn if all(other[key] == entry[key] for key in same)]
+    return [other for other in study.scorers if other["fit"] == "none" and alike_but_fitted(other, entry)]
 
 
 def _moved(study: Study, kind: str) -> Iterator[Item]:
@@ -118,7 +117,7 @@ def _moved(study: Study, kind: str) -> Iterator[Item]:
             if entry["file"] is None:
                 continue
             for other in filter(plain, study.scorers):
-                if all(other[key] == entry[key] for key in ("scope", "widths", "level", "at")):
+                if alike_but_fitted(other, entry):
                     yield entry["name"], other["name"], study.level(entry)
 
     return _against(study, kind, pairs(), study.margin)
@@ -209,7 +208,7 @@ def _claims() -> Iterator[Claim]:
         "does not reach the end of the fit in as few.",
         scoring_costs.cheaper,
     )
-    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
+    for kind in (NONE.name, BATCHNORM.name, RECONSTRUCTED.name, RETRAINED.name):
         yield Claim(
             "f",
             f"A scorer that was fitted on another network, on other images or for another task is not worse than one "

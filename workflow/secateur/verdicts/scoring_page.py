@@ -5,14 +5,21 @@ Every sentence follows from a table beside it by a rule that is the same for eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas
 
 from secateur.analysis.wording import joined
-from secateur.verdicts import across_page, paired, scoring_claims, scoring_costs, scoring_tables, selection_method
+from secateur.verdicts import (
+    across_page,
+    paired,
+    scoring_claims,
+    scoring_costs,
+    scoring_tables,
+    scoring_transfer,
+    selection_method,
+)
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.paired import Finding
 from secateur.verdicts.scoring_study import Study
@@ -40,28 +47,28 @@ OF_THIS_PROJECT = (
 )
 
 
-def blocks(studies: Sequence[Study], folders: Iterable[Path | str]) -> list[tuple[str, Any]]:
-    """The page as a list of (kind, content), from finished studies and the folders of their results."""
+def blocks(studies: Sequence[Study]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies."""
     findings = []
     for study in studies:
         findings += paired.judged(study, scoring_claims.CLAIMS)
     page = [("title", "The Scoring Net: the claims of the source, and what was measured")]
-    page += _opening(studies, folders)
+    page += _opening(studies)
     page += verdicts(studies, findings)
-    page += _transfer(studies)
+    page += scoring_transfer.section(studies)
     for study in studies:
         page += scoring_tables.section(study)
     return [*page, *_method()]
 
 
-def _opening(studies, folders) -> Blocks:
+def _opening(studies) -> Blocks:
     yield (
         "text",
         f"Written by `{COMMAND}` from the files of finished studies: every number that was measured is a cell of one "
         "of them or a mean, count or difference of such, and every sentence follows from the tables here. To make it "
         "again:",
     )
-    yield "code", across_page.commands([study.settings["study"] for study in studies], COMMAND, folders, PAGE)
+    yield "code", across_page.kept_commands(studies, scoring_transfer.sources(studies), COMMAND, PAGE)
     yield "table", selection_method.studies(studies)
     yield "text", "The scorers:"
     yield "table", scoring_tables.entries(studies)
@@ -96,20 +103,6 @@ def _rule():
         "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
         "scorers."
     )
-
-
-def _transfer(studies) -> Blocks:
-    table = scoring_tables.transfer(studies)
-    yield "heading", "Transfer"
-    if table.empty:
-        yield "text", "No study applies a scorer that was fitted elsewhere."
-        return
-    yield (
-        "text",
-        "Test accuracy in percent of the same networks, pruned by the scorer that was fitted here, by the one that was "
-        "not fitted, and by those of other studies, whose names say on which network and images:",
-    )
-    yield "table", table
 
 
 def _method() -> Blocks:

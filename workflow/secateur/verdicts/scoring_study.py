@@ -105,6 +105,11 @@ def alike(first: Entry, second: Entry, *apart: str) -> bool:
     return all(first.get(key) == second.get(key) for key in keys)
 
 
+def alike_but_fitted(first: Entry, second: Entry) -> bool:
+    """True for two scorers of the same descriptors that choose the same shares of the same weights, however fitted."""
+    return all(first[key] == second[key] for key in ("scope", "widths", "level", "at", "gradients"))
+
+
 def scored(study: Study, level: float, at: str) -> list[str]:
     """The criteria of `criteria.scores` that were measured at a level, of the trained weights or the first ones."""
     scores = study.settings["criteria"]["scores"]

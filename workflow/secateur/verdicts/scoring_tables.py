@@ -1,4 +1,4 @@
-"""The tables of the page on scorers: accuracies of every selection, fits, and the matrix of transfer."""
+"""The tables of the page on scorers: accuracies of every selection, and fits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from secateur.analysis.wording import percent
 from secateur.study import learned
 from secateur.study.kinds import KINDS, Cell
 from secateur.verdicts import paired, scoring_costs
-from secateur.verdicts.scoring_study import Study, plain
+from secateur.verdicts.scoring_study import Study
 from secateur.verdicts.selection_study import DENSE
 
 RANDOM = "random"
@@ -127,43 +127,3 @@ def plain_fit(entry: Any) -> bool:
 
 def _widths(entry):
     return ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
-
-
-# ---- transfer ------------------------------------------------------------------------------------------------
-
-
-def transfer(studies: Sequence[Study]) -> pandas.DataFrame:
-    """A row for each scorer that was tried on a network beside some from elsewhere: its accuracy after each treatment.
-
-    Differences to the scorer that was fitted here stand under the claim on transfer.
-    """
-    rows = []
-    for study in studies:
-        moved = [entry for entry in study.scorers if entry["file"] is not None]
-        for entry in [*filter(plain, study.scorers), *_drawn(study), *moved] if moved else []:
-            rows.append(_moved(study, entry))
-    return pandas.DataFrame(rows).fillna("-")
-
-
-def _drawn(study):
-    return [entry for entry in study.scorers if entry["fit"] == "none"]
-
-
-def _place(entry):
-    if entry["file"] is not None:
-        return "elsewhere"
-    return "not at all" if entry["fit"] == "none" else "here"
-
-
-def _moved(study, entry):
-    level = study.level(entry)
-    row = {
-        "applied to": f"{study.network} on `{study.settings['data']['name']}`, {study.n_trainings}",
-        "scorer": f"`{entry['name']}`",
-        "fitted": _place(entry),
-    }
-    for kind in study.kinds_at(level):
-        cell = Cell(entry["name"], level, kind)
-        if cell in study.cells:
-            row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy"))
-    return row
