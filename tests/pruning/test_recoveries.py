@@ -6,11 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from secateur import ranking, recovery
+from secateur import Refused, ranking, recovery
 from secateur.models import zoo
-from secateur.pruning import plan_cache, plans, sweep
-from secateur.study import seeds
+from secateur.pruning import plan_cache, plans, removal, sweep
+from secateur.study import recovery_checks, seeds
 from secateur.units import finding
+from support import halves
 from support.halves import TRAIN, VALIDATION
 
 OPTIONS = {"batchnorm_images": 40, "batch_size": 16}
@@ -18,6 +19,10 @@ SEED = 7
 TEST = VALIDATION.normalised(slice(None))
 LABELS = torch.as_tensor(VALIDATION.labels)
 LEVELS = (0, 0.3, 0.6)
+SCHEDULE = {"flip": False, "rotation": 0, "label_smoothing": 0.0}
+EPOCH = recovery_checks.epoch(
+    {"training": {**halves.OPTIONS, **SCHEDULE, "seeds": [0]}, "recovery": {"epoch": {"schedule": "cosine"}}}
+)
 
 
 def dense(name):
@@ -144,3 +149,46 @@ def test_each_plan_is_evaluated_once_for_each_recovery(tmp_path):
     assert [next(points).measured.loss for _ in wanted] == [point.measured.loss for point in done[:2]]
     with pytest.raises(UnaskedError):
         next(points)
+
+
+def trained_by_hand(smaller):
+    """One epoch of plain SGD: the drawn images in their order, a cosine from the highest rate, decay of no bias."""
+    drawn = torch.randperm(len(TRAIN), generator=seeds.torch_generator(SEED, "epoch"))[:40].sort().values
+    order = torch.randperm(40, generator=seeds.torch_generator(SEED, "order", 1))
+    kinds = (nn.Conv2d, nn.Linear)
+    decayed = [module.weight for module in smaller.modules() if isinstance(module, kinds)]
+    others = [one for one in smaller.parameters() if not any(one is weight for weight in decayed)]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(groups, 0.1, momentum=0.9, nesterov=True)
+    smaller.train()
+    for step, rows in enumerate(order.tensor_split(3)):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * (1 + np.cos(np.pi * step / 3)) / 2
+        optimizer.zero_grad()
+        pixels, labels = TRAIN.normalised(drawn[rows].numpy()), torch.as_tensor(TRAIN.labels[drawn[rows].numpy()])
+        F.cross_entropy(smaller(pixels), labels).backward()
+        optimizer.step()
+    return smaller.eval()
+
+
+def test_after_one_epoch_a_network_is_what_plain_torch_trains():
+    options = EPOCH | {"images": 40, "weight_decay": 0.01, "learning_rate": 0.1}
+    model = dense("resnet20")
+    given = {"epoch": recovery.treatment("epoch", model, recovery.Material(TRAIN, options, SEED))}
+    network = sweep.Network(model, lambda: [(TEST, LABELS)], LABELS.numpy(), TEST[:8], "float32", None, given)
+    order = order_of(model)
+    points = [point for point in network.points(order, LEVELS) if point.recovery == "epoch"]
+    losses = []
+    for point in points:
+        channels = plans.plan(order, point.level, coupled=network.coupled)
+        logits = trained_by_hand(removal.narrowed(model, channels, network.coupled))(TEST).detach()
+        np.testing.assert_allclose(point.measured.losses, F.cross_entropy(logits, LABELS, reduction="none"), atol=1e-4)
+        losses.append(point.measured.loss)
+    # The dense network is trained too, and every plan is another network.
+    assert len({*losses}) == 3 and points[0].level == 0
+
+
+def test_an_epoch_that_diverges_names_its_own_setting():
+    options = EPOCH | {"learning_rate": 1e30, "images": None}
+    with pytest.raises(Refused, match=r"set recovery\.epoch\.learning_rate lower"):
+        recovery.epoch(dense("vgg_small"), recovery.Material(TRAIN, options, SEED))

@@ -1,4 +1,4 @@
-"""Recoveries: what every pruned network can get back in one shot, without training a weight.
+"""Recoveries: what every pruned network can get back in one shot, or in one epoch of training.
 
 Each is a kind of `study/kinds.py` and has its functions in RECOVERIES. Evaluation applies them to every plan, and
 retraining makes networks of the same kinds by the same functions, images and seeds.
@@ -22,6 +22,7 @@ from secateur.images import store
 from secateur.pruning import groups, reconstruction
 from secateur.pruning.treatments import Channels, Treatment
 from secateur.study import seeds
+from secateur.training import loop
 from secateur.units import coupling
 
 
@@ -132,8 +133,13 @@ def _prepared_batchnorm(_, material):
 
 def calibrating(material: Material) -> np.ndarray:
     """(N,) the rows of the images that calibrate, drawn from the material's, ascending; `options` has their count."""
+    return _drawn(material, "calibration")
+
+
+def _drawn(material, purpose):
+    """(N,) the rows of as many images as the options say, or of all if there are fewer, ascending."""
     count = min(material.options["images"], len(material.images))
-    order = torch.randperm(len(material.images), generator=seeds.torch_generator(material.seed, "calibration"))
+    order = torch.randperm(len(material.images), generator=seeds.torch_generator(material.seed, purpose))
     return order[:count].sort().values.numpy()
 
 
@@ -155,11 +161,40 @@ def _prepared_reconstruction(model, material):
 
 
 def _refuse_nothing(model: nn.Module) -> None:
-    """Any network that units follow can be reconstructed."""
+    """Any network that units follow can be reconstructed, and trained."""
+
+
+# ---- one epoch -----------------------------------------------------------------------------------------------
+
+
+def epoch(model: nn.Module, material: Material) -> None:
+    """Train for one epoch on training images with their labels, in place; the last weights are kept.
+
+    `options` are those of a training, and `images`, the count of images drawn for it, or None for all. The images,
+    their order and their augmentation are drawn by the material's seed. Raises `loop.Diverged` as training does.
+    """
+    options = {key: value for key, value in material.options.items() if key != "images"}
+    shown = material.images
+    if material.options["images"] is not None:
+        shown = shown.taken(_drawn(material, "epoch"))
+    # Nothing is chosen by validation; what the history says of two images is not read.
+    unread = shown.taken(np.arange(min(2, len(shown))))
+    try:
+        loop.train(model, shown, unread, options, material.seed)
+    except loop.Diverged as error:
+        raise loop.Diverged(error.loss, error.epoch, error.rate, loop.remedy_in("recovery.epoch")) from error
+
+
+def _prepared_epoch(_, material):
+    def apply(smaller, channels):
+        epoch(smaller, material)
+
+    return apply
 
 
 # By the names in study/kinds.py; `none` does nothing.
 RECOVERIES = {
     "batchnorm": Recovery(_prepared_batchnorm, refuse_without_batchnorm),
     "reconstructed": Recovery(_prepared_reconstruction, _refuse_nothing),
+    "epoch": Recovery(_prepared_epoch, _refuse_nothing),
 }

@@ -165,6 +165,8 @@ def in_words(name: str, options: Mapping[str, Any], steps: int) -> str:
         return _reestimated(options)
     if kind.trains == "layers":
         return f"{_refitted(options)}; nothing is trained"
+    if kind.trains == "epoch":
+        return _one_epoch(options)
     if kind.trains == "answers":
         return _taught(options)
     if kind.learned:
@@ -179,6 +181,12 @@ def _begun(options):
     start = options["start"]
     words = _taught(start) if start["kind"] == DISTILLED.name else _refitted(start)
     return f"begun with {words}; then "
+
+
+def _one_epoch(options):
+    """An epoch of training, and how many images it sees."""
+    seen = "all training images" if options["images"] is None else f"up to {options['images']:,} training images"
+    return f"{seen} seen once, with their labels: {recipe(options)}"
 
 
 def _taught(options):

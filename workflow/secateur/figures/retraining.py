@@ -90,7 +90,7 @@ def _mark(axes, place, kind, mean, own):
     if cell["accuracy_low"] == cell["accuracy_low"]:
         axes.hlines(place, cell["accuracy_low"], cell["accuracy_high"], color=colour, linewidth=1.4, zorder=2)
     # Open marks: no weight was trained again.
-    filled = "full" if KINDS[kind].trains in ("weights", "answers") else "none"
+    filled = "full" if KINDS[kind].trains in ("weights", "answers", "epoch") else "none"
     style = {"color": colour, "fillstyle": filled, "markersize": 6, "linestyle": ""}
     axes.plot(cell["accuracy"], place, KINDS[kind].marker, label=KINDS[kind].label, zorder=3, **style)
     if cell["collapsed"] > 0:

@@ -234,6 +234,8 @@ def _forward_passes(kind, retraining, sizes, recovery):
         return min(retraining["batchnorm_images"], sizes["train"])
     if kind.trains == "layers":
         return _refitted(recovery, sizes)
+    if kind.trains == "epoch":
+        return TRAINED * min(recovery["epoch"]["images"] or sizes["train"], sizes["train"])
     if kind.trains == "answers":
         return _refitted(recovery, sizes) + _taught(recovery, sizes)
     epochs, times = retraining["epochs"], 1

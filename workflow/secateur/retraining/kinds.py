@@ -59,6 +59,18 @@ def reconstructed(
     return smaller, []
 
 
+def epoch(
+    model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """(smaller model, []): trained for one epoch, as `recovery.epoch` does.
+
+    Of the `plans` of the steps, only the last counts. Raises `loop.Diverged` as training does.
+    """
+    smaller = steps.narrowed(model, plans[-1], described)
+    recovery.epoch(smaller, recovery.Material(material.train, material.options, material.seed))
+    return smaller, []
+
+
 def distilled(
     model: nn.Module, described: NetworkDescription, plans: Sequence[dict[str, list[int]]], material: Material
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
@@ -210,6 +222,7 @@ def _of_step(step, rows):
 KINDS = {
     "batchnorm": batchnorm,
     "reconstructed": reconstructed,
+    "epoch": epoch,
     "distilled": distilled,
     "retrained": retrained,
     "retrained_smoothed": retrained,

@@ -22,7 +22,7 @@ class Kind:
     # Its first weights: those of the "dense" network, its "initial" ones, these "redrawn", "fresh", or "learned" ones.
     start: str
     # "nothing", the "statistics" of BatchNorm, its "layers" (refitted), "answers" (weights, by what the dense network
-    # answers to unlabelled images), "weights", or "gates" and weights before the removal.
+    # answers to unlabelled images), "epoch" (weights, for one epoch), "weights", or "gates" and weights before the removal.
     trains: str
     marker: str  # in figures
     colour: str
@@ -30,7 +30,7 @@ class Kind:
     in_steps: bool = False  # whether channels can be removed in several steps
     order_of: str | None = None  # the kind whose order of images it shares; its own without one
     learned: bool = False  # whether it starts from weights that were learned with a criterion, so that others have none
-    one_shot: bool = False  # whether it takes no training, so that `evaluation.recovery` can name it
+    one_shot: bool = False  # whether it takes an epoch at most, so that `evaluation.recovery` can name it
     # Settings of the schedule in place of those of `retraining`, for kinds that differ in these alone.
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     made: str = ""  # how a card begins the sentence on its schedule
@@ -78,6 +78,19 @@ RECONSTRUCTED = Kind(
     one_shot=True,
     made="After its channels were removed",
     untested="Retraining: after its channels were removed, its layers were refitted in closed form and never trained.",
+)
+EPOCH = Kind(
+    name="epoch",
+    label="trained for one epoch",
+    column="one epoch",
+    start="dense",
+    trains="epoch",
+    marker="s",
+    colour="#cc78bc",
+    setting="epoch",
+    one_shot=True,
+    made="After its channels were removed",
+    untested="Retraining for more than one epoch, and other learning rates.",
 )
 DISTILLED = Kind(
     name="distilled",
@@ -207,7 +220,7 @@ MARKS = {
     "random_scaled": ("p", "#d55e00"),
 }
 REDRAWN = tuple(_redrawn(one, *MARKS[one.name]) for one in OF_CHANNELS)
-ALL = (NONE, BATCHNORM, RECONSTRUCTED, DISTILLED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
+ALL = (NONE, BATCHNORM, RECONSTRUCTED, EPOCH, DISTILLED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
 KINDS = {kind.name: kind for kind in ALL}
 # What a retraining can begin with, beside the network as pruned.
 STARTS = (RECONSTRUCTED.name, DISTILLED.name)

@@ -26,6 +26,11 @@ def settle_recovery(config: dict[str, Any]) -> None:
         )
     evaluation["recovery"] = [name for name in kinds.RECOVERIES if name in evaluation["recovery"]]
     _settle_images(evaluation, retraining)
+    if kinds.EPOCH.name in evaluation["recovery"] and config["training"]["batch_size"] == 1:
+        raise Refused(
+            "evaluation.recovery names epoch, but training.batch_size is 1, and BatchNorm fails on a single image; give "
+            "2 or more"
+        )
     if kinds.BATCHNORM.name in evaluation["recovery"]:
         _refuse_without_batchnorm(config["model"])
         _refuse_single_images(config)
@@ -94,10 +99,20 @@ def distillation(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**schedule, **of_steps, "recovery": reconstruction(config)}
 
 
+def epoch(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The schedule of one epoch, with the count of its `images`.
+
+    What the section `recovery.epoch` does not name is that of training: optimizer, batches, loss, augmentation.
+    """
+    schedule = {key: value for key, value in config["training"].items() if key != "seeds"}
+    return schedule | {"epochs": 1, "warm_up": 0, "select": "last"} | config["recovery"]["epoch"]
+
+
 # The settings that each recovery depends on.
 OPTIONS = {
     kinds.BATCHNORM.name: batchnorm,
     kinds.RECONSTRUCTED.name: reconstruction,
+    kinds.EPOCH.name: epoch,
     kinds.DISTILLED.name: distillation,
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas
 
 from secateur.analysis.wording import joined
-from secateur.study.kinds import KINDS, NONE
+from secateur.study.kinds import EPOCH, KINDS, NONE
 from secateur.verdicts import evidence, judging, phrases
 
 Blocks = Iterator[tuple[str, Any]]
@@ -26,7 +26,7 @@ def blocks(
     named = joined(f"`{name}`" for name in recovered)
     yield (
         "text",
-        f"The same claims of the same networks after {named}, without training a weight: each a family of its own. "
+        f"The same claims of the same networks after {named}{_without_training(recovered)}: each a family of its own. "
         f"{'; '.join(counts)}. What had to be chosen, deltas among it, was chosen on the split `{study.choose_on}` "
         "after the same recovery. Accuracies in percent, differences in points with their intervals.",
     )
@@ -37,6 +37,12 @@ def blocks(
         f"Of {len(rows)} judgements {changed} {phrases.agree(changed, 'change', 'changes')} with the recovery:",
     )
     yield "table", pandas.DataFrame(rows)
+
+
+def _without_training(recovered):
+    """What all recoveries have in common, where it is so."""
+    trained = [name for name in recovered if KINDS[name].trains == EPOCH.trains]
+    return "" if trained else ", without training a weight"
 
 
 def _tested(findings):
