@@ -187,11 +187,11 @@ def forward_parts(model, pictures):
 
     pictures = pictures.clone().requires_grad_()
     stem = keep("stem", m.stem(pictures))
-    x = keep("relu of stem", m.norm(stem).relu())
+    x = keep("relu of stem", keep("norm", m.norm(stem)).relu())
     first = keep("first", m.first(x))
-    y = keep("relu of first", m.norm1(first).relu())
+    y = keep("relu of first", keep("norm1", m.norm1(first)).relu())
     second, short = keep("second", m.second(y)), keep("short", m.short(x))
-    y = keep("relu of sum", (m.norm2(second) + short).relu())
+    y = keep("relu of sum", (keep("norm2", m.norm2(second)) + short).relu())
     depthwise = keep("depthwise", m.depthwise(y))
     z = keep("linear", m.linear(keep("relu of depthwise", depthwise.clamp(0, 6))))
     logits = m.classes(torch.cat([y, z], 1).mean((2, 3)))
@@ -205,6 +205,9 @@ ACTIVE = {
 }  # fmt: skip
 
 
+NORMS = {"stem": "norm", "first": "norm1", "second": "norm2"}
+
+
 def test_scores_of_images_are_those_of_values_found_by_hand(residual, pictures):
     parts = forward_parts(residual, pictures)
     found = {name: scored(residual, name, pictures) for name in vocabulary.IMAGE_SCORES}
@@ -212,7 +215,15 @@ def test_scores_of_images_are_those_of_values_found_by_hand(residual, pictures):
         (output, gradient), (active, active_gradient) = parts[layer], parts[place]
         bias = residual.get_submodule(layer).bias
         product = output if bias is None else output - bias.detach().view(-1, 1, 1)
+        # What each scales, one part after the other: the filter with its bias, BatchNorm, what the channel hands on.
+        scaled = [parts[layer], parts[place]]
+        if layer in NORMS:
+            scaled.insert(1, parts[NORMS[layer]])
+        squares = [(value * slope).sum((2, 3)).square().mean(0) for value, slope in scaled]
+        energy = product.square().sum((2, 3)).mean(0)
         wanted = {
+            "jacobian": sum(squares) / len(squares),
+            "obd_c": energy * gradient.square().mean((2, 3)).mean(0) / 2,
             "taylor": (product * gradient).sum((2, 3)).square().mean(0),
             "taylor_activation": (active * active_gradient).sum((2, 3)).square().mean(0),
             "gradient": gradient.abs().mean((0, 2, 3)),
@@ -234,6 +245,43 @@ def test_taylor_is_the_square_of_weights_times_gradients_image_by_image(residual
             squares[layer] += (W.detach() * W.grad).sum((1, 2, 3)) ** 2 / len(LABELS)
     for layer, wanted in squares.items():
         np.testing.assert_allclose(found[layer], wanted, rtol=1e-9)
+
+
+def test_the_jacobian_criterion_is_that_of_the_weights_that_write_and_read_a_channel(network, pictures):
+    """Chen et al., 2025, image by image: filter and bias, BatchNorm, and the weights of the next layer, by autograd."""
+    found = {name: scored(network, name, pictures) for name in ("jacobian", "taylor_activation")}
+    for layer, norm, reader in (("features.0", "features.1", "features.3"), ("features.3", "features.4", "features.7")):
+        squares = 0
+        for picture, label in zip(pictures, LABELS, strict=True):
+            network.zero_grad()
+            F.cross_entropy(network(picture[None]), label[None]).backward()
+            conv, norm_, next_ = map(network.get_submodule, (layer, norm, reader))
+            of_filter = (conv.weight * conv.weight.grad).sum((1, 2, 3)) + conv.bias * conv.bias.grad
+            of_norm = norm_.weight * norm_.weight.grad + norm_.bias * norm_.bias.grad
+            of_reader = (next_.weight * next_.weight.grad).sum((0, 2, 3))
+            squares += torch.stack([of_filter, of_norm, of_reader]).detach().square() / len(LABELS)
+        np.testing.assert_allclose(found["jacobian"][layer], squares.mean(0), rtol=1e-9)
+        # Behind a ReLU that one layer reads, two of the three parts are the Taylor score of the activation.
+        for part in squares[1:]:
+            np.testing.assert_allclose(found["taylor_activation"][layer], part, rtol=1e-9)
+
+
+def test_obd_c_is_the_quadratic_form_of_the_kronecker_factors(network, pictures):
+    """w' A w S / 2 by unfolded patches: the second-order change of the loss without a filter (Wang et al., 2019)."""
+    found = scored(network, "obd_c", pictures)
+    seen = {}
+    layers = [network.get_submodule(name) for name in LAYERS]
+    for name, layer in zip(LAYERS, layers, strict=True):
+        layer.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: (inputs[0], output)}))
+    loss = F.cross_entropy(network(pictures), LABELS, reduction="sum")
+    for name, layer in zip(LAYERS, layers, strict=True):
+        inputs, output = seen[name]
+        (gradient,) = torch.autograd.grad(loss, output, retain_graph=True)
+        patches = F.unfold(inputs.detach(), layer.kernel_size, padding=layer.padding)
+        A = torch.einsum("nip,njp->ij", patches, patches) / len(LABELS)
+        S = gradient.square().mean((0, 2, 3))
+        W = layer.weight.detach().flatten(1)
+        np.testing.assert_allclose(found[name], torch.einsum("ci,ij,cj->c", W, A, W) * S / 2, rtol=1e-9)
 
 
 def test_taylor_is_the_change_of_the_loss_when_a_filter_shrinks(network, pictures):
@@ -371,7 +419,7 @@ def test_a_silent_channel_has_no_merit_by_any_score_of_images(network, pictures)
     with torch.no_grad():
         network.features[4].weight[2] = 0
         network.features[4].bias[2] = -1
-    for name in ("taylor", "taylor_activation", "activation", "apoz", "gradient"):
+    for name in vocabulary.IMAGE_SCORES:
         assert scored(network, name, pictures)["features.3"][2] == 0
     assert from_weights.of_weights(network, "bn_scale")["features.3"][2] == 0
 

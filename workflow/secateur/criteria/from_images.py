@@ -5,7 +5,9 @@ The higher a score, the later its channel is removed. Where each comes from and 
 
 import contextlib
 import dataclasses
+import functools
 import itertools
+import operator
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -21,16 +23,28 @@ from secateur.graph import operation_kinds as kinds
 
 
 @dataclasses.dataclass(frozen=True)
-class OfImages:
-    """A score of images: the mean over them of `function(values, gradients)`, which gives (N, C) from two (N, C, P).
+class Part:
+    """A part of a score: the mean over images of `function(values, gradients)`, which gives (N, C) from two (N, C, P).
 
-    `values` are a channel's at P positions: `at` the "output" of its convolution, "product" (the same less the bias)
-    or "activation". `gradients` are those of each image's own loss there, None unless `gradient`.
+    `values` are a channel's at P positions: `at` the "output" of its convolution, "product" (the same less the bias),
+    "norm" (the output of the BatchNorm right behind) or "activation". `gradients` are those of each image's own loss
+    there, None where no part of the score reads any.
     """
 
     function: Callable[[torch.Tensor, Any], torch.Tensor]
     at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OfImages:
+    """A score of images: `combined` makes (C,) of the means of its parts, (parts, C).
+
+    A part at a place that a layer lacks, such as a BatchNorm, is not a number.
+    """
+
+    parts: tuple[Part, ...]
     gradient: bool
+    combined: Callable[[np.ndarray], np.ndarray] = operator.itemgetter(0)
 
 
 def squared_first_order(values: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
@@ -53,14 +67,42 @@ def share_of_positive(values: torch.Tensor, gradients: torch.Tensor | None) -> t
     return (values > 0).mean(2, dtype=torch.float64)
 
 
+def sum_of_squares(values: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """The sum over positions of the squared values."""
+    return values.square().sum(2, dtype=torch.float64)
+
+
+def mean_squared_gradient(values: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """The mean over positions of the squared gradient."""
+    return gradients.square().mean(2, dtype=torch.float64)
+
+
+def half_product(means: np.ndarray) -> np.ndarray:
+    """Half of the product of all parts."""
+    return means.prod(0) / 2
+
+
 OF_IMAGES = {
     # A convolution is linear in its filter, so the sum over weights of weight x gradient is that over positions of
     # (output - bias) x gradient: no gradient of any weight is needed to have it for every image.
-    "taylor": OfImages(squared_first_order, at="product", gradient=True),
-    "taylor_activation": OfImages(squared_first_order, at="activation", gradient=True),
-    "gradient": OfImages(mean_gradient, at="output", gradient=True),
-    "activation": OfImages(mean_activation, at="activation", gradient=False),
-    "apoz": OfImages(share_of_positive, at="activation", gradient=False),
+    "taylor": OfImages((Part(squared_first_order, "product"),), gradient=True),
+    "taylor_activation": OfImages((Part(squared_first_order, "activation"),), gradient=True),
+    # Filter with bias, weight and bias of BatchNorm, and the weights that read the channel: each is linear in what is
+    # scaled, so that its sum of weight x gradient is that of its output's value x gradient.
+    "jacobian": OfImages(
+        tuple(Part(squared_first_order, place) for place in ("output", "norm", "activation")),
+        gradient=True,
+        combined=functools.partial(np.nanmean, axis=0),
+    ),
+    # The Kronecker factors of the Fisher matrix of a convolution (Grosse and Martens, 2016): A, the sum over positions
+    # of a a' of the patches a that it reads, and S, the mean over positions of g g'. w' A w of a filter w is the sum of
+    # its squared products, so that no patch is unfolded.
+    "obd_c": OfImages(
+        (Part(sum_of_squares, "product"), Part(mean_squared_gradient, "output")), gradient=True, combined=half_product
+    ),
+    "gradient": OfImages((Part(mean_gradient, "output"),), gradient=True),
+    "activation": OfImages((Part(mean_activation, "activation"),), gradient=False),
+    "apoz": OfImages((Part(share_of_positive, "activation"),), gradient=False),
 }
 
 
@@ -83,22 +125,23 @@ def of_images(
     first = list(itertools.islice(batches, 1))
     answers = [_answers(model, pixels) for pixels, _ in first]
     with _undisturbed(model):
-        reader = _Reader(model, score.at, layers)
+        reader = _Reader(model, {part.at for part in score.parts}, layers)
         for (pixels, _), wanted in zip(first, answers, strict=True):
             tracing.refuse_another(reader.answers(pixels), wanted, reader.overwriting)
         for pixels, labels in itertools.chain(first, batches):
-            values, gradients = reader.read(pixels, labels, score.gradient)
-            sums.add(_summed(score, values, gradients), len(labels))
+            sums.add(_summed(score, reader.read(pixels, labels, score.gradient)), len(labels))
     if not sums.images:
         raise Refused(f"there are no images from which to take the score {name}")
-    return sums.means()
+    return {layer: score.combined(means) for layer, means in sums.means().items()}
 
 
-def _summed(score, values, gradients):
-    """{layer: the sum over images of its scores, (C,)} of one batch."""
+def _summed(score, read):
+    """{layer: the sums over images of the parts of its score, (parts, C)} of one batch."""
     sums = {}
-    for layer, of_layer in values.items():
-        sums[layer] = score.function(of_layer, gradients.get(layer)).sum(0)
+    for layer, places in read.items():
+        known = {part: part.function(*places[part.at]).sum(0) for part in score.parts if part.at in places}
+        absent = torch.full_like(next(iter(known.values())), torch.nan)
+        sums[layer] = torch.stack([known.get(part, absent) for part in score.parts])
     return sums
 
 
@@ -110,48 +153,67 @@ def _answers(model, pixels):
 
 
 class _Reader:
-    """A traced model that gives the values of its layers' channels at one place, and the gradients there."""
+    """A traced model that gives the values of its layers' channels at some places, and the gradients there."""
 
-    def __init__(self, model, at, layers):
-        self.at, self.modules = at, dict(model.named_modules())
+    def __init__(self, model, places, layers):
+        self.places, self.modules = sorted(places), dict(model.named_modules())
         traced = tracing.traced(model)
         self.overwriting = tracing.in_place(traced.graph.nodes)
         self.traced = _out_of_place(traced)
-        self.nodes = {}
-        for layer, nodes in locations.calls(self.traced, self.modules, layers).items():
-            self.nodes[layer] = list(map(self._place, nodes))
+        self.calls = locations.calls(self.traced, self.modules, layers)
 
-    def _place(self, node):
-        return locations.activation(node, self.modules) if self.at == "activation" else node
+    def _nodes(self, layer, place):
+        """The nodes of a layer's uses at a place; fewer where one has none."""
+        found = (PLACES[place](node, self.modules) for node in self.calls[layer])
+        return [node for node in found if node is not None]
 
     @torch.no_grad()
     def answers(self, pixels):
         return _Run(self.traced, ()).run(pixels)
 
     def read(self, pixels, labels, gradient):
-        """({layer: values (N, C, P)}, {layer: gradients (N, C, P)}); the second is empty unless `gradient`."""
+        """{layer: {place: (values (N, C, P), gradients (N, C, P))}} of the places that a layer has.
+
+        Gradients are None unless `gradient`.
+        """
+        wanted = {node for layer in self.calls for place in self.places for node in self._nodes(layer, place)}
         with torch.set_grad_enabled(gradient):
             # Gradients reach the first layer only if something before it asks for one.
-            run = _Run(self.traced, set().union(*self.nodes.values()))
+            run = _Run(self.traced, wanted)
             logits = run.run(pixels.detach().requires_grad_(gradient))
             gradients = {}
             if gradient:
                 loss = F.cross_entropy(logits, labels, reduction="sum")
                 of_nodes = torch.autograd.grad(loss, list(run.values.values()), materialize_grads=True)
-                gradients = self._by_layer(dict(zip(run.values, of_nodes, strict=True)))
-        return self._by_layer(run.values, without_bias=self.at == "product"), gradients
+                gradients = dict(zip(run.values, of_nodes, strict=True))
+        return {layer: self._at_places(layer, run.values, gradients) for layer in self.calls}
 
-    def _by_layer(self, values, without_bias=False):
-        """{layer: (N, C, P)} of values by node; a layer that is used twice has the positions of both uses."""
-        by_layer = {}
-        for layer, nodes in self.nodes.items():
-            module = self.modules[layer]
-            uses = [_positions(module, values[node].detach()) for node in nodes]
-            if without_bias and module.bias is not None:
-                bias = module.bias.detach()[:, None]
-                uses = [use - bias for use in uses]
-            by_layer[layer] = torch.cat(uses, 2)
-        return by_layer
+    def _at_places(self, layer, values, gradients):
+        """{place: (values, gradients)} of a layer; one that is used twice has the positions of both uses."""
+        module, found = self.modules[layer], {}
+        for place in self.places:
+            nodes = self._nodes(layer, place)
+            if not nodes:
+                continue
+            own = _joined(module, nodes, values)
+            if place == "product" and module.bias is not None:
+                own = own - module.bias.detach()[:, None]
+            found[place] = own, _joined(module, nodes, gradients) if gradients else None
+        return found
+
+
+def _joined(module, nodes, values):
+    """(N, C, P) of a layer's values at some nodes, {node: values}."""
+    return torch.cat([_positions(module, values[node].detach()) for node in nodes], 2)
+
+
+# By the names of Part.at: the node of a layer's use at a place, or None.
+PLACES = {
+    "output": lambda node, modules: node,
+    "product": lambda node, modules: node,
+    "norm": locations.norm,
+    "activation": locations.activation,
+}
 
 
 def _positions(module, values):

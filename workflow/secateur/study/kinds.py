@@ -220,7 +220,20 @@ MARKS = {
     "random_scaled": ("p", "#d55e00"),
 }
 REDRAWN = tuple(_redrawn(one, *MARKS[one.name]) for one in OF_CHANNELS)
-ALL = (NONE, BATCHNORM, RECONSTRUCTED, EPOCH, DISTILLED, RETRAINED, *STAGES, SCRATCH, INITIAL, *REDRAWN, LEARNED, CONTINUED)
+ALL = (
+    NONE,
+    BATCHNORM,
+    RECONSTRUCTED,
+    EPOCH,
+    DISTILLED,
+    RETRAINED,
+    *STAGES,
+    SCRATCH,
+    INITIAL,
+    *REDRAWN,
+    LEARNED,
+    CONTINUED,
+)
 KINDS = {kind.name: kind for kind in ALL}
 # What a retraining can begin with, beside the network as pruned.
 STARTS = (RECONSTRUCTED.name, DISTILLED.name)

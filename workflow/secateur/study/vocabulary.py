@@ -24,7 +24,7 @@ EVALUATION_PRECISIONS = ("auto", *TRAINING_PRECISIONS)
 STATISTICS = ("mean", "mean_abs", "max", "min", "max_abs", "min_abs")
 # Scores of channels by what they read; the functions behind the names are in criteria/.
 WEIGHT_SCORES = ("l1", "l2", "fpgm", "bn_scale")
-IMAGE_SCORES = ("taylor", "taylor_activation", "gradient", "activation", "apoz")
+IMAGE_SCORES = ("taylor", "taylor_activation", "jacobian", "obd_c", "gradient", "activation", "apoz")
 # Ways of learning which channels stay: the first parts of the names of learned criteria.
 LEARNED = ("gates", "scorer")
 LEARNED_NAMES = tuple(f"{kind}." for kind in LEARNED)
