@@ -166,7 +166,7 @@ rule rank_by_score:
 rule rank_by_file:
     input:
         units="<network>/units/units.csv",
-        stages=stage_files.stages(config["criteria"]["scope"]),
+        classes=stage_files.classes(config["criteria"]["scope"]),
     output:
         **table("<network>/ranking/{given}"),
     log:

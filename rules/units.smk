@@ -43,6 +43,7 @@ rule list_stages:
         network="<network>/training/initial.pt",
     output:
         **table("<network>/units/stages"),
+        structures="<network>/units/structures.csv",
     log:
         "<network_logs>/list_stages.log",
     conda:
@@ -50,6 +51,6 @@ rule list_stages:
     params:
         **made_by("list_stages", "torch"),
     message:
-        "List the stages of {wildcards.model}: layers with feature maps of one size."
+        "List the stages and structures of {wildcards.model}: what can be compared with what."
     script:
         "../workflow/list_stages.py"

@@ -10,10 +10,11 @@ OF_ORDER = {"normalise": "none", "scope": "global", "unit_score": "mean"}
 COMPARISON = ("normalise", "scope", "unit_score", "per")
 
 
-def rank_by_file(path, units, stages, table, comparison):
+def rank_by_file(path, units, classes, table, comparison):
     """Write the ranking to `table`, and return the facts of its manifest.
 
-    `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None.
+    `comparison` has the options that make scores comparable; `classes` is the path of the table that a scope needs, or
+    None.
     """
     units, scores = tables.read(units, *ranking.UNITS), own_ranking.read(path)
     own_ranking.refuse_foreign(scores, units, path)
@@ -22,9 +23,9 @@ def rank_by_file(path, units, stages, table, comparison):
         if comparison.get("per"):
             raise Refused(f"{path} holds an order, which has no scores to divide by {comparison['per']}; give scores")
         content, comparison = "order", OF_ORDER
-    if stages:
-        stages = tables.read(stages, "layer", "stage")
-    order = ranking.of_scores(scores, units, stages=stages, **comparison)
+    if classes:
+        classes = tables.read(classes, *ranking.CLASSES[comparison["scope"]])
+    order = ranking.of_scores(scores, units, classes=classes, **comparison)
     tables.write(ranking.table(order, units), table)
     return {"file": str(path), "digest": files.digest(path), "is": content, **comparison}
 
@@ -37,7 +38,7 @@ if "snakemake" in globals():
         facts = rank_by_file(
             path,
             snakemake.input.units,
-            snakemake.input.get("stages"),
+            snakemake.input.get("classes"),
             snakemake.output.table,
             {key: job.options[key] for key in COMPARISON if key in job.options},
         )

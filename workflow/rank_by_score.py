@@ -7,16 +7,16 @@ from secateur.jobs import script
 COMPARISON = ("normalise", "scope", "unit_score", "widths", "per")
 
 
-def rank_by_score(scores, units, stages, table, comparison):
+def rank_by_score(scores, units, classes, table, comparison):
     """Write the ranking to `table`.
 
-    `comparison` has the options that make scores comparable; `stages` is a path for the scope of that name, else None,
-    and only the scope `widths` has those.
+    `comparison` has the options that make scores comparable; `classes` is the path of the table that a scope needs, or
+    None, and only the scope `widths` has those.
     """
     units, scores = tables.read(units, *ranking.UNITS), tables.read(scores, "layer", "channel", "score")
-    if stages:
-        stages = tables.read(stages, "layer", "stage")
-    order = ranking.of_scores(scores, units, stages=stages, **comparison)
+    if classes:
+        classes = tables.read(classes, *ranking.CLASSES[comparison["scope"]])
+    order = ranking.of_scores(scores, units, classes=classes, **comparison)
     tables.write(ranking.table(order, units), table)
 
 
@@ -25,7 +25,7 @@ if "snakemake" in globals():
         rank_by_score(
             snakemake.input.scores,
             snakemake.input.units,
-            snakemake.input.get("stages"),
+            snakemake.input.get("classes"),
             snakemake.output.table,
             {key: job.options[key] for key in COMPARISON if key in job.options},
         )

@@ -464,8 +464,14 @@ def test_a_scope_is_what_a_channel_competes_with():
     # Of four and two channels, half of each goes first.
     assert order(scope="layer") == [3, 5, 2, 1, 4, 0]
     both = pandas.DataFrame({"layer": ["a", "b"], "stage": [0, 0]})
-    assert order(scope="stage", stages=both) == order()
-    assert order(scope="stage", stages=both.assign(stage=[0, 1])) == order(scope="layer")
+    assert order(scope="stage", classes=both) == order()
+    assert order(scope="stage", classes=both.assign(stage=[0, 1])) == order(scope="layer")
+    # Channels of one layer can be of different structures: half of the three first ones, then of the others.
+    structures = UNITS[["layer", "channel"]].assign(structure=["x", "x", "x", "y", "y", "y"])
+    assert order(scope="isomorphic", classes=structures) == [5, 2, 4, 1, 3, 0]
+    assert order(scope="isomorphic", classes=structures.assign(structure="x")) == order()
+    with pytest.raises(ValueError, match="the scope isomorphic needs a table with layer, channel, structure"):
+        order(scope="isomorphic")
 
 
 def test_a_unit_has_the_sum_mean_or_largest_score_of_its_channels():

@@ -67,7 +67,7 @@ def test_files_follow_from_the_settings(study):
     ]
     assert stage_files.explained_images(study, "clean") == "<images>/validation.h5"
     assert stage_files.scores(study, "share") == "<network>/statistics/taylor.csv"
-    assert stage_files.stages("stage") and not stage_files.stages("global")
+    assert stage_files.classes("stage") and not stage_files.classes("global")
     assert stage_files.downloaded(study) == stage_files.given_weights(study) == stage_files.linear_units(study) == []
     assert stage_files.mixed_lists(study, "clean")["relevance"] == "<network>/ranking/clean.mean_abs.csv"
 

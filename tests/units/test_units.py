@@ -1,6 +1,7 @@
 """Channels that go together, in networks of all kinds: removed, masked and never computed are the same."""
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from secateur.models import zoo
 from secateur.pruning import groups, masking, plans, removal, sweep
 from secateur.relevance import propagation
 from secateur.study.levels import Terms
-from secateur.units import coupling, finding
+from secateur.units import coupling, finding, structures
 from support.networks import (
     OWN,
     Branching,
@@ -298,8 +299,6 @@ def test_curves_of_a_residual_network_end_where_every_image_is_answered_alike():
 @given(st.permutations(range(40)), st.integers(0, 40), st.sampled_from([2, 4, 8]))
 def test_rounded_widths_are_multiples_or_whole_and_only_units_of_the_plan_go(order, count, multiple):
     """Units 0 to 9 are of three layers, the rest of one; a unit of layer c is two channels."""
-    import pandas
-
     rows = [(unit, layer, unit) for unit in range(10) for layer in "abc"]
     rows += [(unit, "abc"[unit % 3], unit) for unit in range(10, 40)]
     table = pandas.DataFrame(rows, columns=["unit", "layer", "channel"])
@@ -318,3 +317,17 @@ def test_a_flow_without_an_example_is_the_same():
     given_size, guessed = coupling.followed(model, pixels()), coupling.followed(model)
     for layer, inputs in given_size.inputs.items():
         np.testing.assert_array_equal(inputs, guessed.inputs[layer])
+
+
+def test_units_of_one_structure_are_written_and_read_by_the_same_kinds_of_layers():
+    found = structures.table(coupling.followed(zoo.build("resnet20", 4), pixels(size=32))).set_index("layer")[
+        "structure"
+    ]
+    inner = [found[f"layer{stage}.{block}.conv1"] for stage in (1, 2, 3) for block in (0, 1, 2)]
+    assert {*pandas.concat(inner)} == {"written by 3x3, read by 3x3"}
+    # The stem's channels run through all three stages, of which each adds its own: seven, then three and three more.
+    streams = dict(found["layer3.0.conv2"].value_counts())
+    assert sorted(streams.values()) == [16, 16, 32] and {*found["conv1"]} < {*streams}
+    assert all(words.endswith("3x3 + linear") for words in streams)
+    depthwise = structures.table(coupling.followed(separable(), pixels()))["structure"]
+    assert any("depthwise 3x3" in words for words in depthwise)

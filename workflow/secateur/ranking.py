@@ -103,7 +103,7 @@ NORMALISATIONS = {
     "layer_max": lambda scores: np.abs(scores).max(),
     "layer_l2": lambda scores: np.linalg.norm(scores),
 }
-SCOPES = ("global", "layer", "stage", "widths")
+SCOPES = ("global", "layer", "stage", "isomorphic", "widths")
 
 
 def normalised(statistics: pandas.DataFrame, statistic: str, how: str) -> pandas.DataFrame:
@@ -116,25 +116,36 @@ def scoped(
     order: np.ndarray,
     units: pandas.DataFrame,
     scope: str = "global",
-    stages: pandas.DataFrame | None = None,
+    classes: pandas.DataFrame | None = None,
     widths: Mapping[str, int] | None = None,
 ) -> np.ndarray:
-    """The order with units compared within a `scope` only: the network, a layer or a stage, or a layer at given widths.
+    """The order with units compared within a `scope` only: the network, a layer, a stage, units of one structure.
 
-    At every level all layers, or all stages of the table `stages` (layer, stage), lose an equal share of their units;
-    the scope `widths` is that of `at_widths`, by the setting {layer or width: count of units that are kept}.
+    At every level all layers, all stages or all structures lose an equal share of their units, by the table `classes`:
+    (layer, stage) for the scope `stage`, (layer, channel, structure) for `isomorphic`. The scope `widths` is that of
+    `at_widths`, by the setting {layer or width: count of units that are kept}.
     """
     if scope == "global":
         return order
     layers = layers_of(units)
     if scope == "widths":
         return at_widths(order, layers, resolved(widths or {}, counts_of(units), "scope: widths"))
-    if scope == "stage":
-        if stages is None:
-            raise ValueError("the scope stage needs a table of stages")
-        stage_of = dict(zip(stages["layer"], stages["stage"], strict=True))
-        layers = {unit: stage_of[layer] for unit, layer in layers.items()}
+    if scope in CLASSES:
+        if classes is None:
+            raise ValueError(f"the scope {scope} needs a table with {', '.join(CLASSES[scope])}")
+        layers = _classes_of(units, classes, CLASSES[scope])
     return uniform(order, layers)
+
+
+# Columns of the table of classes, by the scope that needs one; the last is the class.
+CLASSES = {"stage": ("layer", "stage"), "isomorphic": (*CHANNEL, "structure")}
+
+
+def _classes_of(units, classes, columns):
+    """{unit: class of its first channel}."""
+    first = units.drop_duplicates("unit")
+    found = first.merge(classes, on=list(columns[:-1]), how="left", validate="many_to_one")[columns[-1]]
+    return dict(zip(first["unit"], found, strict=True))
 
 
 def of_scores(
@@ -143,7 +154,7 @@ def of_scores(
     normalise: str = "none",
     scope: str = "global",
     unit_score: str = "sum",
-    stages: pandas.DataFrame | None = None,
+    classes: pandas.DataFrame | None = None,
     widths: Mapping[str, int] | None = None,
     per: str | None = None,
 ) -> np.ndarray:
@@ -151,7 +162,7 @@ def of_scores(
     by_unit = scores(normalised(table, "score", normalise), units, "score", unit_score)
     if per:
         by_unit = per_cost(by_unit, units, per)
-    return scoped(by_score(by_unit), units, scope, stages, widths)
+    return scoped(by_score(by_unit), units, scope, classes, widths)
 
 
 def per_cost(scores: pandas.Series, units: pandas.DataFrame, per: str) -> pandas.Series:

@@ -22,7 +22,8 @@ class Kind:
     # Its first weights: those of the "dense" network, its "initial" ones, these "redrawn", "fresh", or "learned" ones.
     start: str
     # "nothing", the "statistics" of BatchNorm, its "layers" (refitted), "answers" (weights, by what the dense network
-    # answers to unlabelled images), "epoch" (weights, for one epoch), "weights", or "gates" and weights before the removal.
+    # answers to unlabelled images), "epoch" (weights, for one epoch), "weights", or "gates" and weights before the
+    # removal.
     trains: str
     marker: str  # in figures
     colour: str

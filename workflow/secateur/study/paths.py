@@ -171,7 +171,9 @@ def _each(stem, ends, key):
 
 def _training(config):
     yield from _each("training/", ("initial.pt", "trained.pt", "history.csv"), "training")
-    yield from _each("units/", ("units.csv", "units.json", "stages.csv", "stages.json"), "the list of units")
+    yield from _each(
+        "units/", ("units.csv", "units.json", "stages.csv", "stages.json", "structures.csv"), "the list of units"
+    )
 
 
 def _relevance(config):

@@ -28,8 +28,8 @@ def settle_recovery(config: dict[str, Any]) -> None:
     _settle_images(evaluation, retraining)
     if kinds.EPOCH.name in evaluation["recovery"] and config["training"]["batch_size"] == 1:
         raise Refused(
-            "evaluation.recovery names epoch, but training.batch_size is 1, and BatchNorm fails on a single image; give "
-            "2 or more"
+            "evaluation.recovery names epoch, but training.batch_size is 1, and BatchNorm fails on a single image; "
+            "give 2 or more"
         )
     if kinds.BATCHNORM.name in evaluation["recovery"]:
         _refuse_without_batchnorm(config["model"])

@@ -56,14 +56,17 @@ def scores(study: Study, criterion: str) -> str:
     return f"<network>/statistics/{criteria_names.file_of(study.scored[criterion])}.csv"
 
 
-def stages(scope: str) -> OptionalPath:
-    """The table of stages, where the scope of a ranking needs it."""
-    return "<network>/units/stages.csv" if scope == "stage" else []
+def classes(scope: str) -> OptionalPath:
+    """The table of classes within which units are compared, where the scope of a ranking needs one."""
+    return CLASSES.get(scope, [])
+
+
+CLASSES = {"stage": "<network>/units/stages.csv", "isomorphic": "<network>/units/structures.csv"}
 
 
 def score_ranking(study: Study, criterion: str) -> dict[str, OptionalPath]:
-    """The inputs of a ranking by one score beside the units: the score, and the table of stages where it is needed."""
-    return {"scores": scores(study, criterion), "stages": stages(study.scored[criterion]["scope"])}
+    """The inputs of a ranking by one score beside the units: the score, and the table of classes where it is needed."""
+    return {"scores": scores(study, criterion), "classes": classes(study.scored[criterion]["scope"])}
 
 
 def start(study: Study, criterion: str) -> OptionalPath:

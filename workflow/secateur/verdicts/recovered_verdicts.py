@@ -40,7 +40,7 @@ def blocks(
 
 
 def _without_training(recovered):
-    """What all recoveries have in common, where it is so."""
+    """The words for recoveries none of which trains a weight."""
     trained = [name for name in recovered if KINDS[name].trains == EPOCH.trains]
     return "" if trained else ", without training a weight"
 
