@@ -18,7 +18,7 @@ FACES = {
     "secateur.models": ["build"],
     "secateur.units": ["find"],
     "secateur.ranking": ["by_score", "combined", "mixed", "at_random"],
-    "secateur.pruning": ["masked", "removed", "plan", "load", "reconstructed"],
+    "secateur.pruning": ["masked", "removed", "plan", "load", "reconstructed", "sensitivity", "allocated"],
     "secateur.evaluation": ["measure"],
     "secateur.cost": ["count"],
     "secateur.selection": ["OutputAnalyser", "PruningConv2D"],

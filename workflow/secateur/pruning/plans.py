@@ -48,7 +48,7 @@ def plan(
             raise _too_many(ranking, order, level, count, removable, terms)
         removed = _rounded(ranking, order[:count], terms.round_to)
     else:
-        coupled = _needed(coupled, terms.budget)
+        coupled = needed(coupled, terms.budget)
         removed = _for_budget(ranking, order[:removable], level, terms, coupled)
     rows = ranking[ranking["unit"].isin(set(removed))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
@@ -66,7 +66,7 @@ def _too_many(ranking, order, level, count, removable, terms):
     )
 
 
-def _needed(coupled: Coupling | None, budget: str) -> Coupling:
+def needed(coupled: Coupling | None, budget: str) -> Coupling:
     """The Coupling itself; Refused if there is none, for a budget other than units."""
     if coupled is None:
         raise Refused(f"the budget {budget} needs the Coupling of the network, from units.coupling.followed")
@@ -160,7 +160,7 @@ def realised(
     """
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
-    coupled = _needed(coupled, budget)
+    coupled = needed(coupled, budget)
     dense = _cost(coupled, groups.removed_by(coupled, {}), budget)
     left = _cost(coupled, groups.removed_by(coupled, channels), budget)
     return 1 - left / dense

@@ -1,0 +1,238 @@
+"""Sensitivity: losses of a network without units of one group of layers, and allocations by it.
+
+Each group loses its own units in steps, in the order of a ranking, while all others stay whole. A budget is then shared
+out between groups so that the sum of their losses is smallest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas
+import torch
+from torch import nn
+
+from secateur import Refused
+from secateur.pruning import allocation, groups, layer_groups, plans, reconstruction, sweep
+from secateur.pruning.treatments import Treatment
+from secateur.study import kinds, levels, vocabulary
+from secateur.units import coupling
+from secateur.units.coupling import Coupling
+
+COLUMNS: tuple[str, ...] = ("group", "layers", "units", "removed", "parameters", "macs", "images", "loss", "accuracy")
+# The group of the row of the dense network.
+WHOLE = ""
+# Halvings of the range of a budget in which the sum of savings of groups is searched that saves as much in fact.
+HALVINGS = 13
+
+
+def sensitivity(
+    model: nn.Module,
+    ranking: pandas.DataFrame,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    steps: int = 10,
+    calibration: torch.Tensor | None = None,
+) -> pandas.DataFrame:
+    """Losses of a network without units of one group of layers at a time: a row for each group and step.
+
+    `images` (N, C, H, W) and `labels` (N,) measure, and are not those that are reported. With `calibration` images
+    (M, C, H, W), every network is `reconstructed` by them before it is measured. Columns: group, layers, its count of
+    units, how many are removed, parameters and multiply-adds that are left, images, mean loss, accuracy; the first row
+    is the whole network. Raises Refused as `curves` does.
+    """
+    treatments = {}
+    if calibration is not None:
+        treatments[kinds.RECONSTRUCTED.name] = _reconstruction(model, calibration)
+    network = sweep.Network(
+        model, lambda: [(images, labels)], labels.numpy(), images[:2], str(images.dtype)[6:], None, treatments
+    )
+    recovery = next(iter(treatments), kinds.NONE.name)
+    return pandas.DataFrame(curves(network, ranking, steps, recovery), columns=list(COLUMNS))
+
+
+def _reconstruction(model, calibration):
+    """The Treatment that refits a smaller network by calibration images, with the settings of `reconstructed`."""
+    dense = reconstruction.Dense(coupling.followed(model, calibration[:1]), calibration, "patches")
+
+    def apply(smaller, channels):
+        if channels:
+            removed = groups.removed_by(dense.coupled, channels)
+            reconstruction.refit(smaller, dense, removed, "online", reconstruction.RIDGE)
+
+    return Treatment({}, apply)
+
+
+def curves(
+    network: sweep.Network, ranking: pandas.DataFrame, steps: int, recovery: str = kinds.NONE.name
+) -> Iterator[dict[str, Any]]:
+    """The rows of `sensitivity`, one by one, of a network prepared with its images and recoveries.
+
+    A group's last unit stays: without it the network would be another one. Raises Refused for fewer than two groups,
+    between which nothing can be shared out.
+    """
+    several = of_several(ranking)
+    yield _row(network, WHOLE, (), 0, 0, {}, recovery)
+    for group in several:
+        for count in counts(len(group.units), steps):
+            channels = layer_groups.channels(ranking, group.units[:count])
+            yield _row(network, group.name, group.layers, len(group.units), count, channels, recovery)
+
+
+def of_several(ranking: pandas.DataFrame) -> list[layer_groups.LayerGroup]:
+    """The groups of layers of a ranking; Refused for a single one."""
+    found = layer_groups.of_ranking(ranking)
+    if len(found) < 2:
+        raise Refused(
+            f"the ranking has one group of layers ({found[0].name}), and a budget can only be shared out between "
+            "several; prune by the ranking itself"
+        )
+    return found
+
+
+def counts(units: int, steps: int) -> list[int]:
+    """The counts of units that are removed of a group, in so many steps, without its last one."""
+    shares = (levels.removed_at(f"{step}/{steps}", units) for step in range(1, steps + 1))
+    return sorted({min(count, units - 1) for count in shares} - {0})
+
+
+def evaluations(sizes: Sequence[int], steps: int) -> int:
+    """The count of networks that are measured for groups of so many units, the whole one among them."""
+    return 1 + sum(len(counts(units, steps)) for units in sizes)
+
+
+def _row(network, name, layers, units, count, channels, recovery):
+    measured, _, _ = network.evaluated(channels, recovery)
+    left = network.coupled.counter.left(groups.removed_by(network.coupled, channels))
+    values = (name, " ".join(layers), units, count, left.parameters, left.macs, len(measured.right))
+    return dict(zip(COLUMNS, (*values, measured.loss, measured.accuracy), strict=True))
+
+
+# ---- allocation ----------------------------------------------------------------------------------------------
+
+
+def allocated(
+    measured: pandas.DataFrame,
+    ranking: pandas.DataFrame,
+    wanted: Sequence[float],
+    budget: str = "units",
+    coupled: Coupling | None = None,
+) -> pandas.DataFrame:
+    """The ranking with its budget shared out between groups of layers by the table `measured` of `sensitivity`.
+
+    At each of the `wanted` levels, shares of the `budget` ("units", "parameters", "macs"), the counts of units that
+    leave each group are those with the smallest sum of losses that save as much, and no group keeps a unit that a lower
+    level removed; damage between measured steps is on a straight line. Within a group the order is the ranking's.
+    Parameters and multiply-adds need the Coupling of the network. Raises Refused for measurements of other groups, and
+    for a level that no allocation meets.
+    """
+    sharing = _Sharing(measured, ranking, budget, coupled)
+    before = dict.fromkeys(sharing.damages, 0)
+    steps = []
+    for level in sorted(level for level in wanted if level > 0):
+        before = sharing.at(level, before)
+        steps.append(before)
+    order = layer_groups.nested(sharing.groups, steps, ranking)
+    return _ordered(ranking, order)
+
+
+def _ordered(ranking, order):
+    """The ranking table by another order of its units, those without a score behind."""
+    places = {unit: place for place, unit in enumerate(order)}
+    place = ranking["unit"].map(places).fillna(len(places))
+    return ranking.assign(place=place).sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
+
+
+class _Sharing:
+    """The damages and savings of every count of units of every group, and the allocations by them."""
+
+    def __init__(self, measured, ranking, budget, coupled):
+        self.groups = of_several(ranking)
+        self.ranking, self.budget, self.coupled = ranking, budget, coupled
+        self.whole = ranking["unit"].nunique() if budget == "units" else self._left({})
+        self.damages = _damages(measured, self.groups)
+        self.savings = {}
+        for group in self.groups:
+            counts = range(len(self.damages[group.name]))
+            self.savings[group.name] = np.array([self._without(group.units[:count]) for count in counts])
+
+    def _left(self, channels):
+        """The parameters or multiply-adds of the network without these channels."""
+        coupled = plans.needed(self.coupled, self.budget)
+        return getattr(coupled.counter.left(groups.removed_by(coupled, channels)), self.budget)
+
+    def _without(self, units):
+        """The units, parameters or multiply-adds that the network loses with these units."""
+        if self.budget == "units":
+            return len(units)
+        return self.whole - self._left(layer_groups.channels(self.ranking, units))
+
+    def _saved(self, counts):
+        """The same of counts of units of all groups."""
+        return self._without([unit for group in self.groups for unit in group.units[: counts[group.name]]])
+
+    def _further(self, name, before):
+        """(counts,) by which each count of a group's units from that `before` saves more than it."""
+        savings = self.savings[name][before[name] :]
+        return savings - savings[0]
+
+    def at(self, level, before):
+        """{group: count of units}, at least those `before`, with the smallest sum of damages that saves a level.
+
+        Savings of two groups overlap where one reads the other, so that their sum has to be larger than the level: by
+        how much is searched, and what a choice saves in fact is counted.
+        """
+        best = {name: len(damages) - 1 for name, damages in self.damages.items()}
+        wanted = levels.fraction(level) * self.whole
+        if self.budget == "units":
+            wanted = levels.removed_at(level, self.whole)
+        if self._saved(best) < wanted:
+            raise Refused(
+                f"level {level} is more than any allocation saves: without all units but one of every group of layers "
+                f"{100 * self._saved(best) / self.whole:.3g} % of the {vocabulary.BUDGETS[self.budget]} leave; lower "
+                "the level"
+            )
+        if self.budget == "units":
+            return self._chosen(wanted - self._saved(before), before, more=0)
+        # A plan takes the fewest units that meet a level: an allocation that saves much more would be cut short.
+        largest = max(float(np.diff(savings).max(initial=0)) for savings in self.savings.values())
+        low, high = 0.0, float(sum(self._further(name, before)[-1] for name in self.damages))
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            found = self._chosen(middle, before, more=2 * largest)
+            if self._saved(found) >= wanted:
+                best, high = found, middle
+            else:
+                low = middle
+        return best
+
+    def _chosen(self, wanted, before, more):
+        """{group: count of units} whose further savings, group by group, have a sum of `wanted`."""
+        savings = [self._further(name, before) for name in self.damages]
+        damages = [of_group[before[name] :] for name, of_group in self.damages.items()]
+        options = allocation.chosen(savings, damages, wanted, more)
+        return {name: before[name] + option for name, option in zip(self.damages, options, strict=True)}
+
+
+def _damages(measured, groups):
+    """{group: (counts,) the loss beyond that of the whole network without so many of its units}."""
+    whole = measured.loc[measured["group"] == WHOLE, "loss"]
+    names = [name for name in dict.fromkeys(measured["group"]) if name != WHOLE]
+    if len(whole) != 1 or names != [group.name for group in groups]:
+        raise Refused(
+            "the curves are of other groups of layers than the ranking: measure the sensitivity of this very network"
+        )
+    damages = {}
+    for group in groups:
+        rows = measured[measured["group"] == group.name]
+        if {*rows["units"]} != {len(group.units)}:
+            raise Refused(
+                f"the curves have {rows['units'].iloc[0]} units of {group.name}, and the ranking {len(group.units)}: "
+                "measure the sensitivity of this very network"
+            )
+        counts = np.arange(rows["removed"].max() + 1)
+        steps = [0, *rows["removed"]]
+        damages[group.name] = np.interp(counts, steps, [0.0, *(rows["loss"] - whole.iloc[0])])
+    return damages
