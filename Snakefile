@@ -36,6 +36,7 @@ include: ROOT / "rules/statistics.smk"
 include: ROOT / "rules/selection.smk"
 include: ROOT / "rules/ranking.smk"
 include: ROOT / "rules/evaluation.smk"
+include: ROOT / "rules/sensitivity.smk"
 include: ROOT / "rules/retraining.smk"
 include: ROOT / "rules/sparsity.smk"
 include: ROOT / "rules/tickets.smk"
@@ -57,6 +58,7 @@ rule all:
         expand("<results>/figures/controls.{criterion}.{kind}", criterion=STUDY.controlled, kind=["svg", "html"]),
         expand(rules.plot_floors.output, source=STUDY.floored),
         expand(rules.plot_layers.output, source=STUDY.drawn),
+        expand(rules.plot_sensitivity.output, allocated=STUDY.allocated.values()),
         rules.plot_stability.output if STUDY.readings else [],
         rules.plot_recovery.output if STUDY.recovered else [],
         rules.plot_scorers.output if STUDY.searched else [],

@@ -164,6 +164,7 @@ wildcard_constraints:
     round=alternatives(STUDY.rounds),
     ticket_figure=alternatives(STUDY.ticket_figures),
     mixture=alternatives(STUDY.mixtures),
+    allocated=alternatives(STUDY.allocated.values()),
     delta=r"[01](\.\d+)?",
     shard=r"\d+",
     shards=r"\d+",

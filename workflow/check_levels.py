@@ -1,15 +1,16 @@
 """Refuse a study with a level that cannot be met, or a recovery of nothing, before anything is trained."""
 
-from secateur import recovery
+from secateur import ranking, recovery
 from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
 from secateur.jobs import script
 from secateur.models import description, freezing
-from secateur.pruning import equal_widths, plans
+from secateur.pruning import equal_widths, layer_sensitivity, plans
 from secateur.relevance import propagation
 from secateur.selection import prerequisites
 from secateur.sparsity import prerequisites as of_sparsity
+from secateur.study.levels import Terms
 from secateur.units import finding
 
 
@@ -27,6 +28,10 @@ def check_levels(split, options):
         of_sparsity.refuse_emptying(model, options["tickets"]["sparsity"])
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
+    if options.get("allocated"):
+        table = finding.table(units)
+        order = ranking.table(list(range(len(units.units))), table)
+        layer_sensitivity.refuse_unmet(order, options["level"], Terms(**options["terms"][0]), units.coupled)
     met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
     prerequisites.refuse_unlearnable(units, options.get("learned", []))
     prerequisites.refuse_other_levels(options.get("learned_levels", {}), met)

@@ -52,7 +52,8 @@ def evaluate_pruning(
         model = dense.model.to(device)
         for others in by_split.values():
             checkpoints.same_images(dense.description, others, checkpoint)
-        treatments = _treatments(model, by_split, options, seed)
+        recoveries = options.get("recoveries", {})
+        treatments = recovery.treatments(model, by_split, recoveries, recovery.Draw(options.get("seed"), seed))
         network = sweep.Network(model, batches, images.labels, check, precision["ran"], store, treatments)
         points, rows = [], []
         total = len(rankings) * len(options["terms"]) * len(options["levels"]) * len(network.treatments)
@@ -74,17 +75,6 @@ def evaluate_pruning(
         },
         "precision": precision | {"rows": dict(store.rows)},
     }
-
-
-def _treatments(model, images, options, seed):
-    """{recovery: its Treatment} by images, {split: Images}; Refused for a network that it can do nothing for."""
-    treatments = {}
-    for name, chosen in options.get("recoveries", {}).items():
-        recovery.RECOVERIES[name].refuse(model)
-        drawn_by = recovery.seed_of(options["seed"], name, seed)
-        material = recovery.Material(images[chosen.get("split", "train")], chosen, drawn_by)
-        treatments[name] = recovery.treatment(name, model, material)
-    return treatments
 
 
 def as_row(criterion, terms, point, classes):

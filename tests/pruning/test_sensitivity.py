@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from secateur import Refused, pruning, ranking
 from secateur.models import zoo
 from secateur.pruning import allocation, layer_groups, layer_sensitivity, plans
+from secateur.study.levels import Terms
 from secateur.units import coupling, finding
 from support.networks import pixels
 
@@ -159,9 +160,9 @@ def test_a_useless_layer_gives_all_and_a_vital_one_nothing(budget):
     model, order, images, labels = vital_and_useless()
     coupled = coupling.followed(model, images[:1])
     curves = pruning.sensitivity(model, order, images, labels, steps=6)
-    found = pruning.allocated(curves, order, [0.2, 0.35], budget, coupled)
+    found = pruning.allocated(curves, order, [0.2, 0.35], Terms(budget=budget), coupled)
     assert {*found["layer"].iloc[:4]} == {"useless"}
-    plan = plans.plan(found, 0.35, plans.levels.Terms(budget=budget), coupled)
+    plan = plans.plan(found, 0.35, Terms(budget=budget), coupled)
     assert list(plan) == ["useless"] and plans.realised(found, plan, budget, coupled) >= 0.33
     # The order within a layer is the ranking's, and every unit stands once.
     for _, part in found.groupby("layer"):
@@ -173,10 +174,10 @@ def test_levels_are_met_by_nested_allocations(network):
     model, order, images, labels = network
     coupled = coupling.followed(model, images[:1])
     curves = pruning.sensitivity(model, order, images, labels, steps=4)
-    found = pruning.allocated(curves, order, [0.3, 0.5, 0.7], "macs", coupled)
+    found = pruning.allocated(curves, order, [0.3, 0.5, 0.7], Terms(budget="macs"), coupled)
     before = set()
     for level in (0.3, 0.5, 0.7):
-        plan = plans.plan(found, level, plans.levels.Terms(budget="macs"), coupled)
+        plan = plans.plan(found, level, Terms(budget="macs"), coupled)
         assert plans.realised(found, plan, "macs", coupled) >= level
         listed = {(layer, index) for layer, indices in plan.items() for index in indices}
         assert before <= listed
@@ -190,11 +191,22 @@ def test_an_allocation_is_the_best_of_all_for_counts_of_units(network):
     units = {unit: place for place, unit in enumerate(sorted({*chosen["unit"]}))}
     chosen = chosen.assign(unit=chosen["unit"].map(units)).reset_index(drop=True)
     curves = pruning.sensitivity(model, order, images, labels, steps=2)
-    curves = curves[curves["group"].isin(["", *chosen["layer"]])]
+    curves = curves[curves["group"].isin([layer_sensitivity.WHOLE, *chosen["layer"]])]
     found = pruning.allocated(curves, chosen, [0.5])
     removed = pandas.Series(found["layer"].iloc[:7]).value_counts()
     groups = layer_groups.of_ranking(chosen)
-    damages = list(layer_sensitivity._damages(curves, groups).values())
+    damages = layer_sensitivity._damages(curves, groups)
     savings = [np.arange(len(damage)) for damage in damages]
     sum_of = sum(damage[removed.get(group.name, 0)] for damage, group in zip(damages, groups, strict=True))
     assert sum_of == pytest.approx(exhaustive(savings, damages, 7, 7))
+
+
+def test_every_layer_keeps_its_floor(network):
+    model, order, images, labels = network
+    curves = pruning.sensitivity(model, order, images, labels, steps=4)
+    found = pruning.allocated(curves, order, [0.5], Terms(keep_at_least=0.5))
+    removed = found.iloc[:18]["layer"].value_counts()
+    for layer, width in order["layer"].value_counts().items():
+        assert removed.get(layer, 0) <= width / 2
+    with pytest.raises(Refused, match="or but the floor, 50 % of the units"):
+        pruning.allocated(curves, order, [0.6], Terms(keep_at_least=0.5))

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,14 @@ class Material:
     seed: int  # of the draw of the images: that of `seed_of`
 
 
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """The seeds behind all draws of a recovery for one network: the study's, and that of the network's training."""
+
+    study: int
+    network: int
+
+
 Apply = Callable[[nn.Module, Channels], None]
 
 
@@ -59,6 +67,25 @@ def treatment(name: str, model: nn.Module, material: Material) -> Treatment:
     """The Treatment of pruned networks of a dense one by a recovery, by its name in RECOVERIES."""
     stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, "options": material.options}
     return Treatment(stamp, RECOVERIES[name].prepared(model, material))
+
+
+def treatments(
+    model: nn.Module, images: Mapping[str, store.Images], recoveries: Mapping[str, dict[str, Any]], seeds_of: Draw
+) -> dict[str, Treatment]:
+    """{recovery: its Treatment} of {recovery: its options}, by {split: Images}.
+
+    Raises Refused for a network that a recovery can do nothing for.
+    """
+    prepared = {}
+    for name, options in recoveries.items():
+        RECOVERIES[name].refuse(model)
+        prepared[name] = treatment(name, model, material(name, images, options, seeds_of))
+    return prepared
+
+
+def material(name: str, images: Mapping[str, store.Images], options: dict[str, Any], seeds_of: Draw) -> Material:
+    """The Material of a recovery: the images of its split, and the seed of its draws."""
+    return Material(images[options.get("split", "train")], options, seed_of(seeds_of.study, name, seeds_of.network))
 
 
 # ---- BatchNorm -----------------------------------------------------------------------------------------------

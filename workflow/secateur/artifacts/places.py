@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-STAGES = ("evaluation", "retraining", "selection", "sparsity", "statistics", "tickets")
+STAGES = ("evaluation", "retraining", "selection", "sensitivity", "sparsity", "statistics", "tickets")
 
 
 def seed_of(path: Path | str) -> int:

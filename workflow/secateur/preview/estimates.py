@@ -9,6 +9,7 @@ from typing import Any
 from secateur.cost import Cost
 from secateur.images import writing
 from secateur.preview import timing
+from secateur.pruning import layer_sensitivity
 from secateur.study import criteria_names, kinds, learned, recovery_checks, retraining_checks, sparse, tickets
 from secateur.study.kinds import KINDS
 from secateur.study.vocabulary import IMAGE_SCORES
@@ -37,8 +38,9 @@ class Stage:
 class Basis:
     """Settings and measurements behind the estimates.
 
-    `planned` is {family: criteria}, `sizes` {split: images}, `whole` the cost of the dense network, and `channels` the
-    count of its channels that can be removed.
+    `planned` is {family: criteria}, `sizes` {split: images}, `whole` the cost of the dense network, `channels` the
+    count of its channels that can be removed, and `groups` the counts of units of groups of layers, where sensitivity
+    is measured.
     """
 
     config: Mapping[str, Any]
@@ -47,6 +49,7 @@ class Basis:
     timed: timing.Timed
     whole: Cost
     channels: int
+    groups: Sequence[int] = ()
 
     @property
     def seeds(self) -> int:
@@ -68,6 +71,7 @@ def estimated(basis: Basis) -> list[Stage]:
         _relevance(basis),
         _scores(basis),
         _selection(basis),
+        _sensitivity(basis),
         _ranking(basis),
         _evaluation("evaluation", basis, basis.planned, sizes["test"], recovery_checks.options(config)),
     ]
@@ -145,6 +149,18 @@ def _selection(basis):
     jobs = basis.seeds * (len(gated) + len(scorers) + sum(map(learned.fitted, scorers)))
     size = basis.seeds * len(gated) * basis.weights
     return Stage("selection", f"{epochs} epochs", jobs, basis.seeds * basis.timed.forward * passes, size)
+
+
+def _sensitivity(basis):
+    """Every network of every curve, each at the cost of the dense one, with the recovery before it is measured."""
+    config, criteria = basis.config, basis.config["criteria"]["allocated"]
+    section = config["sensitivity"]
+    networks = layer_sensitivity.evaluations(basis.groups, section["steps"]) if criteria else 0
+    images = min(section["images"], basis.sizes[section["split"]])
+    seconds = images * basis.timed.evaluated + _recovering(basis, recovery_checks.of_sensitivity(config))
+    extent = f"{networks:,} networks of {len(criteria)} criteria on {images:,} images"
+    jobs = basis.seeds * len(criteria)
+    return Stage("sensitivity", extent, jobs, jobs * networks * seconds, jobs * networks * (images / 8 + 4 * images))
 
 
 def _ranking(basis):

@@ -16,16 +16,17 @@ from typing import Any
 
 import torch
 
-from secateur import cost
+from secateur import cost, ranking
 from secateur.analysis import retraining
 from secateur.cost import Cost
 from secateur.images import splits
 from secateur.jobs import devices
 from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
-from secateur.pruning import equal_widths, plans
+from secateur.pruning import equal_widths, layer_sensitivity, plans
 from secateur.selection import prerequisites
 from secateur.study import biases, level_checks, recovery_checks, retraining_checks, stage_options, widths
+from secateur.study.levels import Terms
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
 from secateur.units import finding
@@ -33,7 +34,8 @@ from secateur.units import finding
 
 @dataclasses.dataclass(frozen=True)
 class Inspected:
-    """Facts of the network; `channels` counts those that can be removed, and the last three are lines of the page."""
+    """Facts of the network; `channels` counts those that can be removed, `groups` the units of groups of layers where
+    sensitivity is measured; the three before it are lines of the page."""
 
     described: NetworkDescription
     whole: Cost
@@ -43,6 +45,7 @@ class Inspected:
     own_files: list[str]
     without_relevance: list[str]
     widths: list[str]
+    groups: list[int]
 
 
 def text(config: Mapping[str, Any]) -> str:
@@ -60,7 +63,7 @@ def text(config: Mapping[str, Any]) -> str:
     sizes = {name: len(rows.index) for name, rows in divided.items()}
     with devices.threads(config["threads"]):
         network = _inspected(config, len(source.classes), sizes)
-    basis = estimates.Basis(config, planned, sizes, network.timed, network.whole, network.channels)
+    basis = estimates.Basis(config, planned, sizes, network.timed, network.whole, network.channels, network.groups)
     sections = (
         _study(config, network.described, network.whole),
         _units(network.units),
@@ -88,6 +91,7 @@ def _inspected(config, classes, sizes):
     prerequisites.refuse_unlearnable(units, stage_options.learned_facts(Study(config)))
     prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
+    sizes_of_groups = _sizes_of_groups(config, table, units)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unrecoverable(config, model)
     inspection.refuse_unsparse(config, model, sizes["train"])
@@ -95,7 +99,19 @@ def _inspected(config, classes, sizes):
     timed = timing.measured(config, model, example, sizes["test"], finding.linear_layers(model, table))
     without_relevance = _without_relevance(config, units, timed)
     whole = cost.of_positions(model, units.coupled.positions)
-    return Inspected(described, whole, units, len(table), timed, own_files, without_relevance, _widths(met))
+    return Inspected(
+        described, whole, units, len(table), timed, own_files, without_relevance, _widths(met), sizes_of_groups
+    )
+
+
+def _sizes_of_groups(config, table, units):
+    """The count of units of each group of layers; Refused where levels cannot be shared out between groups."""
+    if not config["criteria"]["allocated"]:
+        return []
+    order = ranking.table(list(range(len(units.units))), table)
+    terms = Terms(**level_checks.terms(config["evaluation"])[0])
+    layer_sensitivity.refuse_unmet(order, config["levels"][-1], terms, units.coupled)
+    return [len(group.units) for group in layer_sensitivity.of_several(order)]
 
 
 def _widths(met):

@@ -15,15 +15,13 @@ import torch
 from torch import nn
 
 from secateur import Refused
+from secateur.analysis.sensitivity import COLUMNS, WHOLE
 from secateur.pruning import allocation, groups, layer_groups, plans, reconstruction, sweep
 from secateur.pruning.treatments import Treatment
 from secateur.study import kinds, levels, vocabulary
 from secateur.units import coupling
 from secateur.units.coupling import Coupling
 
-COLUMNS: tuple[str, ...] = ("group", "layers", "units", "removed", "parameters", "macs", "images", "loss", "accuracy")
-# The group of the row of the dense network.
-WHOLE = ""
 # Halvings of the range of a budget in which the sum of savings of groups is searched that saves as much in fact.
 HALVINGS = 13
 
@@ -117,24 +115,25 @@ def allocated(
     measured: pandas.DataFrame,
     ranking: pandas.DataFrame,
     wanted: Sequence[float],
-    budget: str = "units",
+    terms: levels.Terms = levels.PLAIN,
     coupled: Coupling | None = None,
 ) -> pandas.DataFrame:
     """The ranking with its budget shared out between groups of layers by the table `measured` of `sensitivity`.
 
-    At each of the `wanted` levels, shares of the `budget` ("units", "parameters", "macs"), the counts of units that
+    At each of the `wanted` levels, shares of what the budget of the `levels.Terms` counts, the counts of units that
     leave each group are those with the smallest sum of losses that save as much, and no group keeps a unit that a lower
-    level removed; damage between measured steps is on a straight line. Within a group the order is the ranking's.
-    Parameters and multiply-adds need the Coupling of the network. Raises Refused for measurements of other groups, and
-    for a level that no allocation meets.
+    level removed; damage between measured steps is on a straight line. Every layer keeps its floor, and at least one
+    unit of each group. Within a group the order is the ranking's. Parameters and multiply-adds need the Coupling of the
+    network. Raises Refused for measurements of other groups, and for a level that no allocation meets.
     """
-    sharing = _Sharing(measured, ranking, budget, coupled)
+    groups = of_several(ranking)
+    sharing = _Sharing(groups, _damages(measured, groups), ranking, terms, coupled)
     before = dict.fromkeys(sharing.damages, 0)
     steps = []
     for level in sorted(level for level in wanted if level > 0):
         before = sharing.at(level, before)
         steps.append(before)
-    order = layer_groups.nested(sharing.groups, steps, ranking)
+    order = layer_groups.nested(groups, steps, ranking)
     return _ordered(ranking, order)
 
 
@@ -145,16 +144,23 @@ def _ordered(ranking, order):
     return ranking.assign(place=place).sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
+def refuse_unmet(ranking: pandas.DataFrame, level: float, terms: levels.Terms, coupled: Coupling) -> None:
+    """Refuse a ranking of one group of layers, and a level that no allocation meets, before anything is measured."""
+    groups = of_several(ranking)
+    _Sharing(groups, [np.zeros(len(group.units)) for group in groups], ranking, terms, coupled).refuse(level)
+
+
 class _Sharing:
     """The damages and savings of every count of units of every group, and the allocations by them."""
 
-    def __init__(self, measured, ranking, budget, coupled):
-        self.groups = of_several(ranking)
-        self.ranking, self.budget, self.coupled = ranking, budget, coupled
-        self.whole = ranking["unit"].nunique() if budget == "units" else self._left({})
-        self.damages = _damages(measured, self.groups)
-        self.savings = {}
-        for group in self.groups:
+    def __init__(self, groups, damages, ranking, terms, coupled):
+        self.groups, self.ranking, self.budget, self.coupled = groups, ranking, terms.budget, coupled
+        self.whole = ranking["unit"].nunique() if terms.budget == "units" else self._left({})
+        widths = ranking["layer"].value_counts()
+        self.damages, self.savings = {}, {}
+        for group, of_group in zip(groups, damages, strict=True):
+            most = min(widths[layer] - levels.floor(terms.keep_at_least, widths[layer]) for layer in group.layers)
+            self.damages[group.name] = of_group[: most + 1]
             counts = range(len(self.damages[group.name]))
             self.savings[group.name] = np.array([self._without(group.units[:count]) for count in counts])
 
@@ -178,22 +184,30 @@ class _Sharing:
         savings = self.savings[name][before[name] :]
         return savings - savings[0]
 
+    def _wanted(self, level):
+        """The units, parameters or multiply-adds that a level asks for."""
+        if self.budget == "units":
+            return levels.removed_at(level, self.whole)
+        return levels.fraction(level) * self.whole
+
+    def refuse(self, level):
+        """{group: the most units it can lose}; Refused where all of them together do not meet a level."""
+        most = {name: len(damages) - 1 for name, damages in self.damages.items()}
+        if self._saved(most) < self._wanted(level):
+            raise Refused(
+                f"level {level} is more than any allocation saves: without all units but one of every group of layers, "
+                f"or but the floor, {100 * self._saved(most) / self.whole:.3g} % of the "
+                f"{vocabulary.BUDGETS[self.budget]} leave; lower the level"
+            )
+        return most
+
     def at(self, level, before):
         """{group: count of units}, at least those `before`, with the smallest sum of damages that saves a level.
 
         Savings of two groups overlap where one reads the other, so that their sum has to be larger than the level: by
         how much is searched, and what a choice saves in fact is counted.
         """
-        best = {name: len(damages) - 1 for name, damages in self.damages.items()}
-        wanted = levels.fraction(level) * self.whole
-        if self.budget == "units":
-            wanted = levels.removed_at(level, self.whole)
-        if self._saved(best) < wanted:
-            raise Refused(
-                f"level {level} is more than any allocation saves: without all units but one of every group of layers "
-                f"{100 * self._saved(best) / self.whole:.3g} % of the {vocabulary.BUDGETS[self.budget]} leave; lower "
-                "the level"
-            )
+        best, wanted = self.refuse(level), self._wanted(level)
         if self.budget == "units":
             return self._chosen(wanted - self._saved(before), before, more=0)
         # A plan takes the fewest units that meet a level: an allocation that saves much more would be cut short.
@@ -217,14 +231,14 @@ class _Sharing:
 
 
 def _damages(measured, groups):
-    """{group: (counts,) the loss beyond that of the whole network without so many of its units}."""
+    """[(counts,) the loss beyond that of the whole network without so many units] of the groups."""
     whole = measured.loc[measured["group"] == WHOLE, "loss"]
     names = [name for name in dict.fromkeys(measured["group"]) if name != WHOLE]
     if len(whole) != 1 or names != [group.name for group in groups]:
         raise Refused(
             "the curves are of other groups of layers than the ranking: measure the sensitivity of this very network"
         )
-    damages = {}
+    damages = []
     for group in groups:
         rows = measured[measured["group"] == group.name]
         if {*rows["units"]} != {len(group.units)}:
@@ -234,5 +248,5 @@ def _damages(measured, groups):
             )
         counts = np.arange(rows["removed"].max() + 1)
         steps = [0, *rows["removed"]]
-        damages[group.name] = np.interp(counts, steps, [0.0, *(rows["loss"] - whole.iloc[0])])
+        damages.append(np.interp(counts, steps, [0.0, *(rows["loss"] - whole.iloc[0])]))
     return damages

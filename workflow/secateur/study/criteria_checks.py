@@ -6,13 +6,13 @@ from typing import Any
 
 from secateur import Refused
 from secateur.artifacts import files
-from secateur.study import architectures, criteria_names, learned, rule_numbers, widths
+from secateur.study import architectures, criteria_names, kinds, learned, rule_numbers, widths
 from secateur.study.levels import fraction
 from secateur.study.vocabulary import LEARNED, PER, costed, nearest
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
-    *("choosing", "plans", "scores", "files", "mixtures", *LEARNED),
+    *("choosing", "plans", "scores", "files", "mixtures", "allocated", *LEARNED),
 )
 CONTROLS = ("random.", "uniform.", "shuffled.")
 
@@ -185,6 +185,29 @@ def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
             if name in taken:
                 raise Refused(f"criteria.{kind}: the name {name} is taken by another criterion; choose another")
             taken.append(name)
+
+
+def check_allocated(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refused for a name in `allocated` that is none of the `known` criteria with one ranking of every network."""
+    drawn = learned.by_draw(criteria["learned"])
+    known = [name for name in known if name not in drawn and not name.endswith(criteria_names.ALLOCATED)]
+    for name in criteria["allocated"]:
+        if name in drawn or name in learned.names(criteria["learned"]):
+            raise Refused(
+                f"criteria.allocated names {name}, which learns its own shares of layers; name a criterion that ranks"
+            )
+        if name.startswith(CONTROLS):
+            raise Refused(f"criteria.allocated names {name}, which is a control; leave it out")
+        if name not in known:
+            raise Refused(f"criteria.allocated names {name}, which is no criterion of the study{nearest(name, known)}")
+
+
+def settle_sensitivity(config: dict[str, Any]) -> None:
+    """Settle the recovery before sensitivity is measured: that of the study which recovers most."""
+    if config["sensitivity"]["recovery"] is None:
+        asked = config["evaluation"]["recovery"]
+        usual = (kinds.RECONSTRUCTED.name, kinds.BATCHNORM.name)
+        config["sensitivity"]["recovery"] = next((name for name in usual if name in asked), kinds.NONE.name)
 
 
 def _names(entries):

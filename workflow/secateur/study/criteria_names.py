@@ -15,6 +15,8 @@ from secateur.study.vocabulary import PER, without_draw
 TARGETS = ("predicted", "label", "all")
 # The end of the names of files with scores of first weights.
 INITIAL = ".initial"
+# The end of the names of criteria whose levels are shared out between layers by sensitivity.
+ALLOCATED = ".allocated"
 # The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
 
@@ -35,8 +37,12 @@ def _mixtures(criteria):
     return names
 
 
+def _allocated(criteria):
+    return [f"{name}{ALLOCATED}" for name in criteria["allocated"]]
+
+
 # Criteria beside those of readings and weights, in families of their own: {family: its criteria, of `criteria`}.
-MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures}
+MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures, "allocated": _allocated}
 
 
 def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -184,6 +190,11 @@ def channel_scores(criteria: Mapping[str, Any]) -> dict[str, str]:
         for score in (*learned.starts(entry), *learned.beside(entry).values()):
             needed.setdefault(score, "criteria.learned")
     return needed
+
+
+def allocated(criteria: Mapping[str, Any]) -> dict[str, str]:
+    """{criterion whose levels are shared out by sensitivity: the criterion whose order within layers it keeps}."""
+    return dict(zip(_allocated(criteria), criteria["allocated"], strict=True))
 
 
 def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:

@@ -153,6 +153,7 @@ def _of_network(config):
         _relevance,
         _statistics,
         _selection,
+        _sensitivity,
         _rankings,
         _evaluations,
         _retraining,
@@ -211,6 +212,13 @@ def _selection(config):
             continue
         yield from _each(f"selection/{name}", (".pt", ".gates.pt", ".history.csv", ".json"), key)
         yield f"statistics/{name}.csv", [key]
+
+
+def _sensitivity(config):
+    for name in config["criteria"]["allocated"]:
+        yield from _each(f"sensitivity/{name}", (".csv", ".json"), f"criteria.allocated: {name}")
+    # The cache of measured plans is a folder.
+    yield "sensitivity/plans/of-all-criteria", ["sensitivity"]
 
 
 def _rankings(config):
@@ -312,6 +320,8 @@ def _figures(config):
         yield from _each("figures/retraining.redrawn", FIGURES, "the study's figures")
     if any(entry.get("fit", "none") != "none" for entry in config["criteria"]["learned"]):
         yield from _each("figures/scorers", FIGURES, "the study's figures")
+    for name in config["criteria"]["allocated"]:
+        yield from _each(f"figures/sensitivity.{name}", FIGURES, "the study's figures")
     for name in sparse.figures(config):
         yield from _each(f"figures/sparsity.{name}", FIGURES, "the study's figures")
     for name in tickets.figures(config):

@@ -126,8 +126,16 @@ def calibrating(config: Mapping[str, Any]) -> str | None:
     """The split of the images that calibrate reconstructions; None for a study that makes none."""
     retraining = config["retraining"] or {"start": "pruned"}
     made = {*config["evaluation"]["recovery"], retraining["start"]}
+    if config["criteria"]["allocated"]:
+        made.add(config["sensitivity"]["recovery"])
     made |= {cell.kind for cell in retraining_checks.cells(config)}
     return config["recovery"]["split"] if made & {*kinds.STARTS} else None
+
+
+def of_sensitivity(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{recovery: its options} of the recovery before sensitivity is measured; nothing for `none`."""
+    name = config["sensitivity"]["recovery"]
+    return {} if name == kinds.NONE.name else {name: OPTIONS[name](config)}
 
 
 def splits(config: Mapping[str, Any]) -> list[str]:

@@ -170,6 +170,16 @@ def recovering_images(study: Study) -> dict[str, str]:
     return {f"recovering_{split}": f"<images>/{split}.h5" for split in recovery_checks.splits(study.settings)}
 
 
+def sensitivity_images(study: Study) -> dict[str, str]:
+    """{input: the images of a measurement of sensitivity}: those that measure, and those that its recovery reads."""
+    settings = study.settings
+    inputs = {"images": f"<images>/{settings['sensitivity']['split']}.h5"}
+    for name in recovery_checks.of_sensitivity(settings):
+        split = recovery_checks.split_of(settings, name)
+        inputs[f"recovering_{split}"] = f"<images>/{split}.h5"
+    return inputs
+
+
 def choosing_images(study: Study) -> dict[str, str]:
     """{input: the images that recoveries read} of evaluations on the images that choose."""
     return recovering_images(study) if study.chosen_after else {}

@@ -109,6 +109,8 @@ def levels(study: Study) -> Options:
         options |= {"widths": study.widths, "levels": study.settings["levels"]}
     if study.recovered:
         options["recoveries"] = study.recovered
+    if study.allocated:
+        options["allocated"] = list(study.allocated)
     if study.variants:
         ramps = {name: _chosen(variant, *sparse.OF_RAMP) for name, variant in study.variants.items()}
         options["sparse"] = {"ramps": ramps, "training": _chosen(study.settings["training"], "epochs", "batch_size")}
@@ -262,6 +264,23 @@ def evaluation(study: Study, family: str) -> Options:
 def choosing(study: Study, family: str) -> Options:
     """The same on the images that choose; of networks as pruning left them, where no verdict asks after recoveries."""
     return _evaluated(study, family) | _recoveries(study, study.chosen_after)
+
+
+def sensitivity(study: Study) -> Options:
+    """The steps and images of a measurement of sensitivity, and the recovery before it."""
+    settings = study.settings
+    return {
+        **_chosen(settings["sensitivity"], "steps", "images", "split"),
+        "recoveries": recovery_checks.of_sensitivity(settings),
+        "seed": study.seed,
+        **precision(study),
+        **machine(study),
+    }
+
+
+def allocation(study: Study) -> Options:
+    """The levels for which a budget is shared out, and their terms: those of the first floor."""
+    return {"levels": study.settings["levels"], "terms": study.terms[0]}
 
 
 def _recoveries(study, names):

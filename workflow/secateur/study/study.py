@@ -185,6 +185,11 @@ class Study:
         return _by_name(self.settings["criteria"]["mixtures"])
 
     @cached_property
+    def allocated(self) -> dict[str, str]:
+        """{criterion whose levels are shared out by sensitivity: the criterion whose order within layers it keeps}."""
+        return criteria_names.allocated(self.settings["criteria"])
+
+    @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:
         """{name: entry} of `criteria.learned`; a name stands for all draws."""
         return _by_name(self.settings["criteria"]["learned"])
@@ -284,7 +289,7 @@ class Study:
     @cached_property
     def unforeseen(self) -> bool:
         """True if the network has to be built to tell if levels, widths, learning and sparse training are possible."""
-        asked = self.widths or self.entries or self.variants or self.tickets
+        asked = self.widths or self.entries or self.variants or self.tickets or self.allocated
         return level_checks.removable(self.settings) is None or bool(asked)
 
     @property

@@ -1,0 +1,64 @@
+rule measure_sensitivity:
+    input:
+        **stage_files.sensitivity_images(STUDY),
+        network="<network>/training/trained.pt",
+        ranking="<network>/ranking/{allocated}.csv",
+    output:
+        **table("<network>/sensitivity/{allocated}"),
+    log:
+        "<network_logs>/measure_sensitivity/{allocated}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        gpu=gpus,
+        runtime=240,
+        images_per_batch=125,
+    params:
+        **made_by("measure_sensitivity", "torch"),
+        options=stage_options.sensitivity(STUDY),
+        plans=lambda wildcards, output: f"{Path(output.table).parent}/plans",
+    message:
+        "Measure what each group of layers can lose: {wildcards.allocated}, seed {wildcards.seed}."
+    script:
+        "../workflow/measure_sensitivity.py"
+
+
+rule rank_allocated:
+    input:
+        network="<network>/training/trained.pt",
+        measured="<network>/sensitivity/{allocated}.csv",
+        ranking="<network>/ranking/{allocated}.csv",
+    output:
+        **table("<network>/ranking/{allocated}.allocated"),
+    log:
+        "<network_logs>/rank_allocated/{allocated}.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        **made_by("rank_allocated", "torch"),
+        options=stage_options.allocation(STUDY),
+    message:
+        "Share levels out between layers: {wildcards.allocated}, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_allocated.py"
+
+
+rule plot_sensitivity:
+    input:
+        measured=lambda wildcards: of_networks("sensitivity/{allocated}.csv", allocated=wildcards.allocated),
+        manifests=lambda wildcards: of_networks("sensitivity/{allocated}.json", allocated=wildcards.allocated),
+    output:
+        **figure("sensitivity.{allocated}", "plot_sensitivity", "7 Layers", source="{allocated}"),
+    log:
+        "<logs>/plot_sensitivity/{allocated}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("plot_sensitivity", "figures"),
+        options={"title": STUDY.title, **STUDY.settings["sensitivity"]},
+    message:
+        "Draw what each group of layers can lose: {wildcards.allocated}."
+    script:
+        "../workflow/plot_sensitivity.py"
