@@ -1,0 +1,94 @@
+"""Rankings in steps: a part of the units is removed, the network recovers, and what is left is scored anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas
+from torch import nn
+
+from secateur import Refused
+from secateur import ranking as rankings
+from secateur.pruning import groups, plans
+from secateur.study import levels
+from secateur.units.coupling import Coupling
+
+Channels = dict[str, list[int]]
+# {layer: scores (C,)} of a network, the dense one or a smaller one, whose layers have the same names.
+Score = Callable[[nn.Module], Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Smaller:
+    """A network without `channels` of the dense one, {layer: [index, ...]}."""
+
+    network: nn.Module
+    channels: Channels
+
+
+# A smaller network without further channels of the dense one, all of them given, recovered.
+Recover = Callable[[Smaller, Channels], nn.Module]
+
+
+def rescored(
+    dense: nn.Module,
+    units: pandas.DataFrame,
+    coupled: Coupling,
+    score: Score,
+    steps: Sequence[float],
+    recover: Recover,
+    terms: levels.Terms = levels.PLAIN,
+    comparison: Mapping[str, Any] | None = None,
+) -> list[int]:
+    """The ids of all units in the order of their removal, scored anew after each of the `steps`, rising levels.
+
+    Up to the first level the order is that of the dense network's scores, up to the second that of the network which
+    `recover` makes without these units, and so on; behind the last level the last scores go on. `units` is the table of
+    units, `coupled` the dense network's Coupling, and `comparison` the options of `ranking.of_scores`. Raises Refused
+    as `plan` does, and for a step that leaves no path from the images to the answers.
+    """
+    smaller, order = Smaller(dense, {}), []
+    removed: list[int] = []
+    for place, level in enumerate(steps):
+        order = [*removed, *_ranked(smaller, units, removed, coupled, score, comparison or {})]
+        table = rankings.table(order, units)
+        channels = plans.plan(table, level, terms, coupled)
+        if place + 1 == len(steps):
+            break
+        if groups.is_constant(coupled, channels):
+            raise Refused(
+                f"a step to level {level} leaves no path from the images to the answers, and no score of what is left; "
+                "lower the levels, or keep more of every layer (evaluation.keep_at_least)"
+            )
+        smaller = Smaller(recover(smaller, channels), channels)
+        planned = _units_of(units, channels)
+        removed = [unit for unit in order if unit in planned]
+    return order
+
+
+def _units_of(units, channels):
+    """The ids of the units whose channels are removed."""
+    first = units.drop_duplicates("unit")
+    places = zip(first["unit"], first["layer"], first["channel"], strict=True)
+    return {unit for unit, layer, channel in places if channel in channels.get(layer, ())}
+
+
+def _ranked(smaller, units, removed, coupled, score, comparison):
+    """The units that are left in the order of the smaller network's scores."""
+    left = units[~units["unit"].isin(removed)]
+    scores = score(smaller.network)
+    kept = _kept(coupled, smaller.channels)
+    rows = []
+    for layer in dict.fromkeys(left["layer"]):
+        rows += zip([layer] * len(kept[layer]), kept[layer].tolist(), scores[layer], strict=True)
+    table = pandas.DataFrame(rows, columns=["layer", "channel", "score"])
+    return rankings.of_scores(table, left, **comparison).tolist()
+
+
+def _kept(coupled, channels):
+    """{layer: the indices in the dense network of the channels that are left, ascending}."""
+    gone = groups.removed_by(coupled, channels)
+    return {layer: np.flatnonzero(~gone[ids]) for layer, ids in coupled.outputs.items()}
