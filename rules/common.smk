@@ -165,6 +165,7 @@ wildcard_constraints:
     ticket_figure=alternatives(STUDY.ticket_figures),
     mixture=alternatives(STUDY.mixtures),
     allocated=alternatives(STUDY.allocated.values()),
+    rescored=alternatives(STUDY.rescored),
     delta=r"[01](\.\d+)?",
     shard=r"\d+",
     shards=r"\d+",

@@ -62,3 +62,29 @@ rule plot_sensitivity:
         "Draw what each group of layers can lose: {wildcards.allocated}."
     script:
         "../workflow/plot_sensitivity.py"
+
+
+rule rank_rescored:
+    input:
+        unpack(lambda wildcards: stage_files.rescoring_images(STUDY, wildcards.rescored)),
+        network="<network>/training/trained.pt",
+        units="<network>/units/units.csv",
+    output:
+        **table("<network>/ranking/{rescored}"),
+    log:
+        "<network_logs>/rank_rescored/{rescored}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8000,
+        gpu=gpus,
+        runtime=120,
+        images_per_batch=125,
+    params:
+        **made_by("rank_rescored", "torch"),
+        options=lambda wildcards: stage_options.rescoring(STUDY, wildcards.rescored),
+    message:
+        "Rank in steps, scored anew: {wildcards.rescored}, seed {wildcards.seed}."
+    script:
+        "../workflow/rank_rescored.py"

@@ -19,7 +19,7 @@ from secateur.artifacts import correctness, evaluation_table, tables
 from secateur.images import store
 from secateur.models import checkpoints, freezing, zoo
 from secateur.models.description import NetworkDescription
-from secateur.pruning import removal, stored, sweep
+from secateur.pruning import groups, removal, stored, sweep
 from secateur.retraining import kinds, networks, reinitialisation
 from secateur.retraining import steps as retraining_steps
 from secateur.study import consistency, retraining_checks, settings, stage_files, stage_options
@@ -371,7 +371,7 @@ def test_steps_hold_each_other_and_end_in_the_plan_of_one_step():
     smaller, before = model, {}
     for plan in several:
         assert all(set(before.get(layer, [])) <= set(index) for layer, index in plan.items())
-        smaller, before = removal.narrowed(smaller, retraining_steps.further(before, plan)), plan
+        smaller, before = removal.narrowed(smaller, groups.further(before, plan)), plan
     direct = removal.narrowed(model, one)
     assert shapes(smaller) == shapes(direct)
     pixels = TRAIN.normalised(slice(0, 8))
@@ -379,8 +379,8 @@ def test_steps_hold_each_other_and_end_in_the_plan_of_one_step():
 
 
 def test_what_goes_further_is_counted_in_what_is_left():
-    assert retraining_steps.further({"a": [1, 4]}, {"a": [0, 1, 3, 4, 5], "b": [2]}) == {"a": [0, 2, 3], "b": [2]}
-    assert retraining_steps.further({"a": [1]}, {"a": [1]}) == {}
+    assert groups.further({"a": [1, 4]}, {"a": [0, 1, 3, 4, 5], "b": [2]}) == {"a": [0, 2, 3], "b": [2]}
+    assert groups.further({"a": [1]}, {"a": [1]}) == {}
 
 
 @pytest.mark.parametrize("dies_in", [1, 2])

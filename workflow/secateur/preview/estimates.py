@@ -72,6 +72,7 @@ def estimated(basis: Basis) -> list[Stage]:
         _scores(basis),
         _selection(basis),
         _sensitivity(basis),
+        _rescoring(basis),
         _ranking(basis),
         _evaluation("evaluation", basis, basis.planned, sizes["test"], recovery_checks.options(config)),
     ]
@@ -161,6 +162,17 @@ def _sensitivity(basis):
     extent = f"{networks:,} networks of {len(criteria)} criteria on {images:,} images"
     jobs = basis.seeds * len(criteria)
     return Stage("sensitivity", extent, jobs, jobs * networks * seconds, jobs * networks * (images / 8 + 4 * images))
+
+
+def _rescoring(basis):
+    """Every step of every criterion in steps: a score of the rank images, at most, and a recovery."""
+    config = basis.config
+    steps = [entry["steps"] for entry in config["criteria"]["rescored"]]
+    scored = TRAINED * basis.sizes["rank"] * basis.timed.forward
+    seconds = sum(steps) * scored
+    seconds += (sum(steps) - len(steps)) * _recovering(basis, recovery_checks.of_sensitivity(config))
+    jobs = basis.seeds * len(steps)
+    return Stage("rescoring", f"{sum(steps)} steps", jobs, basis.seeds * seconds, 0)
 
 
 def _ranking(basis):

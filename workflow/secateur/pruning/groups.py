@@ -100,3 +100,17 @@ def widths(coupled: Coupling, channels: dict[str, list[int]]) -> dict[str, int]:
     """{layer: count of remaining channels} of every layer that a list of channels can name."""
     removed = removed_by(coupled, channels)
     return {layer: int((~removed[coupled.outputs[layer]]).sum()) for layer in coupled.listed}
+
+
+def further(before: dict[str, list[int]], plan: dict[str, list[int]]) -> dict[str, list[int]]:
+    """The channels that a plan removes and `before` does not, {layer: [index, ...]}.
+
+    Their indices are those in the network without the channels of `before`.
+    """
+    channels = {}
+    for layer, indices in plan.items():
+        lost = np.sort(np.asarray(before.get(layer, []), int))
+        new = np.setdiff1d(indices, lost)
+        if len(new):
+            channels[layer] = (new - np.searchsorted(lost, new)).tolist()
+    return channels

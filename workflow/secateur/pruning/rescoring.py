@@ -17,7 +17,8 @@ from secateur.study import levels
 from secateur.units.coupling import Coupling
 
 Channels = dict[str, list[int]]
-# {layer: scores (C,)} of a network, the dense one or a smaller one, whose layers have the same names.
+# {layer: scores (C,)} of a network, the dense one or a smaller one, whose layers have the same names; those that it no
+# longer calls, because a branch is empty, have none.
 Score = Callable[[nn.Module], Mapping[str, np.ndarray]]
 
 
@@ -83,7 +84,8 @@ def _ranked(smaller, units, removed, coupled, score, comparison):
     kept = _kept(coupled, smaller.channels)
     rows = []
     for layer in dict.fromkeys(left["layer"]):
-        rows += zip([layer] * len(kept[layer]), kept[layer].tolist(), scores[layer], strict=True)
+        of_layer = scores.get(layer, [np.nan] * len(kept[layer]))
+        rows += zip([layer] * len(kept[layer]), kept[layer].tolist(), of_layer, strict=True)
     table = pandas.DataFrame(rows, columns=["layer", "channel", "score"])
     return rankings.of_scores(table, left, **comparison).tolist()
 

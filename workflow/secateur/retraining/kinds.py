@@ -15,6 +15,7 @@ from torch import nn
 from secateur import recovery
 from secateur.images import store
 from secateur.models.description import NetworkDescription
+from secateur.pruning import groups
 from secateur.retraining import reinitialisation, steps
 from secateur.study import kinds as study_kinds
 from secateur.study import seeds
@@ -117,7 +118,7 @@ def retrained(
     hook = _hook(model, material)
     history = []
     for step, plan in enumerate(plans, 1):
-        larger, further = smaller, steps.further(before, plan)
+        larger, further = smaller, groups.further(before, plan)
         smaller = steps.narrowed(larger, further, described)
         partial = None
         if material.partial:

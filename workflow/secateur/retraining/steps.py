@@ -6,7 +6,6 @@ import dataclasses
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import nn
 
 from secateur.models.description import NetworkDescription
@@ -59,17 +58,3 @@ def narrowed(model: nn.Module, plan: dict[str, list[int]], described: NetworkDes
 def followed(model: nn.Module, described: NetworkDescription) -> coupling.Coupling:
     """The `coupling.Coupling` of a model on images of the shape that its NetworkDescription names."""
     return coupling.followed(model, described.zeros(2, next(model.parameters()).device))
-
-
-def further(before: dict[str, list[int]], plan: dict[str, list[int]]) -> dict[str, list[int]]:
-    """The channels that a plan removes and `before` does not, {layer: [index, ...]}.
-
-    Their indices are those in the network without the channels of `before`.
-    """
-    channels = {}
-    for layer, indices in plan.items():
-        lost = np.sort(np.asarray(before.get(layer, []), int))
-        new = np.setdiff1d(indices, lost)
-        if len(new):
-            channels[layer] = (new - np.searchsorted(lost, new)).tolist()
-    return channels

@@ -81,6 +81,7 @@ def _settle_criteria(config):
     criteria_checks.check_own(criteria, readings)
     criteria_checks.check_mixtures(criteria, readings)
     criteria_checks.check_files(criteria["files"], config["training"]["seeds"])
+    criteria_checks.check_rescored(config)
     criteria_checks.check_allocated(criteria, criteria_names.uncontrolled(config))
     criteria_checks.check_controls(criteria, criteria_names.uncontrolled(config))
 

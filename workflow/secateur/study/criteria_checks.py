@@ -12,7 +12,7 @@ from secateur.study.vocabulary import LEARNED, PER, costed, nearest
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
-    *("choosing", "plans", "scores", "files", "mixtures", "allocated", *LEARNED),
+    *("choosing", "plans", "scores", "files", "mixtures", "allocated", "rescored", *LEARNED),
 )
 CONTROLS = ("random.", "uniform.", "shuffled.")
 
@@ -190,7 +190,8 @@ def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
 def check_allocated(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
     """Refused for a name in `allocated` that is none of the `known` criteria with one ranking of every network."""
     drawn = learned.by_draw(criteria["learned"])
-    known = [name for name in known if name not in drawn and not name.endswith(criteria_names.ALLOCATED)]
+    ends = (criteria_names.ALLOCATED, *criteria_names.RESCORED.values())
+    known = [name for name in known if name not in drawn and not name.endswith(ends)]
     for name in criteria["allocated"]:
         if name in drawn or name in learned.names(criteria["learned"]):
             raise Refused(
@@ -200,6 +201,48 @@ def check_allocated(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
             raise Refused(f"criteria.allocated names {name}, which is a control; leave it out")
         if name not in known:
             raise Refused(f"criteria.allocated names {name}, which is no criterion of the study{nearest(name, known)}")
+
+
+def check_rescored(config: Mapping[str, Any]) -> None:
+    """Refused for an entry of `rescored` twice, and for a criterion that has no score of a smaller network."""
+    criteria = config["criteria"]
+    names = list(criteria_names.rescored(criteria))
+    if len({*names}) < len(names):
+        raise Refused("criteria.rescored has one criterion twice against the same network; leave one of the two out")
+    scores = {score["name"]: score for score in criteria["scores"]}
+    statistics = [
+        f"{reading}.{statistic}{end}"
+        for reading in config["readings"]
+        for statistic in criteria_names.statistics(criteria, reading)
+        for end in ("", *(PER[per] for per in criteria_names.costs(config, reading)))
+    ]
+    for entry in criteria["rescored"]:
+        name = entry["criterion"]
+        if name in scores:
+            _check_rescored_score(name, scores[name])
+        elif name in statistics:
+            reading = name.split(".")[0]
+            if config["readings"][reading]["split"] == "test":
+                raise Refused(
+                    f"criteria.rescored names {name}, which reads the images that are reported in every step; name a "
+                    "reading of another split"
+                )
+        else:
+            known = [*scores, *statistics]
+            raise Refused(
+                f"criteria.rescored names {name}, which has no score that can be taken of a smaller network; name one "
+                f"of criteria.scores, or a reading's statistic{nearest(name, known)}"
+            )
+
+
+def _check_rescored_score(name: str, score: Mapping[str, Any]) -> None:
+    if score.get("at") == "initial":
+        raise Refused(f"criteria.rescored names {name}, a score of first weights, which no step changes; leave it out")
+    if score["scope"] != "global":
+        raise Refused(
+            f"criteria.rescored names {name} with scope: {score['scope']}; steps rank over all layers: take a score "
+            "with scope: global"
+        )
 
 
 def settle_sensitivity(config: dict[str, Any]) -> None:

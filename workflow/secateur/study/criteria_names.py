@@ -17,6 +17,8 @@ TARGETS = ("predicted", "label", "all")
 INITIAL = ".initial"
 # The end of the names of criteria whose levels are shared out between layers by sensitivity.
 ALLOCATED = ".allocated"
+# The ends of the names of criteria that are scored in steps, by the network against which a step recovers.
+RESCORED = {"dense": ".rescored", "before": ".rescored_before"}
 # The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
 
@@ -41,8 +43,12 @@ def _allocated(criteria):
     return [f"{name}{ALLOCATED}" for name in criteria["allocated"]]
 
 
+def _rescored(criteria):
+    return [f"{entry['criterion']}{RESCORED[entry['against']]}" for entry in criteria["rescored"]]
+
+
 # Criteria beside those of readings and weights, in families of their own: {family: its criteria, of `criteria`}.
-MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures, "allocated": _allocated}
+MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures, "allocated": _allocated, "rescored": _rescored}
 
 
 def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -195,6 +201,11 @@ def channel_scores(criteria: Mapping[str, Any]) -> dict[str, str]:
 def allocated(criteria: Mapping[str, Any]) -> dict[str, str]:
     """{criterion whose levels are shared out by sensitivity: the criterion whose order within layers it keeps}."""
     return dict(zip(_allocated(criteria), criteria["allocated"], strict=True))
+
+
+def rescored(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{criterion that is scored in steps: its entry of `criteria.rescored`}."""
+    return dict(zip(_rescored(criteria), criteria["rescored"], strict=True))
 
 
 def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:

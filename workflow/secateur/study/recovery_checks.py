@@ -126,7 +126,7 @@ def calibrating(config: Mapping[str, Any]) -> str | None:
     """The split of the images that calibrate reconstructions; None for a study that makes none."""
     retraining = config["retraining"] or {"start": "pruned"}
     made = {*config["evaluation"]["recovery"], retraining["start"]}
-    if config["criteria"]["allocated"]:
+    if config["criteria"]["allocated"] or config["criteria"]["rescored"]:
         made.add(config["sensitivity"]["recovery"])
     made |= {cell.kind for cell in retraining_checks.cells(config)}
     return config["recovery"]["split"] if made & {*kinds.STARTS} else None

@@ -180,6 +180,14 @@ def sensitivity_images(study: Study) -> dict[str, str]:
     return inputs
 
 
+def rescoring_images(study: Study, criterion: str) -> dict[str, str]:
+    """{input: images}: those that score, of a reading's split or the rank split, and those that the recovery reads."""
+    inputs = sensitivity_images(study)
+    reading = study.rescored_reading(criterion)
+    split = "rank" if reading is None else study.readings[reading]["split"]
+    return inputs | {"images": f"<images>/{split}.h5"}
+
+
 def choosing_images(study: Study) -> dict[str, str]:
     """{input: the images that recoveries read} of evaluations on the images that choose."""
     return recovering_images(study) if study.chosen_after else {}

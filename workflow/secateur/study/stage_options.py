@@ -283,6 +283,37 @@ def allocation(study: Study) -> Options:
     return {"levels": study.settings["levels"], "terms": study.terms[0]}
 
 
+def rescoring(study: Study, criterion: str) -> Options:
+    """The score behind a criterion in steps, its steps and terms, and the recovery between them."""
+    entry, settings = study.rescored[criterion], study.settings
+    options = {
+        **_chosen(entry, "steps", "against"),
+        "level": settings["levels"][-1],
+        "terms": study.terms[0],
+        "recoveries": recovery_checks.of_sensitivity(settings),
+        "seed": study.seed,
+        **machine(study),
+    }
+    reading = study.rescored_reading(criterion)
+    if reading is None:
+        chosen = study.scored[entry["criterion"]]
+        comparison = {**_chosen(chosen, "normalise"), **_per(chosen.get("per"))}
+        options |= {"score": chosen["score"], "images": settings["criteria"]["images"]}
+    else:
+        plain, per = vocabulary.costed(entry["criterion"])
+        comparison = _per(per)
+        options |= {
+            "reading": reading_choices(study, reading),
+            "statistic": plain.removeprefix(f"{reading}."),
+            "images": study.readings[reading]["images"],
+        }
+    return options | {"comparison": {"unit_score": settings["criteria"]["unit_score"], **comparison}}
+
+
+def _per(cost):
+    return {"per": cost} if cost else {}
+
+
 def _recoveries(study, names):
     if not names:
         return {}

@@ -190,6 +190,16 @@ class Study:
         return criteria_names.allocated(self.settings["criteria"])
 
     @cached_property
+    def rescored(self) -> dict[str, Mapping[str, Any]]:
+        """{criterion that is scored in steps: its entry}."""
+        return criteria_names.rescored(self.settings["criteria"])
+
+    def rescored_reading(self, criterion: str) -> str | None:
+        """The reading behind a criterion that is scored in steps; None for a score of weights or images."""
+        name = self.rescored[criterion]["criterion"]
+        return None if name in self.scored else name.split(".")[0]
+
+    @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:
         """{name: entry} of `criteria.learned`; a name stands for all draws."""
         return _by_name(self.settings["criteria"]["learned"])
