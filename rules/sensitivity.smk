@@ -27,9 +27,7 @@ rule measure_sensitivity:
 
 rule rank_allocated:
     input:
-        network="<network>/training/trained.pt",
-        measured="<network>/sensitivity/{allocated}.csv",
-        ranking="<network>/ranking/{allocated}.csv",
+        **stage_files.ALLOCATION,
     output:
         **table("<network>/ranking/{allocated}.allocated"),
     log:

@@ -91,7 +91,7 @@ def of_reading(network, images, options, batches, units):
 
 
 def _target(images, target):
-    """What is explained of every image: one of TARGETS, or the id of a class."""
+    """The class that is explained of every image: one of TARGETS, or its id."""
     if target in criteria_names.TARGETS:
         return target
     return images_store.class_id(images, target, criteria_names.TARGETS)

@@ -26,7 +26,10 @@ def of_batches(
         images += len(labels)
     if not images:
         raise Refused("there are no images of which to take the relevance")
-    return {layer: tuple((part / images).cpu().numpy() for part in parts) for layer, parts in sums.items()}
+    means = {}
+    for layer, (signed, absolute) in sums.items():
+        means[layer] = (signed / images).cpu().numpy(), (absolute / images).cpu().numpy()
+    return means
 
 
 def _relevance(propagator, pixels, labels, target):

@@ -180,6 +180,14 @@ def sensitivity_images(study: Study) -> dict[str, str]:
     return inputs
 
 
+# The inputs of an allocation: the network, what each group of layers can lose, and the order within layers.
+ALLOCATION = {
+    "network": "<network>/training/trained.pt",
+    "measured": "<network>/sensitivity/{allocated}.csv",
+    "ranking": "<network>/ranking/{allocated}.csv",
+}
+
+
 def rescoring_images(study: Study, criterion: str) -> dict[str, str]:
     """{input: images}: those that score, of a reading's split or the rank split, and those that the recovery reads."""
     inputs = sensitivity_images(study)
