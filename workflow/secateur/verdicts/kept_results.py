@@ -14,7 +14,10 @@ from secateur.verdicts import across
 
 PLACE = "docs/measured"
 # Below the folder of a network.
-OF_A_NETWORK = ("units/units.csv", "selection/*.history.csv", "selection/*.json", "retraining/**/*.history.csv")
+OF_A_NETWORK = (
+    *("units/units.csv", "selection/*.history.csv", "selection/*.json", "retraining/**/*.history.csv"),
+    *("sensitivity/*.csv", "sensitivity/*.json", "ranking/*.rescored*.json"),
+)
 # Of one network alone intervals are over images, so that every one of them counts.
 OF_ONE_NETWORK = ("evaluation/*.csv", "evaluation/*.h5", "retraining/**/*.h5")
 

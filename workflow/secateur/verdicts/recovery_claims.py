@@ -27,7 +27,7 @@ def shown(cell: Cell) -> str:
     return "the dense network" if cell == DENSE else f"`{cell.criterion}`, {KINDS[cell.kind].column}"
 
 
-def _pair(study: Study, first: Cell, second: Cell, margin: float = 0.0) -> Iterator[Item]:
+def pair(study: Study, first: Cell, second: Cell, margin: float = 0.0) -> Iterator[Item]:
     """One network ahead of another, or not worse by a margin, where both were measured."""
     if not study.has(first, second):
         return
@@ -57,7 +57,7 @@ def _treated(first: str, second: str, chance: bool = True):
         for criterion, level in _each(study):
             if criterion == RANDOM and not chance:
                 continue
-            yield from _pair(study, Cell(criterion, level, first), Cell(criterion, level, second))
+            yield from pair(study, Cell(criterion, level, first), Cell(criterion, level, second))
 
     return items
 
@@ -68,7 +68,7 @@ def _like_dense(kind: str):
     def items(study: Study) -> Iterator[Item]:
         for criterion, level in _each(study):
             if level <= FREE and criterion != RANDOM:
-                yield from _pair(study, Cell(criterion, level, kind), DENSE, MARGIN_FULL)
+                yield from pair(study, Cell(criterion, level, kind), DENSE, MARGIN_FULL)
 
     return items
 
@@ -78,14 +78,14 @@ def _by_cost(study: Study) -> Iterator[Item]:
     for level in study.shares:
         for costed, plain in recovery_study.by_cost(study):
             for kind in study.treatments:
-                yield from _pair(study, Cell(costed, level, kind), Cell(plain, level, kind))
+                yield from pair(study, Cell(costed, level, kind), Cell(plain, level, kind))
 
 
 def _chance_recovered(study: Study) -> Iterator[Item]:
     """Chance, reconstructed, ahead of every criterion as pruned."""
     for criterion, level in _each(study):
         if criterion != RANDOM:
-            yield from _pair(study, Cell(RANDOM, level, RECONSTRUCTED.name), Cell(criterion, level, NONE.name))
+            yield from pair(study, Cell(RANDOM, level, RECONSTRUCTED.name), Cell(criterion, level, NONE.name))
 
 
 def _ahead_of_chance(kind: str):
@@ -94,7 +94,7 @@ def _ahead_of_chance(kind: str):
     def items(study: Study) -> Iterator[Item]:
         for criterion, level in _each(study):
             if criterion != RANDOM:
-                yield from _pair(study, Cell(criterion, level, kind), Cell(RANDOM, level, kind))
+                yield from pair(study, Cell(criterion, level, kind), Cell(RANDOM, level, kind))
 
     return items
 

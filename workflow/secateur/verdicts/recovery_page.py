@@ -45,7 +45,7 @@ def _opening(studies) -> Blocks:
         "and every verdict follows from the tables here. To make it again:",
     )
     yield "code", across_page.kept_commands(studies, [], COMMAND, PAGE)
-    yield "table", finished.side_by_side(map(_facts, studies))
+    yield "table", finished.side_by_side(map(facts, studies))
     yield (
         "text",
         "A level is a share of the multiply-adds that leaves, for every criterion alike; as few units as save it are "
@@ -54,7 +54,8 @@ def _opening(studies) -> Blocks:
     )
 
 
-def _facts(study):
+def facts(study: Study) -> dict[str, str]:
+    """The terms of a study: {in words: in words}."""
     settings = study.settings
     recovery, split = settings["recovery"], settings["split"]
     calibrating = f"up to {phrases.count(recovery['images'])}, unlabelled, of the split `{recovery['split']}`"
@@ -78,15 +79,16 @@ def _facts(study):
 def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
-    yield "text", _rule()
-    yield "list", list(map(_intervals, studies))
+    yield "text", rule()
+    yield "list", list(map(intervals, studies))
     yield "text", paired.tally(findings, "claim, study and level")
     yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
     for claim in recovery_claims.CLAIMS:
         yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
 
 
-def _rule():
+def rule() -> str:
+    """The rule by which verdicts follow from comparisons."""
     return (
         "A comparison is the test accuracy of one network minus that of another over the same images, with its paired "
         "interval. *Ahead* holds where the interval lies above zero, and fails where it lies below; *not worse* is the "
@@ -96,7 +98,8 @@ def _rule():
     )
 
 
-def _intervals(study):
+def intervals(study: Study) -> str:
+    """A sentence on the intervals of a study."""
     level = percent(study.settings["figures"]["confidence"])
     if len(study.seeds) > 1:
         return (
@@ -139,12 +142,12 @@ def _section_of(study: Study) -> Blocks:
 def _of_criterion(study, criterion, kind):
     row = {"criterion": f"`{criterion}`"}
     for level in study.shares:
-        row[left(level)] = _cell(study, Cell(criterion, level, kind))
+        row[left(level)] = shown_with_dense(study, Cell(criterion, level, kind))
     return row
 
 
-def _cell(study, cell):
-    """An accuracy with its difference to the dense network."""
+def shown_with_dense(study: Study, cell: Cell) -> str:
+    """An accuracy in percent, with its difference to the dense network in points; a dash where there is none."""
     if not study.has(cell):
         return "-"
     compared = selection_study.compared(study, cell, DENSE)
@@ -172,7 +175,7 @@ def _trained(study):
             if study.has(*cells[:2]) and any(study.has(cell) for cell in cells[2:]):
                 row = {"level": left(level), "criterion": f"`{criterion}`"}
                 for cell in cells:
-                    row[KINDS[cell.kind].column] = _cell(study, cell)
+                    row[KINDS[cell.kind].column] = shown_with_dense(study, cell)
                 for cell in filter(study.has, cells[2:]):
                     if criterion == RANDOM:
                         row["draws trained"] = str(study.cells[cell]["draw"].nunique())

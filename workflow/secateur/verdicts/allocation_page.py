@@ -1,0 +1,153 @@
+"""The page on allocation: how much of which layer, verdicts, the frontier again, and what the search cost.
+
+Every sentence follows from a table beside it by a rule that is the same for every study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas
+
+from secateur.analysis import sensitivity
+from secateur.analysis.wording import percent
+from secateur.study.kinds import KINDS, Cell
+from secateur.verdicts import (
+    across,
+    across_page,
+    allocation_claims,
+    finished,
+    paired,
+    recovery_claims,
+    recovery_page,
+    selection_study,
+)
+from secateur.verdicts.allocation_study import Study
+from secateur.verdicts.paired import Finding
+from secateur.verdicts.selection_study import DENSE
+
+COMMAND, PAGE = "python docs/write_allocation.py", "docs/allocation.md"
+# By the side of zero on which the interval of the difference to the best ranking lies.
+PAYS = {
+    across.AHEAD: "it pays",
+    across.BEHIND: "it does not pay",
+    across.UNTOLD: "whether it pays cannot be told",
+    across.WITHOUT: "without an interval, whether it pays cannot be told",
+}
+Blocks = Iterator[tuple[str, Any]]
+
+
+def blocks(studies: Sequence[Study]) -> list[tuple[str, Any]]:
+    """The page as a list of (kind, content), from finished studies."""
+    findings = []
+    for study in studies:
+        findings += paired.judged(study, allocation_claims.CLAIMS)
+    page = [("title", "How much of which layer: allocation by sensitivity, and scores in steps")]
+    page += _opening(studies)
+    page += _verdicts(studies, findings)
+    for study in studies:
+        page += _section(study)
+    return page
+
+
+def _opening(studies) -> Blocks:
+    yield (
+        "text",
+        f"Written by `{COMMAND}` from the files of finished studies: every measured number is computed from these, and "
+        "every verdict follows from the tables here. What an allocation and a step are: "
+        "[criteria.md](criteria.md#levels-shared-out-between-layers). To make it again:",
+    )
+    yield "code", across_page.kept_commands(studies, [], COMMAND, PAGE)
+    yield "table", finished.side_by_side(map(_facts, studies))
+
+
+def _facts(study):
+    section = study.settings["sensitivity"]
+    return recovery_page.facts(study) | {
+        "sensitivity": f"{section['steps']} steps of each group of layers, on up to {section['images']} images of the "
+        f"split `{section['split']}`, recovery `{section['recovery']}`",
+    }
+
+
+def _verdicts(studies, findings: Sequence[Finding]) -> Blocks:
+    yield "heading", "Verdicts"
+    yield "text", recovery_page.rule()
+    yield "list", list(map(recovery_page.intervals, studies))
+    yield "text", paired.tally(findings, "claim, study and level")
+    yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
+    for claim in allocation_claims.CLAIMS:
+        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
+
+
+# ---- one study -----------------------------------------------------------------------------------------------
+
+
+def _section(study: Study) -> Blocks:
+    yield "heading", study.label
+    dense = paired.accuracy(study.mean(DENSE, "accuracy"))
+    yield (
+        "text",
+        f"Test accuracy in percent at each share of the multiply-adds that is left (the dense network has {dense}). In "
+        "brackets the difference to the dense network as it is, in points, with its interval. `uniform.` is the same "
+        "order at equal shares of all layers, `shuffled.` random channels with the same widths.",
+    )
+    for kind in study.treatments:
+        yield "text", f"**{KINDS[kind].label[0].upper()}{KINDS[kind].label[1:]}.**"
+        yield "table", pandas.DataFrame([_row(study, name, kind) for name in study.shown])
+    yield "list", [_pays(study, name, level) for name in study.allocated for level in study.shares]
+    yield "text", "What the search cost, for each network; the rankings behind it and the evaluation are not counted."
+    yield "table", _costs(study)
+    for name, curve in study.curves.items():
+        whole = float(curve.loc[curve["group"] == sensitivity.WHOLE, "accuracy"].mean())
+        yield (
+            "text",
+            f"What each group of layers can lose in the order of `{name}`; the whole network has {100 * whole:.2f} %.",
+        )
+        yield "table", _tolerated(curve, whole)
+
+
+def _row(study, name, kind):
+    row = {"criterion": f"`{name}`"}
+    for level in study.shares:
+        row[recovery_claims.left(level)] = recovery_page.shown_with_dense(study, Cell(name, level, kind))
+    return row
+
+
+def _pays(study, name, level):
+    """A sentence: the loss of an allocation beside that of the best ranking over all layers, after each treatment."""
+    dense = study.mean(DENSE, "accuracy")
+    clauses = []
+    for kind in study.treatments:
+        losses = {}
+        for other in study.global_rankings:
+            losses[other] = dense - study.mean(Cell(other, level, kind), "accuracy")
+        best = min(losses, key=losses.__getitem__)
+        own = dense - study.mean(Cell(name, level, kind), "accuracy")
+        compared = selection_study.compared(study, Cell(name, level, kind), Cell(best, level, kind))
+        clauses.append(
+            f"{KINDS[kind].column}: {100 * own:.2f} points lost, the best ranking over all layers, `{best}`, loses "
+            f"{100 * losses[best]:.2f}{_share(own, losses[best])}: {PAYS[compared.difference.verdict]}"
+        )
+    return f"`{name}` with {recovery_claims.left(level)}: {'; '.join(clauses)}."
+
+
+def _share(own, best):
+    return f" ({percent(round(own / best, 3))} of it)" if own > 0 and best > 0 else ""
+
+
+def _costs(study):
+    rows = []
+    for row in study.costs.itertuples():
+        networks = f"{row.networks:,.0f} networks on {row.images:,.0f} images" if row.networks else "steps"
+        rows.append({"criterion": f"`{row.criterion}`", "measured": networks, "CPU seconds": f"{row.cpu_seconds:,.0f}"})
+    return pandas.DataFrame(rows)
+
+
+def _tolerated(curve, whole):
+    table = curve[curve["group"] != sensitivity.WHOLE]
+    table = table.assign(share=table["removed"] / table["units"])
+    found = sensitivity.tolerated(table, whole).drop(columns="layers")
+    for column in found.columns[2:]:
+        found[column] = found[column].map(lambda share: percent(round(float(share), 3)))
+    return found.assign(group=[f"`{name}`" for name in found["group"]], units=found["units"].map(str))
