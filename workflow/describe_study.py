@@ -144,7 +144,9 @@ def _origin(config):
 
     Of files from outside nobody knows whether images were read: a study without other readers of images says nothing.
     """
-    if not config["readings"] and not _of_images(config["criteria"]) and not config["criteria"]["learned"]:
+    criteria = config["criteria"]
+    read = config["readings"] or _of_images(criteria) or criteria["learned"]
+    if not read and not criteria["allocated"] and not criteria["rescored"]:
         return "" if config["criteria"]["files"] else "No image was read to rank channels."
     of_test = config["split"]["rank_from"] == "test"
     source = "training"
@@ -265,6 +267,7 @@ def _others(config):
             count = f"the first {criteria['images']}"
         sentences.append(f"{', '.join(of_images)}: {count} {_use('rank', config)}.")
     sentences += map(_learned, criteria["learned"])
+    sentences += _by_measurement(config)
     if criteria["files"]:
         sentences.append(f"{', '.join(criteria['files'])}: files from outside, which do not tell.")
     return " ".join(sentences)
@@ -278,6 +281,22 @@ def _of_images(criteria):
 def _scores(criteria, kinds):
     ranked = criteria_names.ranked_by_score(criteria)
     return [name for name, score in ranked.items() if score["score"] in kinds]
+
+
+def _by_measurement(config):
+    """Sentences on the images behind levels that are shared out, and behind criteria in steps."""
+    criteria, section = config["criteria"], config["sensitivity"]
+    if criteria["allocated"]:
+        names = ", ".join(criteria_names.allocated(criteria))
+        yield (
+            f"{names}: levels are shared out by the losses on up to {section['images']} "
+            f"{_use(section['split'], config)}."
+        )
+    if criteria["rescored"]:
+        yield (
+            f"{', '.join(criteria_names.rescored(criteria))}: scored in steps on the images of the criterion behind "
+            f"each, after the recovery {section['recovery']}."
+        )
 
 
 def _learned(entry):
@@ -298,6 +317,10 @@ def _use(split, config):
         uses.append("on which the best criteria are chosen too")
     if vocabulary.same_images(config["split"], split, recovery_checks.calibrating(config)):
         uses.append("which calibrate reconstructions too")
+    if config["criteria"]["allocated"] and vocabulary.same_images(
+        config["split"], split, config["sensitivity"]["split"]
+    ):
+        uses.append("by which levels are shared out between layers too")
     if split == "rank" and config["split"]["rank_from"] == "validation":
         uses.append("by which the epoch is chosen too")
     if split == "rank" and not uses:

@@ -22,7 +22,8 @@ CHECKED = 8
 def measure_sensitivity(checkpoint, split, ranking, table, folder, options, images_per_batch, recovering, seed):
     """`folder` caches results of plans, `recovering` is {split: file} of the images that the recovery reads.
 
-    Returns facts for the manifest: how many networks were measured on how many images, and the CPU seconds of this run.
+    Returns facts for the manifest: the count of networks, of those that this run measured and did not find in the
+    cache, of images, and the CPU seconds of this run.
     """
     started = time.process_time()
     dense = checkpoints.load(checkpoint)
@@ -69,6 +70,7 @@ def measure_sensitivity(checkpoint, split, ranking, table, folder, options, imag
     return {
         "recovery": name,
         "networks": count,
+        "measured_now": store.written,
         "images": len(rows),
         "cpu_seconds": round(time.process_time() - started, 1),
         "precision": precision | {"rows": dict(store.rows)},

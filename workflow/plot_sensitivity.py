@@ -37,12 +37,15 @@ def read(path):
     )
 
 
+COSTS = ("networks", "measured_now", "images", "recovery", "cpu_seconds")
+
+
 def cost(manifest):
-    """The count of networks that were evaluated for one network, their images and recovery, and the CPU seconds."""
+    """The networks behind the curves of one, those that the last run measured, and its CPU seconds."""
     facts = provenance.read(manifest)["measured"]
     return {
         "seed": places.seed_of(manifest),
-        **{key: facts[key] for key in ("networks", "images", "recovery", "cpu_seconds")},
+        **{key: facts[key] for key in COSTS},
     }
 
 

@@ -5,6 +5,8 @@ import logging
 import time
 from fractions import Fraction
 
+import numpy as np
+
 from secateur import ranking, recovery, statistics
 from secateur.artifacts import provenance, tables
 from secateur.criteria import from_images, from_weights
@@ -36,7 +38,7 @@ def rank_rescored(checkpoint, split, units, table, options, images_per_batch, re
             checkpoints.same_images(dense.description, opened, checkpoint)
         example = dense.description.zeros(2, device)
         coupled = coupling.followed(model, example)
-        order = rescoring.rescored(
+        ranked = rescoring.rescored(
             model,
             units,
             coupled,
@@ -46,7 +48,7 @@ def rank_rescored(checkpoint, split, units, table, options, images_per_batch, re
             Terms(**options["terms"]),
             options["comparison"],
         )
-        tables.write(ranking.table(order, units), table)
+        tables.write(ranked, table)
     return {"cpu_seconds": round(time.process_time() - started, 1)}
 
 
@@ -69,7 +71,7 @@ def scorer(images, units, options, images_per_batch, device):
         present = [layer for layer in layers if layer in called]
         logging.info("scoring %d of %d layers", len(present), len(layers))
         if "reading" in options:
-            return of_reading(network, images, options, batches, units)
+            return of_reading(network, images, options, batches, units, present)
         if options["score"] in from_weights.OF_WEIGHTS:
             return from_weights.of_weights(network, options["score"], present)
         rows = images_store.chosen(images, most=options["images"])
@@ -78,8 +80,11 @@ def scorer(images, units, options, images_per_batch, device):
     return scored
 
 
-def of_reading(network, images, options, batches, units):
-    """{layer: (C,)} one statistic of the relevance of a network's channels, by a reading of the study."""
+def of_reading(network, images, options, batches, units, layers):
+    """{layer: (C,)} one statistic of the relevance of a network's channels in `layers`, by a reading of the study.
+
+    Channels of layers that only gate others have none.
+    """
     reading = options["reading"]
     linear = finding.linear_layers(network, units)
     rows = images_store.chosen(images, reading["classes"], reading["images"])
@@ -87,7 +92,9 @@ def of_reading(network, images, options, batches, units):
         propagator = propagation.of_reading(network, reading, linear)
         maps = means.of_batches(propagator, batches(rows), _target(images, reading["target"]))
     table = statistics.of_relevance(maps, reading["absolute"], reading["reduce"])
-    return {layer: part[options["statistic"]].to_numpy() for layer, part in table.groupby("layer", sort=False)}
+    found = {layer: part[options["statistic"]].to_numpy() for layer, part in table.groupby("layer", sort=False)}
+    widths = {layer: len(network.get_submodule(layer).weight) for layer in layers}
+    return {layer: found.get(layer, np.full(width, np.nan)) for layer, width in widths.items()}
 
 
 def _target(images, target):
@@ -104,7 +111,10 @@ def recoverer(model, example, by_split, options, draw):
         larger, gone = model, channels
         if options["against"] == "before":
             larger, gone = smaller.network, groups.further(smaller.channels, channels)
-        narrowed = removal.narrowed(larger, gone, coupling.followed(larger, example)).eval()
+        coupled = coupling.followed(larger, example)
+        # Channels of an empty branch are no longer there.
+        gone = {layer: indices for layer, indices in gone.items() if layer in coupled.listed}
+        narrowed = removal.narrowed(larger, gone, coupled).eval()
         for treatment in recovery.treatments(larger, by_split, options["recoveries"], draw).values():
             treatment.apply(narrowed, gone)
         return narrowed

@@ -80,6 +80,9 @@ def seen(options, history, images):
     """The count of training images behind a network's weights after the dense training, repeated ones each time."""
     schedule = options["training"]
     phase = schedule.get("gates", {}).get("training", {"epochs": 0})
+    if "trainable" in schedule:
+        # The recovery of one epoch.
+        return min(schedule["images"] or images, images)
     if not history:
         return images * phase["epochs"]
     taught = _unlabelled(schedule.get("start", {})) * options["steps"]

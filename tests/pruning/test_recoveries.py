@@ -21,7 +21,11 @@ LABELS = torch.as_tensor(VALIDATION.labels)
 LEVELS = (0, 0.3, 0.6)
 SCHEDULE = {"flip": False, "rotation": 0, "label_smoothing": 0.0}
 EPOCH = recovery_checks.epoch(
-    {"training": {**halves.OPTIONS, **SCHEDULE, "seeds": [0]}, "recovery": {"epoch": {"schedule": "cosine"}}}
+    {
+        "model": {"trainable": "all"},
+        "training": {**halves.OPTIONS, **SCHEDULE, "seeds": [0]},
+        "recovery": {"epoch": {"schedule": "cosine"}},
+    }
 )
 
 

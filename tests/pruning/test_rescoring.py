@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from secateur import Refused, ranking, statistics
 from secateur.criteria import from_weights
+from secateur.graph import tracing
 from secateur.models import zoo
-from secateur.pruning import plans, removal, rescoring
+from secateur.pruning import groups, plans, removal, rescoring
 from secateur.study.levels import Terms
 from secateur.units import coupling, finding
 from support.networks import pixels
@@ -31,7 +33,8 @@ def order_of(network, steps, recover=None, **options):
     def narrowed(smaller, channels):
         return removal.narrowed(model, channels, coupled).eval()
 
-    return rescoring.rescored(model, units, coupled, l1, steps, recover or narrowed, **options)
+    table = rescoring.rescored(model, units, coupled, l1, steps, recover or narrowed, **options)
+    return table["unit"].drop_duplicates().tolist()
 
 
 def test_one_step_is_the_ranking_itself(network):
@@ -92,3 +95,42 @@ def test_a_step_sees_the_network_that_recovered(network):
 def test_a_step_that_leaves_nothing_to_score_is_refused(network):
     with pytest.raises(Refused, match="a step to level 0.99 leaves no path from the images to the answers"):
         order_of(network, [0.99, 1])
+
+
+class Bottleneck(nn.Module):
+    """A stream, and a branch of three layers, of which the first may be emptied."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.a = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 3, 1)
+        self.b, self.c = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 6, 1)
+        self.classes = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        x = (x + self.c(self.b(self.a(x).relu()).relu())).relu()
+        return self.classes(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_units_of_an_empty_branch_leave_first(before):
+    torch.manual_seed(0)
+    model, images = Bottleneck().double().eval(), pixels(size=8, count=2)
+    coupled, units = coupling.followed(model, images), finding.table(finding.find(model, images))
+
+    def score(network):
+        called = [node.target for node in tracing.traced(network).graph.nodes if node.op == "call_module"]
+        return {name: np.full(len(network.get_submodule(name).weight), 0 if name == "a" else 1.0) for name in called}
+
+    def recover(smaller, channels):
+        if not before:
+            return removal.narrowed(model, channels, coupled).eval()
+        larger = coupling.followed(smaller.network, images)
+        gone = groups.further(smaller.channels, channels)
+        return removal.narrowed(
+            smaller.network, {layer: gone[layer] for layer in gone if layer in larger.listed}
+        ).eval()
+
+    ranked = rescoring.rescored(model, units, coupled, score, [0.25, 0.5, 0.75], recover)
+    order = ranked.drop_duplicates("unit")["layer"].tolist()
+    assert order[:3] == ["a"] * 3 and order[3:6] == ["b"] * 3 and len(order) == units["unit"].nunique()

@@ -210,3 +210,26 @@ def test_every_layer_keeps_its_floor(network):
         assert removed.get(layer, 0) <= width / 2
     with pytest.raises(Refused, match="or but the floor, 50 % of the units"):
         pruning.allocated(curves, order, [0.6], Terms(keep_at_least=0.5))
+
+
+def test_a_floor_of_layers_that_groups_share_is_refused():
+    model = zoo.build("resnet20", 4).double()
+    images = pixels(size=32)[:1]
+    units = finding.find(model, images)
+    order = ranking.table(np.arange(len(units.units)), finding.table(units))
+    layer_sensitivity.refuse_unmet(order, 0.5, Terms(budget="macs"), units.coupled)
+    with pytest.raises(
+        Refused, match=r"several groups of units share the layer layer2.0.conv2, so that keep_at_least 0.1"
+    ):
+        layer_sensitivity.refuse_unmet(order, 0.5, Terms(budget="macs", keep_at_least=0.1), units.coupled)
+
+
+def test_a_group_of_one_unit_loses_none(network):
+    model, order, images, labels = network
+    lone = order[(order["layer"] != "features.0") | (order["channel"] == 0)]
+    ids = {unit: place for place, unit in enumerate(sorted({*lone["unit"]}))}
+    lone = lone.assign(unit=lone["unit"].map(ids)).reset_index(drop=True)
+    curves = pruning.sensitivity(model, lone, images, labels, steps=2)
+    assert "features.0" not in set(curves["group"])
+    found = pruning.allocated(curves, lone, [0.5])
+    assert "features.0" not in set(found["layer"].iloc[: len(lone) // 2])

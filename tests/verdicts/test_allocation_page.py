@@ -39,7 +39,7 @@ def finished(folder, given=None):
         columns=list(sensitivity.COLUMNS),
     )
     tables.write(curve, place / "sensitivity" / "l2.csv")
-    facts = {"measured": {"networks": 4, "images": 50, "cpu_seconds": 12.4}}
+    facts = {"measured": {"networks": 4, "measured_now": 3, "images": 50, "cpu_seconds": 12.4}}
     (place / "sensitivity" / "l2.json").write_text(json.dumps(facts))
     (place / "ranking").mkdir(exist_ok=True)
     for name in ("l2.rescored", "l2.rescored_before"):
@@ -72,7 +72,10 @@ def test_the_page_says_what_it_cost_and_whether_it_pays(tmp_path):
     study = allocation_study.read(folder)
     assert done.stdout == documents.as_markdown(allocation_page.blocks([study]))
     page = done.stdout
-    assert "| `l2.allocated` | 4 networks on 50 images | 12 |" in page and "| `l2.rescored` | steps | 3 |" in page
+    assert (
+        "| `l2.allocated` | 4 networks on 50 images | 12 for 3 of them |" in page
+        and "| `l2.rescored` | steps | 3 |" in page
+    )
     assert "| `a` | 4 | 50 % | 85 % |" in page and "| `b + 1` | 4 | 0 % | 70 % |" in page
     (sentence,) = [line for line in page.splitlines() if line.startswith("- `l2.allocated` with 50 %")]
     assert "pruned:" in sentence and "BatchNorm:" in sentence and sentence.endswith("of it): it pays.")

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from secateur import Refused
 from secateur.graph import modes
 from secateur.images import store
+from secateur.models import freezing
 from secateur.pruning import groups, reconstruction
 from secateur.pruning.treatments import Channels, Treatment
 from secateur.study import seeds
@@ -66,7 +67,7 @@ def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
 def treatment(name: str, model: nn.Module, material: Material) -> Treatment:
     """The Treatment of pruned networks of a dense one by a recovery, by its name in RECOVERIES."""
     stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, "options": material.options}
-    return Treatment(stamp, RECOVERIES[name].prepared(model, material))
+    return Treatment(stamp, RECOVERIES[name].prepared(model, material), trains=name == "epoch")
 
 
 def treatments(
@@ -123,8 +124,8 @@ def refuse_without_batchnorm(model: nn.Module) -> None:
     """Refused for a network of which no BatchNorm has running statistics."""
     if not any(_with_statistics(model)):
         raise Refused(
-            "evaluation.recovery names batchnorm, but the network has no BatchNorm with running statistics; leave "
-            "batchnorm out"
+            "evaluation.recovery or sensitivity.recovery names batchnorm, but the network has no BatchNorm with "
+            "running statistics; leave batchnorm out"
         )
 
 
@@ -198,9 +199,10 @@ def epoch(model: nn.Module, material: Material) -> None:
     """Train for one epoch on training images with their labels, in place; the last weights are kept.
 
     `options` are those of a training, and `images`, the count of images drawn for it, or None for all. The images,
-    their order and their augmentation are drawn by the material's seed. Raises `loop.Diverged` as training does.
+    their order and their augmentation are drawn by the material's seed; what is frozen stays. Raises `loop.Diverged` as
+    training does.
     """
-    options = {key: value for key, value in material.options.items() if key != "images"}
+    options = {key: value for key, value in material.options.items() if key not in ("images", "trainable")}
     shown = material.images
     if material.options["images"] is not None:
         shown = shown.taken(_drawn(material, "epoch"))
@@ -209,10 +211,14 @@ def epoch(model: nn.Module, material: Material) -> None:
     try:
         loop.train(model, shown, unread, options, material.seed)
     except loop.Diverged as error:
-        raise loop.Diverged(error.loss, error.epoch, error.rate, loop.remedy_in("recovery.epoch")) from error
+        remedy = "set recovery.epoch.learning_rate lower, or training.batch_size higher"
+        raise loop.Diverged(error.loss, error.epoch, error.rate, remedy) from error
 
 
-def _prepared_epoch(_, material):
+def _prepared_epoch(model, material):
+    # Smaller networks freeze what the dense one does.
+    freezing.trainable(model, material.options["trainable"])
+
     def apply(smaller, channels):
         epoch(smaller, material)
 

@@ -79,7 +79,8 @@ def estimated(basis: Basis) -> list[Stage]:
     chosen_from = {family: basis.planned[family] for family in criteria_names.choosing(config, basis.planned)}
     if chosen_from:
         count = sizes[config["evaluation"]["choose_on"]]
-        stages.append(_evaluation("choosing", basis, chosen_from, count, {}))
+        recoveries = recovery_checks.options(config) if config["verdict"] else {}
+        stages.append(_evaluation("choosing", basis, chosen_from, count, recoveries))
     if config["retraining"]:
         stages.append(_retraining(basis))
     if config["sparsity"]:

@@ -18,7 +18,7 @@ from secateur.images import arrays, downloads, sources, store, writing
 from secateur.images.splits import Rows
 from secateur.models import description, first_weights, freezing
 from secateur.sparsity import prerequisites
-from secateur.study import classes, criteria_names, own_ranking, sparse
+from secateur.study import classes, criteria_names, own_ranking, recovery_checks, sparse
 from secateur.study.vocabulary import IMAGE_SCORES
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ def refuse_unscorable(
 
 def refuse_unrecoverable(config: Mapping[str, Any], model: nn.Module) -> None:
     """Refuse a recovery that can do nothing for the network."""
-    for name in config["evaluation"]["recovery"]:
-        if name in recovery.RECOVERIES:
-            recovery.RECOVERIES[name].refuse(model)
+    for name in recovery_checks.every(config):
+        recovery.RECOVERIES[name].refuse(model)
 
 
 def refuse_unsparse(config: Mapping[str, Any], model: nn.Module, images: int) -> None:

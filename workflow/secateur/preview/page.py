@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from secateur import cost, ranking
+from secateur import Refused, cost, ranking
 from secateur.analysis import retraining
 from secateur.cost import Cost
 from secateur.images import splits
@@ -25,7 +25,7 @@ from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, layer_sensitivity, plans
 from secateur.selection import prerequisites
-from secateur.study import biases, level_checks, recovery_checks, retraining_checks, stage_options, widths
+from secateur.study import biases, kinds, level_checks, recovery_checks, retraining_checks, stage_options, widths
 from secateur.study.levels import Terms
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
@@ -91,7 +91,7 @@ def _inspected(config, classes, sizes):
     prerequisites.refuse_unlearnable(units, stage_options.learned_facts(Study(config)))
     prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
-    sizes_of_groups = _sizes_of_groups(config, table, units)
+    sizes_of_groups = _sizes_of_groups(config, table, units, sizes)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unrecoverable(config, model)
     inspection.refuse_unsparse(config, model, sizes["train"])
@@ -104,14 +104,28 @@ def _inspected(config, classes, sizes):
     )
 
 
-def _sizes_of_groups(config, table, units):
+def _sizes_of_groups(config, table, units, sizes):
     """The count of units of each group of layers; Refused where levels cannot be shared out between groups."""
     if not config["criteria"]["allocated"]:
         return []
     order = ranking.table(list(range(len(units.units))), table)
     terms = Terms(**level_checks.terms(config["evaluation"])[0])
     layer_sensitivity.refuse_unmet(order, config["levels"][-1], terms, units.coupled)
+    _refuse_all_calibrating(config, sizes)
     return [len(group.units) for group in layer_sensitivity.of_several(order)]
+
+
+def _refuse_all_calibrating(config, sizes):
+    """Refuse a measurement of sensitivity to which the images that calibrate leave none of the split."""
+    section, calibrates = config["sensitivity"], config["recovery"]
+    if section["recovery"] in kinds.STARTS and section["split"] == calibrates["split"]:
+        size = sizes[section["split"]]
+        if size - calibrates["images"] < 2:
+            raise Refused(
+                f"recovery.images is {calibrates['images']}, but the split {section['split']} has {size} images, so "
+                "that none is left to measure sensitivity (criteria.allocated); set recovery.images lower, or "
+                "sensitivity.split to the other split"
+            )
 
 
 def _widths(met):

@@ -6,6 +6,7 @@ out between groups so that the sum of their losses is smallest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -145,8 +146,19 @@ def _ordered(ranking, order):
 
 
 def refuse_unmet(ranking: pandas.DataFrame, level: float, terms: levels.Terms, coupled: Coupling) -> None:
-    """Refuse a ranking of one group of layers, and a level that no allocation meets, before anything is measured."""
+    """Refuse a ranking of one group of layers, and a level that no allocation meets, before anything is measured.
+
+    A floor of layers that several groups share is refused too: no group knows what the others leave of it.
+    """
     groups = of_several(ranking)
+    shared = [
+        layer for layer, count in Counter(layer for group in groups for layer in group.layers).items() if count > 1
+    ]
+    if shared and terms.keep_at_least:
+        raise Refused(
+            f"several groups of units share the layer {shared[0]}, so that keep_at_least {terms.keep_at_least} of it "
+            "cannot be kept by sharing levels out between groups; set the first floor of evaluation.keep_at_least to 0"
+        )
     _Sharing(groups, [np.zeros(len(group.units)) for group in groups], ranking, terms, coupled).refuse(level)
 
 
@@ -215,7 +227,12 @@ class _Sharing:
         low, high = 0.0, float(sum(self._further(name, before)[-1] for name in self.damages))
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            found = self._chosen(middle, before, more=2 * largest)
+            try:
+                found = self._chosen(middle, before, more=2 * largest)
+            except Refused:
+                # Rounded down, no sum of savings is so large.
+                low = middle
+                continue
             if self._saved(found) >= wanted:
                 best, high = found, middle
             else:
@@ -234,12 +251,17 @@ def _damages(measured, groups):
     """[(counts,) the loss beyond that of the whole network without so many units] of the groups."""
     whole = measured.loc[measured["group"] == WHOLE, "loss"]
     names = [name for name in dict.fromkeys(measured["group"]) if name != WHOLE]
-    if len(whole) != 1 or names != [group.name for group in groups]:
+    # A group of one unit loses none.
+    several = [group.name for group in groups if len(group.units) > 1]
+    if len(whole) != 1 or names != several:
         raise Refused(
             "the curves are of other groups of layers than the ranking: measure the sensitivity of this very network"
         )
     damages = []
     for group in groups:
+        if group.name not in several:
+            damages.append(np.zeros(1))
+            continue
         rows = measured[measured["group"] == group.name]
         if {*rows["units"]} != {len(group.units)}:
             raise Refused(

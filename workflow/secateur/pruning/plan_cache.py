@@ -26,7 +26,7 @@ class Store:
     `context` is plain data: all that can change a result. Results of another context in `folder`, which only this
     split uses, are deleted. `precision` is the one that this process evaluates in; a context without it, of precision
     `auto`, also takes results of machines that evaluate in another. `rows` counts the results read and written,
-    {precision: rows}.
+    {precision: rows}, and `written` those that this process has written.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Store:
     ) -> None:
         self.folder = Path(folder) / stamps.digest(context)
         self.labels, self.classes = labels, classes
-        self.precision, self.rows = precision, collections.Counter()
+        self.precision, self.rows, self.written = precision, collections.Counter(), 0
         for other in Path(folder).glob("*"):
             if other != self.folder:
                 shutil.rmtree(other, ignore_errors=True)
@@ -76,6 +76,7 @@ class Store:
     ) -> None:
         """Store the result of a plan after a recovery, and the precision that it was evaluated in."""
         self.rows[self.precision] += 1
+        self.written += 1
         if deviation is None:
             deviation = np.nan
         with files.replacing(self.path(channels, recovery)) as temporary, temporary.open("wb") as file:

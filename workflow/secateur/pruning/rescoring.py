@@ -17,8 +17,8 @@ from secateur.study import levels
 from secateur.units.coupling import Coupling
 
 Channels = dict[str, list[int]]
-# {layer: scores (C,)} of a network, the dense one or a smaller one, whose layers have the same names; those that it no
-# longer calls, because a branch is empty, have none.
+# {layer: scores (C,)} of a network, the dense one or a smaller one, whose layers have the same names. Channels without
+# a score are not numbers; layers that the network no longer calls, because a branch is empty, are left out.
 Score = Callable[[nn.Module], Mapping[str, np.ndarray]]
 
 
@@ -43,19 +43,21 @@ def rescored(
     recover: Recover,
     terms: levels.Terms = levels.PLAIN,
     comparison: Mapping[str, Any] | None = None,
-) -> list[int]:
-    """The ids of all units in the order of their removal, scored anew after each of the `steps`, rising levels.
+) -> pandas.DataFrame:
+    """The ranking table of all units in the order of their removal, scored anew after each of the rising `steps`.
 
     Up to the first level the order is that of the dense network's scores, up to the second that of the network which
     `recover` makes without these units, and so on; behind the last level the last scores go on. `units` is the table of
-    units, `coupled` the dense network's Coupling, and `comparison` the options of `ranking.of_scores`. Raises Refused
+    units, `coupled` the dense network's Coupling, and `comparison` the options of `ranking.of_scores`. Units of layers
+    that are no longer called leave first, because nothing is lost with them; those without a score stay. Raises Refused
     as `plan` does, and for a step that leaves no path from the images to the answers.
     """
     smaller, order = Smaller(dense, {}), []
     removed: list[int] = []
+    table = units
     for place, level in enumerate(steps):
         order = [*removed, *_ranked(smaller, units, removed, coupled, score, comparison or {})]
-        table = rankings.table(order, units)
+        table = rankings.table(order, units, partial=True)
         channels = plans.plan(table, level, terms, coupled)
         if place + 1 == len(steps):
             break
@@ -67,7 +69,7 @@ def rescored(
         smaller = Smaller(recover(smaller, channels), channels)
         planned = _units_of(units, channels)
         removed = [unit for unit in order if unit in planned]
-    return order
+    return table
 
 
 def _units_of(units, channels):
@@ -87,7 +89,14 @@ def _ranked(smaller, units, removed, coupled, score, comparison):
         of_layer = scores.get(layer, [np.nan] * len(kept[layer]))
         rows += zip([layer] * len(kept[layer]), kept[layer].tolist(), of_layer, strict=True)
     table = pandas.DataFrame(rows, columns=["layer", "channel", "score"])
-    return rankings.of_scores(table, left, **comparison).tolist()
+    idle = _all_in(left, set(left["layer"]) - set(scores))
+    return idle + rankings.of_scores(table, left, **comparison).tolist()
+
+
+def _all_in(units, layers):
+    """The units all of whose channels are in some layers."""
+    inside = units["layer"].isin(layers).groupby(units["unit"]).all()
+    return inside.index[inside].tolist()
 
 
 def _kept(coupled, channels):

@@ -156,7 +156,8 @@ class Network:
         """
         with masking.masked(self.model, channels, self.coupled) as masked:
             treated = copy.deepcopy(masked)
-        treatment.apply(treated, {})
+        if not treatment.trains:
+            treatment.apply(treated, {})
         with torch.no_grad(), modes.evaluating(treated):
             return measuring.constant(treated(self.check[:1])[0].cpu(), self.labels)
 

@@ -15,8 +15,9 @@ class Treatment:
 
     `stamp` is plain data: all that its result depends on, beside that of the network as pruned. `apply` changes a
     network in place, from which the channels {layer: [index, ...]} of the dense one were removed; none of a network in
-    which they are masked.
+    which they are masked. One that `trains` weights cannot be given such a network: masked weights would grow back.
     """
 
     stamp: dict[str, Any]
     apply: Callable[[nn.Module, Channels], None]
+    trains: bool = False

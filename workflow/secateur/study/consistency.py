@@ -53,7 +53,6 @@ def settle(config: dict[str, Any]) -> None:
     retraining_checks.settle_retraining(config)
     retraining_checks.check_schedules(config)
     recovery_checks.settle_recovery(config)
-    criteria_checks.settle_sensitivity(config)
     sparse.settle(config)
     tickets.settle(config)
     _check_digits("tickets.sparsity", tickets.of(config)["sparsity"])
@@ -81,8 +80,9 @@ def _settle_criteria(config):
     criteria_checks.check_own(criteria, readings)
     criteria_checks.check_mixtures(criteria, readings)
     criteria_checks.check_files(criteria["files"], config["training"]["seeds"])
+    criteria_checks.settle_sensitivity(config)
     criteria_checks.check_rescored(config)
-    criteria_checks.check_allocated(criteria, criteria_names.uncontrolled(config))
+    criteria_checks.check_allocated(criteria, criteria_names.uncontrolled(config), config["evaluation"])
     criteria_checks.check_controls(criteria, criteria_names.uncontrolled(config))
 
 

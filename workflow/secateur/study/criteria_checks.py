@@ -8,7 +8,7 @@ from secateur import Refused
 from secateur.artifacts import files
 from secateur.study import architectures, criteria_names, kinds, learned, rule_numbers, widths
 from secateur.study.levels import fraction
-from secateur.study.vocabulary import LEARNED, PER, costed, nearest
+from secateur.study.vocabulary import LEARNED, PER, costed, nearest, same_images
 
 RESERVED = (
     *("weight", "weight_folded", "random", "combined", "mixed", "controls", "uniform", "shuffled"),
@@ -187,12 +187,22 @@ def check_own(criteria: Mapping[str, Any], readings: Mapping[str, Any]) -> None:
             taken.append(name)
 
 
-def check_allocated(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
+def check_allocated(criteria: Mapping[str, Any], known: Iterable[str], evaluation: Mapping[str, Any]) -> None:
     """Refused for a name in `allocated` that is none of the `known` criteria with one ranking of every network."""
+    if criteria["allocated"] and evaluation["round_to"] > 1:
+        raise Refused(
+            f"criteria.allocated shares levels out unit by unit, but evaluation.round_to is {evaluation['round_to']}, "
+            "which would round every layer's share away; set round_to to 1, or leave allocated empty"
+        )
     drawn = learned.by_draw(criteria["learned"])
     ends = (criteria_names.ALLOCATED, *criteria_names.RESCORED.values())
     known = [name for name in known if name not in drawn and not name.endswith(ends)]
     for name in criteria["allocated"]:
+        if name.endswith(ends):
+            raise Refused(
+                f"criteria.allocated names {name}, which is made from another criterion in the same or a like way; "
+                "name that one"
+            )
         if name in drawn or name in learned.names(criteria["learned"]):
             raise Refused(
                 f"criteria.allocated names {name}, which learns its own shares of layers; name a criterion that ranks"
@@ -206,9 +216,14 @@ def check_allocated(criteria: Mapping[str, Any], known: Iterable[str]) -> None:
 def check_rescored(config: Mapping[str, Any]) -> None:
     """Refused for an entry of `rescored` twice, and for a criterion that has no score of a smaller network."""
     criteria = config["criteria"]
-    names = list(criteria_names.rescored(criteria))
-    if len({*names}) < len(names):
+    asked = [(entry["criterion"], entry["against"]) for entry in criteria["rescored"]]
+    if len({*asked}) < len(asked):
         raise Refused("criteria.rescored has one criterion twice against the same network; leave one of the two out")
+    if config["sensitivity"]["recovery"] == kinds.NONE.name and any(against == "before" for _, against in asked):
+        raise Refused(
+            "criteria.rescored has against: before, but nothing recovers between steps, so that both ways are one; "
+            "leave against out, or name a recovery, as sensitivity.recovery: reconstructed"
+        )
     scores = {score["name"]: score for score in criteria["scores"]}
     statistics = [
         f"{reading}.{statistic}{end}"
@@ -226,6 +241,11 @@ def check_rescored(config: Mapping[str, Any]) -> None:
                 raise Refused(
                     f"criteria.rescored names {name}, which reads the images that are reported in every step; name a "
                     "reading of another split"
+                )
+            if config["readings"][reading]["until"]:
+                raise Refused(
+                    f"criteria.rescored names {name}, a reading that stops by its own stability (until), which differs "
+                    "from step to step; name one with a count of images"
                 )
         else:
             known = [*scores, *statistics]
@@ -246,11 +266,24 @@ def _check_rescored_score(name: str, score: Mapping[str, Any]) -> None:
 
 
 def settle_sensitivity(config: dict[str, Any]) -> None:
-    """Settle the recovery before sensitivity is measured: that of the study which recovers most."""
-    if config["sensitivity"]["recovery"] is None:
+    """Settle the recovery before sensitivity is measured: of the closed ones of the study that which recovers most.
+
+    Raises Refused where its images would calibrate it by another name.
+    """
+    section = config["sensitivity"]
+    if section["recovery"] is None:
         asked = config["evaluation"]["recovery"]
         usual = (kinds.RECONSTRUCTED.name, kinds.BATCHNORM.name)
-        config["sensitivity"]["recovery"] = next((name for name in usual if name in asked), kinds.NONE.name)
+        section["recovery"] = next((name for name in usual if name in asked), kinds.NONE.name)
+    reads = config["recovery"]["split"]
+    if not config["criteria"]["allocated"] or section["recovery"] not in kinds.STARTS or section["split"] == reads:
+        return
+    if same_images(config["split"], section["split"], reads):
+        raise Refused(
+            f"sensitivity.split is {section['split']}, which shares images with {reads}, on which recovery calibrates "
+            f"(split.rank_from: {config['split']['rank_from']}); set sensitivity.split: {reads}, of which those that "
+            "calibrate are left out"
+        )
 
 
 def _names(entries):

@@ -1,5 +1,6 @@
 """Treatments of every evaluated network, `evaluation.recovery`: settled in place, or refused in one line."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,14 +27,29 @@ def settle_recovery(config: dict[str, Any]) -> None:
         )
     evaluation["recovery"] = [name for name in kinds.RECOVERIES if name in evaluation["recovery"]]
     _settle_images(evaluation, retraining)
-    if kinds.EPOCH.name in evaluation["recovery"] and config["training"]["batch_size"] == 1:
-        raise Refused(
-            "evaluation.recovery names epoch, but training.batch_size is 1, and BatchNorm fails on a single image; "
-            "give 2 or more"
-        )
-    if kinds.BATCHNORM.name in evaluation["recovery"]:
-        _refuse_without_batchnorm(config["model"])
-        _refuse_single_images(config)
+    for setting, names in _asked(config).items():
+        if kinds.EPOCH.name in names and config["training"]["batch_size"] == 1:
+            raise Refused(
+                f"{setting} names epoch, but training.batch_size is 1, and BatchNorm fails on a single image; give 2 "
+                "or more"
+            )
+        if kinds.BATCHNORM.name in names:
+            _refuse_without_batchnorm(setting, config["model"])
+            _refuse_single_images(setting, config)
+
+
+def _asked(config):
+    """{setting: the recoveries that it names} of all that make networks beside retraining."""
+    asked = {"evaluation.recovery": config["evaluation"]["recovery"]}
+    if config["criteria"]["allocated"] or config["criteria"]["rescored"]:
+        asked["sensitivity.recovery"] = [config["sensitivity"]["recovery"]]
+    return asked
+
+
+def every(config: Mapping[str, Any]) -> list[str]:
+    """The recoveries beside `none` that evaluation, sensitivity or steps apply."""
+    names = itertools.chain.from_iterable(_asked(config).values())
+    return [name for name in dict.fromkeys(names) if name != kinds.NONE.name]
 
 
 def _settle_images(evaluation, retraining):
@@ -47,23 +63,22 @@ def _settle_images(evaluation, retraining):
     evaluation["batchnorm_images"] = count
 
 
-def _refuse_without_batchnorm(model):
+def _refuse_without_batchnorm(setting, model):
     """Refuse a network without BatchNorm where its name tells; `secateur check` looks at the others."""
     if not architectures.lacks_batchnorm(model):
         return
     raise Refused(
-        f"evaluation.recovery names batchnorm, but {model['name']} has no BatchNorm; leave batchnorm out, or take a "
+        f"{setting} names batchnorm, but {model['name']} has no BatchNorm; leave batchnorm out, or take a "
         "network with BatchNorm"
     )
 
 
-def _refuse_single_images(config):
+def _refuse_single_images(setting, config):
     if batchnorm(config)["batch_size"] > 1:
         return
     section = "retraining" if config["retraining"] else "training"
     raise Refused(
-        f"evaluation.recovery names batchnorm, but {section}.batch_size is 1, and a single image has no variance; give "
-        "2 or more"
+        f"{setting} names batchnorm, but {section}.batch_size is 1, and a single image has no variance; give 2 or more"
     )
 
 
@@ -105,7 +120,8 @@ def epoch(config: Mapping[str, Any]) -> dict[str, Any]:
     What the section `recovery.epoch` does not name is that of training: optimizer, batches, loss, augmentation.
     """
     schedule = {key: value for key, value in config["training"].items() if key != "seeds"}
-    return schedule | {"epochs": 1, "warm_up": 0, "select": "last"} | config["recovery"]["epoch"]
+    schedule |= {"epochs": 1, "warm_up": 0, "select": "last", "trainable": config["model"]["trainable"]}
+    return schedule | config["recovery"]["epoch"]
 
 
 # The settings that each recovery depends on.

@@ -107,8 +107,8 @@ def levels(study: Study) -> Options:
     options = {"level": study.settings["levels"][-1], "terms": study.terms, "readings": readings, **units(study)}
     if study.widths:
         options |= {"widths": study.widths, "levels": study.settings["levels"]}
-    if study.recovered:
-        options["recoveries"] = study.recovered
+    if recoveries := recovery_checks.every(study.settings):
+        options["recoveries"] = recoveries
     if study.allocated:
         options["allocated"] = list(study.allocated)
     if study.variants:
@@ -339,6 +339,9 @@ def ranked_on(study: Study, criterion: str) -> str | None:
     chosen = study.learned.get(criterion.removeprefix("uniform."))
     if chosen is not None:
         return _learned_on(chosen)
+    made_from = _made_from(study, criterion)
+    if made_from is not None:
+        return made_from
     if criterion in study.scored:
         of_images = study.scored[criterion]["score"] in vocabulary.IMAGE_SCORES
         return "rank" if of_images else "none"
@@ -352,6 +355,24 @@ def ranked_on(study: Study, criterion: str) -> str | None:
             return study.readings[part]["split"]
     if "random" in parts or not {*study.weights}.isdisjoint(parts):
         return "none"
+    return None
+
+
+def _made_from(study, criterion):
+    """The split of a criterion whose levels are shared out, or that is in steps, and of its controls; None for others.
+
+    A reading on test images stays one. Otherwise it is the split by which levels are shared out; of steps that of the
+    reading, or the rank images, which score or calibrate.
+    """
+    plain = criterion.removeprefix("uniform.")
+    if plain.startswith("shuffled."):
+        plain = plain.removeprefix("shuffled.").rpartition(".")[0]
+    if plain in study.allocated:
+        of_order = ranked_on(study, study.allocated[plain])
+        return "test" if of_order == "test" else study.settings["sensitivity"]["split"]
+    if plain in study.rescored:
+        reading = study.rescored_reading(plain)
+        return "rank" if reading is None else study.readings[reading]["split"]
     return None
 
 

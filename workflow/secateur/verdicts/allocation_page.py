@@ -140,7 +140,11 @@ def _costs(study):
     rows = []
     for row in study.costs.itertuples():
         networks = f"{row.networks:,.0f} networks on {row.images:,.0f} images" if row.networks else "steps"
-        rows.append({"criterion": f"`{row.criterion}`", "measured": networks, "CPU seconds": f"{row.cpu_seconds:,.0f}"})
+        seconds = f"{row.cpu_seconds:,.0f}"
+        if row.measured_now < row.networks:
+            # Others were in the cache.
+            seconds += f" for {row.measured_now:,.0f} of them"
+        rows.append({"criterion": f"`{row.criterion}`", "measured": networks, "CPU seconds": seconds})
     return pandas.DataFrame(rows)
 
 

@@ -29,7 +29,8 @@ class Study(recovery_study.Study):
     """A finished study whose levels are shared out between layers by sensitivity, or whose criteria are in steps.
 
     `curves` is {criterion: the table of its sensitivity over all networks, with a column seed}; `costs` has a row for
-    each search: criterion, networks measured (0 for steps), images of each, and CPU seconds, means over networks.
+    each search: criterion, networks of its curves (0 for steps), those that the last run measured, images of each, and
+    CPU seconds of that run, means over networks.
     """
 
     curves: Mapping[str, pandas.DataFrame]
@@ -101,5 +102,5 @@ def _costs(base):
 
 
 def _cost(name, facts):
-    means = pandas.DataFrame(facts).reindex(columns=["networks", "images", "cpu_seconds"]).mean()
+    means = pandas.DataFrame(facts).reindex(columns=["networks", "measured_now", "images", "cpu_seconds"]).mean()
     return {"criterion": name, **means.fillna(0)}

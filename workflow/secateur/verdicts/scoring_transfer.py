@@ -44,7 +44,12 @@ def _levels(study):
 
 def matrix(columns: Sequence[tuple[Study, float]], kind: str) -> pandas.DataFrame:
     """A row for each place where a scorer was fitted and for what stands beside, a column for each (study, level)."""
-    cells = {_heading(study, level): _column(study, level, kind) for study, level in columns}
+    cells = {}
+    for study, level in columns:
+        heading = _heading(study, level)
+        if heading in cells:
+            heading += f" (`{study.settings['study']}`)"
+        cells[heading] = _column(study, level, kind)
     rows = sorted(dict.fromkeys(row for column in cells.values() for row in column), key=lambda row: row[0])
     return pandas.DataFrame(
         [

@@ -18,7 +18,7 @@ from secateur import Refused, ranking
 from secateur.analysis import intervals, retraining
 from secateur.artifacts import correctness, evaluation_table, tables
 from secateur.study import criteria_names, learned, seeds, vocabulary, widths
-from secateur.study.kinds import NONE, Cell
+from secateur.study.kinds import EPOCH, NONE, Cell
 from secateur.verdicts import across
 from secateur.verdicts.across import Difference
 from secateur.verdicts.finished import Finished, exact
@@ -106,6 +106,10 @@ def measured(folder: Path | str) -> Study:
     """A finished study from its `results` folder, of any criteria."""
     folder, settings = Path(folder), across.settings_of(folder)
     evaluated = _evaluated(tables.read(folder / "tables" / "evaluations.csv", *EVALUATED))
+    seen = settings["recovery"]["epoch"]["images"] or settings["split"]["train"]
+    of_an_epoch = evaluated["kind"] == EPOCH.name
+    # All training images, of which the settings do not know the count, are no number.
+    evaluated["trained_images"] = evaluated["trained_images"].mask(of_an_epoch, np.nan if seen is None else seen)
     parts = [evaluated, _dense(evaluated)]
     if settings["retraining"]:
         parts.append(_retrained(tables.read(folder / "tables" / "retraining.csv", *RETRAINED)))
