@@ -131,8 +131,9 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
         ([2, 1.0, 1.0], [1.9, 1.8, 1.7, 1.0, 0.9, 0.9], UNKNOWN, "never and 12,000"),
         # Where the search stayed at its end, it cost as much as it took to get there.
         ([2, 1.95, 1.4], [1.9, 1.4, 1.4, 1.4, 1.4, 1.4], UNKNOWN, "9,000 and 6,000"),
-        # One of the two still improves.
-        ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 1.9, 1.8, 1.8], UNKNOWN, "6,000 and never"),
+        # The one that is ahead still improves.
+        ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 1.9, 1.8, 1.8], HOLDS, "6,000 and never"),
+        # The one that is behind does.
         ([1.9, 1.0, 1.0], [2.5, 2.2, 2.1, 2.0, 1.9, 1.8], UNKNOWN, "6,000 and never"),
     ],
 )

@@ -120,14 +120,18 @@ def pairs(study: Study) -> Iterator[tuple[Entry, Entry]]:
 def cheaper(study: Study) -> Iterator[Item]:
     """Fits by gradients reach the end of a search in fewer passes than it took, in all of several trainings.
 
-    Nothing is told while one of the two still improves.
+    Nothing is told while the one that is behind still improves: it might catch up. What the other one still gains only
+    adds to its lead.
     """
     for first, second in pairs(study):
         found = races(study, first, second)
         verdicts = [race.winner for race in found]
         still = [entry["name"] for entry in (first, second) if improved(study, entry) > STILL]
         agreed = len({*verdicts}) == 1 and len(verdicts) > 1
-        verdict = verdicts[0] if agreed and not still else UNKNOWN
+        verdict = verdicts[0] if agreed else UNKNOWN
+        behind = {HOLDS: second["name"], FAILS: first["name"]}.get(verdict)
+        if behind in still:
+            verdict = UNKNOWN
         row = {
             "study": study.label,
             "compared": f"`{first['name']}` against `{second['name']}`",
