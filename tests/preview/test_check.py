@@ -238,7 +238,7 @@ def test_a_score_that_the_network_cannot_have_is_refused_by_its_layer(said):
 def test_recoveries_are_counted_and_refused_for_a_network_without_batchnorm(said):
     recovered = {"evaluation": {"recovery": ["none", "batchnorm"], "batchnorm_images": 100}}
     line = "evaluation.recovery or sensitivity.recovery names batchnorm, but the network has no BatchNorm with running"
-    assert refused(said(OWN | recovered)) == f"{line} batchnorm out"
+    assert refused(said(OWN | recovered)) == f"{line} statistics; leave batchnorm out"
     status, output, _ = said(OWN | recovered | {"model": {"name": "vgg_small"}})
     text = " ".join(words(output))
     line = "each, and the dense network, is evaluated as it is and after recovery. BatchNorm re-estimated: running"

@@ -98,6 +98,7 @@ OF_RECOVERY = {
         "batchnorm": "online",
         "ridge": 0.001,
     },
+    "epoch": OPTIONS | {"epochs": 1, "select": "last", "images": 30, "trainable": "all"},
 }
 
 
@@ -686,7 +687,7 @@ def test_an_exported_network_is_one_of_the_cells(export, message):
         ),
         (
             {"criteria": [{"criterion": "weight.max", "kinds": ["none"]}]},
-            'retraining.criteria.kinds is "none", but must be one of batchnorm, reconstructed, dist',
+            'retraining.criteria.kinds is "none", but must be one of batchnorm, reconstructed, epoch, d',
         ),
         (
             {"criteria": [{"level": 0.5}]},
@@ -695,7 +696,7 @@ def test_an_exported_network_is_one_of_the_cells(export, message):
         ({"levels": [0.55]}, "retraining.levels names 0.55, which is none of the study's levels (0, 0.1, 0.2, 0.3, "),
         ({"levels": [0]}, "retraining.levels: got 0, but a level is the share of units removed, a fraction above 0"),
         ({"levels": [50]}, "retraining.levels: got 50, but a level is the share of units removed, a fraction"),
-        ({"epoch": 3}, "unknown key retraining.epoch; did you mean epochs? Known here: criteria, levels, epochs,"),
+        ({"epoc": 3}, "unknown key retraining.epoc; did you mean epoch? Known here: criteria, levels, epochs,"),
         ({"epochs": 0}, "retraining.epochs: 0 is less than the minimum of 1"),
         (
             {"schedule": "cosin"},

@@ -251,6 +251,8 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # test_selection.py has criteria that are learned, scores of first weights, and scores by cost.
     learned = {"learn_gates", "rank_shuffled", "rank_uniform", "fit_scorer", "score_by_scorer", "plot_scorers"}
     learned |= {"rank_per_cost"}
+    # tests/pruning has levels that are shared out, and criteria in steps.
+    learned |= {"measure_sensitivity", "rank_allocated", "plot_sensitivity", "rank_rescored"}
     # test_sparsity.py has sparse networks.
     sparse = {"train_sparse", "collect_sparsity", "plot_sparsity", "export_sparse"}
     # test_tickets.py has tickets.

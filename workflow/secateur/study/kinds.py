@@ -82,7 +82,7 @@ RECONSTRUCTED = Kind(
 )
 EPOCH = Kind(
     name="epoch",
-    label="trained for one epoch",
+    label="one epoch",
     column="one epoch",
     start="dense",
     trains="epoch",

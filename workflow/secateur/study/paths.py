@@ -217,8 +217,9 @@ def _selection(config):
 def _sensitivity(config):
     for name in config["criteria"]["allocated"]:
         yield from _each(f"sensitivity/{name}", (".csv", ".json"), f"criteria.allocated: {name}")
-    # The cache of measured plans is a folder.
-    yield "sensitivity/plans/of-all-criteria", ["sensitivity"]
+    if config["criteria"]["allocated"]:
+        # The cache of measured plans is a folder.
+        yield "sensitivity/plans/of-all-criteria", ["sensitivity"]
 
 
 def _rankings(config):
