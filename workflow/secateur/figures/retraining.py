@@ -76,7 +76,8 @@ def _add_legend(figure, panel):
     entries = dict(zip(labels, handles, strict=True))
     # Two labels are as wide as a panel.
     columns = min(len(entries), 2 * len(figure.axes))
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns, frameon=False)
+    place = {"loc": "outside lower center", "ncols": columns, "columnspacing": 1.2}
+    figure.legend(entries.values(), entries.keys(), frameon=False, **place)
 
 
 def _mark(axes, place, kind, mean, own):
