@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from secateur.study import learned
 from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RECONSTRUCTED, RETRAINED, SCRATCH, STAGES, Cell
@@ -93,12 +93,22 @@ def _gates(study: Study, kind: str) -> Iterator[Item]:
     return _against(study, kind, pairs(), study.margin)
 
 
-def _drawn(study: Study, kind: str) -> Iterator[Item]:
-    """Plain fits, and scorers from elsewhere, ahead of the scorer as it was drawn."""
+def _by_gradients(entry: Entry) -> bool:
+    """True for a plain fit, here or elsewhere."""
+    return plain(entry) or entry["file"] is not None
+
+
+def _searched(entry: Entry) -> bool:
+    """True for a scorer that an evolutionary search fitted here."""
+    return learned.fitted(entry) and entry["fit"] == "evolution"
+
+
+def _drawn(study: Study, kind: str, fits: Callable[[Entry], bool] = _by_gradients) -> Iterator[Item]:
+    """Some fits, plain ones and those from elsewhere unless others are asked for, ahead of the scorer as drawn."""
 
     def pairs():
         for entry in study.scorers:
-            if plain(entry) or entry["file"] is not None:
+            if fits(entry):
                 for other in _untrained(study, entry):
                     yield entry["name"], other["name"], study.level(entry)
 
@@ -181,25 +191,26 @@ def _claims() -> Iterator[Claim]:
     for kind, words in TREATED.items():
         yield Claim(
             "a",
-            f"A fitted scorer is not worse than scores made by hand, {words}.",
+            f"A scorer that gradients fitted is not worse than scores made by hand, {words}.",
             functools.partial(_hand_made, kind=kind),
         )
     for kind, words in TREATED.items():
         yield Claim(
             "b",
-            f"A fitted scorer is not worse than random channels within layers at its widths, {words}.",
+            f"A scorer that gradients fitted is not worse than random channels within layers at its widths, {words}.",
             functools.partial(_chance, kind=kind),
         )
     for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
         yield Claim(
             "c",
-            f"A fitted scorer is not worse than static gates at the same widths, {TREATED[kind]}.",
+            f"A scorer that gradients fitted is not worse than static gates at the same widths, {TREATED[kind]}.",
             functools.partial(_gates, kind=kind),
         )
     for kind, words in TREATED.items():
         yield Claim(
             "d",
-            f"Fitting helps: a scorer that was fitted, here or elsewhere, is ahead of one that was not, {words}.",
+            "Fitting by gradients helps: a scorer that they fitted, here or elsewhere, is ahead of one that was not, "
+            f"{words}.",
             functools.partial(_drawn, kind=kind),
         )
     yield Claim(
@@ -242,6 +253,12 @@ def _claims() -> Iterator[Claim]:
     )
     yield Claim("k", "The same losses and optimisers help networks that other selections pruned.", _stages_of_others)
     yield Claim("l", "After pruning at initialisation, first weights are ahead of fresh ones.", _first_weights)
+    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
+        yield Claim(
+            "m",
+            f"A search helps: a scorer that evolution fitted is ahead of one that was not fitted, {TREATED[kind]}.",
+            functools.partial(_drawn, kind=kind, fits=_searched),
+        )
 
 
 CLAIMS = tuple(_claims())

@@ -137,6 +137,7 @@ def cheaper(study: Study) -> Iterator[Item]:
             "compared": f"`{first['name']}` against `{second['name']}`",
             "validation loss at the end, nats": _both(found, "ends", "{:.3f}"),
             "passes of one image": _both(found, "forwards", "{:,.0f}"),
+            "passes until its own end": _both(found, "own", "{:,.0f}"),
             "passes until the other's end": _both(found, "reached", "{:,.0f}"),
             "CPU seconds": _both(found, "seconds", "{:,.0f}"),
             "CPU seconds until the other's end": _both(found, "seconds_reached", "{:,.0f}"),
@@ -185,7 +186,8 @@ def _faster(study, criterion, part, stage):
     counts = part.assign(until=part["until"].fillna(part["epochs"] + 1))
     by_seed = counts.groupby(["kind", "seed"])["until"].mean()
     plainly, other = by_seed[RETRAINED.name], by_seed[stage]
-    difference = _difference(study, plainly - other)
+    censored = bool(part["until"].isna().any())
+    difference = _difference(study, plainly - other, censored)
     missed = int(part[part["kind"] == stage]["until"].isna().sum())
     row = {
         "study": study.label,
@@ -198,8 +200,9 @@ def _faster(study, criterion, part, stage):
     return Item(row, paired.verdict(difference, 0.0) if len(plainly) > 1 else NOT_MEASURED)
 
 
-def _difference(study, differences: pandas.Series) -> Difference:
-    if len(differences) < 2:
+def _difference(study, differences: pandas.Series, censored: bool = False) -> Difference:
+    """The mean of differences of epochs; without an interval where some of them are only bounds, `censored`."""
+    if len(differences) < 2 or censored:
         return Difference(float(differences.mean()), float("nan"), float("nan"))
     # Differences of epochs, unlike those of accuracies, may be larger than one.
     test = intervals.OverSeeds(differences, largest=float("inf"))

@@ -98,10 +98,16 @@ def _rule():
         "holds where all of them hold, and fails where one of them fails. Two networks at chance tell nothing. Claim "
         "(e) has no interval: it holds where in every one of two trainings or more the fit alone reaches the loss of "
         "the other's end in fewer passes than the other did, fails the other way round, and cannot be told while "
-        f"the one that is behind still improves by more than {scoring_costs.STILL:g} nats. Each "
-        "interval stands for itself: none is widened for how many there are. A claim is asked of every fit by "
-        "gradients, the cross-entropy, Adam and frozen weights, whatever its other settings: those of the table of "
-        "scorers."
+        f"the one that is behind still improves by more than {scoring_costs.STILL:g} nats; it takes first draws, and "
+        "only epochs in which as many units are closed as in the end, passes in whole epochs, and of each side those "
+        "until it first had the loss of its own end. Claim (j) is of validation accuracy; a network that does not get "
+        "there counts one epoch more than it was trained, and then there is no interval. Each interval stands for "
+        "itself: none is widened for how many there are. Claims (a) to (d) are asked of every fit by gradients, the "
+        "cross-entropy, Adam and frozen weights, whatever its other settings, where the study has the other side, (m) "
+        "of searches; of some scorers one draw alone was retrained (column *draws*). At given widths L1 and Taylor "
+        "scores are the same beside every scorer. The column *training images* counts those after pruning: what fits "
+        "and gates saw is not in it. Re-estimated BatchNorm costs the dense network accuracy too: its row shows how "
+        "much."
     )
 
 

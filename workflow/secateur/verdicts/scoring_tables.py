@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,15 +30,28 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         yield "table", accuracies(study, level)
     table = fits(study)
     if not table.empty:
-        yield (
-            "text",
-            "Fits, the mean over trainings and draws. A training loss is the mean over augmented images in a fit by "
-            "gradients and the cross-entropy; others have none like it. *Still falls by* is the largest of the "
-            "trainings: to the end of the same fit over more epochs, where there is one, and else in the last fifth. "
-            "At first weights validation, by BatchNorm's first statistics, says nothing. CPU seconds are of the "
-            "processor, and no measure of a fit on a GPU.",
-        )
+        yield "text", _of_fits(study)
         yield "table", table
+
+
+def _of_fits(study):
+    """The columns of the table of fits, and how many fits end above the loss of a guess."""
+    guess = -math.log(study.chance)
+    after = {entry["name"] for entry in study.scorers if entry["at"] != "initial"}
+    ends = study.fits[study.fits["entry"].isin(after)].sort_values("epoch")
+    losses = ends.groupby(["seed", "draw"])["validation_loss"].last()
+    return (
+        "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of the "
+        "fit, so that label smoothing adds to it; others than fits by gradients and the cross-entropy have none like "
+        "it. Joint weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
+        "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
+        "epochs, "
+        "where there is one (negative where that ended higher), and else over the last fifth of the epochs with all "
+        "units closed, at least one, in which the learning rate is nearly zero, so that 0 does not say that more epochs "
+        f"would not help. A guess has a validation loss of {guess:.3f}: {int((losses > guess).sum())} of {len(losses)} "
+        "fits on trained weights end above it. At first weights validation, by BatchNorm's first statistics, says "
+        "nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
+    )
 
 
 def _networks(study):
@@ -57,12 +71,22 @@ def accuracies(study: Study, level: float) -> pandas.DataFrame:
 def _row(study, words, cells, kinds):
     row = {"selection": words}
     measured = [cell for cell in cells if cell in study.cells]
-    row["draws"] = str(study.cells[measured[0]]["draw"].nunique()) if measured else "-"
+    row["draws"] = _draws(study, measured)
     for kind, cell in zip(kinds, cells, strict=True):
         row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy")) if cell in study.cells else "-"
     for column, name in (("parameters", "parameters left"), ("macs", "multiply-adds left")):
         row[name] = f"{study.mean(measured[0], column):,.0f}" if measured else "-"
     return row
+
+
+def _draws(study, measured):
+    """The count of draws behind a row, and of kinds that have others."""
+    counts = {cell.kind: study.cells[cell]["draw"].nunique() for cell in measured}
+    if not counts:
+        return "-"
+    first = next(iter(counts.values()))
+    others = [f"{KINDS[kind].column} {count}" for kind, count in counts.items() if count != first]
+    return f"{first} ({', '.join(others)})" if others else str(first)
 
 
 def fits(study: Study) -> pandas.DataFrame:
