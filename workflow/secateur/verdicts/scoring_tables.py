@@ -47,7 +47,7 @@ def _of_fits(study):
         "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
         "epochs, "
         "where there is one (negative where that ended higher), and else over the last fifth of the epochs with all "
-        "units closed, at least one, in which the learning rate is nearly zero, so that 0 does not say that more epochs "
+        "units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more epochs "
         f"would not help. A guess has a validation loss of {guess:.3f}: {int((losses > guess).sum())} of {len(losses)} "
         "fits on trained weights end above it. At first weights validation, by BatchNorm's first statistics, says "
         "nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
