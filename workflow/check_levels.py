@@ -1,6 +1,6 @@
 """Refuse a study with a level that cannot be met, or a recovery of nothing, before anything is trained."""
 
-from secateur import ranking, recovery
+from secateur import recovery
 from secateur.artifacts import provenance
 from secateur.graph import modes
 from secateur.images import store
@@ -29,9 +29,7 @@ def check_levels(split, options):
     units = finding.find(model, described.zeros(1), options["residual"], options["linear"])
     plans.refuse_level(units, options["level"], options["terms"])
     if options.get("allocated"):
-        table = finding.table(units)
-        order = ranking.table(list(range(len(units.units))), table)
-        layer_sensitivity.refuse_unmet(order, options["level"], Terms(**options["terms"][0]), units.coupled)
+        layer_sensitivity.refuse_unmet(units, options["level"], Terms(**options["terms"][0]))
     met = equal_widths.refuse_unmet(units, options.get("widths", {}), options.get("levels", []), options["terms"])
     prerequisites.refuse_unlearnable(units, options.get("learned", []))
     prerequisites.refuse_other_levels(options.get("learned_levels", {}), met)

@@ -37,16 +37,13 @@ def evaluate_pruning(
             for _, pixels, labels in images_store.batches(images, images_per_batch):
                 yield pixels.to(device), labels.to(device)
 
-        context = {
-            "network": files.digest(checkpoint),
-            "images": images.identity,
-            "images_per_batch": images_per_batch,
-            "device": device.type,
-        }
-        # `auto` is no option: results of another machine in another precision are taken too.
-        for key in ("precision", "threads", "code", "torch"):
-            if key in options:
-                context[key] = options[key]
+        context = plan_cache.context(
+            options,
+            network=files.digest(checkpoint),
+            images=images.identity,
+            images_per_batch=images_per_batch,
+            device=device.type,
+        )
         store = plan_cache.Store(folder, context, images.labels, len(images.classes), precision["ran"])
         check = images.normalised(slice(0, CHECKED)).to(device)
         model = dense.model.to(device)
@@ -98,11 +95,7 @@ if "snakemake" in globals():
             snakemake.params.plans,
             {**job.options, **versions},
             snakemake.resources.images_per_batch,
-            {
-                name.removeprefix("recovering_"): path
-                for name, path in snakemake.input.items()
-                if name.startswith("recovering_")
-            },
+            recovery.files(snakemake.input),
             int(job.wildcards["seed"]),
         )
         provenance.write(snakemake.output.manifest, **job.provenance, **facts)

@@ -37,16 +37,14 @@ def measure_sensitivity(checkpoint, split, ranking, table, folder, options, imag
             checkpoints.same_images(dense.description, opened, checkpoint)
         rows = measured_rows(images, by_split, options, draw)
         precision = devices.precision(options.get("precision", "auto"), device, len(rows))
-        context = {
-            "network": files.digest(checkpoint),
-            "images": images.identity,
-            "rows": rows.tolist(),
-            "images_per_batch": images_per_batch,
-            "device": device.type,
-        }
-        for key in ("precision", "threads", "code", "torch"):
-            if key in options:
-                context[key] = options[key]
+        context = plan_cache.context(
+            options,
+            network=files.digest(checkpoint),
+            images=images.identity,
+            rows=rows.tolist(),
+            images_per_batch=images_per_batch,
+            device=device.type,
+        )
         labels = images.labels[rows]
         store = plan_cache.Store(folder, context, labels, len(images.classes), precision["ran"])
 
@@ -104,11 +102,7 @@ if "snakemake" in globals():
             snakemake.params.plans,
             {**job.options, **versions},
             snakemake.resources.images_per_batch,
-            {
-                name.removeprefix("recovering_"): path
-                for name, path in snakemake.input.items()
-                if name.startswith("recovering_")
-            },
+            recovery.files(snakemake.input),
             int(job.wildcards["seed"]),
         )
         provenance.write(snakemake.output.manifest, **job.provenance, measured=measured)

@@ -131,11 +131,7 @@ if "snakemake" in globals():
             snakemake.output.table,
             job.options,
             snakemake.resources.images_per_batch,
-            {
-                name.removeprefix("recovering_"): path
-                for name, path in snakemake.input.items()
-                if name.startswith("recovering_")
-            },
+            recovery.files(snakemake.input),
             int(job.wildcards["seed"]),
         )
         provenance.write(snakemake.output.manifest, **job.provenance, rescored=facts)

@@ -57,7 +57,7 @@ def retrain_model(inputs, outputs, cell, options, stamp, provenance, images_per_
             networks.save(outputs["network"], smaller, described, facts, plans[-1])
         tables.write(pandas.DataFrame(history, columns=loop.columns(history, COLUMNS)), outputs["history"])
         row = as_row(cell, options, widths, measured, test.classes)
-        row.insert(row.columns.get_loc("kind") + 1, "trained_images", seen(options, history, len(train)))
+        row.insert(row.columns.get_loc("kind") + 1, "trained_images", seen(cell["kind"], options, history, len(train)))
         tables.write(row, outputs["table"])
         correctness.write([measured.right], outputs["bits"])
     for partial in Path(outputs["network"]).parent.glob(f"{Path(outputs['network']).name}.partial*"):
@@ -76,12 +76,11 @@ def nothing_measured(test):
     return measuring.Measured(float("nan"), float("nan"), by_class, right)
 
 
-def seen(options, history, images):
+def seen(kind, options, history, images):
     """The count of training images behind a network's weights after the dense training, repeated ones each time."""
     schedule = options["training"]
     phase = schedule.get("gates", {}).get("training", {"epochs": 0})
-    if "trainable" in schedule:
-        # The recovery of one epoch.
+    if study_kinds.KINDS[kind].trains == study_kinds.EPOCH.trains:
         return min(schedule["images"] or images, images)
     if not history:
         return images * phase["epochs"]

@@ -49,7 +49,7 @@ def test_what_is_left_is_ordered_by_the_filters_without_the_inputs_that_left(net
     order, first = (order_of(network, steps, terms=terms) for steps in ([0.3, 0.6], [0.6]))
     removed = plans.plan(ranking.table(first, units), 0.3, terms, coupled)
     count = plans.units_of(units, removed)
-    assert set(order[:count]) == rescoring._units_of(units, removed) and order != first
+    assert set(order[:count]) == plans.with_any(units, removed) and order != first
     places = units.set_index("unit")
     gone = {}
     for unit in order[:count]:

@@ -98,7 +98,7 @@ def test_with_images_that_calibrate_every_network_is_reconstructed(network):
     model, order, images, labels = network
     curves = pruning.sensitivity(model, order, images, labels, steps=2, calibration=images)
     row = curves.iloc[3]
-    channels = layer_groups.channels(order, layer_groups.of_ranking(order)[1].units[: row["removed"]])
+    channels = plans.channels_of(order, layer_groups.of_ranking(order)[1].units[: row["removed"]])
     smaller = pruning.reconstructed(model, channels, images)
     with torch.no_grad():
         assert row["loss"] == pytest.approx(F.cross_entropy(smaller(images), labels).item(), rel=1e-4)
@@ -216,12 +216,12 @@ def test_a_floor_of_layers_that_groups_share_is_refused():
     model = zoo.build("resnet20", 4).double()
     images = pixels(size=32)[:1]
     units = finding.find(model, images)
-    order = ranking.table(np.arange(len(units.units)), finding.table(units))
-    layer_sensitivity.refuse_unmet(order, 0.5, Terms(budget="macs"), units.coupled)
+    sizes = layer_sensitivity.refuse_unmet(units, 0.5, Terms(budget="macs"))
+    assert sum(sizes) == len(units.units) and sizes[:2] == [16, 16]
     with pytest.raises(
         Refused, match=r"several groups of units share the layer layer2.0.conv2, so that keep_at_least 0.1"
     ):
-        layer_sensitivity.refuse_unmet(order, 0.5, Terms(budget="macs", keep_at_least=0.1), units.coupled)
+        layer_sensitivity.refuse_unmet(units, 0.5, Terms(budget="macs", keep_at_least=0.1))
 
 
 def test_a_group_of_one_unit_loses_none(network):

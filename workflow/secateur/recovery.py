@@ -44,6 +44,8 @@ class Draw:
     network: int
 
 
+# How the inputs of jobs are named that recoveries read: by the split behind it.
+INPUT = "recovering_"
 Apply = Callable[[nn.Module, Channels], None]
 
 
@@ -52,11 +54,13 @@ class Recovery:
     """The functions of one recovery.
 
     `prepared` makes, of the dense network and the material, a function that changes its pruned networks in place.
-    `refuse` raises Refused for a network that it cannot do anything for.
+    `refuse` raises Refused for a network that it cannot do anything for. One that `trains` weights is not applied to
+    networks in which channels are masked.
     """
 
     prepared: Callable[[nn.Module, Material], Apply]
     refuse: Callable[[nn.Module], None]
+    trains: bool = False
 
 
 def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
@@ -67,7 +71,13 @@ def seed_of(study_seed: int, kind: str, network_seed: int) -> int:
 def treatment(name: str, model: nn.Module, material: Material) -> Treatment:
     """The Treatment of pruned networks of a dense one by a recovery, by its name in RECOVERIES."""
     stamp = {"recovery": name, "images": material.images.identity, "seed": material.seed, "options": material.options}
-    return Treatment(stamp, RECOVERIES[name].prepared(model, material), trains=name == "epoch")
+    chosen = RECOVERIES[name]
+    return Treatment(stamp, chosen.prepared(model, material), chosen.trains)
+
+
+def files(inputs: Mapping[str, str]) -> dict[str, str]:
+    """{split: file} of the images that recoveries read, of the named inputs of a job."""
+    return {name.removeprefix(INPUT): path for name, path in inputs.items() if name.startswith(INPUT)}
 
 
 def treatments(
@@ -229,5 +239,5 @@ def _prepared_epoch(model, material):
 RECOVERIES = {
     "batchnorm": Recovery(_prepared_batchnorm, refuse_without_batchnorm),
     "reconstructed": Recovery(_prepared_reconstruction, _refuse_nothing),
-    "epoch": Recovery(_prepared_epoch, _refuse_nothing),
+    "epoch": Recovery(_prepared_epoch, _refuse_nothing, trains=True),
 }

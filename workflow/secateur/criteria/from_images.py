@@ -156,16 +156,21 @@ class _Reader:
     """A traced model that gives the values of its layers' channels at some places, and the gradients there."""
 
     def __init__(self, model, places, layers):
-        self.places, self.modules = sorted(places), dict(model.named_modules())
+        self.modules = dict(model.named_modules())
         traced = tracing.traced(model)
         self.overwriting = tracing.in_place(traced.graph.nodes)
         self.traced = _out_of_place(traced)
-        self.calls = locations.calls(self.traced, self.modules, layers)
+        calls = locations.calls(self.traced, self.modules, layers)
+        self.nodes = {layer: self._by_place(nodes, sorted(places)) for layer, nodes in calls.items()}
+        self.wanted = {node for of_layer in self.nodes.values() for nodes in of_layer.values() for node in nodes}
 
-    def _nodes(self, layer, place):
-        """The nodes of a layer's uses at a place; fewer where one has none."""
-        found = (PLACES[place](node, self.modules) for node in self.calls[layer])
-        return [node for node in found if node is not None]
+    def _by_place(self, uses, places):
+        """{place: its nodes} of the uses of a layer, without places that none of them has."""
+        by_place = {}
+        for place in places:
+            found = (PLACES[place](node, self.modules) for node in uses)
+            by_place[place] = [node for node in found if node is not None]
+        return {place: nodes for place, nodes in by_place.items() if nodes}
 
     @torch.no_grad()
     def answers(self, pixels):
@@ -176,25 +181,21 @@ class _Reader:
 
         Gradients are None unless `gradient`.
         """
-        wanted = {node for layer in self.calls for place in self.places for node in self._nodes(layer, place)}
         with torch.set_grad_enabled(gradient):
             # Gradients reach the first layer only if something before it asks for one.
-            run = _Run(self.traced, wanted)
+            run = _Run(self.traced, self.wanted)
             logits = run.run(pixels.detach().requires_grad_(gradient))
             gradients = {}
             if gradient:
                 loss = F.cross_entropy(logits, labels, reduction="sum")
                 of_nodes = torch.autograd.grad(loss, list(run.values.values()), materialize_grads=True)
                 gradients = dict(zip(run.values, of_nodes, strict=True))
-        return {layer: self._at_places(layer, run.values, gradients) for layer in self.calls}
+        return {layer: self._at_places(layer, run.values, gradients) for layer in self.nodes}
 
     def _at_places(self, layer, values, gradients):
         """{place: (values, gradients)} of a layer; one that is used twice has the positions of both uses."""
         module, found = self.modules[layer], {}
-        for place in self.places:
-            nodes = self._nodes(layer, place)
-            if not nodes:
-                continue
+        for place, nodes in self.nodes[layer].items():
             own = _joined(module, nodes, values)
             if place == "product" and module.bias is not None:
                 own = own - module.bias.detach()[:, None]

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from secateur import Refused, cost, ranking
+from secateur import Refused, cost
 from secateur.analysis import retraining
 from secateur.cost import Cost
 from secateur.images import splits
@@ -91,7 +91,7 @@ def _inspected(config, classes, sizes):
     prerequisites.refuse_unlearnable(units, stage_options.learned_facts(Study(config)))
     prerequisites.refuse_other_levels(retraining_checks.learned_levels(config), met)
     table = finding.table(units)
-    sizes_of_groups = _sizes_of_groups(config, table, units, sizes)
+    sizes_of_groups = _sizes_of_groups(config, units, sizes)
     own_files = inspection.own_files(config, table)
     inspection.refuse_unrecoverable(config, model)
     inspection.refuse_unsparse(config, model, sizes["train"])
@@ -104,15 +104,13 @@ def _inspected(config, classes, sizes):
     )
 
 
-def _sizes_of_groups(config, table, units, sizes):
+def _sizes_of_groups(config, units, sizes):
     """The count of units of each group of layers; Refused where levels cannot be shared out between groups."""
     if not config["criteria"]["allocated"]:
         return []
-    order = ranking.table(list(range(len(units.units))), table)
-    terms = Terms(**level_checks.terms(config["evaluation"])[0])
-    layer_sensitivity.refuse_unmet(order, config["levels"][-1], terms, units.coupled)
     _refuse_all_calibrating(config, sizes)
-    return [len(group.units) for group in layer_sensitivity.of_several(order)]
+    terms = Terms(**level_checks.terms(config["evaluation"])[0])
+    return layer_sensitivity.refuse_unmet(units, config["levels"][-1], terms)
 
 
 def _refuse_all_calibrating(config, sizes):

@@ -40,12 +40,6 @@ def of_ranking(ranking: pandas.DataFrame) -> list[LayerGroup]:
     return groups
 
 
-def channels(ranking: pandas.DataFrame, units: Iterable[int]) -> dict[str, list[int]]:
-    """The channels {layer: [index, ...]} of some units of a ranking table."""
-    rows = ranking[ranking["unit"].isin(set(units))]
-    return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
-
-
 def nested(groups: Iterable[LayerGroup], counts: Iterable[Mapping[str, int]], ranking: pandas.DataFrame) -> list[int]:
     """An order of all units whose beginnings are allocations, one after the other, {name: count of units removed}.
 

@@ -6,6 +6,7 @@ out between groups so that the sum of their losses is smallest.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,11 +17,12 @@ import torch
 from torch import nn
 
 from secateur import Refused
+from secateur import ranking as rankings
 from secateur.analysis.sensitivity import COLUMNS, WHOLE
 from secateur.pruning import allocation, groups, layer_groups, plans, reconstruction, sweep
 from secateur.pruning.treatments import Treatment
 from secateur.study import kinds, levels, vocabulary
-from secateur.units import coupling
+from secateur.units import coupling, finding
 from secateur.units.coupling import Coupling
 
 # Halvings of the range of a budget in which the sum of savings of groups is searched that saves as much in fact.
@@ -76,7 +78,7 @@ def curves(
     yield _row(network, WHOLE, (), 0, 0, {}, recovery)
     for group in several:
         for count in counts(len(group.units), steps):
-            channels = layer_groups.channels(ranking, group.units[:count])
+            channels = plans.channels_of(ranking, group.units[:count])
             yield _row(network, group.name, group.layers, len(group.units), count, channels, recovery)
 
 
@@ -134,22 +136,16 @@ def allocated(
     for level in sorted(level for level in wanted if level > 0):
         before = sharing.at(level, before)
         steps.append(before)
-    order = layer_groups.nested(groups, steps, ranking)
-    return _ordered(ranking, order)
+    return rankings.table(layer_groups.nested(groups, steps, ranking), ranking, partial=True)
 
 
-def _ordered(ranking, order):
-    """The ranking table by another order of its units, those without a score behind."""
-    places = {unit: place for place, unit in enumerate(order)}
-    place = ranking["unit"].map(places).fillna(len(places))
-    return ranking.assign(place=place).sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
+def refuse_unmet(units: finding.Units, level: float, terms: levels.Terms) -> list[int]:
+    """Refuse units of one group of layers, and a level that no allocation meets, before anything is measured.
 
-
-def refuse_unmet(ranking: pandas.DataFrame, level: float, terms: levels.Terms, coupled: Coupling) -> None:
-    """Refuse a ranking of one group of layers, and a level that no allocation meets, before anything is measured.
-
-    A floor of layers that several groups share is refused too: no group knows what the others leave of it.
+    A floor of layers that several groups share is refused too: no group knows what the others leave of it. Returns the
+    counts of units of all groups.
     """
+    ranking = rankings.table(range(len(units.units)), finding.table(units))
     groups = of_several(ranking)
     shared = [
         layer for layer, count in Counter(layer for group in groups for layer in group.layers).items() if count > 1
@@ -159,33 +155,43 @@ def refuse_unmet(ranking: pandas.DataFrame, level: float, terms: levels.Terms, c
             f"several groups of units share the layer {shared[0]}, so that keep_at_least {terms.keep_at_least} of it "
             "cannot be kept by sharing levels out between groups; set the first floor of evaluation.keep_at_least to 0"
         )
-    _Sharing(groups, [np.zeros(len(group.units)) for group in groups], ranking, terms, coupled).refuse(level)
+    sizes = [len(group.units) for group in groups]
+    _Sharing(groups, map(np.zeros, sizes), ranking, terms, units.coupled).refuse(level)
+    return sizes
 
 
 class _Sharing:
     """The damages and savings of every count of units of every group, and the allocations by them."""
 
     def __init__(self, groups, damages, ranking, terms, coupled):
-        self.groups, self.ranking, self.budget, self.coupled = groups, ranking, terms.budget, coupled
-        self.whole = ranking["unit"].nunique() if terms.budget == "units" else self._left({})
+        self.groups, self.budget = groups, terms.budget
+        self.whole = ranking["unit"].nunique()
+        if terms.budget != "units":
+            self.coupled = plans.needed(coupled, terms.budget)
+            self.group_of = plans.groups_of_units(ranking, rankings.order(ranking), self.coupled)
+            self.whole = plans.cost(self.coupled, np.zeros(len(self.coupled.sizes), bool), terms.budget)
         widths = ranking["layer"].value_counts()
-        self.damages, self.savings = {}, {}
+        self.damages = {}
         for group, of_group in zip(groups, damages, strict=True):
             most = min(widths[layer] - levels.floor(terms.keep_at_least, widths[layer]) for layer in group.layers)
             self.damages[group.name] = of_group[: most + 1]
-            counts = range(len(self.damages[group.name]))
-            self.savings[group.name] = np.array([self._without(group.units[:count]) for count in counts])
 
-    def _left(self, channels):
-        """The parameters or multiply-adds of the network without these channels."""
-        coupled = plans.needed(self.coupled, self.budget)
-        return getattr(coupled.counter.left(groups.removed_by(coupled, channels)), self.budget)
+    @functools.cached_property
+    def savings(self):
+        """{group: (counts,) of what each count of its units saves alone}."""
+        savings = {}
+        for group in self.groups:
+            counts = range(len(self.damages[group.name]))
+            savings[group.name] = np.array([self._without(group.units[:count]) for count in counts])
+        return savings
 
     def _without(self, units):
         """The units, parameters or multiply-adds that the network loses with these units."""
         if self.budget == "units":
             return len(units)
-        return self.whole - self._left(layer_groups.channels(self.ranking, units))
+        removed = np.zeros(len(self.coupled.sizes), bool)
+        removed[[self.group_of[unit] for unit in units]] = True
+        return self.whole - plans.cost(self.coupled, removed, self.budget)
 
     def _saved(self, counts):
         """The same of counts of units of all groups."""

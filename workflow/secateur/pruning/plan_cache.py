@@ -11,6 +11,7 @@ import logging
 import math
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ import numpy as np
 
 from secateur.artifacts import files, stamps
 from secateur.evaluation import measuring
+
+
+def context(options: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+    """Plain data of all that can change a result: facts of the network and images, and options of the evaluation.
+
+    `auto` is no option of precision: results of another machine in another precision are taken too.
+    """
+    return facts | {key: options[key] for key in ("precision", "threads", "code", "torch") if key in options}
 
 
 class Store:

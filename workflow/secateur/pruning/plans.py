@@ -50,7 +50,12 @@ def plan(
     else:
         coupled = needed(coupled, terms.budget)
         removed = _for_budget(ranking, order[:removable], level, terms, coupled)
-    rows = ranking[ranking["unit"].isin(set(removed))]
+    return channels_of(ranking, removed)
+
+
+def channels_of(ranking: pandas.DataFrame, units: Iterable[int]) -> dict[str, list[int]]:
+    """The channels {layer: [index, ...]} of some units of a ranking table."""
+    rows = ranking[ranking["unit"].isin(set(units))]
     return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
 
 
@@ -75,14 +80,14 @@ def needed(coupled: Coupling | None, budget: str) -> Coupling:
 
 def _for_budget(ranking, order, level, terms, coupled):
     """The first units of `order`, as few as save the share of a network's parameters or multiply-adds when rounded."""
-    group_of = _groups_of_units(ranking, order, coupled)
-    dense = _cost(coupled, np.zeros(len(coupled.sizes), bool), terms.budget)
+    group_of = groups_of_units(ranking, order, coupled)
+    dense = cost(coupled, np.zeros(len(coupled.sizes), bool), terms.budget)
 
     def saved(count):
         removed = np.zeros(len(coupled.sizes), bool)
         for unit in _rounded(ranking, order[:count], terms.round_to):
             removed[group_of[unit]] = True
-        return dense - _cost(coupled, removed, terms.budget)
+        return dense - cost(coupled, removed, terms.budget)
 
     wanted = levels.fraction(level) * dense
     if saved(len(order)) < wanted:
@@ -91,13 +96,13 @@ def _for_budget(ranking, order, level, terms, coupled):
     return _rounded(ranking, order[:count], terms.round_to)
 
 
-def _groups_of_units(ranking, order, coupled):
+def groups_of_units(ranking: pandas.DataFrame, order: Iterable[int], coupled: Coupling) -> dict[int, int]:
     """{unit: its group} of the units in `order`."""
     first = ranking.drop_duplicates("unit").set_index("unit").loc[order, ["layer", "channel"]]
     return {row.Index: int(coupled.outputs[row.layer][row.channel]) for row in first.itertuples()}
 
 
-def _cost(coupled, removed, budget):
+def cost(coupled: Coupling, removed: np.ndarray, budget: str) -> int:
     """The parameters or multiply-adds that are left without the groups marked in `removed`, (groups,) bool."""
     return getattr(coupled.counter.left(removed), budget)
 
@@ -161,17 +166,21 @@ def realised(
     if budget == "units":
         return units_of(ranking, channels) / ranking["unit"].nunique()
     coupled = needed(coupled, budget)
-    dense = _cost(coupled, groups.removed_by(coupled, {}), budget)
-    left = _cost(coupled, groups.removed_by(coupled, channels), budget)
+    dense = cost(coupled, groups.removed_by(coupled, {}), budget)
+    left = cost(coupled, groups.removed_by(coupled, channels), budget)
     return 1 - left / dense
 
 
 def units_of(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> int:
     """The count of units of a ranking table that have any of the channels {layer: [index, ...]}."""
+    return len(with_any(ranking, channels))
+
+
+def with_any(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> set[int]:
+    """The ids of these units."""
     listed = {(layer, index) for layer, indices in channels.items() for index in indices}
     of_rows = zip(ranking["layer"], ranking["channel"], strict=True)
-    units = {unit for unit, channel in zip(ranking["unit"], of_rows, strict=True) if channel in listed}
-    return len(units)
+    return {unit for unit, channel in zip(ranking["unit"], of_rows, strict=True) if channel in listed}
 
 
 def _rounded(ranking, removed, multiple):

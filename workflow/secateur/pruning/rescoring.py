@@ -67,16 +67,9 @@ def rescored(
                 "lower the levels, or keep more of every layer (evaluation.keep_at_least)"
             )
         smaller = Smaller(recover(smaller, channels), channels)
-        planned = _units_of(units, channels)
+        planned = plans.with_any(units, channels)
         removed = [unit for unit in order if unit in planned]
     return table
-
-
-def _units_of(units, channels):
-    """The ids of the units whose channels are removed."""
-    first = units.drop_duplicates("unit")
-    places = zip(first["unit"], first["layer"], first["channel"], strict=True)
-    return {unit for unit, layer, channel in places if channel in channels.get(layer, ())}
 
 
 def _ranked(smaller, units, removed, coupled, score, comparison):

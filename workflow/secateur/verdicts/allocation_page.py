@@ -24,7 +24,6 @@ from secateur.verdicts import (
     selection_study,
 )
 from secateur.verdicts.allocation_study import Study
-from secateur.verdicts.paired import Finding
 from secateur.verdicts.selection_study import DENSE
 
 COMMAND, PAGE = "python docs/write_allocation.py", "docs/allocation.md"
@@ -45,7 +44,7 @@ def blocks(studies: Sequence[Study]) -> list[tuple[str, Any]]:
         findings += paired.judged(study, allocation_claims.CLAIMS)
     page = [("title", "How much of which layer: allocation by sensitivity, and scores in steps")]
     page += _opening(studies)
-    page += _verdicts(studies, findings)
+    page += recovery_page.verdicts(studies, findings, allocation_claims.CLAIMS)
     for study in studies:
         page += _section(study)
     return page
@@ -68,16 +67,6 @@ def _facts(study):
         "sensitivity": f"{section['steps']} steps of each group of layers, on up to {section['images']} images of the "
         f"split `{section['split']}`, recovery `{section['recovery']}`",
     }
-
-
-def _verdicts(studies, findings: Sequence[Finding]) -> Blocks:
-    yield "heading", "Verdicts"
-    yield "text", recovery_page.rule()
-    yield "list", list(map(recovery_page.intervals, studies))
-    yield "text", paired.tally(findings, "claim, study and level")
-    yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
-    for claim in allocation_claims.CLAIMS:
-        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
 
 
 # ---- one study -----------------------------------------------------------------------------------------------

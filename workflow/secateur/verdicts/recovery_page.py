@@ -16,7 +16,7 @@ from secateur.study import stage_options
 from secateur.study import study as settled
 from secateur.study.kinds import DISTILLED, KINDS, NONE, RECONSTRUCTED, RETRAINED, STARTS, Cell
 from secateur.verdicts import across_page, finished, paired, phrases, recovery_claims, selection_study
-from secateur.verdicts.paired import Finding
+from secateur.verdicts.paired import Claim, Finding
 from secateur.verdicts.recovery_claims import left
 from secateur.verdicts.recovery_study import RANDOM, SHOWN, Study
 from secateur.verdicts.selection_study import DENSE
@@ -32,7 +32,7 @@ def blocks(studies: Sequence[Study]) -> list[tuple[str, Any]]:
         findings += paired.judged(study, recovery_claims.CLAIMS)
     page = [("title", "Recovery without labels: accuracy against multiply-adds")]
     page += _opening(studies)
-    page += verdicts(studies, findings)
+    page += verdicts(studies, findings, recovery_claims.CLAIMS)
     for study in studies:
         page += _section_of(study)
     return page
@@ -76,18 +76,18 @@ def facts(study: Study) -> dict[str, str]:
 # ---- verdicts ------------------------------------------------------------------------------------------------
 
 
-def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
+def verdicts(studies: Sequence[Study], findings: Sequence[Finding], claims: Sequence[Claim]) -> Blocks:
     """The blocks on all claims: a table of all verdicts, then each claim with its comparisons."""
     yield "heading", "Verdicts"
-    yield "text", rule()
-    yield "list", list(map(intervals, studies))
+    yield "text", _rule()
+    yield "list", list(map(_intervals, studies))
     yield "text", paired.tally(findings, "claim, study and level")
     yield "table", pandas.DataFrame(paired.summary(findings, {}, "not asked"))
-    for claim in recovery_claims.CLAIMS:
+    for claim in claims:
         yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
 
 
-def rule() -> str:
+def _rule():
     """The rule by which verdicts follow from comparisons."""
     return (
         "A comparison is the test accuracy of one network minus that of another over the same images, with its paired "
@@ -98,7 +98,7 @@ def rule() -> str:
     )
 
 
-def intervals(study: Study) -> str:
+def _intervals(study):
     """A sentence on the intervals of a study."""
     level = percent(study.settings["figures"]["confidence"])
     if len(study.seeds) > 1:
