@@ -233,3 +233,26 @@ def test_a_group_of_one_unit_loses_none(network):
     assert "features.0" not in set(curves["group"])
     found = pruning.allocated(curves, lone, [0.5])
     assert "features.0" not in set(found["layer"].iloc[: len(lone) // 2])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_unit_could_be_given_back_where_layers_read_each_other(network, seed):
+    """Savings of a chain overlap; a count less of any group, if it loses less, does not save enough."""
+    model, order, images, _ = network
+    coupled, terms = coupling.followed(model, images[:1]), Terms(budget="macs")
+    groups = layer_groups.of_ranking(order)
+    generator = np.random.default_rng(seed)
+    damages = [np.append(0, generator.exponential(size=len(group.units) - 1)).cumsum() for group in groups]
+    sharing = layer_sensitivity._Sharing(groups, damages, order, terms, coupled)
+    counts = sharing.at(0.5, dict.fromkeys(sharing.damages, 0))
+    assert sharing._saved(counts) >= 0.5 * sharing.whole
+    for name, count in counts.items():
+        if count:
+            assert sharing._saved(counts | {name: count - 1}) < 0.5 * sharing.whole
+
+
+def test_rounded_widths_are_refused(network):
+    model, order, images, labels = network
+    curves = pruning.sensitivity(model, order, images, labels, steps=2)
+    with pytest.raises(Refused, match="shared out unit by unit, but round_to is 8"):
+        pruning.allocated(curves, order, [0.5], Terms(round_to=8))

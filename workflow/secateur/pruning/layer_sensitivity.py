@@ -124,10 +124,12 @@ def allocated(
     """The ranking with its budget shared out between groups of layers by the table `measured` of `sensitivity`.
 
     At each of the `wanted` levels, shares of what the budget of the `levels.Terms` counts, the counts of units that
-    leave each group are those with the smallest sum of losses that save as much, and no group keeps a unit that a lower
-    level removed; damage between measured steps is on a straight line. Every layer keeps its floor, and at least one
-    unit of each group. Within a group the order is the ranking's. Parameters and multiply-adds need the Coupling of the
-    network. Raises Refused for measurements of other groups, and for a level that no allocation meets.
+    leave each group are those with the smallest sum of losses that save as much and little more; no group keeps a unit
+    that a lower level removed, and damage between measured steps is on a straight line. Of parameters and multiply-adds
+    the sum is the smallest where no group reads another, and near it where some do, whose savings overlap. Every layer
+    keeps its floor, and at least one unit of each group. Within a group the order is the ranking's. Parameters and
+    multiply-adds need the Coupling of the network. Raises Refused for measurements of other groups, for a level that no
+    allocation meets, for `round_to` above 1, and for a floor of a layer that several groups share.
     """
     groups = of_several(ranking)
     sharing = _Sharing(groups, _damages(measured, groups), ranking, terms, coupled)
@@ -147,6 +149,18 @@ def refuse_unmet(units: finding.Units, level: float, terms: levels.Terms) -> lis
     """
     ranking = rankings.table(range(len(units.units)), finding.table(units))
     groups = of_several(ranking)
+    sizes = [len(group.units) for group in groups]
+    _Sharing(groups, map(np.zeros, sizes), ranking, terms, units.coupled).refuse(level)
+    return sizes
+
+
+def _refuse_terms(groups, terms):
+    """Refuse terms that no group can meet without the others."""
+    if terms.round_to > 1:
+        raise Refused(
+            f"levels are shared out unit by unit, but round_to is {terms.round_to}, which would round every layer's "
+            "share away; set it to 1"
+        )
     shared = [
         layer for layer, count in Counter(layer for group in groups for layer in group.layers).items() if count > 1
     ]
@@ -155,15 +169,13 @@ def refuse_unmet(units: finding.Units, level: float, terms: levels.Terms) -> lis
             f"several groups of units share the layer {shared[0]}, so that keep_at_least {terms.keep_at_least} of it "
             "cannot be kept by sharing levels out between groups; set the first floor of evaluation.keep_at_least to 0"
         )
-    sizes = [len(group.units) for group in groups]
-    _Sharing(groups, map(np.zeros, sizes), ranking, terms, units.coupled).refuse(level)
-    return sizes
 
 
 class _Sharing:
     """The damages and savings of every count of units of every group, and the allocations by them."""
 
     def __init__(self, groups, damages, ranking, terms, coupled):
+        _refuse_terms(groups, terms)
         self.groups, self.budget = groups, terms.budget
         self.whole = ranking["unit"].nunique()
         if terms.budget != "units":
@@ -243,7 +255,24 @@ class _Sharing:
                 best, high = found, middle
             else:
                 low = middle
-        return best
+        return self._without_excess(best, before, wanted)
+
+    def _without_excess(self, counts, before, wanted):
+        """Counts from which units are given back while the level is met, the one first whose loss is largest.
+
+        The sum of savings that was searched is larger than needed where only some of the chosen groups overlap.
+        """
+        counts = dict(counts)
+        while True:
+            gains = {}
+            for name, count in counts.items():
+                if count > before[name]:
+                    gain = self.damages[name][count] - self.damages[name][count - 1]
+                    if gain > 0 and self._saved(counts | {name: count - 1}) >= wanted:
+                        gains[name] = gain
+            if not gains:
+                return counts
+            counts[max(gains, key=gains.__getitem__)] -= 1
 
     def _chosen(self, wanted, before, more):
         """{group: count of units} whose further savings, group by group, have a sum of `wanted`."""

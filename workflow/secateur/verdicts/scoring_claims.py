@@ -21,6 +21,7 @@ TREATED = {
     INITIAL.name: "trained from first weights",
     SCRATCH.name: "trained from fresh weights",
 }
+RANDOM = "random"
 # Scores that stand at the widths of an entry without being asked for.
 BESIDE = ("l1", "taylor_activation")
 
@@ -178,10 +179,26 @@ def _after(study, names):
     return _judged(study, [(cell, cell._replace(kind=RETRAINED.name)) for cell in cells], 0.0)
 
 
-def _first_weights(study: Study) -> Iterator[Item]:
-    """The dense network's first weights ahead of fresh ones, at the widths of every ranking."""
-    cells = [cell for cell in study.cells if cell.kind == INITIAL.name]
+def _first_weights(study: Study, of_chance: bool) -> Iterator[Item]:
+    """The dense network's first weights ahead of fresh ones, at the widths of every score, or at those of chance."""
+    initial = [cell for cell in study.cells if cell.kind == INITIAL.name]
+    cells = [cell for cell in initial if (cell.criterion == RANDOM) == of_chance]
     return _judged(study, [(cell, cell._replace(kind=SCRATCH.name)) for cell in cells], 0.0)
+
+
+def _widths(study: Study, kind: str) -> Iterator[Item]:
+    """Scorers over all layers, and the scores of the study beside them, ahead of random channels of all layers."""
+
+    def pairs():
+        named = {}
+        for entry in study.scorers:
+            if entry["widths"] is None:
+                level = study.level(entry)
+                named |= dict.fromkeys([entry["name"], *scored(study, level, entry["at"])], level)
+        for name, level in named.items():
+            yield name, RANDOM, level
+
+    return _against(study, kind, pairs(), 0.0)
 
 
 # ---- the claims ----------------------------------------------------------------------------------------------
@@ -252,12 +269,27 @@ def _claims() -> Iterator[Claim]:
         scoring_costs.faster,
     )
     yield Claim("k", "The same losses and optimisers help networks that other selections pruned.", _stages_of_others)
-    yield Claim("l", "After pruning at initialisation, first weights are ahead of fresh ones.", _first_weights)
+    yield Claim(
+        "l",
+        "After pruning at initialisation by a score, first weights are ahead of fresh ones.",
+        functools.partial(_first_weights, of_chance=False),
+    )
     for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
         yield Claim(
             "m",
             f"A search helps: a scorer that evolution fitted is ahead of one that was not fitted, {TREATED[kind]}.",
             functools.partial(_drawn, kind=kind, fits=_searched),
+        )
+    yield Claim(
+        "n",
+        "After pruning at initialisation by chance, first weights are ahead of fresh ones.",
+        functools.partial(_first_weights, of_chance=True),
+    )
+    for kind, words in TREATED.items():
+        yield Claim(
+            "o",
+            f"Scores over all layers, a scorer's among them, choose better than chance over all layers, {words}.",
+            functools.partial(_widths, kind=kind),
         )
 
 

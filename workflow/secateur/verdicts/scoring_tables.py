@@ -25,13 +25,20 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         yield (
             "text",
             f"At level {percent(level)}. Test accuracy in percent, the mean over {_networks(study)}; the cost is that "
-            "of the networks as pruned.",
+            f"of the networks as pruned, the mean over all draws.{_at_first(study)}",
         )
         yield "table", accuracies(study, level)
     table = fits(study)
     if not table.empty:
         yield "text", _of_fits(study)
         yield "table", table
+
+
+def _at_first(study):
+    """A sentence on what orders of first weights prune, where there are some."""
+    if not any(entry["at"] == "initial" for entry in study.scorers):
+        return ""
+    return " Orders made on first weights are tried on the trained network too: that is what *pruned* shows."
 
 
 def _of_fits(study):
@@ -48,9 +55,18 @@ def _of_fits(study):
         "epochs, "
         "where there is one (negative where that ended higher), and else over the last fifth of the epochs with all "
         "units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more epochs "
-        f"would not help. A guess has a validation loss of {guess:.3f}: {int((losses > guess).sum())} of {len(losses)} "
-        "fits on trained weights end above it. At first weights validation, by BatchNorm's first statistics, says "
-        "nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
+        f"would not help.{_above_a_guess(losses, guess)} At first weights validation, by BatchNorm's first statistics, "
+        "says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
+    )
+
+
+def _above_a_guess(losses, guess):
+    """A sentence on fits on trained weights that end above the loss of a guess; nothing without any."""
+    if losses.empty:
+        return ""
+    above = int((losses > guess).sum())
+    return (
+        f" A guess has a validation loss of {guess:.3f}: {above} of {len(losses)} fits on trained weights end above it."
     )
 
 
