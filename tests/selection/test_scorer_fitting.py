@@ -31,7 +31,7 @@ ENTRY = {
     "fit": "gradient",
     "weights": "frozen",
     "statistics": "batch",
-    "gate_gradient": "sigmoid",
+    "gate_gradient": "annealed",
     "training": SHORT,
     "gates": SHORT | {"optimizer": "adam", "learning_rate": 0.02, "weight_decay": 0.0},
 }
@@ -91,9 +91,11 @@ def test_a_budget_that_cannot_be_met_is_refused_and_so_are_rounded_widths():
 
 
 def test_a_fit_within_layers_ends_in_their_widths_and_one_over_all_in_the_budget():
-    within, over = fitted(), fitted(asked=budget)
+    within, over, hard = fitted(), fitted(asked=budget), fitted(asked=budget, gate_gradient="sigmoid")
     assert [row["kept_units"] for row in within.history][-1] == 0.5
-    assert [row["closings"] < 1 for row in over.history] == [True, False]
+    # Hard gates close one after the other; soft ones are as many from the first step on.
+    assert [row["closings"] < 1 for row in hard.history] == [True, False]
+    assert {row["closings"] for row in over.history} == {1.0}
     assert {row["forwards"] for row in over.history} == {3 * len(TRAIN), 6 * len(TRAIN)}
     model = network()
     units = finding.find(model, EXAMPLE)
@@ -289,3 +291,38 @@ def test_closed_gates_are_the_removal_of_their_units(asked):
         smaller = removal.removed(analyser.unwrapped(), channels, EXAMPLE)(pixels)
     torch.testing.assert_close(smaller, masked, rtol=1e-5, atol=1e-5)
     assert sum(map(len, channels.values())) > 4 and not torch.allclose(masked, network()(pixels), atol=1e-3)
+
+
+@pytest.mark.parametrize("asked", [halved, budget])
+def test_soft_gates_have_the_gradient_of_finite_differences_and_eval_mode_the_hard_ones(asked):
+    model = network().double()
+    units, features = finding.find(model, EXAMPLE.double()), features_of(network(), finding.find(network(), EXAMPLE))
+    torch.manual_seed(3)
+    scorer = scoring_network.scorer().double()
+    models = {
+        layer: scoring_network.Scored(scorer, features[ids].double(), squashed=False)
+        for layer, ids in layers_of(units).items()
+    }
+    given = {"budget": asked(units)} if asked is budget else {}
+    widths = None if given else asked(units)
+    analyser = OutputAnalyser(model, units, widths, models=models, annealed=True, **given).double()
+    pixels, labels = TRAIN.normalised(slice(0, 8)).double(), torch.from_numpy(TRAIN.labels[:8])
+
+    def loss():
+        analyser.at(1, 3)
+        analyser.train()
+        return F.cross_entropy(analyser(pixels), labels)
+
+    loss().backward()
+    weight = scorer[-1].weight
+    place = weight.grad.abs().argmax()
+    at_two = []
+    for shift in (1e-5, -2e-5):
+        with torch.no_grad():
+            weight.view(-1)[place] += shift
+            at_two.append(loss().item())
+    assert weight.grad.flatten()[place].item() == pytest.approx((at_two[0] - at_two[1]) / 2e-5, rel=1e-4)
+    soft, hard = analyser(pixels), analyser.eval()(pixels)
+    assert not torch.allclose(soft, hard, atol=1e-3)
+    smaller = removal.removed(analyser.unwrapped(), analyser.channels(), EXAMPLE.double())(pixels)
+    torch.testing.assert_close(smaller, hard)

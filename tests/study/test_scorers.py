@@ -32,7 +32,7 @@ def test_every_key_of_a_scorer_has_its_default_and_checking_twice_changes_nothin
     assert entry == {
         "name": "scorer.own", "kind": "scorer", "widths": {"16": 8, "32": 22}, "scope": "layer", "level": None,
         "fit": "gradient", "file": None, "at": "trained", "gradients": True, "loss": "cross_entropy",
-        "label_smoothing": 0, "gate_gradient": "sigmoid", "weights": "frozen", "statistics": "batch",
+        "label_smoothing": 0, "gate_gradient": "annealed", "weights": "frozen", "statistics": "batch",
         "calibration": {"split": "rank", "images": 1024}, "draws": 2, "epochs": 2, "learning_rate": 0.02,
         "schedule": "cosine", "select": "last", "gate_optimizer": "adam", "gate_learning_rate": 0.01,
     }  # fmt: skip

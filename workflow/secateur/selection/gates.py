@@ -85,10 +85,16 @@ class PruningConv2D(nn.Module):
             self.last.copy_(logits.detach())
         return self._opened(self.lowered(logits))
 
+    def predicted(self) -> torch.Tensor:
+        """(U,) logits of a pruning-model that reads no outputs, which become the last ones."""
+        logits = self.start + self.pruning_model(self.start.new_zeros(0))
+        self.last.copy_(logits.detach())
+        return logits
+
     @torch.no_grad()
     def repredict(self) -> None:
         """Make the prediction of a pruning-model that reads no outputs the last one."""
-        self.last.copy_(self.start + self.pruning_model(self.start.new_zeros(0)))
+        self.predicted()
 
     def _opened(self, logits):
         return free_gate(logits) if self.kept is None else topk_gate(logits, self.kept)

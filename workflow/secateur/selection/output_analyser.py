@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from secateur import Refused
 from secateur.graph import modes
 from secateur.models import freezing
-from secateur.selection import gated_reads, kept_schedule, pruning_models
+from secateur.selection import gated_reads, kept_schedule, pruning_models, soft_gates
 from secateur.selection.budgets import Budget
 from secateur.selection.gates import GatedInputs, Layer, PruningConv2D
 from secateur.study.vocabulary import nearest
@@ -27,10 +27,11 @@ class OutputAnalyser(nn.Module):
     from the first of its channels. `widths` is {layer: count of units that stay}; layers that it does not name lose
     nothing. Without it each unit with a positive logit stays, or, with a `budget`, those that it leaves by the logits
     of all layers. `factory` makes the pruning-model of a count of units, where `models` {layer: pruning-model} has
-    none; with a budget, pruning-models read no outputs. `start` is {layer: (units,)} of the logits before any training,
-    zero where it is missing, and `dead` (units of the model,) marks units that are removed first. Raises Refused for
-    widths that no layer can have, for pruning-models that do not fit, and for layers that the forward does not call as
-    modules.
+    none; with a budget, or where gates are `annealed`, pruning-models read no outputs. Annealed gates are soft in
+    training mode, and harden from step to step; in eval mode they are as others. `start` is {layer: (units,)} of
+    the logits before any training, zero where it is missing, and `dead` (units of the model,) marks units that are
+    removed first. Raises Refused for widths that no layer can have, for pruning-models that do not fit, and for
+    layers that the forward does not call as modules.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class OutputAnalyser(nn.Module):
         dead: np.ndarray | None = None,
         models: Mapping[str, nn.Module] | None = None,
         budget: Budget | None = None,
+        annealed: bool = False,
     ) -> None:
         super().__init__()
-        self.units, self.budget = units, budget
+        self.units, self.budget, self.annealed = units, budget, annealed
         self.by_layer = layers_of(units)
         self.widths = None
         if widths is not None:
@@ -63,7 +65,15 @@ class OutputAnalyser(nn.Module):
                 pruning_model = models[layer] if models and layer in models else factory(len(ids))
                 self.gated[layer] = self._gate(layer, ids, pruning_model, start or {}, dead[ids])
         self._read()
+        self.costs = self._costs()
         self.at(1, 1)
+
+    def _costs(self):
+        """{layer: (U,) costs of its units}, whose sum soft gates keep; within layers all units cost the same."""
+        of_units = np.ones(len(self.units.units))
+        if self.annealed and self.budget:
+            of_units = self.budget.costs()
+        return {layer: torch.from_numpy(of_units[self.by_layer[layer]]) for layer in self.gated}
 
     def _gate(self, layer, ids, pruning_model, start, dead):
         """The PruningConv2D of a layer with the units `ids`, not yet in its place."""
@@ -92,6 +102,8 @@ class OutputAnalyser(nn.Module):
         """The logits of images (N, C, H, W), with closed gates' units masked."""
         try:
             self._forget()
+            if self.annealed and self.training:
+                self._soften()
             return self.model(pixels)
         finally:
             self._forget()
@@ -100,6 +112,16 @@ class OutputAnalyser(nn.Module):
         for gated in self.gated.values():
             gated.gate = None
 
+    def _soften(self):
+        """Give every layer its soft gates of this step, before any of them is called."""
+        for layers in [[*self.gated]] if self.budget else [[layer] for layer in self.gated]:
+            logits = torch.cat([self.gated[layer].predicted() for layer in layers])
+            opened = [~self.gated[layer].closed() for layer in layers]
+            costs = torch.cat([self.costs[layer] for layer in layers]).to(logits.device)
+            soft = soft_gates.gates(logits, torch.cat(opened), costs, self.temperature)
+            for layer, gates in zip(layers, soft.split([*map(len, opened)]), strict=True):
+                self.gated[layer].gate = gates
+
     def train_mode(self) -> None:
         """Put the model into training mode, but the layers that were frozen before it was wrapped into eval mode."""
         self.train()
@@ -107,7 +129,13 @@ class OutputAnalyser(nn.Module):
             module.eval()
 
     def at(self, step: int, steps: int) -> None:
-        """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay."""
+        """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay.
+
+        Annealed gates are as many as those that stay from the first step on, and soft at first.
+        """
+        self.temperature = soft_gates.temperature(step, steps)
+        if self.annealed:
+            step, steps = 1, 1
         within = self._within_budget(kept_schedule.share_at(step, steps)) if self.budget else {}
         for layer, gated in self.gated.items():
             gated.kept = within.get(layer)

@@ -71,12 +71,13 @@ def fitted(
 
 def _wrapped(model, units, scorer, features, asked, options):
     """The model with one gate for each unit, whose logits are scores of the shared scorer."""
+    annealed = options["fit"] == "gradient" and options["gate_gradient"] == "annealed"
     squashed = options["gate_gradient"] == "sigmoid"
     models = {}
     for layer, ids in layers_of(units).items():
         models[layer] = scoring_network.Scored(scorer, features[ids], squashed)
     widths, budget = (None, asked) if isinstance(asked, Budget) else (asked, None)
-    return OutputAnalyser(model, units, widths, models=models, budget=budget)
+    return OutputAnalyser(model, units, widths, models=models, budget=budget, annealed=annealed)
 
 
 def _forwards(row, material, teacher):

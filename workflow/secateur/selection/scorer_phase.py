@@ -62,7 +62,8 @@ class ScorerPhase(GatePhase):
         if self.started is not None:
             self.seconds += time.process_time() - self.started
         self.started = None
-        return row | {"closings": float(kept_schedule.share_at(*self.now)), "seconds": self.seconds}
+        closings = 1.0 if self.analyser.annealed else float(kept_schedule.share_at(*self.now))
+        return row | {"closings": closings, "seconds": self.seconds}
 
     def _may_keep(self, row):
         return row["closings"] == 1

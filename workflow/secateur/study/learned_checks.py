@@ -22,7 +22,7 @@ DEFAULTS = {
         "gradients": True,
         "loss": "cross_entropy",
         "label_smoothing": 0,
-        "gate_gradient": "sigmoid",
+        "gate_gradient": "annealed",
         "weights": "frozen",
     },
 }

@@ -135,18 +135,17 @@ def _moved(study: Study, kind: str) -> Iterator[Item]:
 
 
 def _unlike(study: Study, kind: str, key: str) -> Iterator[Item]:
-    """Fits that differ in one setting, ahead of the plain one; of `gradients`, the plain one ahead of that without."""
+    """Fits of another stage ahead of the plain one; of the other settings, the plain one ahead of those without."""
 
     def pairs():
         for entry in filter(plain, study.scorers):
             for other in study.scorers:
                 if other is entry or not learned.fitted(other) or not _differs(entry, other, key):
                     continue
-                if key == "gradients":
-                    if entry["gradients"]:
-                        yield entry["name"], other["name"], study.level(entry)
-                else:
+                if key == "stage":
                     yield other["name"], entry["name"], study.level(entry)
+                elif key == "gates" or entry["gradients"]:
+                    yield entry["name"], other["name"], study.level(entry)
 
     return _against(study, kind, pairs(), 0.0)
 
@@ -154,6 +153,7 @@ def _unlike(study: Study, kind: str, key: str) -> Iterator[Item]:
 # Keys in which two fits may differ where they are compared for one of them.
 APART = {
     "gradients": ("gradients",),
+    "gates": ("gate_gradient",),
     "stage": ("loss", "label_smoothing", "gate_optimizer", "gate_learning_rate"),
 }
 
@@ -204,58 +204,57 @@ def _widths(study: Study, kind: str) -> Iterator[Item]:
 # ---- the claims ----------------------------------------------------------------------------------------------
 
 
+SHORT = (NONE.name, BATCHNORM.name)
+LEARNED = (*SHORT, RETRAINED.name)
+
+
+def _each(
+    letter: str, words: str, compared: Callable[..., Iterator[Item]], kinds: Iterable[str] = tuple(TREATED)
+) -> Iterator[Claim]:
+    """A claim for each kind of network."""
+    for kind in kinds:
+        yield Claim(letter, f"{words}, {TREATED[kind]}.", functools.partial(compared, kind=kind))
+
+
 def _claims() -> Iterator[Claim]:
-    for kind, words in TREATED.items():
-        yield Claim(
-            "a",
-            f"A scorer that gradients fitted is not worse than scores made by hand, {words}.",
-            functools.partial(_hand_made, kind=kind),
-        )
-    for kind, words in TREATED.items():
-        yield Claim(
-            "b",
-            f"A scorer that gradients fitted is not worse than random channels within layers at its widths, {words}.",
-            functools.partial(_chance, kind=kind),
-        )
-    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
-        yield Claim(
-            "c",
-            f"A scorer that gradients fitted is not worse than static gates at the same widths, {TREATED[kind]}.",
-            functools.partial(_gates, kind=kind),
-        )
-    for kind, words in TREATED.items():
-        yield Claim(
-            "d",
-            "Fitting by gradients helps: a scorer that they fitted, here or elsewhere, is ahead of one that was not, "
-            f"{words}.",
-            functools.partial(_drawn, kind=kind),
-        )
+    yield from _each("a", "A scorer that gradients fitted is not worse than scores made by hand", _hand_made)
+    yield from _each(
+        "b", "A scorer that gradients fitted is not worse than random channels within layers at its widths", _chance
+    )
+    yield from _each(
+        "c", "A scorer that gradients fitted is not worse than static gates at the same widths", _gates, LEARNED
+    )
+    yield from _each(
+        "d",
+        "Fitting by gradients helps: a scorer that they fitted, here or elsewhere, is ahead of one that was not",
+        _drawn,
+    )
     yield Claim(
         "e",
         "A fit by gradients reaches the end of an evolutionary search in fewer passes than that took, and the search "
         "does not reach the end of the fit in as few.",
         scoring_costs.cheaper,
     )
-    for kind in (NONE.name, BATCHNORM.name, RECONSTRUCTED.name, RETRAINED.name):
-        yield Claim(
-            "f",
-            f"A scorer that was fitted on another network, on other images or for another task is not worse than one "
-            f"that was fitted here, {TREATED[kind]}.",
-            functools.partial(_moved, kind=kind),
-        )
-    for kind in (NONE.name, BATCHNORM.name):
-        yield Claim(
-            "g",
-            f"Gradients among the descriptors help: with them a scorer is ahead, {TREATED[kind]}.",
-            functools.partial(_unlike, kind=kind, key="gradients"),
-        )
-    for kind in (NONE.name, BATCHNORM.name):
-        yield Claim(
-            "h",
-            f"Another loss or optimiser in fitting helps: the scorer is ahead of the one by the cross-entropy and "
-            f"{ADAM.column}, {TREATED[kind]}.",
-            functools.partial(_unlike, kind=kind, key="stage"),
-        )
+    yield from _each(
+        "f",
+        "A scorer that was fitted on another network, on other images or for another task is not worse than one that "
+        "was fitted here",
+        _moved,
+        (*SHORT, RECONSTRUCTED.name, RETRAINED.name),
+    )
+    yield from _each(
+        "g",
+        "Gradients among the descriptors help: with them a scorer is ahead",
+        functools.partial(_unlike, key="gradients"),
+        SHORT,
+    )
+    yield from _each(
+        "h",
+        f"Another loss or optimiser in fitting helps: the scorer is ahead of the one by the cross-entropy and "
+        f"{ADAM.column}",
+        functools.partial(_unlike, key="stage"),
+        SHORT,
+    )
     yield Claim(
         "i",
         "Another loss or optimiser in retraining helps: a network that a scorer pruned is ahead of the same one "
@@ -274,23 +273,27 @@ def _claims() -> Iterator[Claim]:
         "After pruning at initialisation by a score, first weights are ahead of fresh ones.",
         functools.partial(_first_weights, of_chance=False),
     )
-    for kind in (NONE.name, BATCHNORM.name, RETRAINED.name):
-        yield Claim(
-            "m",
-            f"A search helps: a scorer that evolution fitted is ahead of one that was not fitted, {TREATED[kind]}.",
-            functools.partial(_drawn, kind=kind, fits=_searched),
-        )
+    yield from _each(
+        "m",
+        "A search helps: a scorer that evolution fitted is ahead of one that was not fitted",
+        functools.partial(_drawn, fits=_searched),
+        LEARNED,
+    )
     yield Claim(
         "n",
         "After pruning at initialisation by chance, first weights are ahead of fresh ones.",
         functools.partial(_first_weights, of_chance=True),
     )
-    for kind, words in TREATED.items():
-        yield Claim(
-            "o",
-            f"Scores over all layers, a scorer's among them, choose better than chance over all layers, {words}.",
-            functools.partial(_widths, kind=kind),
-        )
+    yield from _each(
+        "o", "Scores over all layers, a scorer's among them, choose better than chance over all layers", _widths
+    )
+    yield from _each(
+        "p",
+        "Soft gates that harden help: a scorer that they fitted is ahead of one by straight-through gradients of hard "
+        "gates",
+        functools.partial(_unlike, key="gates"),
+        LEARNED,
+    )
 
 
 CLAIMS = tuple(_claims())

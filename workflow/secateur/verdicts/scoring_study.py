@@ -93,10 +93,10 @@ def _each(base, items):
 
 
 def plain(entry: Entry) -> bool:
-    """True for a scorer that is fitted here by gradients, with the cross-entropy, Adam and frozen weights."""
-    stage = (entry["loss"], entry["label_smoothing"], entry["gate_optimizer"], entry["weights"])
-    own = learned.fitted(entry) and entry["fit"] == "gradient"
-    return own and stage == ("cross_entropy", 0, "adam", "frozen")
+    """True for a scorer that is fitted here by gradients of soft gates, the cross-entropy, Adam and frozen weights."""
+    keys = ("fit", "gate_gradient", "loss", "label_smoothing", "gate_optimizer", "weights")
+    stage = ("gradient", "annealed", "cross_entropy", 0, "adam", "frozen")
+    return learned.fitted(entry) and tuple(entry[key] for key in keys) == stage
 
 
 def alike(first: Entry, second: Entry, *apart: str) -> bool:

@@ -16,6 +16,11 @@ from secateur.verdicts.scoring_study import Study
 from secateur.verdicts.selection_study import DENSE
 
 RANDOM = "random"
+GATES = {
+    "annealed": "soft, hardening",
+    "sigmoid": "hard, straight-through by the sigmoid's derivative",
+    "identity": "hard, straight-through",
+}
 
 
 def section(study: Study) -> Iterator[tuple[str, Any]]:
@@ -49,14 +54,14 @@ def _of_fits(study):
     losses = ends.groupby(["seed", "draw"])["validation_loss"].last()
     return (
         "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of the "
-        "fit, so that label smoothing adds to it; others than fits by gradients and the cross-entropy have none like "
-        "it. Joint weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
+        "fit, so that label smoothing adds to it, and with the gates of the fit, which are soft unless the table of "
+        "scorers says otherwise; others than fits by gradients and the cross-entropy have none like it. Joint weights "
+        "are trained with the scorer, and discarded: its losses are not of the pruned network. "
         "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
-        "epochs, "
-        "where there is one (negative where that ended higher), and else over the last fifth of the epochs with all "
-        "units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more epochs "
-        f"would not help.{_above_a_guess(losses, guess)} At first weights validation, by BatchNorm's first statistics, "
-        "says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
+        "epochs, where there is one (negative where that ended higher), and else over the last fifth of the epochs "
+        "with all units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more "
+        f"epochs would not help.{_above_a_guess(losses, guess)} At first weights validation, by BatchNorm's "
+        "first statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
     )
 
 
@@ -153,6 +158,7 @@ def _entry(study, entry):
         "descriptors": "of weights and gradients" if entry["gradients"] else "of weights",
         "weights": entry["weights"] if own else "-",
         "BatchNorm statistics": entry["statistics"] if own else "-",
+        "gates": GATES[entry["gate_gradient"]] if plain_fit(entry) else "-",
         "loss": loss if own else "-",
         "by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}" if plain_fit(entry) else "-",
         "epochs": str(entry["epochs"]) if own else "-",
