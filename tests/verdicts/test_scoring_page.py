@@ -30,6 +30,7 @@ def changes(folder):
     moved = str(folder / ELSEWHERE)
     entries = [
         {"name": "scorer.own", **WIDTHS, "draws": 2},
+        {"name": "scorer.straight", **WIDTHS, "gate_gradient": "sigmoid"},
         {"name": "scorer.plain", **WIDTHS, "gradients": False},
         {"name": "scorer.distilled", **WIDTHS, "loss": "distillation"},
         {"name": "scorer.drawn", **WIDTHS, "fit": "none"},
@@ -120,6 +121,10 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
     assert [item.row["compared"] for item in of(findings, "h", ", as pruned.").items] == [
         "`scorer.distilled` (pruned) against `scorer.own` (pruned)"
     ]
+    # Hard gates are judged beside soft ones, and not as a fit of the source's claims.
+    (item,) = of(findings, "p", ", as pruned.").items
+    assert item.row["compared"] == "`scorer.own` (pruned) against `scorer.straight` (pruned)"
+    assert not any("straight" in row["compared"] for row in (item.row for item in hand.items))
     assert of(findings, "a", "first weights").verdict == paired.NOT_MEASURED
 
 

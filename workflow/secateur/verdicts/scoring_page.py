@@ -39,8 +39,8 @@ OF_THE_SOURCE = (
 OF_THIS_PROJECT = (
     "The scorer: one small network shared by all layers, over descriptors that are standardised within a layer, and "
     "the descriptors themselves (`docs/scoring.md`).",
-    "The fit: gates in front of frozen weights, with exact widths or an exact budget, and their straight-through "
-    "gradient.",
+    "The fit: gates in front of frozen weights, with exact widths or an exact budget, soft at first and hard in the "
+    "end, with their exact gradient; beside it hard gates with a straight-through gradient.",
     "The evolutionary rival: CMA-ES with a diagonal covariance over the weights of the same scorer, on the same loss.",
     "The margin of *not inferior*, the cost in forward passes, where a backward pass counts two, and the stages: label "
     "smoothing, distillation from the dense network, Adam and SGD.",
@@ -70,7 +70,7 @@ def _opening(studies) -> Blocks:
     )
     yield "code", across_page.kept_commands(studies, scoring_transfer.sources(studies), COMMAND, PAGE)
     yield "table", selection_method.studies(studies)
-    yield "text", "The scorers:"
+    yield "text", "The scorers, and gates of their own for each unit beside them:"
     yield "table", scoring_tables.entries(studies)
 
 
@@ -102,12 +102,12 @@ def _rule():
         "only epochs in which as many units are closed as in the end, passes in whole epochs, and of each side those "
         "until it first had the loss of its own end. Claim (j) is of validation accuracy; a network that does not get "
         "there counts one epoch more than it was trained, and then there is no interval. Each interval stands for "
-        "itself: none is widened for how many there are. Claims (a) to (d) are asked of every fit by gradients, the "
-        "cross-entropy, Adam and frozen weights, whatever its other settings, where the study has the other side, (m) "
-        "of searches; of some scorers one draw alone was retrained (column *draws*). At given widths L1 and Taylor "
-        "scores are the same beside every scorer. The column *training images* counts those after pruning: what fits "
-        "and gates saw is not in it. Re-estimated BatchNorm costs the dense network accuracy too: its row shows how "
-        "much."
+        "itself: none is widened for how many there are. Claims (a) to (d) are asked of every fit by gradients of "
+        "soft gates, the cross-entropy, Adam and frozen weights, whatever its other settings, where the study has the "
+        "other side, (m) of searches; of some scorers one draw alone was retrained (column *draws*). At given widths "
+        "L1 and Taylor scores are the same beside every scorer. The column *training images* counts those after "
+        "pruning: what fits and gates saw is not in it. Re-estimated BatchNorm costs the dense network accuracy too: "
+        "its row shows how much."
     )
 
 

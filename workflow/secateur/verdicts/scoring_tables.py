@@ -138,11 +138,13 @@ def _of_the_task(entry):
 
 
 def entries(studies: Sequence[Study]) -> pandas.DataFrame:
-    """The table of scorers: a row for each entry of each study."""
-    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in study.scorers])
+    """The table of scorers, and of gates beside them: a row for each entry of each study."""
+    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in study.entries])
 
 
 def _entry(study, entry):
+    if not learned.scores_units(entry):
+        return _gates(study, entry)
     asked = f"level {entry['level']:g} over all layers" if entry["widths"] is None else _widths(entry)
     origin = {"gradient": "by gradients", "evolution": "by a search", "none": "as it was drawn"}[entry["fit"]]
     loss = entry["loss"].replace("_", " ")
@@ -162,6 +164,25 @@ def _entry(study, entry):
         "loss": loss if own else "-",
         "by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}" if plain_fit(entry) else "-",
         "epochs": str(entry["epochs"]) if own else "-",
+        "draws": str(entry["draws"]),
+    }
+
+
+def _gates(study, entry):
+    """The row of gates without a scorer, each with a logit that the pruning-model predicts."""
+    return {
+        "study": study.label,
+        "scorer": f"`{entry['name']}`: none, gates by `{entry['model']}`",
+        "fitted": "by gradients",
+        "on": "the trained weights",
+        "asked for": "-" if entry["widths"] is None else _widths(entry),
+        "descriptors": "-",
+        "weights": entry["weights"],
+        "BatchNorm statistics": entry["statistics"],
+        "gates": GATES["identity"],
+        "loss": "cross entropy",
+        "by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
+        "epochs": str(entry["epochs"]),
         "draws": str(entry["draws"]),
     }
 
