@@ -7,6 +7,7 @@ medians over them. A step of the fit is compared with a plain training step of a
 """
 
 import argparse
+import itertools
 import statistics
 import time
 
@@ -44,19 +45,20 @@ def ratio(function, reference, pairs):
 
 
 class Fit:
-    """One step of a fit of frozen weights, over all layers or within them."""
+    """One step of a fit of frozen weights, over all layers or within them, with soft gates or hard ones."""
 
-    def __init__(self, name, scope):
+    def __init__(self, name, scope, annealed):
         torch.manual_seed(0)
         model = zoo.build(name, CLASSES)
         units = finding.find(model, torch.zeros(1, 3, SIZE, SIZE), "inner")
         features, scorer = descriptors.of(model, units), scoring_network.scorer()
         model.requires_grad_(False)
-        models = {layer: scoring_network.Scored(scorer, features[ids]) for layer, ids in layers_of(units).items()}
-        widths, budget = {layer: max(1, len(ids) // 2) for layer, ids in layers_of(units).items()}, None
+        by_layer = layers_of(units)
+        models = {layer: scoring_network.Scored(scorer, features[ids], not annealed) for layer, ids in by_layer.items()}
+        widths, budget = {layer: max(1, len(ids) // 2) for layer, ids in by_layer.items()}, None
         if scope == "global":
             widths, budget = None, budgets.Budget(units, 0.5, Terms(budget="macs", keep_at_least=0.125))
-        self.network = OutputAnalyser(model, units, widths, models=models, budget=budget)
+        self.network = OutputAnalyser(model, units, widths, models=models, budget=budget, annealed=annealed)
         self.hook = scorer_phase.ScorerPhase(self.network, ADAM).hook()
         self.optimizer = torch.optim.Adam(scorer.parameters(), 0.01)
 
@@ -115,10 +117,13 @@ def compare(name, pairs):
         f"images that they read, without gradients {without:.2f}; scores from them {1000 * seconds:.2f} ms"
     )
     plain, batch = Plain(name), images(BATCH)
-    for scope in ("layer", "global"):
-        fit = Fit(name, scope)
+    for scope, annealed in itertools.product(("layer", "global"), (True, False)):
+        fit = Fit(name, scope, annealed)
         steps = ratio(lambda fit=fit: fit.step(*batch), lambda: plain.step(*batch), pairs)
-        print(f"{name}: a step of the fit, frozen weights, scope {scope}: {steps:.2f} of a plain training step")
+        print(
+            f"{name}: a step of the fit, frozen weights, scope {scope}, {'soft' if annealed else 'hard'} gates: "
+            f"{steps:.2f} of a plain training step"
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from secateur import Refused, ranking
+from secateur import Refused, cost, ranking
 from secateur.models import tensor_files, zoo
 from secateur.pruning import plans, removal
 from secateur.selection import (
@@ -21,7 +21,7 @@ from secateur.selection import (
 )
 from secateur.selection.output_analyser import layers_of
 from secateur.study import levels
-from secateur.training import distillation
+from secateur.training import distillation, loop
 from secateur.units import finding
 from support.halves import OPTIONS, TRAIN, VALIDATION, Killed, same
 from support.networks import stirred
@@ -293,23 +293,25 @@ def test_closed_gates_are_the_removal_of_their_units(asked):
     assert sum(map(len, channels.values())) > 4 and not torch.allclose(masked, network()(pixels), atol=1e-3)
 
 
+def wrapped(model, units, asked, **changes):
+    """The analyser of a fit in float64, and its scorer."""
+    torch.manual_seed(3)
+    scorer = scoring_network.scorer()
+    features = features_of(network(), finding.find(network(), EXAMPLE))
+    options = ENTRY | changes
+    analyser = scorer_fitting._wrapped(model, units, scorer, features, asked(units), options).double()
+    return analyser, scorer.double()
+
+
 @pytest.mark.parametrize("asked", [halved, budget])
 def test_soft_gates_have_the_gradient_of_finite_differences_and_eval_mode_the_hard_ones(asked):
     model = network().double()
-    units, features = finding.find(model, EXAMPLE.double()), features_of(network(), finding.find(network(), EXAMPLE))
-    torch.manual_seed(3)
-    scorer = scoring_network.scorer().double()
-    models = {
-        layer: scoring_network.Scored(scorer, features[ids].double(), squashed=False)
-        for layer, ids in layers_of(units).items()
-    }
-    given = {"budget": asked(units)} if asked is budget else {}
-    widths = None if given else asked(units)
-    analyser = OutputAnalyser(model, units, widths, models=models, annealed=True, **given).double()
+    units = finding.find(model, EXAMPLE.double())
+    analyser, scorer = wrapped(model, units, asked)
     pixels, labels = TRAIN.normalised(slice(0, 8)).double(), torch.from_numpy(TRAIN.labels[:8])
 
     def loss():
-        analyser.at(1, 3)
+        analyser.at(0, 3)
         analyser.train()
         return F.cross_entropy(analyser(pixels), labels)
 
@@ -326,3 +328,48 @@ def test_soft_gates_have_the_gradient_of_finite_differences_and_eval_mode_the_ha
     assert not torch.allclose(soft, hard, atol=1e-3)
     smaller = removal.removed(analyser.unwrapped(), analyser.channels(), EXAMPLE.double())(pixels)
     torch.testing.assert_close(smaller, hard)
+
+
+@pytest.mark.parametrize("asked", [halved, budget])
+def test_gates_cost_what_the_ranking_leaves_and_are_hard_at_the_last_step(asked, monkeypatch):
+    model = network().double()
+    units = finding.find(model, EXAMPLE.double())
+    analyser, _ = wrapped(model, units, asked)
+    seen = {}
+    monkeypatch.setattr(analyser.model, "forward", lambda pixels: seen.update(gates_of(analyser)) or pixels)
+    for step, hard in ((0, False), (2, True)):
+        analyser.at(step, 3)
+        analyser.train()(EXAMPLE.double())
+        costs = saved_alone(units) if asked is budget else np.ones(len(units.units))
+        groups = [[*seen]] if asked is budget else [[layer] for layer in seen]
+        for layers in groups:
+            ids = [unit for layer in layers for unit in analyser.by_layer[layer]]
+            gates = torch.cat([seen[layer] for layer in layers])
+            opened = ~torch.cat([analyser.gated[layer].closed() for layer in layers]).numpy()
+            assert costs[ids] @ gates.detach().numpy() == pytest.approx(costs[ids][opened].sum())
+            assert bool(((gates == 0) | (gates == 1)).all()) == hard
+    assert sum(map(int, [(~closed).sum() for closed in analyser.closed()])) < len(units.units)
+
+
+def gates_of(analyser):
+    return {layer: gated.gate.clone() for layer, gated in analyser.gated.items()}
+
+
+def saved_alone(units):
+    """The multiply-adds that the removal of each unit alone saves, by counting the smaller network."""
+    dense = cost.count(network(), EXAMPLE).macs
+    alone = []
+    for unit in units.units:
+        channels = {layer: [index for name, index in unit.channels if name == layer] for layer, _ in unit.channels}
+        alone.append(dense - cost.count(removal.removed(network(), channels, EXAMPLE), EXAMPLE).macs)
+    return np.array(alone, float)
+
+
+def test_a_search_and_hard_gates_are_without_soft_ones_and_a_scorer_that_diverges_says_so():
+    units = finding.find(network(), EXAMPLE)
+    for changes in ({"fit": "evolution"}, {"gate_gradient": "sigmoid"}):
+        assert not wrapped(network(), units, halved, **changes)[0].annealed
+    with pytest.raises(loop.Diverged, match="set gate_learning_rate of the scorer lower"):
+        fitted(gates=ENTRY["gates"] | {"learning_rate": 1e12})
+    with pytest.raises(Refused, match="annealed gates have no order in which dead units come first"):
+        OutputAnalyser(network(), units, halved(units), dead=np.ones(len(units.units), bool), annealed=True)

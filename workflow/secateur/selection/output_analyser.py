@@ -28,10 +28,10 @@ class OutputAnalyser(nn.Module):
     nothing. Without it each unit with a positive logit stays, or, with a `budget`, those that it leaves by the logits
     of all layers. `factory` makes the pruning-model of a count of units, where `models` {layer: pruning-model} has
     none; with a budget, or where gates are `annealed`, pruning-models read no outputs. Annealed gates are soft in
-    training mode, and harden from step to step; in eval mode they are as others. `start` is {layer: (units,)} of
-    the logits before any training, zero where it is missing, and `dead` (units of the model,) marks units that are
-    removed first. Raises Refused for widths that no layer can have, for pruning-models that do not fit, and for
-    layers that the forward does not call as modules.
+    training mode, and harden from step to step; in eval mode they are as others, and none may be `dead`. `start` is
+    {layer: (units,)} of the logits before any training, zero where it is missing, and `dead` (units of the model,)
+    marks units that are removed first. Raises Refused for widths that no layer can have, for pruning-models that do
+    not fit, and for layers that the forward does not call as modules.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class OutputAnalyser(nn.Module):
         if budget and budget.terms.keep_at_least:
             _refuse_unlike(units, self.by_layer)
         dead = np.zeros(len(units.units), bool) if dead is None else dead
+        if annealed and dead.any():
+            raise Refused("annealed gates have no order in which dead units come first; leave `dead` out")
         self.model = model
         # Before any pruning-model stands between the layers: a layer without parameters is frozen with that before it.
         self.frozen = [model.get_submodule(name) for name in freezing.frozen(model)]
@@ -113,13 +115,14 @@ class OutputAnalyser(nn.Module):
             gated.gate = None
 
     def _soften(self):
-        """Give every layer its soft gates of this step, before any of them is called."""
+        """Give every layer its gates of this step, before any of them is called, from scores in full precision."""
         for layers in [[*self.gated]] if self.budget else [[layer] for layer in self.gated]:
-            logits = torch.cat([self.gated[layer].predicted() for layer in layers])
-            opened = [~self.gated[layer].closed() for layer in layers]
-            costs = torch.cat([self.costs[layer] for layer in layers]).to(logits.device)
-            soft = soft_gates.gates(logits, torch.cat(opened), costs, self.temperature)
-            for layer, gates in zip(layers, soft.split([*map(len, opened)]), strict=True):
+            with torch.autocast(self.gated[layers[0]].start.device.type, enabled=False):
+                logits = torch.cat([self.gated[layer].predicted() for layer in layers])
+                opened = [~self.gated[layer].closed() for layer in layers]
+                costs = torch.cat([self.costs[layer] for layer in layers]).to(logits.device)
+                shared = soft_gates.gates(logits, torch.cat(opened), costs, self.progress)
+            for layer, gates in zip(layers, shared.split([*map(len, opened)]), strict=True):
                 self.gated[layer].gate = gates
 
     def train_mode(self) -> None:
@@ -133,7 +136,7 @@ class OutputAnalyser(nn.Module):
 
         Annealed gates are as many as those that stay from the first step on, and soft at first.
         """
-        self.temperature = soft_gates.temperature(step, steps)
+        self.progress = soft_gates.progress_at(step, steps)
         if self.annealed:
             step, steps = 1, 1
         within = self._within_budget(kept_schedule.share_at(step, steps)) if self.budget else {}

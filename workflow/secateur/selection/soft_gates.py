@@ -1,9 +1,10 @@
-"""Soft gates of scores that harden over a fit: a relaxation of the k largest, with its exact gradient (our design).
+"""Gates of scores that are soft at first and hard in the end, with the gradient of soft ones (our design).
 
 A hard gate has no derivative, and a straight-through one takes that of another function, which leads a scorer that all
 layers share astray. A soft gate is a sigmoid of the score's distance from a threshold, which is where the gates cost as
-much as those that a ranking opens; its gradient is exact, the threshold's movement included. As the temperature falls,
-the gates become those of the ranking.
+much as those that a ranking opens; its gradient counts the threshold's movement. But half-open gates are a way out that
+removal does not have: behind BatchNorm with the statistics of batches, gates of one half change nothing. So over the
+fit gates are blended from soft to hard, and the temperature of the soft ones falls.
 """
 
 from __future__ import annotations
@@ -20,35 +21,42 @@ FIRST, LAST = 1.0, 0.1
 VARIANCE = 1e-12
 
 
-def temperature(step: int, steps: int) -> float:
-    """The temperature at a step from 0 of so many `steps`: from FIRST to LAST, by an equal factor each step."""
-    progress = step / (steps - 1) if steps > 1 else 1.0
-    return FIRST * (LAST / FIRST) ** min(progress, 1.0)
+def progress_at(step: int, steps: int) -> float:
+    """The share of a fit that is done at a step from 0 of so many `steps`: 0 at the first, and 1 at the last."""
+    return min(step / (steps - 1), 1.0) if steps > 1 else 1.0
+
+
+def temperature(progress: float) -> float:
+    """The temperature at a share of the fit: from FIRST to LAST, by an equal factor each step."""
+    return FIRST * (LAST / FIRST) ** progress
+
+
+def gates(scores: torch.Tensor, opened: torch.Tensor, costs: torch.Tensor, progress: float) -> torch.Tensor:
+    """(U,) gates of scores (U,), where a ranking leaves those `opened` (U,) bool: `soft` to hard by the progress.
+
+    The gradient is that of the soft ones. Scores that are not finite give gates that are not.
+    """
+    relaxed = soft(scores, opened, costs, temperature(progress))
+    return relaxed + progress * (opened.to(relaxed.dtype) - relaxed.detach())
+
+
+def soft(scores: torch.Tensor, opened: torch.Tensor, costs: torch.Tensor, temperature: float) -> torch.Tensor:
+    """(U,) gates between 0 and 1 of scores (U,), which cost as much as those that are `opened` (U,) bool.
+
+    sigmoid((s - t) / temperature) of standardised scores, with the threshold t at which the sum of costs (U,), float64,
+    times gates is the cost of opened units. Where these cost all or nothing, gates are as they are opened, and the
+    gradient is zero.
+    """
+    values, cost = standardised(scores), float(costs[opened].sum())
+    if not 0 < cost < float(costs.sum()) or not bool(values.isfinite().all()):
+        return opened + values * 0
+    return _Relaxed.apply(values, cost, costs, temperature)
 
 
 def standardised(scores: torch.Tensor) -> torch.Tensor:
     """Scores (U,) less their mean, in standard deviations."""
     centred = scores - scores.mean()
     return centred / (centred.square().mean() + VARIANCE).sqrt()
-
-
-def gates(scores: torch.Tensor, opened: torch.Tensor, costs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """(U,) gates between 0 and 1 of scores (U,), which cost as much as those that are `opened` (U,) bool.
-
-    sigmoid((s - t) / temperature) of standardised scores, with the threshold t at which the sum of costs (U,), float64,
-    times gates is the cost of opened units. A unit that is opened below one that is not, as a floor keeps it, has a
-    gate of 1. Where nothing is left to share out, gates are 1 and 0 as units are opened, and the gradient is zero.
-    """
-    as_opened = opened + scores * 0
-    if bool(opened.all()):
-        return as_opened
-    values = standardised(scores)
-    free = ~(opened & (values < values[~opened].max()))
-    cost = float(costs[free & opened].sum())
-    if not 0 < cost < float(costs[free].sum()):
-        return as_opened
-    soft = _Relaxed.apply(values[free], cost, costs[free], temperature)
-    return torch.ones_like(values).masked_scatter(free, soft)
 
 
 class _Relaxed(torch.autograd.Function):

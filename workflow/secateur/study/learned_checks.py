@@ -141,7 +141,13 @@ def _check_first(entry, setting):
 
 
 # Settings of a fit by gradients that others do not have, with their defaults.
-OF_GRADIENTS = {"loss": "cross_entropy", "label_smoothing": 0, "gate_optimizer": "adam", "weights": "frozen"}
+OF_GRADIENTS = {
+    "loss": "cross_entropy",
+    "label_smoothing": 0,
+    "gate_gradient": "annealed",
+    "gate_optimizer": "adam",
+    "weights": "frozen",
+}
 # The words for a scorer that is not fitted here by gradients, and the settings that count all the same.
 OTHER_FITS = {
     "evolution": ("fit: evolution, which has no gradients and minimises the cross-entropy", ("label_smoothing",)),

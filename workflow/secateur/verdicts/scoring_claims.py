@@ -292,7 +292,7 @@ def _claims() -> Iterator[Claim]:
         "Soft gates that harden help: a scorer that they fitted is ahead of one by straight-through gradients of hard "
         "gates",
         functools.partial(_unlike, key="gates"),
-        LEARNED,
+        SHORT,
     )
 
 

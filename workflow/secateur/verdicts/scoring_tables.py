@@ -17,7 +17,7 @@ from secateur.verdicts.selection_study import DENSE
 
 RANDOM = "random"
 GATES = {
-    "annealed": "soft, hardening",
+    "annealed": "soft at first, hard in the end",
     "sigmoid": "hard, straight-through by the sigmoid's derivative",
     "identity": "hard, straight-through",
 }
@@ -139,7 +139,11 @@ def _of_the_task(entry):
 
 def entries(studies: Sequence[Study]) -> pandas.DataFrame:
     """The table of scorers, and of gates beside them: a row for each entry of each study."""
-    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in study.entries])
+    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in _learned(study)])
+
+
+def _learned(study):
+    return study.settings["criteria"]["learned"]
 
 
 def _entry(study, entry):
