@@ -14,7 +14,15 @@ from secateur.artifacts import tables
 from secateur.figures import documents
 from secateur.study import learned, retraining_checks, settings
 from secateur.study.kinds import KINDS, Cell
-from secateur.verdicts import paired, scoring_claims, scoring_costs, scoring_page, scoring_study, scoring_transfer
+from secateur.verdicts import (
+    paired,
+    scoring_claims,
+    scoring_costs,
+    scoring_page,
+    scoring_study,
+    scoring_tables,
+    scoring_transfer,
+)
 from support import learned_studies
 from support.learned_studies import Facts
 
@@ -126,6 +134,15 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
     assert item.row["compared"] == "`scorer.own` (pruned) against `scorer.straight` (pruned)"
     assert not any("straight" in row["compared"] for row in (item.row for item in hand.items))
     assert of(findings, "a", "first weights").verdict == paired.NOT_MEASURED
+
+
+def test_the_table_of_scorers_names_every_learned_criterion_and_its_gates(tmp_path):
+    table = scoring_tables.entries([scoring_study.read(finished(tmp_path))]).set_index("scorer")
+    names = [entry["name"] for entry in changes(tmp_path)["criteria"]["learned"]]
+    assert [label.split("`")[1] for label in table.index] == names
+    gates = table["gates"]
+    assert gates["`scorer.own`"] == "soft at first, hard in the end" and gates["`scorer.evolved`"] == "-"
+    assert gates["`scorer.straight`"].startswith("hard") and gates.iloc[-1] == "hard, straight-through"
 
 
 @pytest.mark.parametrize(
