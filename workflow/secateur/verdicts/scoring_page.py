@@ -82,10 +82,17 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "heading", "Verdicts"
     yield "text", _rule()
     yield "list", list(map(selection_method.intervals_of, studies))
-    yield "text", paired.tally(findings, "claim and study")
-    yield "table", pandas.DataFrame(paired.summary(findings, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
-    for claim in scoring_claims.CLAIMS:
-        yield from paired.section(claim, [finding for finding in findings if finding.claim is claim])
+    by_claim = {claim: [finding for finding in findings if finding.claim is claim] for claim in scoring_claims.CLAIMS}
+    asked = {claim: own for claim, own in by_claim.items() if any(finding.judged for finding in own)}
+    shown = [finding for own in asked.values() for finding in own]
+    yield "text", paired.tally(shown, "claim and study")
+    yield "table", pandas.DataFrame(paired.summary(shown, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
+    missing = [claim for claim in by_claim if claim not in asked]
+    if missing:
+        yield "text", "No study here has what these are about:"
+        yield "list", [f"({claim.key}) {claim.sentence}" for claim in missing]
+    for claim, own in asked.items():
+        yield from paired.section(claim, own)
 
 
 def _rule():
