@@ -54,9 +54,9 @@ def _of_fits(study):
     losses = ends.groupby(["seed", "draw"])["validation_loss"].last()
     return (
         "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of the "
-        "fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless "
-        "the table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like it. Joint weights "
-        "are trained with the scorer, and discarded: its losses are not of the pruned network. "
+        "fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless the "
+        "table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like it. Joint "
+        "weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
         "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
         "epochs, where there is one (negative where that ended higher), and else over the last fifth of the epochs "
         "with all units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more "
