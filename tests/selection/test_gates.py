@@ -175,11 +175,11 @@ def test_a_gate_keeps_exactly_so_many_and_the_first_of_equal_logits_leave(values
 @given(st.integers(1, 64), st.data(), st.integers(1, 50))
 def test_the_count_of_open_gates_falls_to_its_end_by_the_middle(width, data, steps):
     kept = data.draw(st.integers(1, width))
-    counts = [kept_schedule.kept_at(width, kept, step, steps) for step in range(steps)]
+    counts = [kept_schedule.kept_at(width, kept, kept_schedule.share_at(step, steps)) for step in range(steps)]
     assert counts == sorted(counts, reverse=True) and counts[-1] == kept
     assert counts[0] == (width if steps > 1 else kept)
     assert all(count == kept for step, count in enumerate(counts) if 2 * step >= steps)
-    third = kept_schedule.kept_at(64, 0, 25, 100)
+    third = kept_schedule.kept_at(64, 0, kept_schedule.share_at(25, 100))
     assert third == 8  # 64 (1 - 1/2)^3
 
 

@@ -3,6 +3,8 @@
 Channels of one group can only be removed together; `units.coupling` finds the groups.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from torch import nn
 
@@ -14,7 +16,7 @@ from secateur.units.coupling import Coupling
 NAMED = 3
 
 
-def removed_by(coupled: Coupling, channels: dict[str, list[int]]) -> np.ndarray:
+def removed_by(coupled: Coupling, channels: Mapping[str, Sequence[int]]) -> np.ndarray:
     """The groups of a Coupling that the channels {layer: [index, ...]} make up, (groups,) bool.
 
     Raises Refused for a layer or channel that the model lacks, for a part of a unit, and for protected channels.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def _reconstruction(model, calibration):
     """The Treatment that refits a smaller network by calibration images, with the settings of `reconstructed`."""
     dense = reconstruction.Dense(coupling.followed(model, calibration[:1]), calibration, "patches")
 
-    def apply(smaller, channels):
+    def apply(smaller: nn.Module, channels: Mapping[str, Sequence[int]]) -> None:
         if channels:
             removed = groups.removed_by(dense.coupled, channels)
             reconstruction.refit(smaller, dense, removed, "online", reconstruction.RIDGE)
@@ -189,7 +189,7 @@ class _Sharing:
             self.damages[group.name] = of_group[: most + 1]
 
     @functools.cached_property
-    def savings(self):
+    def savings(self) -> dict[str, np.ndarray]:
         """{group: (counts,) of what each count of its units saves alone}."""
         savings = {}
         for group in self.groups:
@@ -220,7 +220,7 @@ class _Sharing:
             return levels.removed_at(level, self.whole)
         return levels.fraction(level) * self.whole
 
-    def refuse(self, level):
+    def refuse(self, level: float) -> dict[str, int]:
         """{group: the most units it can lose}; Refused where all of them together do not meet a level."""
         most = {name: len(damages) - 1 for name, damages in self.damages.items()}
         if self._saved(most) < self._wanted(level):
@@ -231,7 +231,7 @@ class _Sharing:
             )
         return most
 
-    def at(self, level, before):
+    def at(self, level: float, before: Mapping[str, int]) -> dict[str, int]:
         """{group: count of units}, at least those `before`, with the smallest sum of damages that saves a level.
 
         Savings of two groups overlap where one reads the other, so that their sum has to be larger than the level: by

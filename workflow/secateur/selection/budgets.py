@@ -41,13 +41,6 @@ class Budget:
         removed[order[: self._counted(order, self.level * share)]] = True
         return removed
 
-    def costs(self) -> np.ndarray:
-        """(units,) what the removal of each unit alone saves of the dense network, in the budget's currency."""
-        if self.terms.budget == "units":
-            return np.ones(len(self.groups))
-        alone = np.arange(len(self.groups))[:, None]
-        return np.array([float(self.dense - self._cost(unit)) for unit in alone])
-
     def _removable(self, order):
         """The units that can be removed one after the other without breaking a floor."""
         if not self.terms.keep_at_least:

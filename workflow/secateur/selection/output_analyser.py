@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
@@ -67,15 +68,19 @@ class OutputAnalyser(nn.Module):
                 pruning_model = models[layer] if models and layer in models else factory(len(ids))
                 self.gated[layer] = self._gate(layer, ids, pruning_model, start or {}, dead[ids])
         self._read()
-        self.costs = self._costs()
+        self.shared = self._shared() if annealed else []
         self.at(1, 1)
 
-    def _costs(self):
-        """{layer: (U,) costs of its units}, whose sum soft gates keep; within layers all units cost the same."""
-        of_units = np.ones(len(self.units.units))
-        if self.annealed and self.budget:
-            of_units = self.budget.costs()
-        return {layer: torch.from_numpy(of_units[self.by_layer[layer]]) for layer in self.gated}
+    def _shared(self):
+        """[(layers, costs of their units)], whose sums soft gates keep: all layers, or each with units that cost 1."""
+        ones = [torch.ones_like(gated.start, dtype=torch.float64) for gated in self.gated.values()]
+        if self.budget is None:
+            return [([layer], costs) for layer, costs in zip(self.gated, ones, strict=True)]
+        costs, currency = torch.cat(ones), self.budget.terms.budget
+        if currency != "units":
+            units = [self.units.units[unit] for layer in self.gated for unit in self.by_layer[layer]]
+            costs *= costs.new_tensor([getattr(unit, currency) for unit in units])
+        return [([*self.gated], costs)]
 
     def _gate(self, layer, ids, pruning_model, start, dead):
         """The PruningConv2D of a layer with the units `ids`, not yet in its place."""
@@ -104,7 +109,7 @@ class OutputAnalyser(nn.Module):
         """The logits of images (N, C, H, W), with closed gates' units masked."""
         try:
             self._forget()
-            if self.annealed and self.training:
+            if self.training:
                 self._soften()
             return self.model(pixels)
         finally:
@@ -115,12 +120,11 @@ class OutputAnalyser(nn.Module):
             gated.gate = None
 
     def _soften(self):
-        """Give every layer its gates of this step, before any of them is called, from scores in full precision."""
-        for layers in [[*self.gated]] if self.budget else [[layer] for layer in self.gated]:
-            with torch.autocast(self.gated[layers[0]].start.device.type, enabled=False):
+        """Give annealed gates their values of this step, before a layer is called, from scores in full precision."""
+        for layers, costs in self.shared:
+            with torch.autocast(costs.device.type, enabled=False):
                 logits = torch.cat([self.gated[layer].predicted() for layer in layers])
                 opened = [~self.gated[layer].closed() for layer in layers]
-                costs = torch.cat([self.costs[layer] for layer in layers]).to(logits.device)
                 shared = soft_gates.gates(logits, torch.cat(opened), costs, self.progress)
             for layer, gates in zip(layers, shared.split([*map(len, opened)]), strict=True):
                 self.gated[layer].gate = gates
@@ -132,18 +136,17 @@ class OutputAnalyser(nn.Module):
             module.eval()
 
     def at(self, step: int, steps: int) -> None:
-        """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay.
-
-        Annealed gates are as many as those that stay from the first step on, and soft at first.
-        """
-        self.progress = soft_gates.progress_at(step, steps)
-        if self.annealed:
-            step, steps = 1, 1
-        within = self._within_budget(kept_schedule.share_at(step, steps)) if self.budget else {}
+        """Open as many gates as a step, from 0, of so many `steps` asks for; at (1, 1) those that stay."""
+        self.progress, share = soft_gates.progress_at(step, steps), self.share_at(step, steps)
+        within = self._within_budget(share) if self.budget else {}
         for layer, gated in self.gated.items():
             gated.kept = within.get(layer)
             if self.widths is not None:
-                gated.kept = kept_schedule.kept_at(len(gated.start), self.widths[layer], step, steps)
+                gated.kept = kept_schedule.kept_at(len(gated.start), self.widths[layer], share)
+
+    def share_at(self, step: int, steps: int) -> Fraction:
+        """The share of all closings that a step asks for; annealed gates are soft at first, and ask for all of them."""
+        return Fraction(1) if self.annealed else kept_schedule.share_at(step, steps)
 
     def _within_budget(self, share):
         """{layer: count of units that are left} by the logits as they are now, with a share of the budget's level."""

@@ -42,9 +42,12 @@ def standardised(values: torch.Tensor) -> torch.Tensor:
     """
     mean = values.mean(-1, keepdim=True)
     centred = values - mean
-    spread = centred.square().mean(-1, keepdim=True).sqrt()
+    variance = centred.square().mean(-1, keepdim=True)
     rounding = ROUNDING * torch.finfo(values.dtype).eps * mean.abs()
-    return torch.where(spread > rounding, centred / spread, torch.zeros_like(centred))
+    unequal = variance.sqrt() > rounding
+    # Where all are equal, a root or a quotient that is not taken would still have a gradient that is no number.
+    spread = torch.where(unequal, variance, 1).sqrt()
+    return torch.where(unequal, centred / spread, torch.zeros_like(centred))
 
 
 class OfStatistics(nn.Module):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from secateur.selection import kept_schedule
 from secateur.selection.gate_phase import GatePhase
 from secateur.selection.output_analyser import OutputAnalyser
 
@@ -62,8 +61,7 @@ class ScorerPhase(GatePhase):
         if self.started is not None:
             self.seconds += time.process_time() - self.started
         self.started = None
-        closings = 1.0 if self.analyser.annealed else float(kept_schedule.share_at(*self.now))
-        return row | {"closings": closings, "seconds": self.seconds}
+        return row | {"closings": float(self.analyser.share_at(*self.now)), "seconds": self.seconds}
 
     def _may_keep(self, row):
         return row["closings"] == 1

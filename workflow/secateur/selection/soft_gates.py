@@ -10,15 +10,16 @@ fit gates are blended from soft to hard, and the temperature of the soft ones fa
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import optimize, special
 
+from secateur.selection.pruning_models import standardised
+
 # Temperatures at a fit's begin and end, in standard deviations of the scores.
 FIRST, LAST = 1.0, 0.1
-# Added to the variance of scores, which are all equal in a layer of equal units.
-VARIANCE = 1e-12
 
 
 def progress_at(step: int, steps: int) -> float:
@@ -47,23 +48,17 @@ def soft(scores: torch.Tensor, opened: torch.Tensor, costs: torch.Tensor, temper
     times gates is the cost of opened units. Where these cost all or nothing, gates are as they are opened, and the
     gradient is zero.
     """
-    values, cost = standardised(scores), float(costs[opened].sum())
-    if not 0 < cost < float(costs.sum()) or not bool(values.isfinite().all()):
-        return opened + values * 0
-    return _Relaxed.apply(values, cost, costs, temperature)
-
-
-def standardised(scores: torch.Tensor) -> torch.Tensor:
-    """Scores (U,) less their mean, in standard deviations."""
-    centred = scores - scores.mean()
-    return centred / (centred.square().mean() + VARIANCE).sqrt()
+    cost = float(costs[opened].sum())
+    if not 0 < cost < float(costs.sum()) or not bool(scores.isfinite().all()):
+        return opened + (scores * 0).sum()
+    return _Relaxed.apply(standardised(scores), cost, costs, temperature)
 
 
 class _Relaxed(torch.autograd.Function):
     """Sigmoids over a threshold that keeps their cost; by the implicit function theorem, so does the gradient."""
 
     @staticmethod
-    def forward(ctx, scores, cost, costs, temperature):
+    def forward(ctx: Any, scores: torch.Tensor, cost: float, costs: torch.Tensor, temperature: float) -> torch.Tensor:
         threshold = _threshold(scores, cost, costs, temperature)
         gates = torch.sigmoid((scores - threshold) / temperature)
         ctx.save_for_backward(gates, costs)
@@ -71,7 +66,7 @@ class _Relaxed(torch.autograd.Function):
         return gates
 
     @staticmethod
-    def backward(ctx, *gradients):
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gates, costs = ctx.saved_tensors
         slopes = gates * (1 - gates) / ctx.temperature
         moved = costs * slopes

@@ -40,7 +40,7 @@ OF_THIS_PROJECT = (
     "The scorer: one small network shared by all layers, over descriptors that are standardised within a layer, and "
     "the descriptors themselves (`docs/scoring.md`).",
     "The fit: gates in front of frozen weights, with exact widths or an exact budget, soft at first and hard in the "
-    "end, with their exact gradient; beside it hard gates with a straight-through gradient.",
+    "end, with the gradient of the soft ones; beside it hard gates with a straight-through gradient.",
     "The evolutionary rival: CMA-ES with a diagonal covariance over the weights of the same scorer, on the same loss.",
     "The margin of *not inferior*, the cost in forward passes, where a backward pass counts two, and the stages: label "
     "smoothing, distillation from the dense network, Adam and SGD.",
@@ -83,7 +83,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     yield "text", _rule()
     yield "list", list(map(selection_method.intervals_of, studies))
     by_claim = {claim: [finding for finding in findings if finding.claim is claim] for claim in scoring_claims.CLAIMS}
-    asked = {claim: own for claim, own in by_claim.items() if any(finding.judged for finding in own)}
+    asked = {claim: own for claim, own in by_claim.items() if any(finding.items for finding in own)}
     shown = [finding for own in asked.values() for finding in own]
     yield "text", paired.tally(shown, "claim and study")
     yield "table", pandas.DataFrame(paired.summary(shown, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))

@@ -21,6 +21,17 @@ GATES = {
     "sigmoid": "hard, straight-through by the sigmoid's derivative",
     "identity": "hard, straight-through",
 }
+# What gates without a scorer would be as one: the keys that theirs do not have.
+AS_A_SCORER = {
+    "kind": learned.SCORER,
+    "fit": "gradient",
+    "file": None,
+    "at": "trained",
+    "gradients": False,
+    "gate_gradient": "identity",
+    "loss": "cross_entropy",
+    "label_smoothing": 0,
+}
 
 
 def section(study: Study) -> Iterator[tuple[str, Any]]:
@@ -139,17 +150,15 @@ def _of_the_task(entry):
 
 def entries(studies: Sequence[Study]) -> pandas.DataFrame:
     """The table of scorers, and of gates beside them: a row for each entry of each study."""
-    return pandas.DataFrame([_entry(study, entry) for study in studies for entry in _learned(study)])
+    return pandas.DataFrame([row for study in studies for row in _learned(study)])
 
 
 def _learned(study):
-    return study.settings["criteria"]["learned"]
+    for entry in study.settings["criteria"]["learned"]:
+        yield _entry(study, entry) if learned.scores_units(entry) else _gates(study, entry)
 
 
 def _entry(study, entry):
-    if not learned.scores_units(entry):
-        return _gates(study, entry)
-    asked = f"level {entry['level']:g} over all layers" if entry["widths"] is None else _widths(entry)
     origin = {"gradient": "by gradients", "evolution": "by a search", "none": "as it was drawn"}[entry["fit"]]
     loss = entry["loss"].replace("_", " ")
     if entry["label_smoothing"]:
@@ -160,7 +169,7 @@ def _entry(study, entry):
         "scorer": f"`{entry['name']}`",
         "fitted": origin if entry["file"] is None else f"elsewhere: `{entry['file']}`",
         "on": f"the {entry['at']} weights",
-        "asked for": asked,
+        "asked for": _asked(entry),
         "descriptors": "of weights and gradients" if entry["gradients"] else "of weights",
         "weights": entry["weights"] if own else "-",
         "BatchNorm statistics": entry["statistics"] if own else "-",
@@ -174,21 +183,8 @@ def _entry(study, entry):
 
 def _gates(study, entry):
     """The row of gates without a scorer, each with a logit that the pruning-model predicts."""
-    return {
-        "study": study.label,
-        "scorer": f"`{entry['name']}`: none, gates by `{entry['model']}`",
-        "fitted": "by gradients",
-        "on": "the trained weights",
-        "asked for": "-" if entry["widths"] is None else _widths(entry),
-        "descriptors": "-",
-        "weights": entry["weights"],
-        "BatchNorm statistics": entry["statistics"],
-        "gates": GATES["identity"],
-        "loss": "cross entropy",
-        "by": f"{entry['gate_optimizer']}, rate {entry['gate_learning_rate']:g}",
-        "epochs": str(entry["epochs"]),
-        "draws": str(entry["draws"]),
-    }
+    own = {"scorer": f"`{entry['name']}`: none, gates by `{entry['model']}`", "descriptors": "-"}
+    return _entry(study, entry | AS_A_SCORER) | own
 
 
 def plain_fit(entry: Any) -> bool:
@@ -196,5 +192,7 @@ def plain_fit(entry: Any) -> bool:
     return learned.fitted(entry) and entry["fit"] == "gradient"
 
 
-def _widths(entry):
-    return ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
+def _asked(entry):
+    if entry["widths"] is not None:
+        return ", ".join(f"{kept} of {layer}" for layer, kept in entry["widths"].items())
+    return "-" if entry["level"] is None else f"level {entry['level']:g} over all layers"
