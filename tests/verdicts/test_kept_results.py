@@ -30,11 +30,11 @@ def test_a_page_of_kept_results_is_that_of_the_results(seeds, tmp_path):
     assert list(copy.parent.iterdir()) == [copy]
 
 
-def test_a_study_that_has_not_ended_is_not_kept(tmp_path):
+@pytest.mark.parametrize("table", ["evaluations", "retraining"])
+def test_a_study_that_has_not_ended_is_not_kept(table, tmp_path):
     folder = recovery_studies.finished(tmp_path / "results")
-    for path in (folder / "tables").glob("*.csv"):
-        path.unlink()
-    with pytest.raises(Refused, match="has no tables; run its study to the end"):
+    (folder / "tables" / f"{table}.csv").unlink()
+    with pytest.raises(Refused, match=f"has no tables/{table}.csv; run its study to the end"):
         kept_results.keep(folder, tmp_path / "measured")
     assert not (tmp_path / "measured").exists()
 

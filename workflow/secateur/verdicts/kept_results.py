@@ -13,6 +13,8 @@ from secateur import Refused
 from secateur.verdicts import across
 
 PLACE = "docs/measured"
+# Sections of the settings, each with a table of its own that is collected when all of its networks are there.
+TABLES = ("retraining", "sparsity", "tickets")
 # Below the folder of a network.
 OF_A_NETWORK = (
     *("units/units.csv", "selection/*.history.csv", "selection/*.json", "retraining/**/*.history.csv"),
@@ -23,11 +25,14 @@ OF_ONE_NETWORK = ("evaluation/*.csv", "evaluation/*.h5", "retraining/**/*.h5")
 
 
 def files(folder: Path | str) -> list[Path]:
-    """The files of a finished study that pages read, below its `results` folder; Refused for one without tables."""
+    """The files of a finished study that pages read, below its `results` folder; Refused where a table is missing."""
     folder, settings = Path(folder), across.settings_of(folder)
+    for table in ("evaluations", *(section for section in TABLES if settings.get(section))):
+        if not (folder / "tables" / f"{table}.csv").exists():
+            raise Refused(
+                f"{folder} has no tables/{table}.csv; run its study to the end: snakemake all --configfile FILE"
+            )
     found = [folder / "settings.yaml", *sorted((folder / "tables").glob("*.csv"))]
-    if len(found) == 1:
-        raise Refused(f"{folder} has no tables; run its study to the end: snakemake all --configfile FILE")
     seeds = settings["training"]["seeds"]
     patterns = OF_A_NETWORK if len(seeds) > 1 else (*OF_A_NETWORK, *OF_ONE_NETWORK)
     for seed in seeds:
