@@ -155,6 +155,8 @@ def test_the_table_of_scorers_names_every_learned_criterion_and_its_gates(tmp_pa
         ([2, 1.95, 1.4], [1.9, 1.4, 1.4, 1.4, 1.4, 1.4], UNKNOWN, "9,000 and 6,000"),
         # The one that is ahead still improves.
         ([2, 1.5, 1.0], [2.5, 2.2, 2.1, 1.9, 1.8, 1.8], HOLDS, "6,000 and never"),
+        # A search that fluctuates is at its end where its least loss falls no more.
+        ([1.9, 1.0, 1.0], [2.5, 2.1, 1.7, 1.9, 1.8, 1.75], HOLDS, "6,000 and never"),
         # The one that is behind does.
         ([1.9, 1.0, 1.0], [2.5, 2.2, 2.1, 2.0, 1.9, 1.8], UNKNOWN, "6,000 and never"),
     ],

@@ -86,8 +86,8 @@ def improved(study: Study, entry: Entry) -> float:
     """The largest fall of the validation loss, over trainings, that shows that a fit was not at its end, in nats.
 
     Where the study has the same fit over more epochs, that is how much lower it ends, because a learning rate that
-    falls to zero stops every fit; else the fall over the last part of the fit itself. Infinite for a fit of too few
-    epochs to tell.
+    falls to zero stops every fit; else the fall of its least loss so far over the last part of the fit itself. Infinite
+    for a fit of too few epochs to tell.
     """
     longer = [other for other in study.scorers if _is_longer(other, entry)]
     falls = []
@@ -100,7 +100,9 @@ def improved(study: Study, entry: Entry) -> float:
             return float("inf")
         else:
             start = max(0, len(losses) - 1 - max(1, round(LAST * len(losses))))
-            falls.append(float(losses[start] - losses[-1]))
+            # The least so far: a search fluctuates around its end, and half of all fluctuations fall.
+            least = np.minimum.accumulate(losses)
+            falls.append(float(least[start] - least[-1]))
     return max(falls)
 
 

@@ -69,10 +69,11 @@ def _of_fits(study):
         "table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like it. Joint "
         "weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
         "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
-        "epochs, where there is one (negative where that ended higher), and else over the last fifth of the epochs "
-        "with all units closed, at least one, in which the rate is nearly zero, so that 0 does not say that more "
-        f"epochs would not help.{_above_a_guess(losses, guess)} At first weights validation, by BatchNorm's "
-        "first statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
+        "epochs, where there is one (negative where that ended higher), and else the fall of the least loss so far "
+        "over the last fifth of the epochs with all units closed, at least one; a rate is nearly zero there, so that 0 "
+        f"does not say that more epochs would not help.{_above_a_guess(losses, guess)} At first weights validation, by "
+        "BatchNorm's first statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a "
+        "GPU."
     )
 
 

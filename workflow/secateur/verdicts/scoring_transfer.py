@@ -33,7 +33,7 @@ def section(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
     )
     for kind in KINDS:
         if any(kind in study.kinds_at(level) for study, level in columns):
-            yield "text", f"Networks {KINDS[kind].label}:"
+            yield "text", f"Networks, {KINDS[kind].label}:"
             yield "table", matrix(columns, kind)
 
 
