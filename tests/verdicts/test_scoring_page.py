@@ -122,10 +122,18 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
     assert hand.verdict == "fails"
     assert of(findings, "b", ", as pruned.").verdict == "holds" and of(findings, "c", ", as pruned.").verdict == "fails"
     fitted = of(findings, "d", ", as pruned.")
-    assert fitted.verdict == "holds" and any("`scorer.moved`" in item.row["compared"] for item in fitted.items)
+    assert fitted.verdict == "holds"
+    elsewhere = of(findings, "q", ", as pruned.")
+    assert [item.row["compared"] for item in elsewhere.items] == [
+        "`scorer.moved` (pruned) against `scorer.drawn` (pruned)"
+    ]
+    assert of(findings, "r", ", as pruned.").items[0].row["compared"].startswith("`scorer.moved` (pruned)")
     # Descriptors without gradients are compared with the drawn scorer of the same descriptors alone.
     assert not any("`scorer.plain`" in item.row["compared"] for item in fitted.items)
     assert of(findings, "f", ", as pruned.").verdict == "holds"
+    # Where chance is not worse either, that says little.
+    chance = scoring_claims.chance_beside(of(findings, "f", ", as pruned."))
+    assert "`shuffled.scorer.own` (pruned) against `scorer.own` (pruned) holds" in chance and "`random`" in chance
     assert [item.row["compared"] for item in of(findings, "h", ", as pruned.").items] == [
         "`scorer.distilled` (pruned) against `scorer.own` (pruned)"
     ]
@@ -143,6 +151,26 @@ def test_the_table_of_scorers_names_every_learned_criterion_and_its_gates(tmp_pa
     gates = table["gates"]
     assert gates["`scorer.own`"] == "soft at first, hard in the end" and gates["`scorer.evolved`"] == "-"
     assert gates["`scorer.straight`"].startswith("hard") and gates.iloc[-1] == "hard, straight-through"
+
+
+def test_orders_of_first_weights_are_judged_where_first_weights_are_trained(tmp_path):
+    study = scoring_study.read(finished(tmp_path))
+    first = dict(study.scorers[0], at="initial")
+    learned_entries = [first, *study.settings["criteria"]["learned"][1:]]
+    criteria = study.settings["criteria"] | {"learned": learned_entries}
+    changed = dataclasses.replace(study, settings=study.settings | {"criteria": criteria})
+    for kind, judged in (("none", 0), ("batchnorm", 0), ("retrained", 0), ("initial", 1), ("scratch", 1)):
+        found = [entry["name"] for entry in scoring_claims._scorers(changed, kind)]
+        assert found.count("scorer.own") == judged and "scorer.plain" in found
+
+
+def test_a_row_with_an_empty_layer_is_marked(tmp_path):
+    study = scoring_study.read(finished(tmp_path))
+    level = study.level(study.scorers[0])
+    emptied = study.cells[Cell("scorer.plain", level, "none")]
+    emptied.loc[emptied.index[0], "empty"] = "layer1.0.conv1"
+    pruned = scoring_tables.accuracies(study, level).set_index("selection")["pruned"]
+    assert [name for name, words in pruned.items() if "†" in words] == ["`scorer.plain`"]
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,7 @@ def widened(label: str, findings: Sequence[Finding]) -> Iterator[str]:
     for found in marked(findings):
         for item in found.items:
             if item.compared and item.stays and item.verdict in (HOLDS, FAILS):
-                stay.append(f"({found.claim.key}) {item.row['compared']} at {found.level}")
+                stay.append(f"({found.claim.key}) {item.row['compared']}{found.level and f' at {found.level}'}")
     count = across_words.in_words(len(decided))
     number = across_words.in_words(len(_questions(findings, lambda item: True)))
     yield (

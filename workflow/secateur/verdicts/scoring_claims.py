@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
+from secateur.analysis.wording import joined
 from secateur.study import learned
 from secateur.study.kinds import ADAM, BATCHNORM, INITIAL, NONE, RECONSTRUCTED, RETRAINED, SCRATCH, STAGES, Cell
 from secateur.verdicts import scoring_costs, selection_judging
-from secateur.verdicts.paired import Claim, Item
+from secateur.verdicts.paired import Claim, Finding, Item
 from secateur.verdicts.scoring_study import Entry, Study, alike, alike_but_fitted, plain, scored
 from secateur.verdicts.selection_judging import EQUAL
 
@@ -43,11 +45,22 @@ def _against(study: Study, kind: str, pairs: Iterator[tuple[str, str, float]], m
 # ---- the other sides -----------------------------------------------------------------------------------------
 
 
+def _scorers(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Entry]:
+    """The scorers of some fits, of which a kind of network is to be judged.
+
+    Orders of first weights are judged by networks that are trained from first weights or fresh ones: on a trained
+    network they were not made.
+    """
+    for entry in filter(fits, study.scorers):
+        if entry["at"] == "trained" or kind in (INITIAL.name, SCRATCH.name):
+            yield entry
+
+
 def _hand_made(study: Study, kind: str) -> Iterator[Item]:
     """Plain fits not worse than scores of channels: those at their widths, or those of the study at their level."""
 
     def pairs():
-        for entry in filter(plain, study.scorers):
+        for entry in _scorers(study, kind):
             level, name = study.level(entry), entry["name"]
             beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level, entry["at"])
             for other in beside:
@@ -71,11 +84,11 @@ def _somewhere(study, entry, name, kind):
     return name
 
 
-def _chance(study: Study, kind: str) -> Iterator[Item]:
-    """Plain fits not worse than random channels within layers, at their own widths."""
+def _chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+    """Some fits not worse than random channels within layers, at their own widths."""
 
     def pairs():
-        for entry in filter(plain, study.scorers):
+        for entry in _scorers(study, kind, fits):
             level = study.level(entry)
             yield entry["name"], _somewhere(study, entry, f"shuffled.{entry['name']}", kind), level
 
@@ -94,9 +107,14 @@ def _gates(study: Study, kind: str) -> Iterator[Item]:
     return _against(study, kind, pairs(), study.margin)
 
 
-def _by_gradients(entry: Entry) -> bool:
-    """True for a plain fit, here or elsewhere."""
-    return plain(entry) or entry["file"] is not None
+def _elsewhere(entry: Entry) -> bool:
+    """True for a scorer that was fitted elsewhere."""
+    return entry["file"] is not None
+
+
+def _as_drawn(entry: Entry) -> bool:
+    """True for a scorer that was not fitted."""
+    return learned.fitted(entry) and entry["fit"] == "none"
 
 
 def _searched(entry: Entry) -> bool:
@@ -104,34 +122,46 @@ def _searched(entry: Entry) -> bool:
     return learned.fitted(entry) and entry["fit"] == "evolution"
 
 
-def _drawn(study: Study, kind: str, fits: Callable[[Entry], bool] = _by_gradients) -> Iterator[Item]:
-    """Some fits, plain ones and those from elsewhere unless others are asked for, ahead of the scorer as drawn."""
+def _drawn(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+    """Some fits ahead of the scorer as drawn."""
 
     def pairs():
-        for entry in study.scorers:
-            if fits(entry):
-                for other in _untrained(study, entry):
-                    yield entry["name"], other["name"], study.level(entry)
+        for entry in _scorers(study, kind, fits):
+            for other in _untrained(study, entry):
+                yield entry["name"], other["name"], study.level(entry)
 
     return _against(study, kind, pairs(), 0.0)
 
 
 def _untrained(study: Study, entry: Entry) -> list[Entry]:
-    return [other for other in study.scorers if other["fit"] == "none" and alike_but_fitted(other, entry)]
+    return [other for other in filter(_as_drawn, study.scorers) if alike_but_fitted(other, entry)]
 
 
 def _moved(study: Study, kind: str) -> Iterator[Item]:
     """Scorers from elsewhere not worse than the one that was fitted here."""
 
     def pairs():
-        for entry in study.scorers:
-            if entry["file"] is None:
-                continue
-            for other in filter(plain, study.scorers):
-                if alike_but_fitted(other, entry):
-                    yield entry["name"], other["name"], study.level(entry)
+        for entry in filter(_elsewhere, study.scorers):
+            for other in _fitted_here(study, entry):
+                yield entry["name"], other["name"], study.level(entry)
 
     return _against(study, kind, pairs(), study.margin)
+
+
+def _fitted_here(study: Study, entry: Entry) -> list[Entry]:
+    return [other for other in filter(plain, study.scorers) if alike_but_fitted(other, entry)]
+
+
+def chance_beside(finding: Finding) -> str:
+    """What the rule of the claim on transfer says of random channels: where it holds of those too, it tells little."""
+    study, kind = finding.study, cast(functools.partial, finding.claim.items).keywords["kind"]
+    moved = [entry for entry in filter(_elsewhere, study.scorers) if _fitted_here(study, entry)]
+    own = {other["name"]: study.level(other) for entry in moved for other in _fitted_here(study, entry)}
+    told = []
+    for name, level in own.items():
+        pairs = ((other, name, level) for other in (f"shuffled.{name}", RANDOM))
+        told += [f"{item.row['compared']} {item.words}" for item in _against(study, kind, pairs, study.margin)]
+    return f". By the same rule chance: {joined(told)}" if told else ""
 
 
 def _unlike(study: Study, kind: str, key: str) -> Iterator[Item]:
@@ -186,15 +216,26 @@ def _first_weights(study: Study, of_chance: bool) -> Iterator[Item]:
     return _judged(study, [(cell, cell._replace(kind=SCRATCH.name)) for cell in cells], 0.0)
 
 
-def _widths(study: Study, kind: str) -> Iterator[Item]:
-    """Scorers over all layers, and the scores of the study beside them, ahead of random channels of all layers."""
+def _over_chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+    """Scorers over all layers ahead of random channels of all layers."""
+
+    def pairs():
+        for entry in _scorers(study, kind, fits):
+            if entry["widths"] is None:
+                yield entry["name"], RANDOM, study.level(entry)
+
+    return _against(study, kind, pairs(), 0.0)
+
+
+def _by_hand_over_chance(study: Study, kind: str) -> Iterator[Item]:
+    """Scores made by hand that stand beside scorers over all layers ahead of random channels of all layers."""
 
     def pairs():
         named = {}
-        for entry in study.scorers:
+        for entry in _scorers(study, kind, bool):
             if entry["widths"] is None:
                 level = study.level(entry)
-                named |= dict.fromkeys([entry["name"], *scored(study, level, entry["at"])], level)
+                named |= dict.fromkeys(scored(study, level, entry["at"]), level)
         for name, level in named.items():
             yield name, RANDOM, level
 
@@ -206,6 +247,7 @@ def _widths(study: Study, kind: str) -> Iterator[Item]:
 
 SHORT = (NONE.name, BATCHNORM.name)
 LEARNED = (*SHORT, RETRAINED.name)
+MOVED = (*SHORT, RECONSTRUCTED.name, RETRAINED.name)
 
 
 def _each(
@@ -224,11 +266,7 @@ def _claims() -> Iterator[Claim]:
     yield from _each(
         "c", "A scorer that gradients fitted is not worse than static gates at the same widths", _gates, LEARNED
     )
-    yield from _each(
-        "d",
-        "Fitting by gradients helps: a scorer that they fitted, here or elsewhere, is ahead of one that was not",
-        _drawn,
-    )
+    yield from _each("d", "Fitting by gradients helps: a scorer that they fitted is ahead of one that was not", _drawn)
     yield Claim(
         "e",
         "A fit by gradients reaches the end of an evolutionary search in fewer passes than that took, and the search "
@@ -240,7 +278,7 @@ def _claims() -> Iterator[Claim]:
         "A scorer that was fitted on another network, on other images or for another task is not worse than one that "
         "was fitted here",
         _moved,
-        (*SHORT, RECONSTRUCTED.name, RETRAINED.name),
+        MOVED,
     )
     yield from _each(
         "g",
@@ -284,9 +322,7 @@ def _claims() -> Iterator[Claim]:
         "After pruning at initialisation by chance, first weights are ahead of fresh ones.",
         functools.partial(_first_weights, of_chance=True),
     )
-    yield from _each(
-        "o", "Scores over all layers, a scorer's among them, choose better than chance over all layers", _widths
-    )
+    yield from _each("o", "A fitted scorer over all layers chooses better than chance over all layers", _over_chance)
     yield from _each(
         "p",
         "Soft gates that harden help: a scorer that they fitted is ahead of one by straight-through gradients of hard "
@@ -294,8 +330,32 @@ def _claims() -> Iterator[Claim]:
         functools.partial(_unlike, key="gates"),
         SHORT,
     )
+    yield from _each(
+        "q",
+        "A scorer that was fitted elsewhere is ahead of one that was not fitted",
+        functools.partial(_drawn, fits=_elsewhere),
+        MOVED,
+    )
+    yield from _each(
+        "r",
+        "A scorer that was fitted elsewhere is not worse than random channels within layers at its widths",
+        functools.partial(_chance, fits=_elsewhere),
+        MOVED,
+    )
+    yield from _each(
+        "s",
+        "A scorer that was fitted elsewhere chooses better than chance over all layers",
+        functools.partial(_over_chance, fits=_elsewhere),
+        MOVED,
+    )
+    yield from _each(
+        "t",
+        "A scorer that was not fitted chooses better than chance over all layers",
+        functools.partial(_over_chance, fits=_as_drawn),
+    )
+    yield from _each("u", "Scores made by hand choose better than chance over all layers", _by_hand_over_chance)
 
 
 CLAIMS = tuple(_claims())
 # Letters of the claims that the abstract of the source makes; the others are questions of this project.
-OF_THE_SOURCE = ("a", "e", "f", "i", "j")
+OF_THE_SOURCE = ("a", "e", "f", "h", "i", "j")

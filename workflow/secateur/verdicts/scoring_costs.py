@@ -30,7 +30,7 @@ class Race:
     `own` are the passes until each first reached the loss of its own end: a fit that stays there longer cost no more.
     """
 
-    ends: tuple[float, float]  # validation losses in nats
+    ends: tuple[float, float]  # least validation losses in nats
     forwards: tuple[float, float]
     seconds: tuple[float, float]
     own: tuple[float, float]  # forward passes
@@ -52,7 +52,7 @@ def races(study: Study, first: Entry, second: Entry) -> list[Race]:
     found = []
     for seed in study.seeds:
         sides = [_fit(study, entry, seed) for entry in (first, second)]
-        ends = (float(sides[0]["validation_loss"].iloc[-1]), float(sides[1]["validation_loss"].iloc[-1]))
+        ends = (float(sides[0]["validation_loss"].min()), float(sides[1]["validation_loss"].min()))
         reached = (_until(sides[0], ends[1]), _until(sides[1], ends[0]))
         found.append(
             Race(
@@ -137,7 +137,7 @@ def cheaper(study: Study) -> Iterator[Item]:
         row = {
             "study": study.label,
             "compared": f"`{first['name']}` against `{second['name']}`",
-            "validation loss at the end, nats": _both(found, "ends", "{:.3f}"),
+            "least validation loss, nats": _both(found, "ends", "{:.3f}"),
             "passes of one image": _both(found, "forwards", "{:,.0f}"),
             "passes until its own end": _both(found, "own", "{:,.0f}"),
             "passes until the other's end": _both(found, "reached", "{:,.0f}"),

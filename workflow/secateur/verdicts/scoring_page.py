@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas
 
+from secateur.analysis.paired_tests import NEAR_CHANCE
 from secateur.analysis.wording import joined
 from secateur.verdicts import (
     across_page,
@@ -22,10 +23,12 @@ from secateur.verdicts import (
 )
 from secateur.verdicts.finished import FULL_EPOCHS, FULL_SIZE, MARGIN_FULL, MARGIN_SMALL
 from secateur.verdicts.paired import Finding
-from secateur.verdicts.scoring_study import Study
+from secateur.verdicts.scoring_study import Study, plain
 
 COMMAND, PAGE = "python docs/write_scoring.py", "docs/scoring-results.md"
 Blocks = Iterator[tuple[str, Any]]
+# The letter of the claim on transfer.
+TRANSFER = "f"
 # What the abstracts say, and what they leave open and is therefore a design of this project.
 OF_THE_SOURCE = (
     "A network, in place of a hand-made rule, scores output channels; gradients may be among its inputs.",
@@ -70,7 +73,9 @@ def _opening(studies) -> Blocks:
     )
     yield "code", across_page.kept_commands(studies, scoring_transfer.sources(studies), COMMAND, PAGE)
     yield "table", selection_method.studies(studies)
-    yield "text", "The scorers, and gates of their own for each unit beside them:"
+    yield "text", "What levels are shares of, the scores that were made by hand, and tasks of some classes alone:"
+    yield "table", scoring_tables.choices(studies)
+    yield "text", "The scorers, and beside them gates with a logit of its own for each unit:"
     yield "table", scoring_tables.entries(studies)
 
 
@@ -85,36 +90,70 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     by_claim = {claim: [finding for finding in findings if finding.claim is claim] for claim in scoring_claims.CLAIMS}
     asked = {claim: own for claim, own in by_claim.items() if any(finding.items for finding in own)}
     shown = [finding for own in asked.values() for finding in own]
-    yield "text", paired.tally(shown, "claim and study")
+    yield "text", f"{paired.tally(shown, 'claim and study')} {_lengths(studies)}"
+    widened = [list(paired.widened(study.label, _of(findings, study))) for study in studies]
+    yield "list", [line for lines in widened for line in lines]
     yield "table", pandas.DataFrame(paired.summary(shown, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
     missing = [claim for claim in by_claim if claim not in asked]
     if missing:
         yield "text", "No study here has what these are about:"
         yield "list", [f"({claim.key}) {claim.sentence}" for claim in missing]
+    unasked = list(_unasked(studies, findings))
+    if unasked:
+        yield "text", f"No claim compares {joined(unasked)}: its numbers stand in the tables alone."
     for claim, own in asked.items():
-        yield from paired.section(claim, own)
+        yield from paired.section(claim, own, scoring_claims.chance_beside if claim.key == TRANSFER else None)
+
+
+def _of(findings, study):
+    return [finding for finding in findings if finding.study is study]
+
+
+def _lengths(studies):
+    """A sentence on how many of the fits that claims are about were at their end."""
+    fits = [(study, entry) for study in studies for entry in study.scorers if plain(entry) and entry["at"] == "trained"]
+    still = [scoring_costs.improved(study, entry) > scoring_costs.STILL for study, entry in fits]
+    return (
+        f"Of {len(fits)} plain fits on trained weights {sum(still)} still improved by more than "
+        f"{scoring_costs.STILL:g} nats at their end: what is said of fits is said of fits of so many epochs."
+    )
+
+
+def _unasked(studies, findings):
+    """The scorers that stand on either side of no comparison."""
+    for study in studies:
+        compared = " ".join(item.row["compared"] for found in _of(findings, study) for item in found.items)
+        for entry in study.scorers:
+            if f"`{entry['name']}`" not in compared:
+                yield f"`{entry['name']}` of `{study.settings['study']}`"
 
 
 def _rule():
     return (
-        "A comparison is the test accuracy of one network minus that of another, with its paired interval. *Not worse* "
-        "holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the same with "
-        "margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
-        f"{100 * MARGIN_FULL:.1f} points at full size (ResNet-56 or VGG16-BN, {FULL_SIZE} pixels, all training images "
-        f"for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several comparisons "
-        "holds where all of them hold, and fails where one of them fails. Two networks at chance tell nothing. Claim "
-        "(e) has no interval: it holds where in every one of two trainings or more the fit alone reaches the loss of "
-        "the other's end in fewer passes than the other did, fails the other way round, and cannot be told while "
-        f"the one that is behind still improves by more than {scoring_costs.STILL:g} nats (*still falls by*, among the "
-        "fits of its study); it takes first draws, and only epochs in which as many units are closed as in the end, "
-        "passes in whole epochs, and of each side those until it first had the loss of its own end. Claim (j) is of "
-        "validation accuracy; a network that does not get there counts one epoch more than it was trained, and then "
-        "there is no interval. Each interval stands for itself: none is widened for how many there are. Claims (a) to"
-        " (d) are asked of every fit by gradients of soft gates, the cross-entropy, Adam and frozen weights, whatever"
-        " its other settings, where the study has the other side, (m) of searches; of some scorers one draw alone was"
-        " retrained (column *draws*). At given widths L1 and Taylor scores are the same beside every scorer. The "
-        "column *training images* counts those after pruning: what fits and gates saw is not in it. Re-estimated "
-        "BatchNorm costs the dense network accuracy too: its row shows how much."
+        "A comparison is the test accuracy of one network minus that of another, with its paired interval. *Not "
+        "worse* holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the"
+        " same with margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
+        f"{100 * MARGIN_FULL:.1f} points at full size (ResNet-56 or VGG16-BN, {FULL_SIZE} pixels, all training "
+        f"images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several "
+        "comparisons holds where all of them hold, and fails where one of them fails. Two networks at chance tell "
+        "nothing. Claim (e) has no interval: it holds where in every one of two trainings or more the fit alone "
+        "reaches the other's least validation loss in fewer passes than the other took to it, fails the other way "
+        f"round, and cannot be told while the one that is behind still improves by more than {scoring_costs.STILL:g}"
+        " nats (*still falls by*, among the fits of its study); what the other one still gains adds to its lead. It"
+        " takes first draws, only epochs in which as many units are closed as in the end, and passes in whole "
+        "epochs. Claim (j) is of validation accuracy, until 99 % of that after the last epoch of `retrained`; "
+        "negative are more epochs, a network that does not get there counts one epoch more than it was trained, and"
+        " then there is no interval. Claims (a) to (d), (o) and (p) are asked of every fit by gradients of soft "
+        "gates, the cross-entropy, Adam and frozen weights, whatever its other settings, where the study has the "
+        "other side, (m) of searches; of some scorers one draw alone was retrained (column *draws*). At given "
+        "widths scores made by hand are L1 and Taylor scores at these, the same beside every scorer; over all "
+        "layers they choose their own widths at the same level, so that they may leave other counts of parameters, "
+        "which the tables of the studies show. Orders of first weights are judged by networks that are trained from"
+        " first or fresh weights alone. Fits that are compared may have cost unlike counts of passes, which the "
+        "tables of fits show; the passes of the descriptors are not in them. The column *training images* counts "
+        f"those after pruning: what fits and gates saw is not in it. A network within {100 * NEAR_CHANCE:g} points "
+        "of a guess is *at chance*. Re-estimated BatchNorm costs the dense network accuracy too: its row shows how "
+        "much."
     )
 
 

@@ -42,6 +42,11 @@ class Study(selection_study.Study):
         return [entry for entry in self.settings["criteria"]["learned"] if learned.scores_units(entry)]
 
     @property
+    def terms(self) -> dict[str, str]:
+        """Scale, margin and intervals as in the base class; the source is known by its abstracts, and gives no size."""
+        return super().terms | {"scale": "full size" if self.full_size else "smaller than full size"}
+
+    @property
     def n_trainings(self) -> str:
         """The count of trainings, in words."""
         return f"{len(self.seeds)} training{'s' * (len(self.seeds) != 1)}"
@@ -111,7 +116,12 @@ def alike_but_fitted(first: Entry, second: Entry) -> bool:
 
 
 def scored(study: Study, level: float, at: str) -> list[str]:
-    """The criteria of `criteria.scores` that were measured at a level, of the trained weights or the first ones."""
+    """Scores made by hand that were measured at a level, of the trained weights or the first ones.
+
+    Those are the criteria of `criteria.scores`, and of trained weights the statistics of filters.
+    """
     scores = study.settings["criteria"]["scores"]
     names = [entry["name"] for entry in scores if entry.get("at", "trained") == at]
+    if at == "trained":
+        names += [f"weight.{statistic}" for statistic in study.settings["criteria"]["statistics"]]
     return [name for name in names if Cell(name, level, NONE.name) in study.cells]

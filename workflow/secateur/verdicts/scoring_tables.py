@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas
 
-from secateur.analysis.wording import percent
+from secateur.analysis.wording import dagger, percent
 from secateur.study import learned
 from secateur.study.kinds import KINDS, Cell
-from secateur.verdicts import paired, scoring_costs
+from secateur.verdicts import finished, paired, scoring_costs
 from secateur.verdicts.scoring_study import Study
 from secateur.verdicts.selection_study import DENSE
 
@@ -34,6 +34,37 @@ AS_A_SCORER = {
 }
 
 
+def choices(studies: Sequence[Study]) -> pandas.DataFrame:
+    """The table of what studies differ in: a row for each property, a column for each study."""
+    return finished.side_by_side(map(_choices, studies))
+
+
+def _choices(study):
+    settings = study.settings
+    evaluation, classes = settings["evaluation"], settings["data"].get("classes")
+    counted = {"units": "units", "parameters": "parameters", "macs": "multiply-adds"}[evaluation["budget"]]
+    facts = {
+        "": study.label,
+        "a level is a share of": f"the {counted} that can be removed" if counted == "units" else f"all {counted}",
+    }
+    facts["left of every layer"] = percent(evaluation["keep_at_least"][0]) + " at least"
+    by_hand = {entry["name"]: _of_score(entry) for entry in settings["criteria"]["scores"]}
+    by_hand |= {
+        f"weight.{name}": f"{name} of a filter's trained weights" for name in settings["criteria"]["statistics"]
+    }
+    facts["scores made by hand"] = "; ".join(f"`{name}`: {words}" for name, words in by_hand.items())
+    facts["classes"] = ", ".join(map(str, classes)) if classes else "all"
+    return facts
+
+
+def _of_score(entry):
+    """A score of `criteria.scores`, in words."""
+    words = f"{entry['score']} of the {'first' if entry.get('at') == 'initial' else 'trained'} weights"
+    if entry.get("normalise") not in (None, "none"):
+        words += f", normalised by `{entry['normalise']}`"
+    return f"{words}, per {entry['per']}" if entry.get("per") else words
+
+
 def section(study: Study) -> Iterator[tuple[str, Any]]:
     """The blocks of a study: accuracies at every level at which a scorer was fitted, and the fits."""
     yield "heading", study.label
@@ -41,7 +72,8 @@ def section(study: Study) -> Iterator[tuple[str, Any]]:
         yield (
             "text",
             f"At level {percent(level)}. Test accuracy in percent, the mean over {_networks(study)}; the cost is that "
-            f"of the networks as pruned, the mean over all draws.{_at_first(study)}",
+            "of the networks as pruned, the mean over all draws. † a network or more has an empty layer."
+            f"{_at_first(study)}",
         )
         yield "table", accuracies(study, level)
     table = fits(study)
@@ -63,28 +95,34 @@ def _of_fits(study):
     after = {entry["name"] for entry in study.scorers if entry["at"] != "initial"}
     ends = study.fits[study.fits["entry"].isin(after)].sort_values("epoch")
     losses = ends.groupby(["seed", "draw"])["validation_loss"].last()
+    first = {entry["name"] for entry in study.scorers if entry["at"] == "initial" and _of_the_task(entry)}
+    others = study.fits[study.fits["entry"].isin(first)].sort_values("epoch")
+    trained = others.groupby(["seed", "draw"])["train_loss"].last()
     return (
-        "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of the "
-        "fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless the "
-        "table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like it. Joint "
-        "weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
-        "*Still falls by* is the largest of the trainings, of first draws: to the end of the same fit over more "
-        "epochs, where there is one (negative where that ended higher), and else the fall of the least loss so far "
-        "over the last fifth of the epochs with all units closed, at least one; a rate is nearly zero there, so that 0 "
-        f"does not say that more epochs would not help.{_above_a_guess(losses, guess)} At first weights validation, by "
-        "BatchNorm's first statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a "
-        "GPU."
+        "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of "
+        "the fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless"
+        " the table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like "
+        "it. Joint weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
+        "With the statistics of batches the loss of validation is of another network than that of the fit: its "
+        "BatchNorm has the dense network's statistics. *Still falls by* is the largest of the trainings, of first "
+        "draws: to the end of the same fit over more epochs, where there is one (negative where that ended higher),"
+        " and else the fall of the least loss so far over the last fifth of the epochs that are judged, at least "
+        "one; a rate falls to zero there, so that 0 does not say that more epochs would not "
+        f"help.{_above_a_guess(losses, trained, guess)} At first weights validation, by BatchNorm's first "
+        "statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
     )
 
 
-def _above_a_guess(losses, guess):
-    """A sentence on fits on trained weights that end above the loss of a guess; nothing without any."""
-    if losses.empty:
-        return ""
-    above = int((losses > guess).sum())
-    return (
-        f" A guess has a validation loss of {guess:.3f}: {above} of {len(losses)} fits on trained weights end above it."
-    )
+def _above_a_guess(losses, trained, guess):
+    """A sentence on fits that end above the loss of a guess: in validation, and those on first weights in training."""
+    told = []
+    for ends, where in (
+        (losses, "trained weights end above it in validation"),
+        (trained, "first weights end above it in training"),
+    ):
+        if len(ends):
+            told.append(f"{int((ends > guess).sum())} of {len(ends)} fits on {where}")
+    return f" A guess has a loss of {guess:.3f}: {', '.join(told)}." if told else ""
 
 
 def _networks(study):
@@ -106,7 +144,10 @@ def _row(study, words, cells, kinds):
     measured = [cell for cell in cells if cell in study.cells]
     row["draws"] = _draws(study, measured)
     for kind, cell in zip(kinds, cells, strict=True):
-        row[KINDS[kind].column] = paired.accuracy(study.mean(cell, "accuracy")) if cell in study.cells else "-"
+        row[KINDS[kind].column] = "-"
+        if cell in study.cells:
+            emptied = bool(study.cells[cell]["empty"].notna().any())
+            row[KINDS[kind].column] = f"{paired.accuracy(study.mean(cell, 'accuracy'))}{dagger(emptied)}"
     for column, name in (("parameters", "parameters left"), ("macs", "multiply-adds left")):
         row[name] = f"{study.mean(measured[0], column):,.0f}" if measured else "-"
     return row
@@ -169,7 +210,7 @@ def _entry(study, entry):
         "study": study.label,
         "scorer": f"`{entry['name']}`",
         "fitted": origin if entry["file"] is None else f"elsewhere: `{entry['file']}`",
-        "on": f"the {entry['at']} weights",
+        "on": f"the {'first' if entry['at'] == 'initial' else 'trained'} weights",
         "asked for": _asked(entry),
         "descriptors": "of weights and gradients" if entry["gradients"] else "of weights",
         "weights": entry["weights"] if own else "-",

@@ -29,7 +29,7 @@ def section(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
         "Test accuracy in percent, the mean over trainings. A column is a network, its images and a level; a row says "
         "on which network and images the scorer was fitted that ranks its units. Where that is the column's own, the "
         "accuracy is in bold. Below: the scorer as it was drawn, scores made by hand, and random channels. Differences "
-        "with their intervals stand under the claim on transfer.",
+        "with their intervals stand under the claims.",
     )
     for kind in KINDS:
         if any(kind in study.kinds_at(level) for study, level in columns):

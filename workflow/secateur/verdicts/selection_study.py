@@ -149,7 +149,8 @@ def _evaluated(table):
     """
     if "recovery" not in table:
         table = table.assign(recovery=NONE.name)
-    table = table[(table["split"] == "test") & (table["keep_at_least"] == table["keep_at_least"].iloc[0])]
+    # A copy is whole again: column after column was added to the table, of which pandas warns.
+    table = table[(table["split"] == "test") & (table["keep_at_least"] == table["keep_at_least"].iloc[0])].copy()
     return _named(table.rename(columns={"recovery": "kind"}).assign(trained_images=0))
 
 
