@@ -1,6 +1,7 @@
 """Descriptors and the scorer that reads them: what leaves the scores as they are, and what does not."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -42,26 +43,45 @@ def column(name):
     return descriptors.NAMES.index(name)
 
 
-def test_columns_are_those_of_plain_tensors(network, batches):
-    units = units_of(network)
-    table = descriptors.of(network, units, batches)
+def layer_of(network, batches):
+    """{column: (32,) values before they are standardised} of layer2.1.conv1, by plain tensors."""
     conv, norm = network.layer2[1].conv1, network.layer2[1].bn1
-    ids = [place for place, unit in enumerate(units.units) if unit.channels[0][0] == "layer2.1.conv1"]
     weight = conv.weight.detach().double().flatten(1)
     copied = copy.deepcopy(network).train()
     for pixels, labels in batches:
         (nn.functional.cross_entropy(copied(pixels), labels) / len(batches)).backward()
-    products = weight * copied.layer2[1].conv1.weight.grad.double().flatten(1)
-    expected = {
+    block = copied.layer2[1]
+    gradient = block.conv1.weight.grad.double().flatten(1)
+    products = weight * gradient
+    by_norm = torch.stack([norm.weight * block.bn1.weight.grad, norm.bias * block.bn1.bias.grad]).detach().double()
+    away = (weight[:, None] - weight[None]).square().sum(2).sqrt()
+    return {
         "mean_abs": weight.abs().mean(1).log(),
+        "rms": weight.square().mean(1).sqrt().log(),
         "max_abs": weight.abs().amax(1).log(),
+        "gradient_rms": gradient.square().mean(1).sqrt().log(),
         "abs_products": products.abs().sum(1).log(),
+        "sum_products": (products.sum(1).abs() + 0.01 * products.abs().sum(1)).log(),
+        "norm_taylor": (by_norm.sum(0).abs() + 0.01 * by_norm.abs().sum(0)).log(),
+        "norm_weight": norm.weight.detach().double(),
         "norm_bias": norm.bias.detach().double(),
         "next": network.layer2[1].conv2.weight.detach().double().abs().mean((0, 2, 3)).log(),
+        "distance": (away.sum(1) / 31).log(),
     }
+
+
+def test_columns_are_those_of_plain_tensors(network, batches):
+    units = units_of(network)
+    table = descriptors.of(network, units, batches)
+    ids = [place for place, unit in enumerate(units.units) if unit.channels[0][0] == "layer2.1.conv1"]
+    expected = layer_of(network, batches)
+    assert (*expected, *descriptors.OF_LAYER) == descriptors.NAMES
     for name, values in expected.items():
         wanted = (values - values.mean()) / values.std(correction=0)
-        torch.testing.assert_close(table[ids, column(name)].double(), wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(table[ids, column(name)].double(), wanted, rtol=1e-4, atol=1e-4, msg=name)
+    # The fifth of nine layers, of 32 units with 32 x 9 weights each.
+    place = torch.tensor([4 / 8, math.log(32) / 5, math.log(288) / 5])
+    torch.testing.assert_close(table[ids][:, -3:], place.expand(32, 3))
 
 
 def test_the_network_is_left_as_it_is(network, batches):
@@ -76,12 +96,17 @@ def test_permuted_channels_have_permuted_descriptors(network, batches):
     block, order = permuted.layer1[0], torch.randperm(16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         block.conv1.weight.copy_(block.conv1.weight[order])
+    # Filters alone, without their BatchNorm and what reads them, are other units.
+    torn = descriptors.of(permuted, units_of(permuted), batches)
+    with torch.no_grad():
         for name in ("weight", "bias", "running_mean", "running_var"):
             getattr(block.bn1, name).copy_(getattr(block.bn1, name)[order])
         block.conv2.weight.copy_(block.conv2.weight[:, order])
     first = descriptors.of(network, units_of(network), batches)
     second = descriptors.of(permuted, units_of(permuted), batches)
     torch.testing.assert_close(second[:16], first[:16][order], rtol=1e-3, atol=1e-3)
+    assert (first[:16][order] - first[:16]).abs().amax(0)[: -len(descriptors.OF_LAYER)].min() > 0.5
+    assert not torch.allclose(torn[:16], first[:16][order], rtol=0, atol=0.5)
     torch.testing.assert_close(second[16:], first[16:], rtol=1e-3, atol=1e-3)
 
 
@@ -163,12 +188,38 @@ def test_without_gradients_their_columns_are_zero(network):
     assert (table[:, places] == 0).all() and torch.isfinite(table).all()
 
 
-def test_a_linear_scorer_of_one_descriptor_ranks_as_that_criterion(network):
+def filters(network, batches):
+    """{column: {layer: (channels,) a criterion by plain tensors}} of what one descriptor is enough for."""
+    copied = copy.deepcopy(network).train()
+    for pixels, labels in batches:
+        (nn.functional.cross_entropy(copied(pixels), labels) / len(batches)).backward()
+    found = {"mean_abs": {}, "rms": {}, "distance": {}, "abs_products": {}, "norm_weight": {}}
+    for name, module in copied.named_modules():
+        if name.startswith("layer") and name.endswith("conv1"):
+            weight = module.weight.detach().flatten(1)
+            found["mean_abs"][name] = weight.abs().sum(1)
+            found["rms"][name] = weight.norm(dim=1)
+            found["distance"][name] = torch.cdist(weight, weight).sum(1)
+            found["abs_products"][name] = (weight * module.weight.grad.flatten(1)).abs().sum(1)
+            found["norm_weight"][name] = copied.get_submodule(name.replace("conv", "bn")).weight.detach()
+    return found
+
+
+@pytest.mark.parametrize("name", ["mean_abs", "rms", "distance", "abs_products", "norm_weight"])
+def test_a_linear_scorer_of_one_descriptor_ranks_each_layer_as_that_criterion(network, batches, name):
+    """L1, L2, FPGM, SNIP and BatchNorm's weight; a scorer of another descriptor ranks no layer so."""
     units = units_of(network)
-    table = descriptors.of(network, units)
-    l1 = network.layer3[2].conv1.weight.detach().abs().sum((1, 2, 3))
-    ids = [place for place, unit in enumerate(units.units) if unit.channels[0][0] == "layer3.2.conv1"]
-    assert torch.equal(table[ids, column("mean_abs")].argsort(stable=True), l1.argsort(stable=True))
+    table = descriptors.of(network, units, batches)
+    wanted = filters(network, batches)[name]
+    other = "norm_bias" if name != "norm_bias" else "next"
+    for read, alike in ((name, True), (other, False)):
+        scorer = nn.Linear(len(descriptors.NAMES), 1, bias=False)
+        with torch.no_grad():
+            scorer.weight.zero_()[0, column(read)] = 1
+            scores = scoring_network.scores(scorer, table)
+        for layer, ids in layers_of(units).items():
+            order = scores[torch.as_tensor(ids)].argsort(stable=True)
+            assert torch.equal(order, wanted[layer].argsort(stable=True)) == alike, layer
 
 
 def test_a_scorer_moves_to_another_network_and_no_other_list_of_descriptors(tmp_path, network):

@@ -111,6 +111,54 @@ def test_a_fit_within_layers_ends_in_their_widths_and_one_over_all_in_the_budget
         assert (2 * units.coupled.counter.macs(groups) <= units.coupled.counter.macs(groups & False)) == met
 
 
+def test_a_scorer_within_layers_closes_as_many_in_each_as_their_widths_say():
+    model = network()
+    units = finding.find(model, EXAMPLE)
+    scorer, features = fitted(training=SHORT | {"epochs": 1}).scorer, features_of(model, units)
+    models = {layer: scoring_network.Scored(scorer, features[ids]) for layer, ids in layers_of(units).items()}
+    analyser = OutputAnalyser(model, units, halved(units), models=models)
+    open_ = {layer: int((~gated.closed()).sum()) for layer, gated in analyser.gated.items()}
+    assert open_ == halved(units) and len(set(open_.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_an_image"),
+    [
+        ({}, 3),
+        ({"training": SHORT | {"loss": "distillation"}}, 4),
+        ({"fit": "evolution", "training": SHORT | {"batch_size": 2}}, 1),
+    ],
+    ids=["gradient", "distillation", "evolution"],
+)
+def test_the_passes_of_a_fit_are_those_that_images_take(changes, of_an_image):
+    """Images at the first layer, less those of validation: a backward pass counts two, the dense network's one."""
+    seen = 0
+
+    def count(module, read):
+        nonlocal seen
+        if isinstance(module, torch.nn.Conv2d) and module.in_channels == 1 and len(read[0]) > 1:
+            seen += len(read[0])
+
+    model = network()
+    units = finding.find(model, EXAMPLE)
+    material = learning.Training(TRAIN, VALIDATION, ENTRY | changes, 7, None, "here")
+    features, asked = features_of(model, units), halved(units)
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(count)
+    try:
+        history = scorer_fitting.fitted(model, units, features, asked, material).history
+    finally:
+        hook.remove()
+    # Without gradients each image of training is seen once for each candidate, and with them once or twice.
+    by_network = {3: 1, 4: 2, 1: 1}[of_an_image]
+    trained = seen - len(history) * len(VALIDATION)
+    assert history[-1]["forwards"] * by_network == of_an_image * trained > 0
+    if of_an_image > 1:
+        assert history[-1]["forwards"] == of_an_image * len(TRAIN) * len(history)
+    else:
+        # At most half a generation away from the cost of a fit by gradients.
+        assert history[-1]["forwards"] == pytest.approx(3 * len(TRAIN) * len(history), rel=0.15)
+
+
 @pytest.mark.parametrize("fit", ["gradient", "evolution"])
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_frozen_weights_and_statistics_stay_bitwise(fit, statistics):
