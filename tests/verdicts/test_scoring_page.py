@@ -193,7 +193,7 @@ def test_a_fit_is_cheaper_where_it_reaches_the_end_of_the_search_alone(tmp_path,
     losses = {"scorer.own": own, "scorer.plain": own, "scorer.evolved": evolved}
     _, findings = found(finished(tmp_path, losses=losses))
     (item,) = of(findings, "e").items
-    assert (item.verdict, item.row["passes until the other's end"]) == (verdict, reached)
+    assert (item.verdict, item.row["passes until the other's"]) == (verdict, reached)
     assert item.row["passes of one image"] == "9,000 and 18,000" and item.row["n"] == "3 trainings"
 
 

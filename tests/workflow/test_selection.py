@@ -55,6 +55,10 @@ LEARNED = {
 }  # fmt: skip
 
 
+# What a study of a scorer's file has not.
+STAGES = ("retraining", "export")
+
+
 @pytest.fixture(scope="module")
 def learned_study(tmp_path_factory):
     """A small study of learned criteria, finished."""
@@ -114,23 +118,55 @@ def test_a_learned_network_is_exported_as_the_gates_left_it(learned_study):
     assert torch.allclose(exported.eval()(images), smaller(images), atol=1e-5)
 
 
-def test_scores_follow_from_the_scorers_file_by_plain_torch(learned_study):
-    network = learned_study.folder / NETWORK
-    state = torch.load(network / "selection/scorer.own.0.pt", weights_only=True)
-    loaded = checkpoints.load(network / "training/initial.pt")
+def scored(scorer, checkpoint, rank):
+    """(units,) scores by a scorer's file of a network, by its images that rank."""
+    state = torch.load(scorer, weights_only=True)
+    loaded = checkpoints.load(checkpoint)
     units = finding.find(loaded.model, loaded.description.zeros(1))
-    with store.opened(learned_study.folder / "results/digits/images/rank.h5") as images:
+    with store.opened(rank) as images:
         batches = descriptors.batches_of(images, 1024, torch.device("cpu"))
         hidden = descriptors.of(loaded.model, units, batches)
     for layer in (0, 2, 4):
         hidden = F.linear(hidden, state["scorer"][f"{layer}.weight"], state["scorer"][f"{layer}.bias"])
         hidden = hidden.relu() if layer < 4 else hidden
+    return hidden[:, 0].numpy()
+
+
+def test_scores_follow_from_the_scorers_file_by_plain_torch(learned_study):
+    network = learned_study.folder / NETWORK
+    rank = learned_study.folder / "results/digits/images/rank.h5"
+    wanted = scored(network / "selection/scorer.own.0.pt", network / "training/initial.pt", rank)
     table = tables.read(network / "statistics/scorer.own.0.csv")
-    assert table["score"].to_numpy() == pytest.approx(hidden[:, 0].numpy(), rel=1e-4, abs=1e-5)
+    assert table["score"].to_numpy() == pytest.approx(wanted, rel=1e-4, abs=1e-5)
     ranking = tables.read(network / "ranking/scorer.own.0.csv")
     assert list(ranking["unit"]) == sorted(ranking["unit"], key=lambda unit: (table["score"][unit], unit))
     read = json.loads((network / "statistics/scorer.own.0.json").read_text())["read"]
     assert read["split"] == "rank" and read["images"] == 60
+
+
+def test_a_scorers_file_ranks_another_network_of_other_classes(learned_study):
+    folder, file = learned_study.folder, f"{NETWORK.replace('/0', '/{seed}')}/selection/scorer.own.{{draw}}.pt"
+    moved = {"name": "scorer.moved", "scope": "global", "level": 0.5, "at": "initial", "file": file}
+    settings = LEARNED | {
+        "study": "moved",
+        "results": "results/moved",
+        "data": LEARNED["data"] | {"name": "five", "classes": [0, 1, 2, 3, 4]},
+        "split": {"rank": 40, "validation": 40, "test": 60},
+        "model": {"name": "vgg_small", "arguments": {"widths": [5, 5, 7, 7, 9, 9], "hidden": 8}},
+        "criteria": {"statistics": ["mean_abs"], "random": 1, "learned": [moved]},
+    }
+    (folder / "moved.yaml").write_text(yaml.safe_dump({key: settings[key] for key in settings if key not in STAGES}))
+    network = folder / "results/moved/five/vgg_small/0"
+    ranking = network / "ranking/scorer.moved.0.csv"
+    learned_study.run("--cores", "2", "--configfile", "moved.yaml", "--", str(ranking.relative_to(folder)))
+    scorer, rank = folder / NETWORK / "selection/scorer.own.0.pt", folder / "results/moved/five/images/rank.h5"
+    wanted = scored(scorer, network / "training/initial.pt", rank)
+    assert tables.read(network / "statistics/scorer.moved.0.csv")["score"].to_numpy() == pytest.approx(
+        wanted, rel=1e-4, abs=1e-5
+    )
+    # Its own classes, and none of its own fits.
+    assert checkpoints.load(network / "training/initial.pt").description.classes == tuple("01234")
+    assert not (network / "selection").exists() and len(tables.read(ranking)) == len(wanted)
 
 
 def test_networks_are_compared_at_equal_numbers_of_training_images(learned_study):

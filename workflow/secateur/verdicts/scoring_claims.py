@@ -269,8 +269,8 @@ def _claims() -> Iterator[Claim]:
     yield from _each("d", "Fitting by gradients helps: a scorer that they fitted is ahead of one that was not", _drawn)
     yield Claim(
         "e",
-        "A fit by gradients reaches the end of an evolutionary search in fewer passes than that took, and the search "
-        "does not reach the end of the fit in as few.",
+        "A fit by gradients reaches the least loss of an evolutionary search in fewer passes than that took, and the "
+        "search does not reach that of the fit in as few.",
         scoring_costs.cheaper,
     )
     yield from _each(

@@ -27,7 +27,8 @@ LAST, STILL = 0.2, 0.01
 class Race:
     """Two fits of one training: passes and CPU seconds of each, and until it reaches the end of the other, or NaN.
 
-    `own` are the passes until each first reached the loss of its own end: a fit that stays there longer cost no more.
+    An end is the least validation loss. `own` are the passes until each first reached its own: a fit that goes on from
+    there cost no more.
     """
 
     ends: tuple[float, float]  # least validation losses in nats
@@ -120,7 +121,7 @@ def pairs(study: Study) -> Iterator[tuple[Entry, Entry]]:
 
 
 def cheaper(study: Study) -> Iterator[Item]:
-    """Fits by gradients reach the end of a search in fewer passes than it took, in all of several trainings.
+    """Fits by gradients reach the least loss of a search in fewer passes than it took, in all of several trainings.
 
     Nothing is told while the one that is behind still improves: it might catch up. What the other one still gains only
     adds to its lead.
@@ -139,10 +140,10 @@ def cheaper(study: Study) -> Iterator[Item]:
             "compared": f"`{first['name']}` against `{second['name']}`",
             "least validation loss, nats": _both(found, "ends", "{:.3f}"),
             "passes of one image": _both(found, "forwards", "{:,.0f}"),
-            "passes until its own end": _both(found, "own", "{:,.0f}"),
-            "passes until the other's end": _both(found, "reached", "{:,.0f}"),
+            "passes until its own least loss": _both(found, "own", "{:,.0f}"),
+            "passes until the other's": _both(found, "reached", "{:,.0f}"),
             "CPU seconds": _both(found, "seconds", "{:,.0f}"),
-            "CPU seconds until the other's end": _both(found, "seconds_reached", "{:,.0f}"),
+            "CPU seconds until the other's": _both(found, "seconds_reached", "{:,.0f}"),
             "n": f"{len(found)} trainings",
             "still improving": ", ".join(f"`{name}`" for name in still) or "neither",
         }
