@@ -153,14 +153,17 @@ def _fitted_here(study: Study, entry: Entry) -> list[Entry]:
 
 
 def chance_beside(finding: Finding) -> str:
-    """What the rule of the claim on transfer says of random channels: where it holds of those too, it tells little."""
+    """The verdicts on random channels by the rule of the claim on transfer: where it holds of them, it tells little."""
     study, kind = finding.study, cast(functools.partial, finding.claim.items).keywords["kind"]
-    moved = [entry for entry in filter(_elsewhere, study.scorers) if _fitted_here(study, entry)]
-    own = {other["name"]: study.level(other) for entry in moved for other in _fitted_here(study, entry)}
+    own = {}
+    for entry in filter(_elsewhere, study.scorers):
+        for other in _fitted_here(study, entry):
+            own[other["name"]] = study.level(other)
     told = []
     for name, level in own.items():
-        pairs = ((other, name, level) for other in (f"shuffled.{name}", RANDOM))
-        told += [f"{item.row['compared']} {item.words}" for item in _against(study, kind, pairs, study.margin)]
+        pairs = iter([(f"shuffled.{name}", name, level), (RANDOM, name, level)])
+        for item in _against(study, kind, pairs, study.margin):
+            told.append(f"{item.row['compared']} {item.words}")
     return f". By the same rule chance: {joined(told)}" if told else ""
 
 

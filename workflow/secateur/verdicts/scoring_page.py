@@ -91,8 +91,10 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     asked = {claim: own for claim, own in by_claim.items() if any(finding.items for finding in own)}
     shown = [finding for own in asked.values() for finding in own]
     yield "text", f"{paired.tally(shown, 'claim and study')} {_lengths(studies)}"
-    widened = [list(paired.widened(study.label, _of(findings, study))) for study in studies]
-    yield "list", [line for lines in widened for line in lines]
+    widened = []
+    for study in studies:
+        widened += paired.widened(study.label, _of(findings, study))
+    yield "list", widened
     yield "table", pandas.DataFrame(paired.summary(shown, dict.fromkeys(scoring_claims.OF_THE_SOURCE, "the source")))
     missing = [claim for claim in by_claim if claim not in asked]
     if missing:
@@ -111,11 +113,15 @@ def _of(findings, study):
 
 def _lengths(studies):
     """A sentence on how many of the fits that claims are about were at their end."""
-    fits = [(study, entry) for study in studies for entry in study.scorers if plain(entry) and entry["at"] == "trained"]
-    still = [scoring_costs.improved(study, entry) > scoring_costs.STILL for study, entry in fits]
+    fits = still = 0
+    for study in studies:
+        for entry in filter(plain, study.scorers):
+            if entry["at"] == "trained":
+                fits += 1
+                still += scoring_costs.improved(study, entry) > scoring_costs.STILL
     return (
-        f"Of {len(fits)} plain fits on trained weights {sum(still)} still improved by more than "
-        f"{scoring_costs.STILL:g} nats at their end: what is said of fits is said of fits of so many epochs."
+        f"Of {fits} plain fits on trained weights {still} still improved by more than {scoring_costs.STILL:g} nats at "
+        "their end: what is said of fits is said of fits of so many epochs."
     )
 
 
