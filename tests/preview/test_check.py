@@ -246,15 +246,32 @@ def test_recoveries_are_counted_and_refused_for_a_network_without_batchnorm(said
     assert any(text.endswith("images, after 2 recoveries") for text in words(output))
 
 
-def test_a_recovery_costs_its_images_and_an_evaluation_more():
+def estimated(stage, **changes):
+    """The seconds of a stage, by a forward pass of 3 s."""
     sizes = {"train": 1000, "rank": 100, "validation": 100, "test": 400}
+    study = {"data": {"source": "digits"}, "model": {"name": "vgg_small"}, "readings": {}, "training": {"seeds": [0]}}
+    config = settings.checked(study | changes)
+    timed = timing.Timed(forward=3.0, evaluated=0.5, readings={}, slower={})
+    basis = estimates.Basis(config, criteria_names.of(config), sizes, timed, Cost(1000, 1000), 10)
+    return {stage.name: stage.seconds for stage in estimates.estimated(basis)}[stage]
 
+
+def test_scorers_cost_their_fits_and_what_their_descriptors_read():
+    one = {"name": "scorer.own", "scope": "global", "level": 0.5, "epochs": 2}
+
+    def seconds(**entry):
+        return estimated("selection", criteria={"learned": [one | entry]}, levels=[0.5])
+
+    # A step counts three passes, a validation one; descriptors read 100 rank images to fit, and again to score.
+    assert seconds() == 3 * (2 * (3 * 1000 + 100) + 2 * 3 * 100)
+    assert seconds(gradients=False) == 3 * 2 * (3 * 1000 + 100)
+    assert seconds(loss="distillation") == 3 * (2 * (4 * 1000 + 100) + 2 * 3 * 100)
+    assert seconds(fit="none") == 3 * 2 * 3 * 100
+
+
+def test_a_recovery_costs_its_images_and_an_evaluation_more():
     def seconds(stage, **evaluation):
-        study = {"data": {"source": "digits"}, "model": {"name": "vgg_small"}, "readings": {}}
-        config = settings.checked(study | {"evaluation": {"choose_on": "rank", **evaluation}})
-        timed = timing.Timed(forward=3.0, evaluated=0.5, readings={}, slower={})
-        basis = estimates.Basis(config, criteria_names.of(config), sizes, timed, Cost(1000, 1000), 10)
-        return {stage.name: stage.seconds for stage in estimates.estimated(basis)}[stage]
+        return estimated(stage, evaluation={"choose_on": "rank", **evaluation})
 
     recovered = {"recovery": ["none", "batchnorm"], "batchnorm_images": 50}
     once, twice = seconds("evaluation"), seconds("evaluation", **recovered)

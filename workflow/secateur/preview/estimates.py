@@ -144,6 +144,9 @@ def _selection(basis):
     trained = gated + [entry for entry in scorers if learned.fitted(entry) and entry["fit"] != "none"]
     epochs = sum(map(operator.itemgetter("epochs"), trained))
     passes = _passes(epochs, basis.sizes)
+    for entry in trained:
+        # The dense network answers every image of a distillation.
+        passes += entry["epochs"] * basis.sizes["train"] * (entry.get("loss") == "distillation")
     for entry in scorers:
         # Once to fit a scorer, and once to score by it.
         read = min(entry["calibration"]["images"], basis.sizes[entry["calibration"]["split"]])
