@@ -164,6 +164,28 @@ def test_orders_of_first_weights_are_judged_where_first_weights_are_trained(tmp_
         assert found.count("scorer.own") == judged and "scorer.plain" in found
 
 
+def test_the_margin_is_smaller_at_full_size(tmp_path):
+    small = scoring_study.read(finished(tmp_path)).settings
+    full = {
+        "model": small["model"] | {"name": "resnet56", "weights": None},
+        "data": small["data"] | {"size": 32},
+        "split": small["split"] | {"train": None},
+        "training": small["training"] | {"epochs": 160},
+    }
+    base = scoring_study.read(tmp_path / "results")
+    smaller = {
+        "model": small["model"],
+        "data": small["data"] | {"size": 16},
+        "split": small["split"] | {"train": 10_000},
+        "training": small["training"],
+    }
+    for part in (None, *full):
+        changed = full if part is None else full | {part: smaller[part]}
+        study = dataclasses.replace(base, settings=small | changed)
+        assert study.margin == (0.003 if part is None else 0.01), part
+        assert study.terms["scale"] == ("full size" if part is None else "smaller than full size")
+
+
 def test_a_row_with_an_empty_layer_is_marked(tmp_path):
     study = scoring_study.read(finished(tmp_path))
     level = study.level(study.scorers[0])
