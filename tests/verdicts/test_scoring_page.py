@@ -132,7 +132,9 @@ def test_a_scorer_is_judged_beside_what_stands_at_its_widths(tmp_path):
     assert not any("`scorer.plain`" in item.row["compared"] for item in fitted.items)
     assert of(findings, "f", ", as pruned.").verdict == "holds"
     # Where chance is not worse either, that says little.
-    chance = scoring_claims.chance_beside(of(findings, "f", ", as pruned."))
+    moved = of(findings, "f", ", as pruned.")
+    assert moved.claim.ending is not None
+    chance = moved.claim.ending(moved)
     assert "`shuffled.scorer.own` (pruned) against `scorer.own` (pruned) holds" in chance and "`random`" in chance
     assert [item.row["compared"] for item in of(findings, "h", ", as pruned.").items] == [
         "`scorer.distilled` (pruned) against `scorer.own` (pruned)"

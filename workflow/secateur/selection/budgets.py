@@ -69,7 +69,7 @@ class Budget:
         if self.terms.budget == "units":
             return wanted
 
-        def saved(count):
+        def saved(count: int) -> int:
             return self.dense - self._cost(order[:count])
 
         first, last = max(0, self.count - NEAR), min(len(order), self.count + NEAR)

@@ -76,11 +76,15 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim of the source, and the items that decide it in a study; `key` is its letter."""
+    """A claim of the source, and the items that decide it in a study; `key` is its letter.
+
+    `ending` is what follows its verdict in a study, in words.
+    """
 
     key: str
     sentence: str
     items: Callable[[Any], Iterator[Item]]
+    ending: Callable[[Finding], str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,12 +232,13 @@ def section(
 ) -> Iterator[tuple[str, Any]]:
     """The blocks on one claim where a study asks it: its sentence, a verdict for each finding, and the comparisons.
 
-    `ending` is what follows a verdict in its sentence.
+    `ending` is what follows a verdict in its sentence, in place of the claim's own.
     """
     asked = [finding for finding in findings if finding.items]
     if not asked:
         return
     yield "text", f"**({claim.key}) {claim.sentence}**"
+    ending = ending or claim.ending
     ends = [ending(finding) if ending else "" for finding in asked]
     yield "list", [f"{finding.place}: {finding.sentence}{end}." for finding, end in zip(asked, ends, strict=True)]
     yield "table", pandas.DataFrame(rows(asked))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
 
 from secateur.analysis.wording import joined
 from secateur.study import learned
@@ -26,6 +25,8 @@ TREATED = {
 RANDOM = "random"
 # Scores that stand at the widths of an entry without being asked for.
 BESIDE = ("l1", "taylor_activation")
+# Two criteria and the level at which they are compared.
+Pair = tuple[str, str, float]
 
 
 def _judged(study: Study, pairs: Iterable[tuple[Cell, Cell]], margin: float) -> Iterator[Item]:
@@ -36,10 +37,11 @@ def _judged(study: Study, pairs: Iterable[tuple[Cell, Cell]], margin: float) -> 
     return selection_judging.items(study, comparisons, margin)
 
 
-def _against(study: Study, kind: str, pairs: Iterator[tuple[str, str, float]], margin: float) -> Iterator[Item]:
-    """The items of (criterion, other criterion, level) as a kind."""
-    cells = ((Cell(first, level, kind), Cell(second, level, kind)) for first, second, level in pairs)
-    return _judged(study, cells, margin)
+def _against(study: Study, pairs: Callable[..., Iterable[Pair]], kind: str, ahead: bool) -> Iterator[Item]:
+    """The items of the pairs of a study as a kind of network: the first `ahead`, or not worse by the margin."""
+    found = pairs(study, kind)
+    cells = ((Cell(first, level, kind), Cell(second, level, kind)) for first, second, level in found)
+    return _judged(study, cells, 0.0 if ahead else study.margin)
 
 
 # ---- the other sides -----------------------------------------------------------------------------------------
@@ -56,17 +58,14 @@ def _scorers(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> 
             yield entry
 
 
-def _hand_made(study: Study, kind: str) -> Iterator[Item]:
+def _hand_made(study: Study, kind: str) -> Iterator[Pair]:
     """Plain fits not worse than scores of channels: those at their widths, or those of the study at their level."""
 
-    def pairs():
-        for entry in _scorers(study, kind):
-            level, name = study.level(entry), entry["name"]
-            beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level, entry["at"])
-            for other in beside:
-                yield name, _somewhere(study, entry, other, kind), level
-
-    return _against(study, kind, pairs(), study.margin)
+    for entry in _scorers(study, kind):
+        level, name = study.level(entry), entry["name"]
+        beside = [f"{score}.{name}" for score in BESIDE] if entry["widths"] else scored(study, level, entry["at"])
+        for other in beside:
+            yield name, _somewhere(study, entry, other, kind), level
 
 
 def _somewhere(study, entry, name, kind):
@@ -84,27 +83,21 @@ def _somewhere(study, entry, name, kind):
     return name
 
 
-def _chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+def _chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Pair]:
     """Some fits not worse than random channels within layers, at their own widths."""
 
-    def pairs():
-        for entry in _scorers(study, kind, fits):
-            level = study.level(entry)
-            yield entry["name"], _somewhere(study, entry, f"shuffled.{entry['name']}", kind), level
-
-    return _against(study, kind, pairs(), study.margin)
+    for entry in _scorers(study, kind, fits):
+        level = study.level(entry)
+        yield entry["name"], _somewhere(study, entry, f"shuffled.{entry['name']}", kind), level
 
 
-def _gates(study: Study, kind: str) -> Iterator[Item]:
+def _gates(study: Study, kind: str) -> Iterator[Pair]:
     """Plain fits not worse than static gates of the same widths."""
 
-    def pairs():
-        for entry in filter(plain, study.scorers):
-            for other in study.entries:
-                if other["model"] == "static" and other["widths"] == entry["widths"]:
-                    yield entry["name"], other["name"], study.level(entry)
-
-    return _against(study, kind, pairs(), study.margin)
+    for entry in filter(plain, study.scorers):
+        for other in study.entries:
+            if other["model"] == "static" and other["widths"] == entry["widths"]:
+                yield entry["name"], other["name"], study.level(entry)
 
 
 def _elsewhere(entry: Entry) -> bool:
@@ -122,65 +115,60 @@ def _searched(entry: Entry) -> bool:
     return learned.fitted(entry) and entry["fit"] == "evolution"
 
 
-def _drawn(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+def _drawn(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Pair]:
     """Some fits ahead of the scorer as drawn."""
 
-    def pairs():
-        for entry in _scorers(study, kind, fits):
-            for other in _untrained(study, entry):
-                yield entry["name"], other["name"], study.level(entry)
-
-    return _against(study, kind, pairs(), 0.0)
+    for entry in _scorers(study, kind, fits):
+        for other in _untrained(study, entry):
+            yield entry["name"], other["name"], study.level(entry)
 
 
 def _untrained(study: Study, entry: Entry) -> list[Entry]:
     return [other for other in filter(_as_drawn, study.scorers) if alike_but_fitted(other, entry)]
 
 
-def _moved(study: Study, kind: str) -> Iterator[Item]:
+def _moved(study: Study, kind: str) -> Iterator[Pair]:
     """Scorers from elsewhere not worse than the one that was fitted here."""
 
-    def pairs():
-        for entry in filter(_elsewhere, study.scorers):
-            for other in _fitted_here(study, entry):
-                yield entry["name"], other["name"], study.level(entry)
-
-    return _against(study, kind, pairs(), study.margin)
+    for entry in filter(_elsewhere, study.scorers):
+        for other in _fitted_here(study, entry):
+            yield entry["name"], other["name"], study.level(entry)
 
 
 def _fitted_here(study: Study, entry: Entry) -> list[Entry]:
     return [other for other in filter(plain, study.scorers) if alike_but_fitted(other, entry)]
 
 
-def chance_beside(finding: Finding) -> str:
-    """The verdicts on random channels by the rule of the claim on transfer: where it holds of them, it tells little."""
-    study, kind = finding.study, cast(functools.partial, finding.claim.items).keywords["kind"]
+def _chance_beside(study: Study, kind: str) -> Iterator[Pair]:
+    """Random channels by the rule of the claim on transfer: where it holds of them, it tells little."""
     own = {}
     for entry in filter(_elsewhere, study.scorers):
         for other in _fitted_here(study, entry):
             own[other["name"]] = study.level(other)
-    told = []
     for name, level in own.items():
-        pairs = iter([(f"shuffled.{name}", name, level), (RANDOM, name, level)])
-        for item in _against(study, kind, pairs, study.margin):
-            told.append(f"{item.row['compared']} {item.words}")
+        for chance in (f"shuffled.{name}", RANDOM):
+            yield chance, name, level
+
+
+def _of_chance(finding: Finding, kind: str) -> str:
+    """The verdicts on random channels, to stand behind that on scorers from elsewhere."""
+    told = []
+    for item in _against(finding.study, _chance_beside, kind, ahead=False):
+        told.append(f"{item.row['compared']} {item.words}")
     return f". By the same rule chance: {joined(told)}" if told else ""
 
 
-def _unlike(study: Study, kind: str, key: str) -> Iterator[Item]:
+def _unlike(study: Study, kind: str, key: str) -> Iterator[Pair]:
     """Fits of another stage ahead of the plain one; of the other settings, the plain one ahead of those without."""
 
-    def pairs():
-        for entry in filter(plain, study.scorers):
-            for other in study.scorers:
-                if other is entry or not learned.fitted(other) or not _differs(entry, other, key):
-                    continue
-                if key == "stage":
-                    yield other["name"], entry["name"], study.level(entry)
-                elif key == "gates" or entry["gradients"]:
-                    yield entry["name"], other["name"], study.level(entry)
-
-    return _against(study, kind, pairs(), 0.0)
+    for entry in filter(plain, study.scorers):
+        for other in study.scorers:
+            if other is entry or not learned.fitted(other) or not _differs(entry, other, key):
+                continue
+            if key == "stage":
+                yield other["name"], entry["name"], study.level(entry)
+            elif key == "gates" or entry["gradients"]:
+                yield entry["name"], other["name"], study.level(entry)
 
 
 # Keys in which two fits may differ where they are compared for one of them.
@@ -219,30 +207,24 @@ def _first_weights(study: Study, of_chance: bool) -> Iterator[Item]:
     return _judged(study, [(cell, cell._replace(kind=SCRATCH.name)) for cell in cells], 0.0)
 
 
-def _over_chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Item]:
+def _over_chance(study: Study, kind: str, fits: Callable[[Entry], bool] = plain) -> Iterator[Pair]:
     """Scorers over all layers ahead of random channels of all layers."""
 
-    def pairs():
-        for entry in _scorers(study, kind, fits):
-            if entry["widths"] is None:
-                yield entry["name"], RANDOM, study.level(entry)
-
-    return _against(study, kind, pairs(), 0.0)
+    for entry in _scorers(study, kind, fits):
+        if entry["widths"] is None:
+            yield entry["name"], RANDOM, study.level(entry)
 
 
-def _by_hand_over_chance(study: Study, kind: str) -> Iterator[Item]:
+def _by_hand_over_chance(study: Study, kind: str) -> Iterator[Pair]:
     """Scores made by hand that stand beside scorers over all layers ahead of random channels of all layers."""
 
-    def pairs():
-        named = {}
-        for entry in _scorers(study, kind, bool):
-            if entry["widths"] is None:
-                level = study.level(entry)
-                named |= dict.fromkeys(scored(study, level, entry["at"]), level)
-        for name, level in named.items():
-            yield name, RANDOM, level
-
-    return _against(study, kind, pairs(), 0.0)
+    named = {}
+    for entry in _scorers(study, kind, bool):
+        if entry["widths"] is None:
+            level = study.level(entry)
+            named |= dict.fromkeys(scored(study, level, entry["at"]), level)
+    for name, level in named.items():
+        yield name, RANDOM, level
 
 
 # ---- the claims ----------------------------------------------------------------------------------------------
@@ -254,11 +236,21 @@ MOVED = (*SHORT, RECONSTRUCTED.name, RETRAINED.name)
 
 
 def _each(
-    letter: str, words: str, compared: Callable[..., Iterator[Item]], kinds: Iterable[str] = tuple(TREATED)
+    letter: str,
+    words: str,
+    pairs: Callable[..., Iterable[Pair]],
+    kinds: Iterable[str] = tuple(TREATED),
+    ahead: bool = False,
+    ending: Callable[..., str] | None = None,
 ) -> Iterator[Claim]:
-    """A claim for each kind of network."""
+    """A claim for each kind of network: that the first of each pair is not worse than the second, or `ahead`."""
     for kind in kinds:
-        yield Claim(letter, f"{words}, {TREATED[kind]}.", functools.partial(compared, kind=kind))
+        yield Claim(
+            letter,
+            f"{words}, {TREATED[kind]}.",
+            functools.partial(_against, pairs=pairs, kind=kind, ahead=ahead),
+            ending and functools.partial(ending, kind=kind),
+        )
 
 
 def _claims() -> Iterator[Claim]:
@@ -269,7 +261,9 @@ def _claims() -> Iterator[Claim]:
     yield from _each(
         "c", "A scorer that gradients fitted is not worse than static gates at the same widths", _gates, LEARNED
     )
-    yield from _each("d", "Fitting by gradients helps: a scorer that they fitted is ahead of one that was not", _drawn)
+    yield from _each(
+        "d", "Fitting by gradients helps: a scorer that they fitted is ahead of one that was not", _drawn, ahead=True
+    )
     yield Claim(
         "e",
         "A fit by gradients reaches the least loss of an evolutionary search in fewer passes than that took, and the "
@@ -282,12 +276,14 @@ def _claims() -> Iterator[Claim]:
         "was fitted here",
         _moved,
         MOVED,
+        ending=_of_chance,
     )
     yield from _each(
         "g",
         "Gradients among the descriptors help: with them a scorer is ahead",
         functools.partial(_unlike, key="gradients"),
         SHORT,
+        ahead=True,
     )
     yield from _each(
         "h",
@@ -295,6 +291,7 @@ def _claims() -> Iterator[Claim]:
         f"{ADAM.column}",
         functools.partial(_unlike, key="stage"),
         SHORT,
+        ahead=True,
     )
     yield Claim(
         "i",
@@ -319,25 +316,30 @@ def _claims() -> Iterator[Claim]:
         "A search helps: a scorer that evolution fitted is ahead of one that was not fitted",
         functools.partial(_drawn, fits=_searched),
         LEARNED,
+        ahead=True,
     )
     yield Claim(
         "n",
         "After pruning at initialisation by chance, first weights are ahead of fresh ones.",
         functools.partial(_first_weights, of_chance=True),
     )
-    yield from _each("o", "A fitted scorer over all layers chooses better than chance over all layers", _over_chance)
+    yield from _each(
+        "o", "A fitted scorer over all layers chooses better than chance over all layers", _over_chance, ahead=True
+    )
     yield from _each(
         "p",
         "Soft gates that harden help: a scorer that they fitted is ahead of one by straight-through gradients of hard "
         "gates",
         functools.partial(_unlike, key="gates"),
         SHORT,
+        ahead=True,
     )
     yield from _each(
         "q",
         "A scorer that was fitted elsewhere is ahead of one that was not fitted",
         functools.partial(_drawn, fits=_elsewhere),
         MOVED,
+        ahead=True,
     )
     yield from _each(
         "r",
@@ -350,13 +352,17 @@ def _claims() -> Iterator[Claim]:
         "A scorer that was fitted elsewhere chooses better than chance over all layers",
         functools.partial(_over_chance, fits=_elsewhere),
         MOVED,
+        ahead=True,
     )
     yield from _each(
         "t",
         "A scorer that was not fitted chooses better than chance over all layers",
         functools.partial(_over_chance, fits=_as_drawn),
+        ahead=True,
     )
-    yield from _each("u", "Scores made by hand choose better than chance over all layers", _by_hand_over_chance)
+    yield from _each(
+        "u", "Scores made by hand choose better than chance over all layers", _by_hand_over_chance, ahead=True
+    )
 
 
 CLAIMS = tuple(_claims())

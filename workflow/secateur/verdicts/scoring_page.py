@@ -27,8 +27,6 @@ from secateur.verdicts.scoring_study import Study, plain
 
 COMMAND, PAGE = "python docs/write_scoring.py", "docs/scoring-results.md"
 Blocks = Iterator[tuple[str, Any]]
-# The letter of the claim on transfer.
-TRANSFER = "f"
 # What the abstracts say, and what they leave open and is therefore a design of this project.
 OF_THE_SOURCE = (
     "A network, in place of a hand-made rule, scores output channels; gradients may be among its inputs.",
@@ -104,7 +102,7 @@ def verdicts(studies: Sequence[Study], findings: Sequence[Finding]) -> Blocks:
     if unasked:
         yield "text", f"No claim compares {joined(unasked)}: its numbers stand in the tables alone."
     for claim, own in asked.items():
-        yield from paired.section(claim, own, scoring_claims.chance_beside if claim.key == TRANSFER else None)
+        yield from paired.section(claim, own)
 
 
 def _of(findings, study):
@@ -137,25 +135,25 @@ def _unasked(studies, findings):
 def _rule():
     return (
         "A comparison is the test accuracy of one network minus that of another, with its paired interval. *Not "
-        "worse* holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the"
-        " same with margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
+        "worse* holds where the interval lies above minus the margin, and fails where it lies below; *ahead* is the "
+        "same with margin 0. Otherwise, and without an interval, it cannot be told at this scale. The margin is "
         f"{100 * MARGIN_FULL:.1f} points at full size (ResNet-56 or VGG16-BN, {FULL_SIZE} pixels, all training "
         f"images for at least {FULL_EPOCHS} epochs), and {100 * MARGIN_SMALL:.1f} below it. A claim of several "
         "comparisons holds where all of them hold, and fails where one of them fails. Two networks at chance tell "
         "nothing. Claim (e) has no interval: it holds where in every one of two trainings or more the fit alone "
         "reaches the other's least validation loss in fewer passes than the other took to it, fails the other way "
-        f"round, and cannot be told while the one that is behind still improves by more than {scoring_costs.STILL:g}"
-        " nats (*still falls by*, among the fits of its study); what the other one still gains adds to its lead. It"
-        " takes first draws, only epochs in which as many units are closed as in the end, and passes in whole "
+        f"round, and cannot be told while the one that is behind still improves by more than {scoring_costs.STILL:g} "
+        "nats (*still falls by*, among the fits of its study); what the other one still gains adds to its lead. It "
+        "takes first draws, only epochs in which as many units are closed as in the end, and passes in whole "
         "epochs. Claim (j) is of validation accuracy, until 99 % of that after the last epoch of `retrained`; "
-        "negative are more epochs, a network that does not get there counts one epoch more than it was trained, and"
-        " then there is no interval. Claims (a) to (d), (o) and (p) are asked of every fit by gradients of soft "
+        "negative are more epochs, a network that does not get there counts one epoch more than it was trained, and "
+        "then there is no interval. Claims (a) to (d), (o) and (p) are asked of every fit by gradients of soft "
         "gates, the cross-entropy, Adam and frozen weights, whatever its other settings, where the study has the "
         "other side, (m) of searches; of some scorers one draw alone was retrained (column *draws*). At given "
         "widths scores made by hand are L1 and Taylor scores at these, the same beside every scorer; over all "
         "layers they choose their own widths at the same level, so that they may leave other counts of parameters, "
-        "which the tables of the studies show. Orders of first weights are judged by networks that are trained from"
-        " first or fresh weights alone. Fits that are compared may have cost unlike counts of passes, which the "
+        "which the tables of the studies show. Orders of first weights are judged by networks that are trained from "
+        "first or fresh weights alone. Fits that are compared may have cost unlike counts of passes, which the "
         "tables of fits show; the passes of the descriptors are not in them. The column *training images* counts "
         f"those after pruning: what fits and gates saw is not in it. A network within {100 * NEAR_CHANCE:g} points "
         "of a guess is *at chance*. Re-estimated BatchNorm costs the dense network accuracy too: its row shows how "

@@ -92,25 +92,28 @@ def _at_first(study):
 def _of_fits(study):
     """The columns of the table of fits, and how many fits end above the loss of a guess."""
     guess = -math.log(study.chance)
-    after = {entry["name"] for entry in study.scorers if entry["at"] != "initial"}
-    ends = study.fits[study.fits["entry"].isin(after)].sort_values("epoch")
-    losses = ends.groupby(["seed", "draw"])["validation_loss"].last()
-    first = {entry["name"] for entry in study.scorers if entry["at"] == "initial" and _of_the_task(entry)}
-    others = study.fits[study.fits["entry"].isin(first)].sort_values("epoch")
-    trained = others.groupby(["seed", "draw"])["train_loss"].last()
+    after = [entry["name"] for entry in study.scorers if entry["at"] != "initial"]
+    first = [entry["name"] for entry in study.scorers if entry["at"] == "initial" and _of_the_task(entry)]
+    losses, trained = _ends(study, after, "validation_loss"), _ends(study, first, "train_loss")
     return (
         "Fits, the mean over trainings and draws. A training loss is the mean over augmented images of the loss of "
-        "the fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless"
-        " the table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like "
+        "the fit, so that label smoothing adds to it, and with the gates of the fit, which are soft at first unless "
+        "the table of scorers says otherwise; others than fits by gradients and the cross-entropy have none like "
         "it. Joint weights are trained with the scorer, and discarded: its losses are not of the pruned network. "
         "With the statistics of batches the loss of validation is of another network than that of the fit: its "
         "BatchNorm has the dense network's statistics. *Still falls by* is the largest of the trainings, of first "
-        "draws: to the end of the same fit over more epochs, where there is one (negative where that ended higher),"
-        " and else the fall of the least loss so far over the last fifth of the epochs that are judged, at least "
+        "draws: to the end of the same fit over more epochs, where there is one (negative where that ended higher), "
+        "and else the fall of the least loss so far over the last fifth of the epochs that are judged, at least "
         "one; a rate falls to zero there, so that 0 does not say that more epochs would not "
         f"help.{_above_a_guess(losses, trained, guess)} At first weights validation, by BatchNorm's first "
         "statistics, says nothing. CPU seconds are of the processor, and no measure of a fit on a GPU."
     )
+
+
+def _ends(study, names, column):
+    """A loss of every fit of some entries at its last epoch."""
+    rows = study.fits[study.fits["entry"].isin(names)].sort_values("epoch")
+    return rows.groupby(["seed", "draw"])[column].last()
 
 
 def _above_a_guess(losses, trained, guess):
