@@ -1,8 +1,10 @@
 # Shared by all rules: the checked study, the digests that decide reruns, and helpers.
+import os
 import re
 import sys
 from pathlib import Path
 
+import psutil
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -24,8 +26,25 @@ from secateur import Refused
 from secateur.artifacts import code_digest as code
 from secateur.artifacts import stamps
 from secateur.images import image_folder
+from secateur.jobs import runs
 from secateur.study import contents, page_options, stage_files, stage_options, study_file, vocabulary
 from secateur.study.study import Study
+
+
+def another_snakemake():
+    """True if another Snakemake runs in this folder; those that started this one do not count."""
+    here, own = str(Path.cwd()), {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        facts = process.info
+        if facts["pid"] not in own and facts["cwd"] == here and runs.is_snakemake(facts["cmdline"] or []):
+            return True
+    return False
+
+
+if workflow.is_main_process:
+    unlocked = runs.begin(".snakemake", another_snakemake)
+    if unlocked:
+        logger.info(unlocked)
 
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):

@@ -5,24 +5,31 @@ import errno
 import glob
 import hashlib
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from secateur import Refused
+from secateur.artifacts import processes
+
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path, which replaces `path` when the block succeeds and is removed when it fails."""
+    """Yield a temporary path, which replaces `path` when the block succeeds and is removed when it fails.
+
+    Refused in a job whose Snakemake has ended: the next run makes the file, perhaps by other settings.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
-    prefix = f".{path.name}.{_machine()}-{os.getpid()}."
+    prefix = f".{path.name}.{processes.machine()}-{os.getpid()}."
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=".writing", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        if processes.orphaned():
+            raise Refused(f"{path} is not written: the Snakemake that started this job has ended")
         # mkstemp makes files that only their owner reads; a result is for the whole group.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
@@ -77,29 +84,10 @@ def _remove_left_behind(path):
     Two running jobs may write one file (the result of a plan that two families share), so the files of a running
     process, or of another machine, are left.
     """
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.writing"):
-        process = temporary.name.removeprefix(f".{path.name}.{_machine()}-").partition(".")[0]
-        if process.isdecimal() and not _runs(int(process)):
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{processes.machine()}-*.writing"):
+        process = temporary.name.removeprefix(f".{path.name}.{processes.machine()}-").partition(".")[0]
+        if process.isdecimal() and not processes.alive(int(process)):
             temporary.unlink(missing_ok=True)
-
-
-def _machine():
-    """An id of the host and of the container's process namespace: within it, a process id names one process."""
-    try:
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        namespace = 0
-    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
-
-
-def _runs(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _umask():

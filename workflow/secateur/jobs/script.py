@@ -9,6 +9,7 @@ from typing import Any
 
 import secateur
 from secateur.artifacts import provenance, stamps
+from secateur.jobs import runs
 
 
 class Job:
@@ -28,11 +29,13 @@ class Job:
 def job(snakemake: Any) -> Iterator[Job]:
     """Run a script's one call with logging to the rule's log file; after an error, exit with status 1.
 
-    The traceback is written to the log, and one line for the user to the log and to the terminal.
+    The traceback is written to the log, and one line for the user to the log and to the terminal. The script ends with
+    the Snakemake that started it.
     """
     log = Path(snakemake.log[0]).absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s")
+    runs.end_with_snakemake()
     try:
         _refuse_another_copy(snakemake.scriptdir)
         yield Job(snakemake)
