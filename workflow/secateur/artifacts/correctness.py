@@ -24,6 +24,15 @@ def write(right: Sequence[np.ndarray], path: Path | str, losses: Sequence[np.nda
         file.create_dataset("losses", data=np.stack(losses).astype(np.float32), **storage)
 
 
+def copy_without_losses(source: Path | str, path: Path | str) -> None:
+    """Copy the bools of a file, and leave its losses, which take thirty times the space, out."""
+    with _opened(source) as file:
+        bits, images = file["right"][:], file.attrs["images"]
+    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file["right"] = bits
+        file.attrs["images"] = images
+
+
 def read(path: Path | str, rows: int) -> np.ndarray:
     """Read bools (rows, images); Refused for a damaged file, and unless its table has as many rows."""
     with _opened(path) as file:

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from secateur import Refused
+from secateur.artifacts import correctness
 from secateur.verdicts import across
 
 PLACE = "docs/measured"
@@ -43,7 +44,10 @@ def files(folder: Path | str) -> list[Path]:
 
 
 def keep(folder: Path | str, place: Path | str) -> Path:
-    """Copy these files to PLACE/STUDY, in place of an earlier copy; returns the copy's folder."""
+    """Copy these files to PLACE/STUDY, in place of an earlier copy; returns the copy's folder.
+
+    Of every image it is kept whether the answer is right, and not the loss, which no page reads.
+    """
     source = Path(folder)
     copy = Path(place) / across.settings_of(source)["study"]
     names = files(source)
@@ -51,7 +55,8 @@ def keep(folder: Path | str, place: Path | str) -> Path:
     shutil.rmtree(whole, ignore_errors=True)
     for name in names:
         (whole / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, whole / name)
+        copied = correctness.copy_without_losses if name.suffix == ".h5" else shutil.copyfile
+        copied(source / name, whole / name)
     shutil.rmtree(copy, ignore_errors=True)
     whole.rename(copy)
     return copy

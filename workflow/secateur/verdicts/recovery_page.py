@@ -186,7 +186,7 @@ def _trained(study):
 
 def _schedules(study):
     """{kind in words: its recipe} of the recoveries and of what was trained behind them."""
-    settings = settled.Study.of(study.settings)
+    settings = settled.Study(study.settings)
     made = {cell.kind for cell in study.cells}
     chosen = {kind: stage_options.schedule(settings, kind) for kind in SHOWN if kind in made and kind != NONE.name}
     return retraining.schedules({"schedules": chosen, "steps": settings.retraining["steps"]})
