@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import psutil
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -23,8 +22,7 @@ if Path(secateur.__file__).resolve() != (ROOT / "workflow" / "secateur" / "__ini
     )
 
 from secateur import Refused
-from secateur.artifacts import code_digest as code
-from secateur.artifacts import stamps
+from secateur.artifacts import code_cache, plain_yaml, stamps
 from secateur.images import image_folder
 from secateur.jobs import runs
 from secateur.study import contents, page_options, stage_files, stage_options, study_file, vocabulary
@@ -63,6 +61,9 @@ except Refused as error:
 config.clear()
 config.update(STUDY.settings)
 
+# Beside the copies of hosted workflows, where all runs of this user look.
+CODE = code_cache.Digests(ROOT / "workflow", workflow.sourcecache.cache_path / "secateur" / "code")
+
 # The folder of one training, below the results and below the logs.
 OF_A_NETWORK = "{dataset}/{model}/{seed}"
 
@@ -78,9 +79,9 @@ def made_by(script, environment):
     file = ROOT / "envs" / f"{environment}.yaml"
     try:
         return {
-            "code": code.of_script(ROOT / "workflow" / f"{script}.py"),
+            "code": CODE.of_script(script),
             # Comments do not count.
-            "environment": stamps.digest(yaml.safe_load(file.read_text(encoding="utf-8"))),
+            "environment": stamps.digest(plain_yaml.parsed(file.read_text(encoding="utf-8"))),
         }
     except FileNotFoundError as error:
         raise lacking(error.filename) from None

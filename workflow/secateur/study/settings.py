@@ -13,10 +13,9 @@ from typing import Any
 
 import jsonschema
 import jsonschema.validators
-import yaml
 
 from secateur import Refused
-from secateur.artifacts import shipped
+from secateur.artifacts import plain_yaml, shipped
 from secateur.study import consistency, paths, schema_errors, widths
 from secateur.study.schema_errors import below
 
@@ -48,7 +47,7 @@ def schema() -> dict[str, Any]:
 @functools.cache
 def _parsed():
     """The schema; parsing it takes a tenth of a second, and a copy a hundredth of that."""
-    return yaml.safe_load(shipped.file("schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    return plain_yaml.parsed(shipped.file("schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 def checked(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,7 @@ Snakemake runs a stage again when its options change. Neither Snakemake nor torc
 
 from typing import Any
 
-import yaml
-
-from secateur.artifacts import files, shipped
+from secateur.artifacts import files, plain_yaml, shipped
 from secateur.study import (
     contents,
     criteria_names,
@@ -59,7 +57,7 @@ def precision(study: Study) -> Options:
 
 def catalogue() -> dict[str, Any]:
     """{source: its files, checksums and licence} of all known images."""
-    return yaml.safe_load(shipped.file("data/sources.yaml").read_text(encoding="utf-8"))
+    return plain_yaml.parsed(shipped.file("data/sources.yaml").read_text(encoding="utf-8"))
 
 
 def images(study: Study, listing: str | None = None) -> Options:

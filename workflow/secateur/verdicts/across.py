@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas
-import yaml
 
 from secateur import Refused, statistics
 from secateur.analysis import averages, intervals, paired_tests
 from secateur.analysis import results as analysis_results
 from secateur.analysis.paired_tests import Comparison
 from secateur.analysis.results import Side
-from secateur.artifacts import correctness, tables
+from secateur.artifacts import correctness, plain_yaml, tables
 from secateur.study import criteria_names, seeds
 from secateur.study import settings as study_settings
 
@@ -144,7 +143,7 @@ def settings_of(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / "settings.yaml"
     if not path.is_file():
         raise Refused(f"{folder} is no finished study: it has no settings.yaml; name the folder of its results")
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings = plain_yaml.parsed(path.read_text(encoding="utf-8"))
     if "mixing" not in settings["criteria"] or "recovery" not in settings["evaluation"]:
         raise Refused(
             f"{folder} has the results of an earlier version, whose settings or tables were others; run its study again"
