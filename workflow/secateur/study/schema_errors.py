@@ -44,6 +44,9 @@ RENAMED = {
     "criteria.deltas": "criteria.mixing.deltas",
 }
 
+# Characters of a value that a line shows.
+LONGEST = 200
+
 
 def escaped(text: str) -> str:
     """A text of the user's in one line, for a message: characters that would break the line are escaped."""
@@ -63,7 +66,7 @@ def line(error: jsonschema.ValidationError) -> str:
     wanted: Any = error.validator_value
     if keyword in BY_KEYWORD:
         return BY_KEYWORD[keyword](where, error.instance, wanted, error.schema)
-    given = json.dumps(error.instance, default=str)
+    given = _shown(error.instance)
     if where.startswith("readings.") and where.endswith(".rule"):
         return _no_rule(where, given, error.instance)
     if where == "criteria.scores" and keyword == "pattern":
@@ -91,7 +94,7 @@ def below(path: str, key: object) -> str:
 
 def _mistyped(where, given, wanted):
     types = [wanted] if isinstance(wanted, str) else wanted
-    value = json.dumps(given, default=str)
+    value = _shown(given)
     return f"{_prefix(where)}got {value}, but it must be of type {' or '.join(types)}{_remedy(given, types)}"
 
 
@@ -110,7 +113,7 @@ def _missing_key(where, given, required, _):
 
 def _unlisted(where, given, values, _):
     allowed = list(map(_as_in_yaml, values))
-    value = json.dumps(given, default=str)
+    value = _shown(given)
     return f"{where} is {value}, but must be one of {', '.join(allowed)}{nearest(str(given), allowed)}"
 
 
@@ -121,7 +124,16 @@ def _as_in_yaml(value):
 
 
 def _repeated(where, given, *_):
-    return f"{where}: {json.dumps(given, default=str)} names one value twice"
+    repeated = next((value for place, value in enumerate(given) if value in given[:place]), None)
+    return f"{where}: {_shown(given)} names one value twice: {_shown(repeated)}"
+
+
+def _shown(value):
+    """A value as the study's author wrote it; the middle of a long one is left out."""
+    text = json.dumps(value, default=str)
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 # {keyword of the schema: the line of (path of the key, given value, the schema's value, the schema of the key)}.
