@@ -73,3 +73,4 @@ rule all:
 
 
 include: ROOT / "rules/report.smk"
+include: ROOT / "rules/crate.smk"

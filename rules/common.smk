@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import psutil
+from snakemake import __version__ as snakemake_version
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 

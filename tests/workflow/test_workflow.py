@@ -1,10 +1,13 @@
 """The graph: a small study over all rules, and which edits rerun which rules."""
 
 import collections
+import hashlib
 import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -245,7 +248,9 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     scoring |= {"score_first_weights", "score_images_at_first"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery", "plot_epochs"}
+    # The test below packs.
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
+    others |= {"crate"}
     # tests/verdicts has a study with a list that is only combined.
     parts = {"merge_relevance", "extract_relevance_shard", "rank_combined"}
     # test_selection.py has criteria that are learned, scores of first weights, and scores by cost.
@@ -258,6 +263,24 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     # test_tickets.py has tickets.
     tickets = {"rewind_weights", "prune_ticket", "train_ticket", "collect_tickets", "plot_tickets", "plot_redrawn"}
     assert rules - ran == others | scoring | retraining | parts | learned | sparse | tickets
+
+
+def test_a_finished_study_is_packed_and_unpacked_it_is_a_study(tiny_study, tmp_path):
+    tiny_study.run("--cores", "1", "crate")
+    assert tiny_study.planned("crate") == {}
+    with zipfile.ZipFile(tiny_study.folder / "results/crate.zip") as crate:
+        crate.extractall(tmp_path)
+    rows = pandas.read_csv(tmp_path / "digests.csv").set_index("path")
+    for path in sorted((tmp_path / "results").rglob("*.*")):
+        name = path.relative_to(tmp_path).as_posix()
+        assert rows["sha256"][name] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert path.read_bytes() == (tiny_study.folder / name).read_bytes()
+    environment = {"PYTHONPATH": str(tmp_path / "workflow")}
+    text = subprocess.run(
+        tiny_study.command("-n", "all", "--configfile", "results/settings.yaml"), cwd=tmp_path,
+        env=tiny_study.environment | environment, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "train_model" in text
 
 
 CELLS = {

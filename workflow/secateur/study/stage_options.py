@@ -60,6 +60,11 @@ def catalogue() -> dict[str, Any]:
     return plain_yaml.parsed(shipped.file("data/sources.yaml").read_text(encoding="utf-8"))
 
 
+def terms(study: Study) -> Options:
+    """Title, licence and citation of the study's images."""
+    return _chosen(catalogue()[study.settings["data"]["source"]], "title", "licence", "citation")
+
+
 def images(study: Study, listing: str | None = None) -> Options:
     """The source of the images and their split; `listing` is the digest of the listing of an image folder."""
     left_out = ["mirror"] + (["classes"] if study.settings["data"]["classes"] is None else [])
