@@ -170,7 +170,7 @@ wildcard_constraints:
     split=alternatives(vocabulary.SPLITS),
     reading=alternatives(STUDY.readings),
     source=alternatives(STUDY.sources),
-    family=alternatives(STUDY.families),
+    family=alternatives({**STUDY.evaluated, **STUDY.choosing}),
     statistic=alternatives(vocabulary.STATISTICS),
     score=alternatives(vocabulary.WEIGHT_SCORES + vocabulary.IMAGE_SCORES),
     scored=alternatives(STUDY.scored),

@@ -3,7 +3,7 @@ rule evaluate_pruning:
         **stage_files.recovering_images(STUDY),
         network="<network>/training/trained.pt",
         images="<images>/test.h5",
-        rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
+        rankings=lambda wildcards: stage_files.rankings(STUDY.evaluated[wildcards.family]),
     output:
         **evaluation("<network>/evaluation/{family}"),
     log:
@@ -31,7 +31,7 @@ use rule evaluate_pruning as evaluate_choosing with:
         **stage_files.choosing_images(STUDY),
         network="<network>/training/trained.pt",
         images=f"<images>/{STUDY.choose_on}.h5",
-        rankings=lambda wildcards: stage_files.rankings(STUDY, wildcards.family),
+        rankings=lambda wildcards: stage_files.rankings(STUDY.choosing[wildcards.family]),
     output:
         **evaluation("<network>/evaluation/choosing/{family}"),
     log:
@@ -44,8 +44,8 @@ use rule evaluate_pruning as evaluate_choosing with:
 
 rule collect_evaluations:
     input:
-        tables=of_networks("evaluation/{family}.csv", family=STUDY.families),
-        bits=of_networks("evaluation/{family}.h5", family=STUDY.families),
+        tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated),
+        bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated),
         choosing=of_networks("evaluation/choosing/{family}.csv", family=STUDY.choosing),
     output:
         evaluations="<results>/tables/evaluations.csv",

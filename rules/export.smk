@@ -29,7 +29,7 @@ rule export_model:
 
 rule export_sparse:
     input:
-        unpack(lambda wildcards: stage_files.exported_sparse(wildcards.variant, wildcards.level)),
+        unpack(lambda wildcards: stage_files.exported_sparse(STUDY, wildcards.variant, wildcards.level)),
         images="<images>/test.h5",
     output:
         **exported("<network>/export/sparsity.{variant}/{level}", criterion="sparsity.{variant}", network="{level}"),

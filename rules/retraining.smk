@@ -35,8 +35,8 @@ rule retrain_model:
 
 rule collect_retraining:
     input:
-        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.retrained_families),
-        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.retrained_families),
+        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.retrained_evaluations),
+        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.retrained_evaluations),
         retrained=of_networks("retraining/{cell.path}.csv", cell=STUDY.cells),
         retrained_bits=of_networks("retraining/{cell.path}.h5", cell=STUDY.cells),
     output:

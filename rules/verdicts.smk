@@ -22,8 +22,8 @@ if STUDY.verdict:
     rule judge_thesis:
         input:
             evaluations=rules.collect_evaluations.output.evaluations,
-            tables=of_networks("evaluation/{family}.csv", family=STUDY.families),
-            bits=of_networks("evaluation/{family}.h5", family=STUDY.families),
+            tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated),
+            bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated),
             choosing=of_networks("evaluation/choosing/{family}.csv", family=STUDY.choosing),
             choosing_bits=of_networks("evaluation/choosing/{family}.h5", family=STUDY.choosing),
             beside=expand("{folder}/tables/verdict.{kind}", folder=STUDY.verdict["beside"], kind=["csv", "json"]),

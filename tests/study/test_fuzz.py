@@ -110,6 +110,7 @@ OF_CRITERIA = {
     "file_ranking": lambda study: study.files,
     "statistics_ranking": lambda study: study.sources,
     "choosing": lambda study: study.choosing,
+    "evaluation": lambda study: study.evaluated,
 }
 
 

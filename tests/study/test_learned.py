@@ -278,7 +278,7 @@ def test_a_learned_criterion_may_be_mixed_and_retrained_by_draw_or_all_at_once()
     study = of(mixtures=[mixture], retraining={"criteria": ["gates.mlp"], "levels": [0.3], "batchnorm": False})
     assert study.families["mixtures"] == ["both.0.5"]
     assert list(study.retrained) == ["gates.mlp.0", "gates.mlp.1", "random.0"]
-    assert study.retrained_families == ["random", "gates.mlp"]
+    assert study.retrained_evaluations == ["random", "gates.mlp"]
     study = of(retraining={"criteria": ["gates.mlp.1"], "levels": [0.3]})
     assert list(study.retrained) == ["gates.mlp.1", "random.0"]
     with pytest.raises(

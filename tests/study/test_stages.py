@@ -46,11 +46,11 @@ def test_a_study_is_frozen_and_names_what_follows_from_its_settings(study):
     assert (study.extracted, study.in_shards, study.in_one_piece) == (["clean", "relevance"], ["relevance"], ["clean"])
     assert study.mixed == study.by_delta == ["relevance"]
     assert study.mixed_lists == ["combined.{reading}", "mixed.{reading}.0.5"]
-    assert study.family_of("mixed.relevance.0.5") == "mixed.relevance" and study.family_of("share") == "scores"
+    assert study.evaluation_of("mixed.relevance.0.5") == "mixed.relevance" and study.evaluation_of("share") == "scores"
     assert study.retrained_kinds == ["batchnorm", "retrained", "scratch"]
     cells = [cell.path for cell in study.cells]
     assert "l1/0.5/scratch" in cells and "random.0/0.5/retrained" in cells and len(cells) == 6
-    assert study.retrained == {"l1": [0.5], "random.0": [0.5]} and study.retrained_families == ["random", "scores"]
+    assert study.retrained == {"l1": [0.5], "random.0": [0.5]} and study.retrained_evaluations == ["random", "scores"]
     assert list(study.exported) == ["l1/0.5", "l1/0.5.retrained"]
 
 
@@ -114,11 +114,10 @@ def test_recoveries_are_options_and_inputs_of_an_evaluation_only_where_they_are_
     # What re-estimates BatchNorm is what makes the kind of retraining.
     kind = stage_options.retraining(recovered, "weight.mean_abs", "batchnorm", "0.5")
     assert more == plain | {"recoveries": {"batchnorm": kind["training"]}, "seed": kind["seed"]}
-    # Networks are chosen as pruning left them.
-    assert stage_options.choosing(recovered, "scores") == stage_options.choosing(study, "scores") == plain
-    chosen = recovered.settings["evaluation"] | {"choose_on": "rank"}
-    asked = {"evaluation": chosen, "verdict": {"page": "docs/x.md", "ours": "relevance"}}
-    asked = Study.of(recovered.settings | asked)
+    # Networks are chosen as pruning left them, where no verdict asks after recoveries.
+    chosen = {"evaluation": recovered.settings["evaluation"] | {"choose_on": "rank"}}
+    assert stage_options.choosing(Study.of(recovered.settings | chosen), "scores") == plain
+    asked = Study.of(recovered.settings | chosen | {"verdict": {"page": "docs/x.md", "ours": "relevance"}})
     assert stage_options.choosing(asked, "scores") == more and stage_files.choosing_images(recovered) == {}
     assert stage_files.choosing_images(asked) == stage_files.recovering_images(recovered)
     assert "recoveries" not in stage_options.levels(study) and "recovered" not in page_options.verdict(study, {})
@@ -139,3 +138,19 @@ def test_each_kind_of_network_has_a_schedule_of_its_own(study):
 )
 def test_a_criterion_says_which_images_ranked(study, criterion, split):
     assert stage_options.ranked_on(study, criterion) == split
+
+
+def test_one_job_can_evaluate_all_families_in_their_order(study):
+    evaluation = {"choose_on": "rank", "together": True}
+    together, apart = (Study.of(SETTINGS | {"evaluation": evaluation | {"together": one}}) for one in (True, False))
+    assert together.families == apart.families == apart.evaluated and together.criteria == apart.criteria
+    assert together.evaluated == {"all": together.criteria}
+    chosen = [criterion for criteria in apart.choosing.values() for criterion in criteria]
+    assert together.choosing == {"all": chosen} and "random" not in apart.choosing
+    assert stage_options.evaluation(together, "all")["criteria"] == together.criteria
+    assert stage_options.choosing(together, "all")["criteria"] == chosen
+    assert stage_files.rankings(together.choosing["all"])[0] == f"<network>/ranking/{chosen[0]}.csv"
+    assert together.evaluation_of("l1") == together.evaluation_of("random.0") == "all"
+    assert together.retrained_evaluations == ["all"] and study.evaluation_of("l1") == "scores"
+    assert stage_files.chance(together)["table"] == "<network>/evaluation/all.csv"
+    assert Study.of(SETTINGS | {"evaluation": {"together": True}}).choosing == {}

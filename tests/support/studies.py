@@ -1,5 +1,6 @@
 """A copy of the workflow in a folder of its own, and a small study."""
 
+import copy
 import os
 import re
 import shutil
@@ -53,6 +54,13 @@ class Workflow:
         # The copy's package before the installed one: the scripts refuse any other.
         self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
         self.environment.pop("SECATEUR_DATA", None)
+
+    def copied(self, folder):
+        """The same workflow in another folder, with all that has run."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other.folder, other.environment = folder, self.environment | {"PYTHONPATH": str(folder / "workflow")}
+        return other
 
     def command(self, *arguments, cold=False):
         """Snakemake's command; `cold`, with interpreters of their own for it and for its jobs."""

@@ -510,6 +510,16 @@ def test_the_same_study_gives_the_same_tables(tiny_study):
     assert {name: name.read_bytes() for name in plans.rglob("*.npz")}.items() <= kept.items()
 
 
+def test_one_job_for_all_criteria_gives_the_same_tables(tiny_study, tmp_path):
+    wanted = (tiny_study.folder / "results/tables/evaluations.csv").read_bytes()
+    together = tiny_study.copied(tmp_path / "copy")
+    config_edit(evaluation__together=True)(together.folder)
+    (together.folder / "results/tables/evaluations.csv").unlink()
+    text = together.run("--cores", "2", "results/tables/evaluations.csv")
+    assert re.search(r"^evaluate_pruning +2$", text, re.M) and re.search(r"^evaluate_choosing +2$", text, re.M)
+    assert (together.folder / "results/tables/evaluations.csv").read_bytes() == wanted
+
+
 def test_a_floor_keeps_a_part_of_every_layer_at_every_level(tiny_study):
     table = tables.read(tiny_study.folder / "results/tables/evaluations.csv")
     shares = [column for column in table if column.startswith("removed.")]

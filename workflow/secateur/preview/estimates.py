@@ -76,7 +76,7 @@ def estimated(basis: Basis) -> list[Stage]:
         _ranking(basis),
         _evaluation("evaluation", basis, basis.planned, sizes["test"], recovery_checks.options(config)),
     ]
-    chosen_from = {family: basis.planned[family] for family in criteria_names.choosing(config, basis.planned)}
+    chosen_from = criteria_names.choosing(config, basis.planned)
     if chosen_from:
         count = sizes[config["evaluation"]["choose_on"]]
         recoveries = recovery_checks.options(config) if config["verdict"] else {}
@@ -198,7 +198,7 @@ def _evaluation(name, basis, planned, count, recoveries):
     return Stage(
         name,
         extent,
-        basis.seeds * len(planned),
+        basis.seeds * len(criteria_names.evaluated(basis.config, planned)),
         basis.seeds * dense * seconds,
         basis.seeds * total * times * count / 8,
     )

@@ -25,7 +25,16 @@ from secateur.models.description import NetworkDescription
 from secateur.preview import estimates, inspection, layout, timing
 from secateur.pruning import equal_widths, layer_sensitivity, plans
 from secateur.selection import prerequisites
-from secateur.study import biases, kinds, level_checks, recovery_checks, retraining_checks, stage_options, widths
+from secateur.study import (
+    biases,
+    criteria_names,
+    kinds,
+    level_checks,
+    recovery_checks,
+    retraining_checks,
+    stage_options,
+    widths,
+)
 from secateur.study.levels import Terms
 from secateur.study.study import Study
 from secateur.study.vocabulary import SPLITS
@@ -234,9 +243,10 @@ def _evaluated(config, planned):
     seeds, floors = len(config["training"]["seeds"]), config["evaluation"]["keep_at_least"]
     networks = seeds * estimates.pruned_networks(config, planned)
     criteria = sum(map(len, planned.values()))
+    jobs = seeds * len(criteria_names.evaluated(config, planned))
     return [
         f"Evaluation: {criteria} criteria x {len(config['levels']) - 1} levels x {len(floors)} floor(s) x {seeds} "
-        f"seed(s) = {networks:,} pruned networks, in {seeds * len(planned)} jobs",
+        f"seed(s) = {networks:,} pruned networks, in {jobs} jobs",
         *_recovered(config),
         *layout.wrapped(f"readings: {', '.join(readings) or 'none, so no relevance is computed'}"),
         *layout.wrapped(f"criteria: {', '.join(families)}"),

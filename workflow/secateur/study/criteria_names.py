@@ -5,7 +5,7 @@ needed.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from secateur.study import learned
@@ -19,6 +19,8 @@ INITIAL = ".initial"
 ALLOCATED = ".allocated"
 # The ends of the names of criteria that are scored in steps, by the network against which a step recovers.
 RESCORED = {"dense": ".rescored", "before": ".rescored_before"}
+# The one job that evaluates all families, where a study says so.
+TOGETHER = "all"
 # The most mixed lists in a family: with more, other jobs would wait for the longest of them.
 MOST = 6
 
@@ -52,7 +54,7 @@ MORE = {"scores": _scores, "files": _files, "mixtures": _mixtures, "allocated": 
 
 
 def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """{family: its criteria} of a study with every default filled in; a family is evaluated by one job."""
+    """{family: its criteria} of a study with every default filled in."""
     criteria = config["criteria"]
     families = {}
     for source in (*config["readings"], *criteria["weights"]):
@@ -70,6 +72,13 @@ def of(config: Mapping[str, Any]) -> dict[str, list[str]]:
         families[entry["name"]] = [*learned.draws(entry), *learned.beside(entry)]
         families[f"controls.{entry['name']}"] = _learned_controls(entry, criteria)
     return families
+
+
+def evaluated(config: Mapping[str, Any], families: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """{job: the criteria that it evaluates} of some families: one for each, or one for all of them."""
+    if not config["evaluation"]["together"] or not families:
+        return dict(families)
+    return {TOGETHER: list(itertools.chain.from_iterable(families.values()))}
 
 
 def _mixed_families(reading, lists):
@@ -208,13 +217,17 @@ def rescored(criteria: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return dict(zip(_rescored(criteria), criteria["rescored"], strict=True))
 
 
-def choosing(config: Mapping[str, Any], families: Iterable[str]) -> list[str]:
-    """The families that are evaluated on the images that choose as well; none without such images."""
+def choosing(config: Mapping[str, Any], families: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """{family: its criteria} of those that are evaluated on the images that choose too; none without such images."""
     if not config["evaluation"]["choose_on"]:
-        return []
+        return {}
     criteria = config["criteria"]
     chosen = (*config["readings"], *criteria["weights"], *MORE, *learned.names(criteria["learned"]))
-    return [family for family in families if family in chosen or family.startswith("mixed.")]
+    found = {}
+    for family, names in families.items():
+        if family in chosen or family.startswith("mixed."):
+            found[family] = names
+    return found
 
 
 def extraction(reading: Mapping[str, Any]) -> dict[str, Any]:

@@ -255,7 +255,9 @@ def _manifests(criteria):
 
 
 def _key(family, config):
-    """The key of the settings that a family of criteria comes from."""
+    """The key of the settings that a family of criteria comes from, or the job that evaluates all."""
+    if family == criteria_names.TOGETHER and config["evaluation"]["together"]:
+        return "evaluation.together"
     if family in config["readings"]:
         return f"readings.{family}"
     name = family.removeprefix("controls.")
@@ -265,12 +267,11 @@ def _key(family, config):
 
 
 def _evaluations(config):
-    planned = criteria_names.of(config)
-    ends = (".csv", ".h5", ".json")
-    for family in planned:
-        yield from _each(f"evaluation/{family}", ends, _key(family, config))
-    for family in criteria_names.choosing(config, planned):
-        yield from _each(f"evaluation/choosing/{family}", ends, _key(family, config))
+    families, ends = criteria_names.of(config), (".csv", ".h5", ".json")
+    for job in criteria_names.evaluated(config, families):
+        yield from _each(f"evaluation/{job}", ends, _key(job, config))
+    for job in criteria_names.evaluated(config, criteria_names.choosing(config, families)):
+        yield from _each(f"evaluation/choosing/{job}", ends, _key(job, config))
     # The cache of evaluated plans is a folder.
     yield "evaluation/plans/of-all-families", ["evaluation"]
 

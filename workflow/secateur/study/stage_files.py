@@ -4,7 +4,7 @@ Paths begin with Snakemake's names of folders: `<results>`, `<images>` for the i
 results of one training. Neither Snakemake nor torch is needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from secateur.study import contents, criteria_names, kinds, learned, paths, recovery_checks
 from secateur.study.reinitialisations import ORIGINAL
@@ -160,9 +160,9 @@ def mixture_lists(study: Study, mixture: str) -> dict[str, str]:
     }
 
 
-def rankings(study: Study, family: str) -> list[str]:
-    """The rankings of a family of criteria."""
-    return [f"<network>/ranking/{criterion}.csv" for criterion in study.families[family]]
+def rankings(criteria: Iterable[str]) -> list[str]:
+    """The rankings of criteria."""
+    return [f"<network>/ranking/{criterion}.csv" for criterion in criteria]
 
 
 def recovering_images(study: Study) -> dict[str, str]:
@@ -212,7 +212,7 @@ def calibrating_images(study: Study, kind: str) -> OptionalPath:
 def exported(study: Study, name: str) -> dict[str, str]:
     """The evaluation behind an exported network's card, and the retrained network with its own evaluation."""
     entry = study.exported[name]
-    inputs = _evaluated(f"<network>/evaluation/{study.family_of(entry['criterion'])}")
+    inputs = _evaluated(f"<network>/evaluation/{study.evaluation_of(entry['criterion'])}")
     if entry["kind"] == kinds.NONE.name:
         return inputs
     cell = kinds.Cell(entry["criterion"], entry["level"], entry["kind"])
@@ -223,17 +223,22 @@ def exported(study: Study, name: str) -> dict[str, str]:
     return inputs
 
 
-def exported_sparse(variant: str, level: str) -> dict[str, str]:
+def exported_sparse(study: Study, variant: str, level: str) -> dict[str, str]:
     """A sparse network with its own evaluation, and the dense one with an evaluation that has it at level 0."""
     place = f"<network>/sparsity/{variant}/{level}"
     inputs = {"network": f"{place}/network.pt", "dense": "<network>/training/trained.pt"}
     inputs |= {"table": f"{place}/network.csv", "bits": f"{place}/network.h5", "manifest": f"{place}/manifest.json"}
-    evaluated = _evaluated("<network>/evaluation/random")
+    evaluated = chance(study)
     return inputs | {
         "evaluated": evaluated["table"],
         "evaluated_bits": evaluated["bits"],
         "evaluated_manifest": evaluated["manifest"],
     }
+
+
+def chance(study: Study) -> dict[str, str]:
+    """The files of the evaluation that has the dense network, at level 0, and random rankings."""
+    return _evaluated(f"<network>/evaluation/{study.evaluation_of('random.0')}")
 
 
 def _evaluated(stem):

@@ -259,14 +259,14 @@ def mixture_ranking(study: Study, mixture: str) -> Options:
     return _chosen(study.mixtures[mixture], "first", "second")
 
 
-def evaluation(study: Study, family: str) -> Options:
-    """The criteria and levels of a family's evaluation, and the recoveries where there are any beside `none`."""
-    return _evaluated(study, family) | _recoveries(study, study.recovered)
+def evaluation(study: Study, job: str) -> Options:
+    """The criteria and levels of an evaluation, and the recoveries where there are any beside `none`."""
+    return _evaluated(study, study.evaluated[job]) | _recoveries(study, study.recovered)
 
 
-def choosing(study: Study, family: str) -> Options:
+def choosing(study: Study, job: str) -> Options:
     """The same on the images that choose; of networks as pruning left them, where no verdict asks after recoveries."""
-    return _evaluated(study, family) | _recoveries(study, study.chosen_after)
+    return _evaluated(study, study.choosing[job]) | _recoveries(study, study.chosen_after)
 
 
 def sensitivity(study: Study) -> Options:
@@ -323,9 +323,9 @@ def _recoveries(study, names):
     return {"recoveries": recovery_checks.options(study.settings), "seed": study.seed}
 
 
-def _evaluated(study, family):
+def _evaluated(study, criteria):
     return {
-        "criteria": study.families[family],
+        "criteria": criteria,
         "levels": study.settings["levels"],
         "terms": study.terms,
         **precision(study),

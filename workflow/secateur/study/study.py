@@ -251,7 +251,7 @@ class Study:
 
     @cached_property
     def families(self) -> dict[str, list[str]]:
-        """{family: its criteria}; one job evaluates a family."""
+        """{family: its criteria}."""
         return criteria_names.of(self.settings)
 
     @cached_property
@@ -259,11 +259,16 @@ class Study:
         """All criteria, family by family."""
         return list(itertools.chain.from_iterable(self.families.values()))
 
-    def family_of(self, criterion: str) -> str:
-        """The family of a criterion; KeyError for a criterion that the study does not have."""
-        for family, criteria in self.families.items():
+    @cached_property
+    def evaluated(self) -> dict[str, list[str]]:
+        """{job: the criteria that it evaluates on test images}: a family each, or all together."""
+        return criteria_names.evaluated(self.settings, self.families)
+
+    def evaluation_of(self, criterion: str) -> str:
+        """The job that evaluates a criterion; KeyError for a criterion that the study does not have."""
+        for job, criteria in self.evaluated.items():
             if criterion in criteria:
-                return family
+                return job
         raise KeyError(criterion)
 
     @property
@@ -272,9 +277,9 @@ class Study:
         return self.settings["evaluation"]["choose_on"]
 
     @cached_property
-    def choosing(self) -> list[str]:
-        """The families that are evaluated on the split `choose_on` as well."""
-        return criteria_names.choosing(self.settings, self.families)
+    def choosing(self) -> dict[str, list[str]]:
+        """{job: the criteria that it evaluates on the split `choose_on` as well}."""
+        return criteria_names.evaluated(self.settings, criteria_names.choosing(self.settings, self.families))
 
     @property
     def recoveries(self) -> list[str]:
@@ -345,9 +350,9 @@ class Study:
         return kinds.levels_of(self.cells)
 
     @cached_property
-    def retrained_families(self) -> list[str]:
-        """The families with a criterion that is retrained."""
-        return [family for family, criteria in self.families.items() if {*self.retrained}.intersection(criteria)]
+    def retrained_evaluations(self) -> list[str]:
+        """The jobs that evaluate a criterion that is retrained."""
+        return [job for job, criteria in self.evaluated.items() if {*self.retrained}.intersection(criteria)]
 
     @cached_property
     def retrained_kinds(self) -> list[str]:

@@ -167,11 +167,11 @@ def network_folder(folder: Path | str, settings: Mapping[str, Any], seed: int) -
 
 
 def _right(folder, settings):
-    """{("test", criterion): bools (levels, images)} of all families."""
+    """{("test", criterion): bools (levels, images)} of all criteria."""
     place = network_folder(folder, settings, settings["training"]["seeds"][0]) / "evaluation"
     right = {}
-    for family in criteria_names.of(settings):
-        right |= correctness.of_family(place / f"{family}.csv", place / f"{family}.h5", "test")
+    for job in criteria_names.evaluated(settings, criteria_names.of(settings)):
+        right |= correctness.of_family(place / f"{job}.csv", place / f"{job}.h5", "test")
     return right
 
 

@@ -185,10 +185,10 @@ def _right(folder, settings, retrained):
         for row in retrained.itertuples():
             path = place / "retraining" / f"{Cell(row.draw, row.level, row.kind).path}.h5"
             right[row.draw, row.level, row.kind] = correctness.read(path, 1)[0]
-    for family in criteria_names.of(settings):
-        path = place / "evaluation" / f"{family}.csv"
+    for job in criteria_names.evaluated(settings, criteria_names.of(settings)):
+        path = place / "evaluation" / f"{job}.csv"
         table = tables.read(path, "criterion", "keep_at_least", "level").assign(split="test")
-        bits = correctness.read(path.with_name(f"{family}.h5"), len(table))
+        bits = correctness.read(path.with_name(f"{job}.h5"), len(table))
         for row in _evaluated(table).itertuples():
             right[row.draw, row.level, row.kind] = bits[row.Index]
             if row.level == 0:
