@@ -44,7 +44,7 @@ class Basis:
     """
 
     config: Mapping[str, Any]
-    planned: Mapping[str, Sequence[str]]
+    planned: Mapping[str, list[str]]
     sizes: Mapping[str, int]
     timed: timing.Timed
     whole: Cost

@@ -1,0 +1,70 @@
+"""A study that is killed again and again ends with the tables of one that was not, and computes nothing twice.
+
+`CHAOS=100 pytest tests/chaos` kills as often, each study anew; `CHAOS_SEED` chooses other moments. Without it a few.
+"""
+
+import os
+
+import pytest
+import yaml
+
+from support import chaos
+from support.studies import ON_DIGITS, Workflow
+
+KILLS, SEED = int(os.environ.get("CHAOS", "3")), int(os.environ.get("CHAOS_SEED", "0"))
+WIDTHS = {4: 2, 6: 3, 8: 4}
+# Every stage, each as short as can be.
+EVERYTHING = {
+    "study": "everything",
+    **yaml.safe_load(ON_DIGITS),
+    "training": {"seeds": [0], "epochs": 3, "batch_size": 32, "learning_rate": 0.05, "flip": False},
+    "readings": {"relevance": {"shards": 2}},
+    "criteria": {
+        "statistics": ["mean_abs"],
+        "controls": False,
+        "random": 1,
+        "mixing": {"deltas": ["0.5"]},
+        "scores": ["l1", "taylor"],
+        "allocated": ["l1"],
+        "rescored": [{"criterion": "taylor", "steps": 2}],
+        "learned": [
+            {"name": "gates.mlp", "widths": WIDTHS, "epochs": 2},
+            {"name": "scorer.own", "widths": WIDTHS, "epochs": 2},
+            {"name": "scorer.evolved", "widths": WIDTHS, "fit": "evolution", "epochs": 2},
+        ],
+    },
+    "levels": [0.5],
+    "evaluation": {"recovery": ["none", "batchnorm", "reconstructed"], "choose_on": "validation"},
+    "recovery": {"images": 60, "steps": 100},
+    "retraining": {
+        "criteria": [{"criterion": "l1", "kinds": ["reconstructed", "distilled", "retrained"]}],
+        "levels": [0.5],
+        "epochs": 2,
+    },
+    "sparsity": {"levels": [0.9], "variants": {"feather": {}}},
+    "tickets": {"sparsity": [0.6], "rounds": 2, "kinds": ["sign"]},
+    "export": [{"criterion": "l1", "level": 0.5}],
+}
+
+pytestmark = [pytest.mark.chaos, pytest.mark.study]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The tables of the study, run to its end at once."""
+    workflow = Workflow(tmp_path_factory.mktemp("undisturbed"), yaml.safe_dump(EVERYTHING, sort_keys=False))
+    workflow.run("--cores", "2", "all")
+    found = chaos.tables(workflow)
+    assert len(found) > 20
+    return found
+
+
+def test_a_study_that_is_killed_ends_with_the_same_tables(undisturbed, tmp_path):
+    met, study = 0, 0
+    while met < KILLS:
+        workflow = Workflow(tmp_path / str(study), yaml.safe_dump(EVERYTHING, sort_keys=False))
+        killed = chaos.Killed(workflow, f"{SEED}.{study}")
+        met += killed.until_whole(KILLS - met)
+        print(f"study {study}: {killed.ended}", flush=True)
+        assert chaos.tables(workflow) == undisturbed
+        study += 1

@@ -1,0 +1,108 @@
+"""Runs of a workflow that are killed at random moments, and what has to be true of them."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+# How a run is ended, and how often: Snakemake alone, all of its processes at once, one job, and two polite ways.
+WAYS = ("snakemake", "snakemake", "group", "group", "job", "terminate", "interrupt")
+# Seconds after which a run is still at work, and seconds that orphans may live.
+LONGEST, ORPHANS = 20, 5
+# Lines of Snakemake that must not appear, whatever was killed before.
+LOST = ("LockException", "cannot be locked", "IncompleteFilesException", "Traceback", "MissingInputException")
+
+
+class Killed:
+    """A workflow, run again and again until it is whole; `seed` decides when and how each run is ended."""
+
+    def __init__(self, workflow, seed):
+        self.workflow, self.chance = workflow, random.Random(seed)
+        self.finished, self.repeated, self.ended = set(), [], []
+
+    def run(self, way=None):
+        """Start the study, end it in a way after some seconds, and return whether it was whole before that."""
+        log = self.workflow.folder / f"run.{len(self.ended)}.txt"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                self.workflow.command("--cores", "2", "all", cold=True), cwd=self.workflow.folder,
+                env=self.workflow.environment, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+            try:
+                process.wait(self.chance.uniform(3, LONGEST) if way else 900)
+            except subprocess.TimeoutExpired:
+                way = _end(process, way, self.chance)
+            process.wait(120)
+        self.ended.append((way, process.returncode))
+        self._remember(log.read_text(), way)
+        self._wait_for_orphans()
+        return process.returncode == 0
+
+    def _remember(self, text, way):
+        assert not [word for word in LOST if word in text], f"after {self.ended}: {text[-3000:]}"
+        jobs = dict(re.findall(r"^Job (\d+): (.*)$", text, flags=re.M))
+        self.repeated += [(way, message) for message in jobs.values() if message in self.finished]
+        done = re.findall(r"^Finished jobid: (\d+) ", text, flags=re.M)
+        self.finished.update(jobs[number] for number in done if number in jobs)
+
+    def _wait_for_orphans(self):
+        """No process of a run that has ended works in its folder any more."""
+        until = time.monotonic() + ORPHANS
+        while left := list(_inside(self.workflow.folder)):
+            assert time.monotonic() < until, f"still at work after {self.ended}: {left}"
+            time.sleep(0.1)
+
+    def until_whole(self, kills):
+        """Run with so many kills at most, and then to the end; returns the count of kills that met a running study."""
+        met = 0
+        while met < kills and not self.run(self.chance.choice(WAYS)):
+            met += 1
+        assert self.run(), f"not whole after {self.ended}"
+        assert self.repeated == []
+        return met
+
+
+def _end(process, way, chance):
+    """End a run in a way; returns the way, "none" if there was no job to kill."""
+    if way == "job":
+        jobs = list(_jobs(process))
+        if jobs:
+            chance.choice(jobs).kill()
+            # Snakemake waits for the others, and ends.
+            return way
+        way = "snakemake"
+    if way == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif way == "interrupt":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal({"snakemake": signal.SIGKILL, "terminate": signal.SIGTERM}[way])
+    return way
+
+
+def _jobs(process):
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if any(".snakemake/scripts/" in word for word in child.cmdline()) and "python" in Path(child.exe()).name:
+                yield child
+        except psutil.Error:
+            continue
+
+
+def _inside(folder):
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            yield process.info["cmdline"]
+
+
+def tables(workflow):
+    """{file: content} of all that a study's numbers are in; manifests hold seconds, and figures are of these tables."""
+    results = workflow.folder / "results"
+    kinds = ("tables/*.csv", "**/ranking/*.csv", "**/statistics/*.csv", "**/evaluation/**/*.csv", "**/network.csv")
+    paths = {path for kind in kinds for path in results.glob(kind)}
+    return {path.relative_to(results).as_posix(): path.read_bytes() for path in sorted(paths)}
