@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study report test lint format docs bench clean
+.PHONY: study report test chaos lint format docs bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -23,6 +23,11 @@ report: .venv/workflow
 test: .venv/test
 	@tests/install_browser
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
+
+# Kill a study at random moments; CHAOS is how often.
+chaos: CHAOS ?= 3
+chaos: .venv/test
+	CHAOS=$(CHAOS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -s tests/chaos
 
 lint: .venv/lint
 	.venv/bin/ruff check .
