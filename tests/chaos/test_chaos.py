@@ -35,7 +35,11 @@ EVERYTHING = {
         ],
     },
     "levels": [0.5],
-    "evaluation": {"recovery": ["none", "batchnorm", "reconstructed"], "choose_on": "validation", "keep_at_least": [0.25]},
+    "evaluation": {
+        "recovery": ["none", "batchnorm", "reconstructed"],
+        "choose_on": "validation",
+        "keep_at_least": [0.25],
+    },
     "recovery": {"images": 40, "steps": 100},
     "retraining": {
         "criteria": [{"criterion": "l1", "kinds": ["reconstructed", "distilled", "retrained"]}],
