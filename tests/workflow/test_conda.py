@@ -17,6 +17,7 @@ training: {seeds: [0], epochs: 1, batch_size: 32}
 readings: {relevance: {}}
 criteria: {statistics: [mean_abs], mixing: {deltas: ["0.5"]}, controls: false, random: 2}
 levels: [0, 0.5]
+evaluation: {together: true}
 """
 
 pytestmark = [pytest.mark.conda, pytest.mark.study]
