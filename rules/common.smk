@@ -1,5 +1,4 @@
 # Shared by all rules: the checked study, the digests that decide reruns, and helpers.
-import os
 import re
 import sys
 from pathlib import Path
@@ -32,7 +31,8 @@ from secateur.study.study import Study
 
 def another_snakemake():
     """True if another Snakemake runs in this folder; those that started this one do not count."""
-    here, own = str(Path.cwd()), {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    here, this = str(Path.cwd()), psutil.Process()
+    own = {process.pid for process in (this, *this.parents())}
     for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
         facts = process.info
         if facts["pid"] not in own and facts["cwd"] == here and runs.is_snakemake(facts["cmdline"] or []):

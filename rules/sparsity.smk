@@ -36,8 +36,8 @@ rule collect_sparsity:
         sparse=of_networks("sparsity/{cell.path}/network.csv", cell=STUDY.sparse_cells),
         sparse_bits=of_networks("sparsity/{cell.path}/network.h5", cell=STUDY.sparse_cells),
         dense=of_networks("training/trained.pt"),
-        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.evaluation_of("random.0")),
-        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluation_of("random.0")),
+        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.chance),
+        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.chance),
     output:
         table="<results>/tables/sparsity.csv",
         means="<results>/tables/sparsity.means.csv",

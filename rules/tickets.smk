@@ -83,8 +83,8 @@ rule collect_tickets:
         ticket_bits=of_networks("tickets/{cell.path}/network.h5", cell=STUDY.tickets),
         masks=of_networks("tickets/{round}/mask.json", round=STUDY.rounds),
         dense=of_networks("training/trained.pt"),
-        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.evaluation_of("random.0")),
-        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluation_of("random.0")),
+        evaluated=of_networks("evaluation/{family}.csv", family=STUDY.chance),
+        evaluated_bits=of_networks("evaluation/{family}.h5", family=STUDY.chance),
     output:
         table="<results>/tables/tickets.csv",
         means="<results>/tables/tickets.means.csv",

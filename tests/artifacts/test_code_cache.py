@@ -79,6 +79,15 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(package):
     assert digests(folder) == digests(folder) and len(computed) == 4
 
 
+def test_digests_of_code_that_was_edited_meanwhile_are_not_kept(package):
+    folder, computed = package
+    made = code_cache.Digests(folder / "workflow", folder / "cache")
+    made.of_script("first")
+    (folder / "workflow/secateur/images.py").write_text("def blobs(n): return 8")
+    made.save()
+    assert not (folder / "cache").exists() and computed == ["first"]
+
+
 def test_old_states_of_the_code_are_forgotten(package, monkeypatch):
     folder, _ = package
     monkeypatch.setattr(code_cache, "KEPT", 2)

@@ -71,6 +71,23 @@ def test_every_file_of_the_results_has_its_digest_but_caches(finished, tmp_path)
         assert (row["packed"] == "True") == (row["path"] in inside)
 
 
+def test_neither_other_studies_in_the_folder_nor_files_of_the_users_own_are_packed(finished, tmp_path):
+    code = tmp_path / "code"
+    for name in ("Snakefile", "config/config.yaml", "config/mine.yaml", "workflow/secateur/x.py", "workflow/notes.txt"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("text")
+    before = crate.pack(finished, code, tmp_path / "a.zip", SOURCE, "9.27.1")
+    (finished / "another/tables").mkdir(parents=True)
+    for name in ("settings.yaml", "tables/evaluations.csv"):
+        (finished / "another" / name).write_text("of another study")
+    assert crate.pack(finished, code, tmp_path / "b.zip", SOURCE, "9.27.1") == before
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        of_code = {name for name in archive.namelist() if not name.startswith("results/")}
+    made = {"README.md", "digests.csv", "ro-crate-metadata.json"}
+    assert of_code == made | {"Snakefile", "config/config.yaml", "workflow/secateur/x.py"}
+
+
 def test_the_same_files_give_the_same_bytes_and_others_do_not(finished, tmp_path):
     for name in ("a", "b"):
         packed(finished, tmp_path / f"{name}.zip")

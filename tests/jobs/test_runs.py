@@ -107,8 +107,11 @@ def test_a_lock_that_may_be_held_stays(folder, reason):
         (folder / ".snakemake/secateur_runs/abcdef01-17-4.json").write_text(json.dumps({}))
     elif reason == "older":
         os.utime(folder / ".snakemake/locks/0.input.lock", (0, 0))
+    left = [] if reason == "no note" else notes(folder)
     assert runs.begin(".snakemake", others) is None
     assert locks(folder) == ["0.input.lock", "0.output.lock"]
+    # What may explain the lock later stays too.
+    assert {*left} <= {*notes(folder)}
     if reason == "another run lives":
         living.kill()
         living.communicate()

@@ -152,5 +152,6 @@ def test_one_job_can_evaluate_all_families_in_their_order(study):
     assert stage_files.rankings(together.choosing["all"])[0] == f"<network>/ranking/{chosen[0]}.csv"
     assert together.evaluation_of("l1") == together.evaluation_of("random.0") == "all"
     assert together.retrained_evaluations == ["all"] and study.evaluation_of("l1") == "scores"
-    assert stage_files.chance(together)["table"] == "<network>/evaluation/all.csv"
+    assert (together.chance, apart.chance) == ("all", "random")
+    assert stage_files.exported_sparse(together, "x", "0.9")["evaluated"] == "<network>/evaluation/all.csv"
     assert Study.of(SETTINGS | {"evaluation": {"together": True}}).choosing == {}

@@ -70,7 +70,7 @@ class Killed:
 
 
 def _end(process, way, chance):
-    """End a run in a way; returns the way, "none" if there was no job to kill."""
+    """End a run in a way, which is returned: Snakemake alone where no job could be killed."""
     if way == "job":
         jobs = list(_jobs(process))
         if jobs:

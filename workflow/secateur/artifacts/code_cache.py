@@ -21,31 +21,42 @@ class Digests:
     """Digests of the scripts in a folder beside the package; `cache` is a folder that other runs read and write too."""
 
     def __init__(self, scripts: Path | str, cache: Path | str) -> None:
-        self.scripts = Path(scripts)
-        self._path = Path(cache) / f"{_state(self.scripts)}.json"
+        self.scripts, self._folder = Path(scripts), Path(cache)
+        self._package = code_imports.PACKAGE
+        self._state, self._new = _state(self.scripts, self._package), False
         self._known = _read(self._path)
+
+    @property
+    def _path(self):
+        return self._folder / f"{self._state}.json"
 
     def of_script(self, name: str) -> str:
         """The digest of a script by its name without ending; FileNotFoundError if there is none."""
         if name not in self._known:
-            if not hasattr(self, "_last"):
+            if not self._new:
                 # Written once, when Snakemake ends, because each start asks for all scripts.
-                self._last = atexit.register(self.save)
+                atexit.register(self.save)
+                self._new = True
             self._known[name] = code_digest.of_script(self.scripts / f"{name}.py")
         return self._known[name]
 
     def save(self) -> None:
-        """Write what is known; a folder that cannot be written to costs time alone."""
+        """Write what is known; a folder that cannot be written to costs time alone.
+
+        Nothing is written of code that was edited meanwhile: some digests could be of the text before.
+        """
         with contextlib.suppress(OSError):
+            if _state(self.scripts, self._package) != self._state:
+                return
             files.write_text(self._path, json.dumps(self._known, indent=1, sort_keys=True))
-            others = sorted(self._path.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
+            others = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
             for path in others[:-KEPT]:
                 path.unlink(missing_ok=True)
 
 
-def _state(scripts):
+def _state(scripts, package):
     """A digest of all text that code digests depend on, their own code included."""
-    paths = [*scripts.glob("*.py"), *code_imports.PACKAGE.rglob("*.py")]
+    paths = [*scripts.glob("*.py"), *package.rglob("*.py")]
     state = hashlib.sha256()
     for path in sorted(paths):
         text = path.read_bytes()

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from secateur import Refused, __version__
-from secateur.artifacts import files
+from secateur.artifacts import files, plain_yaml
 
 # Files of the results that a reader opens; images, networks and relevance are data of hundreds of megabytes.
 PACKED = {
@@ -31,11 +30,12 @@ PACKED = {
     ".svg": "image/svg+xml",
     ".yaml": "application/yaml",
 }
+CACHES = (".npz", ".partial", ".zip")
 OF_CODE = {".py": "text/x-python", ".rst": "text/x-rst", ".toml": "application/toml", ".cff": "application/yaml"}
 # What the workflow consists of, as a clone has it; a hosted copy lacks some.
-CODE = ("Snakefile", "rules", "workflow", "envs", "report", "profiles", "config", "data/sources.yaml")
+CODE = ("Snakefile", "rules", "workflow", "envs", "report", "profiles", "config/config.yaml", "data/sources.yaml")
 ABOUT = ("LICENSE", "CITATION.cff", "pyproject.toml", "constraints.txt")
-NO_CODE = {"__pycache__", "secateur.egg-info"}
+ENDS = {".py", ".smk", ".yaml", ".rst", ".csv"}
 DIGESTS, README = "digests.csv", "README.md"
 # A zip has times; those of a crate that is made again are the same.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -53,9 +53,10 @@ def pack(
     results, code = Path(results), Path(code)
     settings = _settings(results)
     place = _place(settings)
-    packed = {f"{place}/{name}": results / name for name in _packed(results)}
+    own = list(_own(results))
+    packed = {f"{place}/{path.relative_to(results).as_posix()}": path for path in own if path.suffix in PACKED}
     written = {**{name: code / name for name in _code(code)}, **packed}
-    digests = _digests(results, place)
+    digests = _digests({f"{place}/{path.relative_to(results).as_posix()}": path for path in own}, packed)
     date = _date(results)
     crate = _described(settings, written, place, source, snakemake, date)
     made = {
@@ -74,7 +75,7 @@ def _settings(results):
     for name in ("settings.yaml", "tables/evaluations.csv"):
         if not (results / name).is_file():
             raise Refused(f"{results} is no finished study: it has no {name}; run its study to the end first")
-    return yaml.safe_load((results / "settings.yaml").read_text(encoding="utf-8"))
+    return plain_yaml.parsed((results / "settings.yaml").read_text(encoding="utf-8"))
 
 
 def _place(settings):
@@ -85,31 +86,30 @@ def _place(settings):
     return str(place)
 
 
-def _packed(results):
-    """The names of all files that a reader opens, without the caches of evaluations and other crates' contents."""
-    for path in sorted(results.rglob("*")):
-        if path.suffix in PACKED and path.is_file() and not path.name.startswith("."):
-            yield path.relative_to(results).as_posix()
+def _own(results):
+    """All files of a study, without caches, half-written files and crates, and without the studies in its folder."""
+    for path in sorted(results.iterdir()):
+        if path.is_dir() and not (path / "settings.yaml").exists():
+            yield from _own(path)
+        elif path.is_file() and path.suffix not in CACHES and not path.name.startswith("."):
+            yield path
 
 
 def _code(code):
     for part in (*CODE, *ABOUT):
         paths = [code / part] if (code / part).is_file() else sorted((code / part).rglob("*"))
         for path in paths:
-            if path.is_file() and not NO_CODE & {*path.relative_to(code).parts}:
+            if path.is_file() and (path.suffix in ENDS or path.name == "Snakefile" or part in ABOUT):
                 yield path.relative_to(code).as_posix()
 
 
-def _digests(results, place):
-    """A table of all files of the results, those that stay outside as well: path, bytes, SHA-256, inside."""
+def _digests(own, packed):
+    """A table of all files of a study, those that stay outside as well: path, bytes, SHA-256, inside."""
     lines = ["path,bytes,sha256,packed"]
-    packed = {*_packed(results)}
-    for path in sorted(results.rglob("*")):
-        name = path.relative_to(results).as_posix()
-        if path.is_file() and not path.name.startswith(".") and path.suffix not in (".npz", ".partial", ".zip"):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            lines.append(f'"{place}/{name}",{path.stat().st_size},{digest},{name in packed}')
+    for name, path in own.items():
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f'"{name}",{path.stat().st_size},{digest},{name in packed}')
     return "\n".join(lines) + "\n"
 
 

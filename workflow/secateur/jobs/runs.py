@@ -51,12 +51,13 @@ def _unlock(locks, notes, others):
     dead = [note for note in notes if processes.on_this_machine(note.stem) and not processes.runs(note.stem)]
     held = list(locks.glob("*.lock"))
     removed = None
-    if held and dead and len(dead) == len(notes) and _of_these(held, dead) and not others():
-        for lock in held:
-            lock.unlink(missing_ok=True)
+    if held:
+        if not dead or len(dead) < len(notes) or not _of_these(held, dead) or others():
+            # The notes stay with the lock, for the run that finds nobody here any more.
+            return None
         removed = f"The lock of a run that was killed is removed ({_words(dead[-1])}); no other Snakemake runs here."
-    for note in dead:
-        note.unlink(missing_ok=True)
+    for file in (*held, *dead):
+        file.unlink(missing_ok=True)
     return removed
 
 

@@ -228,17 +228,12 @@ def exported_sparse(study: Study, variant: str, level: str) -> dict[str, str]:
     place = f"<network>/sparsity/{variant}/{level}"
     inputs = {"network": f"{place}/network.pt", "dense": "<network>/training/trained.pt"}
     inputs |= {"table": f"{place}/network.csv", "bits": f"{place}/network.h5", "manifest": f"{place}/manifest.json"}
-    evaluated = chance(study)
+    evaluated = _evaluated(f"<network>/evaluation/{study.chance}")
     return inputs | {
         "evaluated": evaluated["table"],
         "evaluated_bits": evaluated["bits"],
         "evaluated_manifest": evaluated["manifest"],
     }
-
-
-def chance(study: Study) -> dict[str, str]:
-    """The files of the evaluation that has the dense network, at level 0, and random rankings."""
-    return _evaluated(f"<network>/evaluation/{study.evaluation_of('random.0')}")
 
 
 def _evaluated(stem):

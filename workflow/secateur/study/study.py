@@ -272,6 +272,11 @@ class Study:
         raise KeyError(criterion)
 
     @property
+    def chance(self) -> str:
+        """The job that evaluates random rankings; its tables have the dense network too, at level 0."""
+        return self.evaluation_of(self.families["random"][0])
+
+    @property
     def choose_on(self) -> str | None:
         """The split on which deltas and statistics are chosen; None where the study chooses nothing."""
         return self.settings["evaluation"]["choose_on"]
