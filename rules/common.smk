@@ -44,6 +44,9 @@ if workflow.is_main_process:
     unlocked = runs.begin(".snakemake", another_snakemake)
     if unlocked:
         logger.info(unlocked)
+elif workflow.remote_exec:
+    # On a node of a cluster its jobs end with this process, whatever becomes of the one that submitted it.
+    runs.tell_jobs()
 
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):

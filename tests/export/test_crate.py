@@ -73,11 +73,14 @@ def test_every_file_of_the_results_has_its_digest_but_caches(finished, tmp_path)
 
 def test_neither_other_studies_in_the_folder_nor_files_of_the_users_own_are_packed(finished, tmp_path):
     code = tmp_path / "code"
-    for name in ("Snakefile", "config/config.yaml", "config/mine.yaml", "workflow/secateur/x.py", "workflow/notes.txt"):
+    for name in ("Snakefile", "config/config.yaml", "config/mine.yaml", "workflow/secateur/x.py", "workflow/notes.txt",
+                 "profiles/mine/config.yaml", "workflow/.hidden/y.py"):  # fmt: skip
         (code / name).parent.mkdir(parents=True, exist_ok=True)
         (code / name).write_text("text")
     before = crate.pack(finished, code, tmp_path / "a.zip", SOURCE, "9.27.1")
     (finished / "another/tables").mkdir(parents=True)
+    (finished / ".hidden").mkdir()
+    (finished / ".hidden/x.csv").write_text("of an editor")
     for name in ("settings.yaml", "tables/evaluations.csv"):
         (finished / "another" / name).write_text("of another study")
     assert crate.pack(finished, code, tmp_path / "b.zip", SOURCE, "9.27.1") == before

@@ -108,7 +108,12 @@ def test_a_lock_that_may_be_held_stays(folder, reason):
     elif reason == "older":
         os.utime(folder / ".snakemake/locks/0.input.lock", (0, 0))
     left = [] if reason == "no note" else notes(folder)
-    assert runs.begin(".snakemake", others) is None
+    said = runs.begin(".snakemake", others)
+    if reason == "another machine":
+        assert said.startswith("This folder is locked, perhaps by a run on another machine")
+        assert ".snakemake/secateur_runs/abcdef01-17-4.json" in said
+    else:
+        assert said is None
     assert locks(folder) == ["0.input.lock", "0.output.lock"]
     # What may explain the lock later stays too.
     assert {*left} <= {*notes(folder)}
@@ -117,11 +122,15 @@ def test_a_lock_that_may_be_held_stays(folder, reason):
         living.communicate()
 
 
-def test_a_process_of_the_same_id_that_started_later_is_another_one():
+def test_a_process_of_the_same_id_that_started_later_is_another_one(monkeypatch):
     machine, process, start = processes.identity().split("-")
     assert processes.runs(f"{machine}-{process}-{start}")
     assert not processes.runs(f"{machine}-{process}-{int(start) + 1}")
     assert not processes.runs(f"00000000-{process}-{start}")
+    # Where the start is hidden, as of another user's process, nothing says that it is another one.
+    monkeypatch.setattr(processes, "_facts", lambda process: ["0"] * 20)
+    assert processes.runs(f"{machine}-{process}-{start}")
+    monkeypatch.undo()
     assert not processes.runs("") and not processes.runs(f"{machine}-x-1")
 
 
@@ -141,6 +150,16 @@ def test_a_process_of_the_same_id_that_started_later_is_another_one():
 )
 def test_snakemake_is_known_by_its_command_line(command, told):
     assert runs.is_snakemake(command.split()) == told
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for_does_not_run():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = processes.identity(process.pid)
+    assert processes.runs(name)
+    process.stdin.close()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not processes.runs(name) and not processes.alive(process.pid)
+    process.wait()
 
 
 def orphan(folder, watch):
@@ -170,6 +189,11 @@ def test_a_job_ends_soon_after_its_snakemake(folder):
     assert not (folder / "result").exists()
 
 
+def test_a_snakemake_inside_a_job_ends_soon_after_that_of_the_job(folder):
+    assert gone(orphan(folder, "runs.begin('.snakemake', bool)"))
+    assert not (folder / "result").exists()
+
+
 def test_an_orphaned_job_that_comes_to_write_does_not(folder):
     job = orphan(folder, "")
     assert processes.alive(job)
@@ -185,7 +209,7 @@ def test_an_orphaned_job_that_comes_to_write_does_not(folder):
 def test_of_a_run_on_another_machine_nothing_is_said(folder, monkeypatch):
     monkeypatch.setenv(processes.RUN, "00000000-1-1")
     files.write_text(folder / "result", "written")
-    monkeypatch.setenv(processes.RUN, f"{processes.machine()}-1-0")
+    monkeypatch.setenv(processes.RUN, f"{processes.machine()}-{2**22 + 1}-1")
     with pytest.raises(Refused, match="has ended"):
         files.write_text(folder / "result", "again")
     assert (folder / "result").read_text() == "written"

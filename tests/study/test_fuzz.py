@@ -86,32 +86,67 @@ def garbled(text, chance):
     return "".join(characters)
 
 
-def names(study):
-    """{parameter of a stage's options or files: the values that the rules give it}."""
-    return {
-        "reading": study.readings, "criterion": study.criteria, "family": study.families, "source": study.sources,
-        "entry": study.entries, "mixture": study.mixtures, "variant": study.variants, "place": map(str, study.rounds),
-        "seed": study.seeds, "name": study.exported, "figure": study.sparse_figures, "scope": stage_files.CLASSES,
-        "kind": sorted({cell.kind for cell in study.cells}), "level": map(str, study.settings["levels"]),
-    }  # fmt: skip
+def each(*names):
+    """The jobs of a stage, from the name of what it is made for: one for each of these that the study has."""
+    return lambda study: [(one,) for name in names for one in getattr(study, name)]
 
 
-def gates(study):
-    """The learned criteria that are no scorers."""
-    return [name for name in study.learned if name not in study.scorers]
+def rounds(study):
+    """The rounds of tickets as paths name them."""
+    return [(str(place),) for place in study.rounds]
 
 
-# Stages of some of the study's criteria alone.
-OF_CRITERIA = {
-    **dict.fromkeys(("learning", "start"), gates),
-    **dict.fromkeys(("fitting", "scoring"), lambda study: study.scorers),
-    **dict.fromkeys(("scores", "score_ranking"), lambda study: study.scored),
-    **dict.fromkeys(("rescoring", "rescoring_images"), lambda study: study.rescored),
-    "file_ranking": lambda study: study.files,
-    "statistics_ranking": lambda study: study.sources,
-    "choosing": lambda study: study.choosing,
-    "evaluation": lambda study: study.evaluated,
+def sparse(study):
+    return [(cell.variant, str(cell.level)) for cell in study.sparse_cells]
+
+
+def scorers(study):
+    return [(name, seed) for name in study.scorers for seed in study.seeds]
+
+
+# {options or files of a stage: the arguments behind the study of each of its jobs}, as the rules give them.
+JOBS = {
+    **dict.fromkeys(("explained_images", "relevance", "shards", "extraction", "summary"), each("readings")),
+    **dict.fromkeys(("mixed_lists", "mixed_ranking"), each("mixed")),
+    "combined_ranking": lambda study: [(reading,) for reading in study.mixing["alternate_only"]],
+    **dict.fromkeys(("statistics_ranking", "source_figure", "reading_choices"), each("sources")),
+    "curves": lambda study: [("strategies", source) for source in study.sources],
+    **dict.fromkeys(("mixture_lists", "mixture_ranking"), each("mixtures")),
+    **dict.fromkeys(("scores", "score_ranking"), each("scored")),
+    **dict.fromkeys(("start", "learning"), each("gated")),
+    "fitting": each("fitted"),
+    "scoring": scorers,
+    **dict.fromkeys(("shuffled", "shuffled_ranking"), each("entries")),
+    **dict.fromkeys(("rescoring", "rescoring_images"), each("rescored")),
+    "file_ranking": lambda study: [(name, str(seed)) for name in study.files for seed in study.seeds],
+    "evaluation": each("evaluated"),
+    "choosing": each("choosing"),
+    "ranked_on": each("criteria"),
+    "retrained_from": lambda study: [(cell.criterion, cell.kind) for cell in study.cells],
+    "retraining": lambda study: [(cell.criterion, cell.kind, str(cell.level)) for cell in study.cells],
+    "schedule": lambda study: [(cell.kind, cell.criterion) for cell in study.cells],
+    "calibrating_images": each("retrained_kinds"),
+    **dict.fromkeys(("exported", "export"), each("exported")),
+    **dict.fromkeys(("sparse_training", "sparse_export", "exported_sparse"), sparse),
+    "ticket_round": rounds,
+    "ticket": lambda study: [(str(cell.place), cell.kind) for cell in study.tickets],
+    "controls_curves": each("controlled"),
+    "sparsity_figure": each("sparse_figures"),
+    "tickets_figure": each("ticket_figures"),
+    "units_of_figure": lambda study: [(study.line_widths,)],
+    "verdict": lambda study: [({},)] if study.verdict else [],
 }
+# What the rules ask only of studies that have the section.
+SECTIONS = {"tables_of_zeros": "sparsity", "rewinding": "tickets", "ticket_round": "tickets"}
+
+
+def stages():
+    """(name, function) of all options and files of stages that are made from a study."""
+    for module in (stage_files, stage_options, page_options):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            own = function.__module__ == module.__name__ and not name.startswith("_")
+            if own and [*inspect.signature(function).parameters][:1] == ["study"]:
+                yield name, function
 
 
 def planned(study):
@@ -119,33 +154,19 @@ def planned(study):
     for name, member in inspect.getmembers(type(study)):
         if isinstance(member, (property, functools.cached_property)):
             getattr(study, name)
-    for module in (stage_files, stage_options, page_options):
-        for name, function in inspect.getmembers(module, inspect.isfunction):
-            if function.__module__ == module.__name__ and name not in BY_CELLS:
-                for arguments in calls(study, name, function):
-                    function(study, *arguments)
-    for cell in study.cells:
-        stage_options.retraining(study, cell.criterion, cell.kind, str(cell.level))
-        stage_options.schedule(study, cell.kind, cell.criterion)
-        stage_files.retrained_from(study, cell.criterion, cell.kind)
+    for name, function in stages():
+        if name not in SECTIONS or study.settings[SECTIONS[name]]:
+            for arguments in JOBS.get(name, lambda study: [()])(study):
+                # Two stages of one name: the file of a scorer has no seed.
+                function(study, *arguments[: len(inspect.signature(function).parameters) - 1])
 
 
-def calls(study, name, function):
-    """The arguments behind the study of all calls of a stage's options or files: none, or one for each of its jobs."""
-    first, *rest = [*inspect.signature(function).parameters.values(), None]
-    rest = [one for one in rest if one and one.default is one.empty]
-    if name.startswith("_") or not first or first.name != "study" or len(rest) > 1:
-        return []
-    if not rest:
-        return [()]
-    if name in OF_CRITERIA:
-        return zip(OF_CRITERIA[name](study))
-    return zip(names(study).get(rest[0].name, ()))
-
-
-# Called for cells, or by words of their own.
-BY_CELLS = {"retraining", "schedule", "calibrating_images", "sparse_training", "sparse_export", "ticket", "export",
-            "exported", "tickets_figure", "sparsity_figure", "source_figure", "controls_curves"}  # fmt: skip
+def test_all_options_and_files_of_stages_are_read():
+    for name, function in stages():
+        rest = [*inspect.signature(function).parameters.values()][1:]
+        needed = [one.name for one in rest if one.default is one.empty]
+        assert bool(needed) <= (name in JOBS), name
+    assert {*JOBS} <= {name for name, _ in stages()}
 
 
 def whole_or_refused(read):
@@ -165,9 +186,7 @@ def test_shipped_studies_are_whole_or_lack_a_file(path):
     assert refused is None or "no such file" in refused or "run the study with these results first" in refused, refused
 
 
-@settings(
-    max_examples=TRIED, deadline=None, suppress_health_check=list(HealthCheck), derandomize="FUZZED" not in os.environ
-)
+@FUZZED
 @given(st.integers(0, 2**32))
 def test_a_mutated_study_is_whole_or_refused_in_one_line(seed):
     chance = random.Random(seed)
@@ -175,9 +194,7 @@ def test_a_mutated_study_is_whole_or_refused_in_one_line(seed):
     whole_or_refused(lambda: study)
 
 
-@settings(
-    max_examples=TRIED, deadline=None, suppress_health_check=list(HealthCheck), derandomize="FUZZED" not in os.environ
-)
+@FUZZED
 @given(st.integers(0, 2**32))
 def test_a_garbled_file_is_whole_or_refused_in_one_line(tmp_path_factory, seed):
     chance = random.Random(seed)

@@ -1,8 +1,8 @@
 """A finished study as one RO-Crate: a zip with its settings, tables, lists and report, its code, and a description.
 
 The crate follows RO-Crate 1.1 (doi:10.5281/zenodo.5146228) and the Workflow RO-Crate profile 1.0, so that archives and
-catalogues read it, and unpacked it is a folder in which Snakemake finds the study's results. Images and networks stay
-outside; their digests are inside.
+catalogues read it, and unpacked it is a copy of the workflow with the study's settings and tables in it. Images,
+networks and files of the user's own that the settings name stay outside; the digests of the former are inside.
 """
 
 from __future__ import annotations
@@ -30,10 +30,21 @@ PACKED = {
     ".svg": "image/svg+xml",
     ".yaml": "application/yaml",
 }
+# Not of the study: what evaluations have measured before, what was half done, and crates.
 CACHES = (".npz", ".partial", ".zip")
 OF_CODE = {".py": "text/x-python", ".rst": "text/x-rst", ".toml": "application/toml", ".cff": "application/yaml"}
 # What the workflow consists of, as a clone has it; a hosted copy lacks some.
-CODE = ("Snakefile", "rules", "workflow", "envs", "report", "profiles", "config/config.yaml", "data/sources.yaml")
+CODE = (
+    "Snakefile",
+    "rules",
+    "workflow",
+    "envs",
+    "report",
+    "profiles/default",
+    "profiles/slurm",
+    "config/config.yaml",
+    "data/sources.yaml",
+)
 ABOUT = ("LICENSE", "CITATION.cff", "pyproject.toml", "constraints.txt")
 ENDS = {".py", ".smk", ".yaml", ".rst", ".csv"}
 DIGESTS, README = "digests.csv", "README.md"
@@ -89,9 +100,11 @@ def _place(settings):
 def _own(results):
     """All files of a study, without caches, half-written files and crates, and without the studies in its folder."""
     for path in sorted(results.iterdir()):
+        if path.name.startswith("."):
+            continue
         if path.is_dir() and not (path / "settings.yaml").exists():
             yield from _own(path)
-        elif path.is_file() and path.suffix not in CACHES and not path.name.startswith("."):
+        elif path.is_file() and path.suffix not in CACHES:
             yield path
 
 
@@ -99,8 +112,10 @@ def _code(code):
     for part in (*CODE, *ABOUT):
         paths = [code / part] if (code / part).is_file() else sorted((code / part).rglob("*"))
         for path in paths:
-            if path.is_file() and (path.suffix in ENDS or path.name == "Snakefile" or part in ABOUT):
-                yield path.relative_to(code).as_posix()
+            name = path.relative_to(code)
+            hidden = any(word.startswith(".") for word in name.parts)
+            if path.is_file() and not hidden and (path.suffix in ENDS or path.name == "Snakefile" or part in ABOUT):
+                yield name.as_posix()
 
 
 def _digests(own, packed):
@@ -120,7 +135,9 @@ def _readme(settings, place, source, date):
 
 A study of secateur {__version__}, complete on {date}. Its report: `{place}/report.html`; its settings, defaults
 included: `{place}/settings.yaml`; all tables, statistics and rankings: `{place}`. `{DIGESTS}` has the SHA-256 of every
-file of the results; images, networks and relevance are not packed. To make all of it again, in this folder:
+file of the study but caches; images, networks and relevance are not packed, and neither are files that the settings
+name (weights, rankings, images of your own), nor a page that they put elsewhere. With those in their places, this makes
+all of it again, in this folder, into `{settings["results"]}`:
 
     snakemake --cores 1 --use-conda all --configfile {place}/settings.yaml
 
@@ -154,7 +171,7 @@ def _described(settings, written, place, source, snakemake, date):
     for name, path in written.items():
         if name != "Snakefile":
             results += _added(crate, name, path, place)
-    words = "SHA-256 of every file of the results, of those that are not packed too."
+    words = "SHA-256 of every file of the study but caches, of those that are not packed too."
     crate.add_file(
         dest_path=DIGESTS, properties={"name": "Digests", "description": words, "encodingFormat": "text/csv"}
     )

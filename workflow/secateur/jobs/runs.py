@@ -23,11 +23,12 @@ def begin(folder: Path | str, others: Callable[[], bool]) -> str | None:
     """Note this process as a run, tell its jobs, and remove the locks of killed runs.
 
     `folder` is Snakemake's own, `.snakemake`; `others` tells whether another Snakemake runs beside it that did not note
-    itself. Returns a sentence on the locks that were removed, or None. A lock stays where a run may still hold it: one
-    on another machine, or one that began before this file could note it.
+    itself. Returns a sentence on the locks that were removed, or that stay because of another machine, or None. A lock
+    stays where a run may still hold it: one on another machine, or one that began before this file could note it.
     """
-    name = processes.identity()
-    os.environ[processes.RUN] = name
+    # The report is written by a Snakemake inside a job, which ends with that of the job.
+    end_with_snakemake()
+    name = tell_jobs()
     notes = Path(folder) / "secateur_runs"
     own = notes / f"{name}.json"
     try:
@@ -38,7 +39,18 @@ def begin(folder: Path | str, others: Callable[[], bool]) -> str | None:
         # Nothing can be locked there either.
         return None
     atexit.register(_forget, own, os.getpid())
-    return _unlock(Path(folder) / "locks", [note for note in notes.glob("*.json") if note != own], others)
+    try:
+        return _unlock(Path(folder) / "locks", [note for note in notes.glob("*.json") if note != own], others)
+    except OSError as error:
+        # Another start did the same meanwhile, or the files are another user's: Snakemake says what it finds.
+        logging.warning("locks are left as they are: %s", error)
+        return None
+
+
+def tell_jobs() -> str:
+    """Name this process to the jobs that it starts, so that they end with it; returns the name."""
+    os.environ[processes.RUN] = processes.identity()
+    return os.environ[processes.RUN]
 
 
 def _forget(note, process):
@@ -52,6 +64,12 @@ def _unlock(locks, notes, others):
     held = list(locks.glob("*.lock"))
     removed = None
     if held:
+        away = [note for note in notes if not processes.on_this_machine(note.stem)]
+        if away:
+            return (
+                f"This folder is locked, perhaps by a run on another machine ({_words(away[0])}); if that has ended, "
+                f"delete {away[0]} and start again"
+            )
         if not dead or len(dead) < len(notes) or not _of_these(held, dead) or others():
             # The notes stay with the lock, for the run that finds nobody here any more.
             return None
@@ -96,12 +114,13 @@ def end_with_snakemake() -> None:
     A killed Snakemake leaves its jobs running, and the next run starts them again, perhaps by other settings: two
     processes would write one file.
     """
-    if processes.RUN in os.environ:
-        threading.Thread(target=_watch, daemon=True).start()
+    name = os.environ.get(processes.RUN)
+    if name:
+        threading.Thread(target=_watch, args=(name,), daemon=True).start()
 
 
-def _watch():
-    while not processes.orphaned():
+def _watch(name):
+    while not processes.orphaned(name):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     logging.error("Snakemake, which started this job, has ended; so does the job")
     os._exit(1)
