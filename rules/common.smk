@@ -48,6 +48,14 @@ elif workflow.remote_exec:
     # On a node of a cluster its jobs end with this process, whatever becomes of the one that submitted it.
     runs.tell_jobs()
 
+
+onstart:
+    # Its limit of jobs a second is meant for the queue of a cluster. For it, Snakemake looks at all waiting jobs once a
+    # second, and once more for every job that has ended: with hundreds of them a quarter of a core is busy with that.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 # Snakemake's own loader takes the last of two equal keys.
 for path in dict.fromkeys(map(Path, [*workflow.configfiles, *workflow.overwrite_configfiles])):
     try:

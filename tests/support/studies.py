@@ -54,6 +54,8 @@ class Workflow:
         # The copy's package before the installed one: the scripts refuse any other.
         self.environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"}
         self.environment.pop("SECATEUR_DATA", None)
+        # Without compiled modules a study's hundred jobs would compile the package a hundred times.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def copied(self, folder):
         """The same workflow in another folder, with all that has run."""

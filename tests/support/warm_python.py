@@ -94,6 +94,7 @@ def run(streams, path, arguments, folder, environment):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     module = arguments[0] == "-m"
     first = folder if module else str(Path(arguments[0]).resolve().parent)
     sys.path[:] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *path]

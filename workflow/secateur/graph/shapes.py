@@ -1,6 +1,9 @@
-"""The shape of every tensor of a traced model; nothing is computed with weights where torch's meta device will do."""
+"""The shape of every tensor of a traced model, from a run on two blank images.
 
-import copy
+On torch's meta device nothing would be computed, but there torch takes operations apart, and imports its compiler for
+that: four seconds of a new interpreter. Two images take a VGG16 one second at 224 pixels, and milliseconds at 32.
+"""
+
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +22,7 @@ SIZES = (32, 224, 28, 16, 8, 64, 96, 128, 299, *range(1, 65))
 class Noting(fx.Interpreter):
     """A run of a graph that notes the Shape of every tensor, and every other value itself."""
 
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+    def __init__(self, model: fx.GraphModule, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
         self.shapes: dict[fx.Node, Any] = {}
 
@@ -50,25 +53,17 @@ def of_every_node(traced: fx.GraphModule, example: torch.Tensor | None) -> dict[
     """
     if example is None:
         return _of_some_size(traced)
-    # With two images, squeeze leaves the dimension of images.
-    shape = (2, *example.shape[1:])
-    example = example.to(next(traced.parameters(), example).dtype)
     try:
-        return _run(on_meta(traced), traced.graph, torch.empty(shape, device="meta", dtype=example.dtype))
-    except Exception:  # noqa: BLE001 - an operation that meta tensors do not have may take images
-        try:
-            return _run(traced, traced.graph, example[:1].expand(shape))
-        except Exception as error:
-            raise Refused(f"the model cannot take images of shape {tuple(example.shape[1:])}: {error}") from error
+        return _run(traced, tuple(example.shape[1:]), example.dtype)
+    except Exception as error:
+        raise Refused(f"the model cannot take images of shape {tuple(example.shape[1:])}: {error}") from error
 
 
 def _of_some_size(traced):
-    meta = on_meta(traced)
     for first in filter(_is_convolution, traced.modules()):
         for size in SIZES:
             try:
-                images = torch.empty(2, first.in_channels, size, size, device="meta", dtype=first.weight.dtype)
-                return _run(meta, traced.graph, images)
+                return _run(traced, (first.in_channels, size, size), first.weight.dtype)
             except Exception:  # noqa: BLE001, S112 - this size does not fit
                 continue
         break
@@ -82,22 +77,14 @@ def _is_convolution(module):
     return isinstance(module, nn.Conv2d)
 
 
-def _run(model, graph, images):
-    noting = Noting(model, graph)
+def _run(model, shape, dtype):
+    weight = next(model.parameters(), torch.empty(0, dtype=dtype))
+    # With two images, squeeze leaves the dimension of images.
+    images = torch.zeros(2, *shape, device=weight.device, dtype=weight.dtype)
+    noting = Noting(model, model.graph)
     with torch.no_grad(), modes.evaluating(model):
         noting.run(images)
     return noting.shapes
-
-
-def on_meta(model: nn.Module) -> nn.Module:
-    """A copy of a model with its parameters and buffers on the meta device: shapes and dtypes without values."""
-    memo = {}
-    for tensor in (*model.parameters(), *model.buffers()):
-        bare = tensor.detach().to("meta")
-        if isinstance(tensor, nn.Parameter):
-            bare = nn.Parameter(bare, tensor.requires_grad)
-        memo[id(tensor)] = bare
-    return copy.deepcopy(model, memo)
 
 
 def is_shape(value: Any) -> bool:

@@ -76,8 +76,7 @@ def followed(model: nn.Module, example: torch.Tensor | None = None) -> Coupling:
     """The Coupling of a model that torch.fx can trace; `example` is a batch (N, C, H, W), of which the shape counts.
 
     A forward that asks how large its images are is followed for images of that size. Without an example, the model is
-    followed at the first square size that it takes. Nothing is computed with weights where torch's meta device will do.
-    Raises Refused for a model that cannot be traced or run.
+    followed at the first square size that it takes. Raises Refused for a model that cannot be traced or run.
     """
     with modes.evaluating(model):
         traced = tracing.traced(model, None if example is None else tuple(example.shape[1:]))
