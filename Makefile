@@ -48,6 +48,7 @@ bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
 	.venv/bin/python benchmarks/streaming.py
 	.venv/bin/python benchmarks/latency.py
+	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/checkpoints.py
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/evaluation.py
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/conservation.py
 

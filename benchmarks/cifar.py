@@ -15,6 +15,8 @@ from secateur.relevance import propagation
 TRAINED = {
     "vgg16_bn": ("vgg16_bn-cifar10.pt", [0.5] * 3, [0.5] * 3),
     "resnet20": ("resnet20-12fca82f.th", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "resnet32": ("resnet32-d509ac18.th", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "resnet56": ("resnet56-4bfd9763.th", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
 
 
