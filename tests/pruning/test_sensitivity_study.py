@@ -38,7 +38,7 @@ criteria:
 levels: [0.3, 0.5]
 evaluation: {budget: macs, recovery: [none, reconstructed]}
 recovery: {images: 40, fit: channels}
-sensitivity: {steps: 2, images: 50}
+sensitivity: {steps: 2, images: 50, recovery: reconstructed}
 """)
 
 
@@ -72,7 +72,7 @@ def test_levels_are_shared_out_by_the_curves_and_evaluated_beside_their_criterio
 
 
 def test_an_edit_of_the_section_measures_again_and_trains_nothing(study):
-    edited = STUDY | {"sensitivity": {"steps": 3, "images": 50}}
+    edited = STUDY | {"sensitivity": STUDY["sensitivity"] | {"steps": 3}}
     planned = study.planned_with(edited)
     assert planned["measure_sensitivity"] == planned["rank_allocated"] == 1
     assert not planned.keys() & {"train_model", "score_images", "rank_rescored"}
@@ -96,7 +96,7 @@ def test_an_edit_of_the_section_measures_again_and_trains_nothing(study):
         ({"criteria": {"files": {"mine": "order.csv"}, "rescored": [{"criterion": "mine"}]}}, "smaller network"),
         ({"criteria": {"rescored": [{"criterion": "taylor"}] * 2}}, "twice against the same network"),
         ({"readings": {"relevance": {"split": "test"}}}, "reads the images that are reported in every step"),
-        ({"sensitivity": {"recovery": "none"}}, "nothing recovers between steps"),
+        ({"evaluation": {"recovery": ["none"]}}, "nothing recovers between steps"),
         (
             {"split": {"rank_from": "validation"}, "sensitivity": {"split": "validation"}},
             "sensitivity.split is validation, which shares images with rank",

@@ -170,13 +170,14 @@ def _sensitivity(basis):
 
 def _rescoring(basis):
     """Every step of every criterion in steps: a score of the rank images, at most, and a recovery."""
-    config = basis.config
-    steps = [entry["steps"] for entry in config["criteria"]["rescored"]]
+    entries = basis.config["criteria"]["rescored"]
     scored = TRAINED * basis.sizes["rank"] * basis.timed.forward
-    seconds = sum(steps) * scored
-    seconds += (sum(steps) - len(steps)) * _recovering(basis, recovery_checks.of_sensitivity(config))
-    jobs = basis.seeds * len(steps)
-    return Stage("rescoring", f"{sum(steps)} steps", jobs, basis.seeds * seconds, 0)
+    seconds = 0.0
+    for entry in entries:
+        between = _recovering(basis, recovery_checks.of_steps(basis.config, entry))
+        seconds += entry["steps"] * scored + (entry["steps"] - 1) * between
+    steps = sum(entry["steps"] for entry in entries)
+    return Stage("rescoring", f"{steps} steps", basis.seeds * len(entries), basis.seeds * seconds, 0)
 
 
 def _ranking(basis):

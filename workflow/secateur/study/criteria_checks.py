@@ -219,10 +219,10 @@ def check_rescored(config: Mapping[str, Any]) -> None:
     asked = [(entry["criterion"], entry["against"]) for entry in criteria["rescored"]]
     if len({*asked}) < len(asked):
         raise Refused("criteria.rescored has one criterion twice against the same network; leave one of the two out")
-    if config["sensitivity"]["recovery"] == kinds.NONE.name and any(against == "before" for _, against in asked):
+    if any(entry["recovery"] == kinds.NONE.name and entry["against"] == "before" for entry in criteria["rescored"]):
         raise Refused(
             "criteria.rescored has against: before, but nothing recovers between steps, so that both ways are one; "
-            "leave against out, or name a recovery, as sensitivity.recovery: reconstructed"
+            "leave against out, or name a recovery, as evaluation.recovery: [none, reconstructed]"
         )
     scores = {score["name"]: score for score in criteria["scores"]}
     statistics = [
@@ -266,15 +266,14 @@ def _check_rescored_score(name: str, score: Mapping[str, Any]) -> None:
 
 
 def settle_sensitivity(config: dict[str, Any]) -> None:
-    """Settle the recovery before sensitivity is measured: of the closed ones of the study that which recovers most.
+    """Settle the recovery between steps: of the closed ones of the study that which recovers most.
 
-    Raises Refused where its images would calibrate it by another name.
+    Raises Refused where the images that measure sensitivity would calibrate its recovery by another name.
     """
-    section = config["sensitivity"]
-    if section["recovery"] is None:
-        asked = config["evaluation"]["recovery"]
-        usual = (kinds.RECONSTRUCTED.name, kinds.BATCHNORM.name)
-        section["recovery"] = next((name for name in usual if name in asked), kinds.NONE.name)
+    section, asked = config["sensitivity"], config["evaluation"]["recovery"]
+    usual = (kinds.RECONSTRUCTED.name, kinds.BATCHNORM.name)
+    for entry in config["criteria"]["rescored"]:
+        entry["recovery"] = entry["recovery"] or next((name for name in usual if name in asked), kinds.NONE.name)
     reads = config["recovery"]["split"]
     if not config["criteria"]["allocated"] or section["recovery"] not in kinds.STARTS or section["split"] == reads:
         return

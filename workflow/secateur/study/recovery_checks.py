@@ -41,8 +41,9 @@ def settle_recovery(config: dict[str, Any]) -> None:
 def _asked(config):
     """{setting: the recoveries that it names} of all that make networks beside retraining."""
     asked = {"evaluation.recovery": config["evaluation"]["recovery"]}
-    if config["criteria"]["allocated"] or config["criteria"]["rescored"]:
+    if config["criteria"]["allocated"]:
         asked["sensitivity.recovery"] = [config["sensitivity"]["recovery"]]
+    asked["criteria.rescored"] = [entry["recovery"] for entry in config["criteria"]["rescored"]]
     return asked
 
 
@@ -141,16 +142,22 @@ def split_of(config: Mapping[str, Any], recovery: str) -> str:
 def calibrating(config: Mapping[str, Any]) -> str | None:
     """The split of the images that calibrate reconstructions; None for a study that makes none."""
     retraining = config["retraining"] or {"start": "pruned"}
-    made = {*config["evaluation"]["recovery"], retraining["start"]}
-    if config["criteria"]["allocated"] or config["criteria"]["rescored"]:
-        made.add(config["sensitivity"]["recovery"])
+    made = {*itertools.chain.from_iterable(_asked(config).values()), retraining["start"]}
     made |= {cell.kind for cell in retraining_checks.cells(config)}
     return config["recovery"]["split"] if made & {*kinds.STARTS} else None
 
 
 def of_sensitivity(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{recovery: its options} of the recovery before sensitivity is measured; nothing for `none`."""
-    name = config["sensitivity"]["recovery"]
+    return _of(config, config["sensitivity"]["recovery"])
+
+
+def of_steps(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The same of the recovery between the steps of an entry of `criteria.rescored`."""
+    return _of(config, entry["recovery"])
+
+
+def _of(config, name):
     return {} if name == kinds.NONE.name else {name: OPTIONS[name](config)}
 
 

@@ -173,11 +173,13 @@ def recovering_images(study: Study) -> dict[str, str]:
 def sensitivity_images(study: Study) -> dict[str, str]:
     """{input: the images of a measurement of sensitivity}: those that measure, and those that its recovery reads."""
     settings = study.settings
-    inputs = {"images": f"<images>/{settings['sensitivity']['split']}.h5"}
-    for name in recovery_checks.of_sensitivity(settings):
-        split = recovery_checks.split_of(settings, name)
-        inputs[f"recovering_{split}"] = f"<images>/{split}.h5"
-    return inputs
+    images = f"<images>/{settings['sensitivity']['split']}.h5"
+    return {"images": images} | _recovering(settings, recovery_checks.of_sensitivity(settings))
+
+
+def _recovering(settings, recoveries):
+    splits = (recovery_checks.split_of(settings, name) for name in recoveries)
+    return {f"recovering_{split}": f"<images>/{split}.h5" for split in splits}
 
 
 # The inputs of an allocation: the network, what each group of layers can lose, and the order within layers.
@@ -190,10 +192,10 @@ ALLOCATION = {
 
 def rescoring_images(study: Study, criterion: str) -> dict[str, str]:
     """{input: images}: those that score, of a reading's split or the rank split, and those that the recovery reads."""
-    inputs = sensitivity_images(study)
-    reading = study.rescored_reading(criterion)
+    settings, reading = study.settings, study.rescored_reading(criterion)
     split = "rank" if reading is None else study.readings[reading]["split"]
-    return inputs | {"images": f"<images>/{split}.h5"}
+    recoveries = recovery_checks.of_steps(settings, study.rescored[criterion])
+    return {"images": f"<images>/{split}.h5"} | _recovering(settings, recoveries)
 
 
 def choosing_images(study: Study) -> dict[str, str]:

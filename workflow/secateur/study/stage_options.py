@@ -293,7 +293,7 @@ def rescoring(study: Study, criterion: str) -> Options:
         **_chosen(entry, "steps", "against"),
         "level": settings["levels"][-1],
         "terms": study.terms[0],
-        "recoveries": recovery_checks.of_sensitivity(settings),
+        "recoveries": recovery_checks.of_steps(settings, entry),
         "seed": study.seed,
         **machine(study),
     }
