@@ -59,13 +59,32 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The tables of the study, run to its end at once."""
+def whole(tmp_path_factory):
+    """The study, run to its end at once."""
     workflow = Workflow(tmp_path_factory.mktemp("undisturbed"), yaml.safe_dump(EVERYTHING, sort_keys=False))
     workflow.run("--cores", "2", "all")
-    found = chaos.tables(workflow)
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole):
+    """The tables of the study."""
+    found = chaos.tables(whole)
     assert len(found) > 20
     return found
+
+
+def test_a_study_whose_disk_was_full_ends_with_the_same_tables(whole, undisturbed, tmp_path):
+    """A disk of half the size that it needs, and then a larger one."""
+    workflow = Workflow(tmp_path / "study", yaml.safe_dump(EVERYTHING, sort_keys=False))
+    results = workflow.folder / "results"
+    with chaos.small_disk(results, chaos.size(whole.folder / "results") // 2) as grow:
+        text = workflow.run("--cores", "2", "all", check=False)
+        assert "the disk is full" in text and not list(results.rglob("*.writing"))
+        grow()
+        text = workflow.run("--cores", "2", "all")
+        assert not [word for word in chaos.LOST if word in text]
+        assert chaos.tables(workflow) == undisturbed
 
 
 def test_a_study_that_is_killed_ends_with_the_same_tables(undisturbed, tmp_path):

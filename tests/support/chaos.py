@@ -1,5 +1,6 @@
 """Runs of a workflow that are killed at random moments, and what has to be true of them."""
 
+import contextlib
 import os
 import random
 import re
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 # How a run is ended, and how often: Snakemake alone, all of its processes at once, one job, and two polite ways.
 WAYS = ("snakemake", "snakemake", "group", "group", "job", "terminate", "interrupt")
@@ -100,6 +102,26 @@ def _inside(folder):
     for process in psutil.process_iter(["cwd", "cmdline", "status"]):
         if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
             yield process.info["cmdline"]
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """Let a folder be a disk of so many bytes; yields a function that makes it large."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted: {mounted.stderr}")
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=2g", folder], check=True)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def size(folder):
+    """The bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def tables(workflow):

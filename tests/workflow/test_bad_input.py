@@ -1,5 +1,6 @@
 """What a user sees when something is wrong: one line with the cause and what to do, and nothing half-written."""
 
+import os
 import subprocess
 import time
 
@@ -128,13 +129,23 @@ def test_weights_of_another_model_are_refused_by_name(workflow):
     assert [path.parent.name for path in (workflow.folder / "results").rglob("*.pt")] == ["weights"]
 
 
-def test_a_truncated_file_is_named_with_what_to_do(workflow):
-    workflow.run("--cores", "1", "results/digits/vgg_small/0/training/trained.pt")
+def test_a_damaged_file_is_named_and_made_again_once_deleted(workflow):
+    """Cut short, or one bit changed, of which no format tells; the time stamp is as before."""
+    target = "results/digits/vgg_small/0/relevance/relevance.h5"
+    workflow.run("--cores", "1", "results/digits/vgg_small/0/training/trained.pt", "results/digits/images/rank.h5")
     path = workflow.folder / "results/digits/images/rank.h5"
-    path.write_bytes(path.read_bytes()[:1000])
-    text = failing(workflow, "results/digits/vgg_small/0/relevance/relevance.h5")
-    (line,) = [line for line in text.splitlines() if line.startswith("extract_relevance: ")]
-    assert "rank.h5" in line and "delete it and run again" in line
+    whole, stamps = path.read_bytes(), path.stat()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (whole[:1000], bytes(flipped)):
+        path.write_bytes(damaged)
+        os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+        text = failing(workflow, target)
+        (line,) = [line for line in text.splitlines() if line.startswith("extract_relevance: ")]
+        assert "rank.h5 is not as it was written" in line and "Delete it and run again" in line
+    path.unlink()
+    workflow.run("--cores", "1", target)
+    assert path.read_bytes() == whole
 
 
 def test_a_killed_training_continues_to_the_same_network(workflow, tmp_path):

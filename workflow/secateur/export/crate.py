@@ -8,7 +8,6 @@ networks and files of the user's own that the settings name stay outside; the di
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -122,9 +121,7 @@ def _digests(own, packed):
     """A table of all files of a study, those that stay outside as well: path, bytes, SHA-256, inside."""
     lines = ["path,bytes,sha256,packed"]
     for name, path in own.items():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f'"{name}",{path.stat().st_size},{digest},{name in packed}')
+        lines.append(f'"{name}",{path.stat().st_size},{files.sha256(path)},{name in packed}')
     return "\n".join(lines) + "\n"
 
 

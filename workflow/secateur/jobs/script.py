@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import secateur
-from secateur.artifacts import provenance, stamps
+from secateur.artifacts import ledgers, provenance, stamps
 from secateur.jobs import runs
 
 
@@ -30,7 +30,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     """Run a script's one call with logging to the rule's log file; after an error, exit with status 1.
 
     The traceback is written to the log, and one line for the user to the log and to the terminal. The script ends with
-    the Snakemake that started it.
+    the Snakemake that started it. An input that is not as its job wrote it is refused.
     """
     log = Path(snakemake.log[0]).absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,9 @@ def job(snakemake: Any) -> Iterator[Job]:
     runs.end_with_snakemake()
     try:
         _refuse_another_copy(snakemake.scriptdir)
+        ledgers.refuse_changed(snakemake.input)
         yield Job(snakemake)
+        ledgers.note(snakemake.output)
         logging.info("done")
     except Exception as error:
         logging.exception("%s failed", snakemake.rule)
