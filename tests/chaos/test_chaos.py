@@ -80,7 +80,7 @@ def test_a_study_whose_disk_was_full_ends_with_the_same_tables(whole, undisturbe
     results = workflow.folder / "results"
     with chaos.small_disk(results, chaos.size(whole.folder / "results") // 2) as grow:
         text = workflow.run("--cores", "2", "all", check=False)
-        assert "the disk is full" in text and not list(results.rglob("*.writing"))
+        assert "no space left on the disk" in text and not list(results.rglob("*.writing"))
         grow()
         text = workflow.run("--cores", "2", "all")
         assert not [word for word in chaos.LOST if word in text]

@@ -21,9 +21,12 @@ def note(paths: Iterable[Path | str]) -> None:
     for path in filter(_is_noted, map(Path, paths)):
         lines[path.parent] = f"{lines.get(path.parent, '')}{files.sha256(path)}  {path.name}\n"
     for folder, text in lines.items():
-        # One write of a job is not mixed with those of others.
-        with (folder / NAME).open("a", encoding="utf-8") as ledger:
-            ledger.write(text)
+        try:
+            # One write of a job is not mixed with those of others.
+            with (folder / NAME).open("a", encoding="utf-8") as ledger:
+                ledger.write(text)
+        except OSError as error:
+            raise files.explained(error, folder / NAME) from error
 
 
 def refuse_changed(paths: Iterable[Path | str]) -> None:
