@@ -49,7 +49,8 @@ def test_files_without_a_whole_line_are_not_judged(tmp_path):
     ledgers.refuse_changed([path, tmp_path, tmp_path / "absent", tmp_path.parent / "elsewhere.csv"])
 
 
-def test_large_files_and_folders_are_left_out(tmp_path, monkeypatch):
+def test_large_files_folders_and_what_no_job_reads_are_left_out(tmp_path, monkeypatch):
+    written(tmp_path, "figure.svg", "page.md")
     monkeypatch.setattr(ledgers, "LARGEST", 10)
     written(tmp_path, "large.csv")
     ledgers.note([tmp_path])

@@ -11,12 +11,14 @@ from secateur import Refused
 from secateur.artifacts import files
 
 NAME = ".sha256"
+# What jobs read of each other; figures and pages may lie among files of the user's own.
+READ = {".csv", ".h5", ".json", ".pt", ".yaml"}
 # Bytes of the largest file that every job which reads it would read once more.
 LARGEST = 256 << 20
 
 
 def note(paths: Iterable[Path | str]) -> None:
-    """Append the digests of files to the ledgers of their folders; folders and large files are left out."""
+    """Append the digests of files that jobs read to the ledgers of their folders; large ones are left out."""
     lines: dict[Path, str] = {}
     for path in filter(_is_noted, map(Path, paths)):
         lines[path.parent] = f"{lines.get(path.parent, '')}{files.sha256(path)}  {path.name}\n"
@@ -44,7 +46,7 @@ def refuse_changed(paths: Iterable[Path | str]) -> None:
 
 
 def _is_noted(path):
-    return path.is_file() and path.stat().st_size <= LARGEST
+    return path.suffix in READ and path.is_file() and path.stat().st_size <= LARGEST
 
 
 def _read(ledger):
