@@ -141,6 +141,15 @@ def exported(stem, **labels):
     }
 
 
+def growing(amount):
+    """Memory or time that a job asks for: the amount, and as much again with each attempt after a failed one."""
+
+    def at_attempt(wildcards, attempt):
+        return amount * attempt
+
+    return at_attempt
+
+
 def gpus(wildcards):
     """GPUs that a job asks of a cluster."""
     return 1 if config["device"] == "cuda" else 0

@@ -12,9 +12,9 @@ rule evaluate_pruning:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=240,
+        runtime=growing(240),
         images_per_batch=125,
     params:
         **made_by("evaluate_pruning", "torch"),

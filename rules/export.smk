@@ -15,8 +15,8 @@ rule export_model:
         "../envs/export.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
         images_per_batch=125,
     params:
         **made_by("export_model", "export"),
@@ -41,8 +41,8 @@ rule export_sparse:
         "../envs/export.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
         images_per_batch=125,
     params:
         **made_by("export_sparse", "export"),

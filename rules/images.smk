@@ -28,8 +28,8 @@ rule prepare_images:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         **made_by("prepare_images", "torch"),
         options=image_options(),

@@ -13,9 +13,9 @@ rule extract_relevance:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=240,
+        runtime=growing(240),
         images_per_batch=100,
     params:
         **made_by("extract_relevance", "torch"),

@@ -15,9 +15,9 @@ rule learn_gates:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
     params:
         **made_by("learn_gates", "torch"),
         options=lambda wildcards: stage_options.learning(STUDY, wildcards.learned),
@@ -42,9 +42,9 @@ rule fit_scorer:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
     params:
         **made_by("fit_scorer", "torch"),
         options=lambda wildcards: stage_options.fitting(STUDY, wildcards.scorer),
@@ -65,9 +65,9 @@ rule score_by_scorer:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=60,
+        runtime=growing(60),
     params:
         **made_by("score_by_scorer", "torch"),
         options=lambda wildcards: stage_options.scoring(STUDY, wildcards.scorer, wildcards.seed),

@@ -11,9 +11,9 @@ rule measure_sensitivity:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=240,
+        runtime=growing(240),
         images_per_batch=125,
     params:
         **made_by("measure_sensitivity", "torch"),
@@ -75,9 +75,9 @@ rule rank_rescored:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=120,
+        runtime=growing(120),
         images_per_batch=125,
     params:
         **made_by("rank_rescored", "torch"),

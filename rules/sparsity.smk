@@ -18,9 +18,9 @@ rule train_sparse:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
         images_per_batch=125,
     params:
         **made_by("train_sparse", "torch"),

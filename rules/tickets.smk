@@ -12,9 +12,9 @@ rule rewind_weights:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
     params:
         **made_by("rewind_weights", "torch"),
         options=stage_options.rewinding(STUDY),
@@ -64,9 +64,9 @@ rule train_ticket:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
         images_per_batch=125,
     params:
         **made_by("train_ticket", "torch"),

@@ -31,9 +31,9 @@ rule train_model:
         "../envs/torch.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         gpu=gpus,
-        runtime=720,
+        runtime=growing(720),
     params:
         **made_by("train_model", "torch"),
         options=stage_options.training(STUDY),

@@ -57,7 +57,7 @@ class Killed:
     def _wait_for_orphans(self):
         """No process of a run that has ended works in its folder any more."""
         until = time.monotonic() + ORPHANS
-        while left := list(_inside(self.workflow.folder)):
+        while left := list(at_work_in(self.workflow.folder)):
             assert time.monotonic() < until, f"still at work after {self.ended}: {left}"
             time.sleep(0.1)
 
@@ -98,7 +98,8 @@ def _jobs(process):
             continue
 
 
-def _inside(folder):
+def at_work_in(folder):
+    """Command lines of the processes whose working directory is a folder."""
     for process in psutil.process_iter(["cwd", "cmdline", "status"]):
         if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
             yield process.info["cmdline"]
