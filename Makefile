@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study report test chaos lint format docs bench clean
+.PHONY: study report test chaos cluster lint format docs bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -28,6 +28,11 @@ test: .venv/test
 chaos: CHAOS ?= 3
 chaos: .venv/test
 	CHAOS=$(CHAOS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -s tests/chaos
+
+# Run a study on a SLURM of one node that is started for it; root only.
+cluster: .venv/test
+	@tests/install_slurm
+	CLUSTER=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -rs tests/cluster
 
 lint: .venv/lint
 	.venv/bin/ruff check .

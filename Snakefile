@@ -49,16 +49,22 @@ rule all:
     default_target: True
     input:
         rules.describe_study.output,
-        expand(rules.check_levels.output, dataset=STUDY.dataset, model=STUDY.model) if STUDY.unforeseen else [],
+        expand("<results>/{dataset}/{model}/levels.json", dataset=STUDY.dataset, model=STUDY.model)
+        if STUDY.unforeseen
+        else [],
         rules.tabulate_accuracy.output,
-        expand(rules.plot_strategies.output, reading=STUDY.readings),
-        expand(rules.plot_statistics.output, source=STUDY.compared),
+        expand("<results>/figures/strategies.{reading}.{kind}", reading=STUDY.readings, kind=["svg", "html"]),
+        expand("<results>/figures/statistics.{source}.{kind}", source=STUDY.compared, kind=["svg", "html"]),
         rules.plot_scores.output if STUDY.more else [],
-        expand(rules.plot_deltas.output, reading=STUDY.by_delta),
+        expand("<results>/figures/deltas.{reading}.{kind}", reading=STUDY.by_delta, kind=["svg", "html"]),
         expand("<results>/figures/controls.{criterion}.{kind}", criterion=STUDY.controlled, kind=["svg", "html"]),
-        expand(rules.plot_floors.output, source=STUDY.floored),
-        expand(rules.plot_layers.output, source=STUDY.drawn),
-        expand(rules.plot_sensitivity.output, allocated=STUDY.allocated.values()),
+        expand("<results>/figures/floors.{source}.{kind}", source=STUDY.floored, kind=["svg", "html"]),
+        expand("<results>/figures/layers.{source}.{kind}", source=STUDY.drawn, kind=["svg", "html"]),
+        expand(
+            "<results>/figures/sensitivity.{allocated}.{kind}",
+            allocated=STUDY.allocated.values(),
+            kind=["svg", "html"],
+        ),
         rules.plot_stability.output if STUDY.readings else [],
         rules.plot_recovery.output if STUDY.recovered else [],
         rules.plot_scorers.output if STUDY.searched else [],

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import signal
 import time
 
@@ -75,7 +76,7 @@ def test_small_jobs_share_submissions(on_cluster):
 
 
 def test_a_job_that_failed_is_retried_with_more_memory_and_time(on_cluster):
-    failed, retried = [job for job in on_cluster.jobs if name_of(job).endswith("_random") and "evaluate" in name_of(job)]
+    failed, retried = [job for job in on_cluster.jobs if re.match("rule_evaluate.*random", name_of(job))]
     assert (failed["JobState"], retried["JobState"]) == ("FAILED", "COMPLETED")
     assert asked(failed) == {"cpu": "1", "mem": "8000M", "time": "04:00:00", "gpu": ""}
     assert asked(retried) == {"cpu": "1", "mem": "16000M", "time": "08:00:00", "gpu": ""}
