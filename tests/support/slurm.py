@@ -105,7 +105,7 @@ class Cluster:
         """Run the same to its end; returns its exit status and output."""
         process = self.start(workflow, *arguments)
         try:
-            output, _ = process.communicate(timeout=300)
+            output, _ = process.communicate(timeout=600)
         finally:
             process.kill()
         return process.returncode, output
