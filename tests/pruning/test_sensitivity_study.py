@@ -38,7 +38,7 @@ criteria:
 levels: [0.3, 0.5]
 evaluation: {budget: macs, recovery: [none, reconstructed]}
 recovery: {images: 40, fit: channels}
-sensitivity: {steps: 2, images: 50, recovery: reconstructed}
+sensitivity: {steps: 2, images: 50}
 """)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from fractions import Fraction
 
 import pandas
 import pytest
@@ -80,6 +81,14 @@ def test_the_page_says_what_it_cost_and_whether_it_pays(tmp_path):
     (sentence,) = [line for line in page.splitlines() if line.startswith("- `l2.allocated` with 50 %")]
     assert "pruned:" in sentence and "BatchNorm:" in sentence and sentence.endswith("of it): it pays.")
     assert "`uniform.l2.allocated`" in page and "`shuffled.l2.allocated`" in page
+
+
+@pytest.mark.parametrize(("goal", "word"), [(Fraction(9, 10), "reached"), (Fraction(1, 10), "missed")])
+def test_goals_are_said_to_be_reached_or_missed(goal, word, tmp_path, monkeypatch):
+    monkeypatch.setattr(allocation_page, "GOALS", {("resnet20", 0.5): goal, ("resnet56", 0.5): goal})
+    page = documents.as_markdown(allocation_page.blocks([allocation_study.read(finished(tmp_path / "results"))]))
+    (sentence,) = [line for line in page.splitlines() if line.startswith("- The goal with ")]
+    assert f"was {goal} of the loss" in sentence and "`l2.allocated`, loses" in sentence and f"): {word}." in sentence
 
 
 def test_a_study_without_allocation_is_refused(tmp_path):

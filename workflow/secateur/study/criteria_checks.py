@@ -266,14 +266,15 @@ def _check_rescored_score(name: str, score: Mapping[str, Any]) -> None:
 
 
 def settle_sensitivity(config: dict[str, Any]) -> None:
-    """Settle the recovery between steps: of the closed ones of the study that which recovers most.
+    """Settle the recoveries of sensitivity and between steps: of the closed ones of the study that which recovers most.
 
     Raises Refused where the images that measure sensitivity would calibrate its recovery by another name.
     """
     section, asked = config["sensitivity"], config["evaluation"]["recovery"]
     usual = (kinds.RECONSTRUCTED.name, kinds.BATCHNORM.name)
-    for entry in config["criteria"]["rescored"]:
-        entry["recovery"] = entry["recovery"] or next((name for name in usual if name in asked), kinds.NONE.name)
+    most = next((name for name in usual if name in asked), kinds.NONE.name)
+    for settled in (section, *config["criteria"]["rescored"]):
+        settled["recovery"] = settled["recovery"] or most
     reads = config["recovery"]["split"]
     if not config["criteria"]["allocated"] or section["recovery"] not in kinds.STARTS or section["split"] == reads:
         return
