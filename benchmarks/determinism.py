@@ -9,9 +9,7 @@ otherwise in its last digits is another network in the end, so what follows trai
 first run's networks.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,8 +18,10 @@ import numpy as np
 import pandas
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "report", "data/sources.yaml")
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.studies import Workflow  # noqa: E402
+
 STUDY = {
     "study": "determinism",
     "question": "Which numbers depend on where they are computed?",
@@ -47,22 +47,13 @@ KINDS = ("tables/*.csv", "*/*/*/statistics/*.csv", "*/*/*/evaluation/*.csv", "*/
 
 def run(folder, settings, arguments, environment, trained=None):
     """The results folder of the study, run in a folder of its own, with the `trained` networks of another one."""
-    for part in PARTS:
-        target = folder / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, target)
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(STUDY | settings, sort_keys=False))
+    workflow = Workflow(folder, yaml.safe_dump(STUDY | settings, sort_keys=False))
     if trained is not None:
-        # With its images, which are older than it.
-        shutil.copytree(trained / "digits" / "images", folder / "results" / "digits" / "images")
-        shutil.copytree(trained / "digits/vgg_small/0/training", folder / "results/digits/vgg_small/0/training")
-        arguments = [*arguments, "--rerun-triggers", "mtime", "--forcerun", "extract_relevance", "score_images"]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "all", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | environment | {"PYTHONPATH": str(folder / "workflow"), "OMP_WAIT_POLICY": "PASSIVE"},
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        for part in ("digits/images", "digits/vgg_small/0/training"):
+            shutil.copytree(trained / part, folder / "results" / part)
+        # What is copied is older than its record, and counts as made.
+        arguments = [*arguments, "--rerun-triggers", "mtime"]
+    workflow.run(*arguments, "--", "all", env=environment)
     return folder / "results"
 
 

@@ -119,6 +119,11 @@ def figure(name, caption, category, numbers="data", **labels):
     }
 
 
+def figures(stem, **names):
+    """Paths of figures and of the pages of their numbers, for all values of the names in a stem below figures/."""
+    return expand(f"<results>/figures/{stem}.{{kind}}", kind=["svg", "html"], **names)
+
+
 def page(name, caption, category, label):
     """Output: one page of the report."""
     return report(

@@ -22,8 +22,8 @@ SIZES = (32, 224, 28, 16, 8, 64, 96, 128, 299, *range(1, 65))
 class Noting(fx.Interpreter):
     """A run of a graph that notes the Shape of every tensor, and every other value itself."""
 
-    def __init__(self, model: fx.GraphModule, graph: fx.Graph) -> None:
-        super().__init__(model, graph=graph)
+    def __init__(self, model: fx.GraphModule) -> None:
+        super().__init__(model)
         self.shapes: dict[fx.Node, Any] = {}
 
     def run_node(self, node: fx.Node) -> Any:
@@ -81,7 +81,7 @@ def _run(model, shape, dtype):
     weight = next(model.parameters(), torch.empty(0, dtype=dtype))
     # With two images, squeeze leaves the dimension of images.
     images = torch.zeros(2, *shape, device=weight.device, dtype=weight.dtype)
-    noting = Noting(model, model.graph)
+    noting = Noting(model)
     with torch.no_grad(), modes.evaluating(model):
         noting.run(images)
     return noting.shapes

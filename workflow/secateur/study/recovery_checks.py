@@ -1,7 +1,7 @@
 """Treatments of every evaluated network, `evaluation.recovery`: settled in place, or refused in one line."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from secateur import Refused
@@ -163,8 +163,12 @@ def _of(config, name):
 
 def splits(config: Mapping[str, Any]) -> list[str]:
     """The splits of the images that the recoveries of evaluation read."""
-    names = (name for name in config["evaluation"]["recovery"] if name != kinds.NONE.name)
-    return list(dict.fromkeys(split_of(config, name) for name in names))
+    return splits_of(config, (name for name in config["evaluation"]["recovery"] if name != kinds.NONE.name))
+
+
+def splits_of(config: Mapping[str, Any], recoveries: Iterable[str]) -> list[str]:
+    """The splits of the images that some recoveries read, each once."""
+    return list(dict.fromkeys(split_of(config, name) for name in recoveries))
 
 
 def options(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -167,19 +167,20 @@ def rankings(criteria: Iterable[str]) -> list[str]:
 
 def recovering_images(study: Study) -> dict[str, str]:
     """{input: the images that recoveries of evaluation read}, of each split once."""
-    return {f"recovering_{split}": f"<images>/{split}.h5" for split in recovery_checks.splits(study.settings)}
+    return _recovering(recovery_checks.splits(study.settings))
+
+
+def _recovering(splits):
+    return {f"recovering_{split}": f"<images>/{split}.h5" for split in splits}
 
 
 def sensitivity_images(study: Study) -> dict[str, str]:
     """{input: the images of a measurement of sensitivity}: those that measure, and those that its recovery reads."""
     settings = study.settings
     images = f"<images>/{settings['sensitivity']['split']}.h5"
-    return {"images": images} | _recovering(settings, recovery_checks.of_sensitivity(settings))
-
-
-def _recovering(settings, recoveries):
-    splits = (recovery_checks.split_of(settings, name) for name in recoveries)
-    return {f"recovering_{split}": f"<images>/{split}.h5" for split in splits}
+    return {"images": images} | _recovering(
+        recovery_checks.splits_of(settings, recovery_checks.of_sensitivity(settings))
+    )
 
 
 # The inputs of an allocation: the network, what each group of layers can lose, and the order within layers.
@@ -195,7 +196,7 @@ def rescoring_images(study: Study, criterion: str) -> dict[str, str]:
     settings, reading = study.settings, study.rescored_reading(criterion)
     split = "rank" if reading is None else study.readings[reading]["split"]
     recoveries = recovery_checks.of_steps(settings, study.rescored[criterion])
-    return {"images": f"<images>/{split}.h5"} | _recovering(settings, recoveries)
+    return {"images": f"<images>/{split}.h5"} | _recovering(recovery_checks.splits_of(settings, recoveries))
 
 
 def choosing_images(study: Study) -> dict[str, str]:
