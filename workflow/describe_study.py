@@ -1,5 +1,6 @@
 """Describe a study on one page: its question, its images, its networks, its settings and its versions."""
 
+import collections
 import html
 from pathlib import Path
 
@@ -292,10 +293,13 @@ def _by_measurement(config):
             f"{names}: levels are shared out by the losses on up to {section['images']} "
             f"{_use(section['split'], config)}."
         )
-    if criteria["rescored"]:
+    by_recovery = collections.defaultdict(list)
+    for name, entry in criteria_names.rescored(criteria).items():
+        by_recovery[entry["recovery"]].append(name)
+    for recovery, names in by_recovery.items():
         yield (
-            f"{', '.join(criteria_names.rescored(criteria))}: scored in steps on the images of the criterion behind "
-            f"each, after the recovery {section['recovery']}."
+            f"{', '.join(names)}: scored in steps on the images of the criterion behind each, after the recovery "
+            f"{recovery}."
         )
 
 

@@ -68,6 +68,20 @@ def test_scores_of_images_are_ranked_on_what_the_page_says(material):
     assert "taylor: the first 50 rank images, on which the best criteria are chosen too." in text
 
 
+def test_criteria_in_steps_are_said_to_recover_as_each_does(material):
+    """By their own recovery, whatever recovers before sensitivity is measured."""
+    entries = [{"criterion": "l1"}, {"criterion": "l2", "recovery": "batchnorm"}]
+    text = page(
+        material,
+        criteria={"scores": ["l1", "l2"], "allocated": ["l1"], "rescored": entries},
+        evaluation={"recovery": ["none", "reconstructed"]},
+        sensitivity={"recovery": "none"},
+    )
+    for name, recovery in (("l1", "reconstructed"), ("l2", "batchnorm")):
+        said = f"{name}.rescored: scored in steps on the images of the criterion behind each, after the recovery"
+        assert f"{said} {recovery}." in text
+
+
 def test_the_page_of_a_study_without_relevance_does_not_speak_of_it(material):
     text = page(material, readings={}).partition("<h2>Settings</h2>")[0]
     assert "weight and chance rank without any image." in text and "No image was read to rank" in text
