@@ -49,6 +49,21 @@ def test_files_without_a_whole_line_are_not_judged(tmp_path):
     ledgers.refuse_changed([path, tmp_path, tmp_path / "absent", tmp_path.parent / "elsewhere.csv"])
 
 
+@pytest.mark.parametrize("kept", [10, 66 + 3, -1])
+def test_a_line_that_was_cut_short_swallows_no_other(kept, tmp_path):
+    """In its digest, in its name, and before its end alone."""
+    (path,) = written(tmp_path, "a.csv")
+    ledger = tmp_path / ledgers.NAME
+    line = ledger.read_text()
+    path.write_text("another run's content\n")
+    ledger.write_text(line + line[:kept])
+    ledgers.note([path])
+    ledgers.refuse_changed([path])
+    path.write_text("damaged")
+    with pytest.raises(Refused):
+        ledgers.refuse_changed([path])
+
+
 def test_large_files_folders_and_what_no_job_reads_are_left_out(tmp_path, monkeypatch):
     written(tmp_path, "figure.svg", "page.md")
     monkeypatch.setattr(ledgers, "LARGEST", 10)

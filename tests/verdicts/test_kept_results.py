@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from secateur import Refused
+from secateur.artifacts import ledgers
 from secateur.figures import documents
 from secateur.verdicts import kept_results, recovery_page, recovery_study
 from support import recovery_studies
@@ -35,6 +36,16 @@ def test_a_study_that_has_not_ended_is_not_kept(table, tmp_path):
     folder = recovery_studies.finished(tmp_path / "results")
     (folder / "tables" / f"{table}.csv").unlink()
     with pytest.raises(Refused, match=f"has no tables/{table}.csv; run its study to the end"):
+        kept_results.keep(folder, tmp_path / "measured")
+    assert not (tmp_path / "measured").exists()
+
+
+def test_damaged_results_are_not_kept(tmp_path):
+    folder = recovery_studies.finished(tmp_path / "results")
+    path = folder / "tables" / "evaluations.csv"
+    ledgers.note([path])
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    with pytest.raises(Refused, match=r"evaluations\.csv is not as it was written"):
         kept_results.keep(folder, tmp_path / "measured")
     assert not (tmp_path / "measured").exists()
 

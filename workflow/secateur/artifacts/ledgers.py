@@ -23,12 +23,23 @@ def note(paths: Iterable[Path | str]) -> None:
     for path in filter(_is_noted, map(Path, paths)):
         lines[path.parent] = f"{lines.get(path.parent, '')}{files.sha256(path)}  {path.name}\n"
     for folder, text in lines.items():
-        try:
-            # One write of a job is not mixed with those of others.
-            with (folder / NAME).open("a", encoding="utf-8") as ledger:
-                ledger.write(text)
-        except OSError as error:
-            raise files.explained(error, folder / NAME) from error
+        _append(folder / NAME, text)
+
+
+def _append(ledger, text):
+    before = ledger.read_bytes() if ledger.exists() else b""
+    if before and not before.endswith(b"\n"):
+        # The line of a writer that was interrupted must not swallow the next one.
+        text = f"\n{text}"
+    try:
+        # One write of a job is not mixed with those of others.
+        with ledger.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except PermissionError:
+        # Another user's, in a folder of both: as all results, it is replaced.
+        files.write_text(ledger, before.decode("utf-8", errors="replace") + text)
+    except OSError as error:
+        raise files.explained(error, ledger) from error
 
 
 def refuse_changed(paths: Iterable[Path | str]) -> None:

@@ -18,7 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from secateur import Refused, __version__
-from secateur.artifacts import files, plain_yaml
+from secateur.artifacts import files, ledgers, plain_yaml
 
 # Files of the results that a reader opens; images, networks and relevance are data of hundreds of megabytes.
 PACKED = {
@@ -71,6 +71,7 @@ def pack(
     settings = _settings(results)
     place = _place(settings)
     own = list(_own(results))
+    ledgers.refuse_changed(own)
     packed = {f"{place}/{path.relative_to(results).as_posix()}": path for path in own if path.suffix in PACKED}
     written = {**{name: code / name for name in _code(code)}, **packed}
     digests = _digests({f"{place}/{path.relative_to(results).as_posix()}": path for path in own}, packed)

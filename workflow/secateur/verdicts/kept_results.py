@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from secateur import Refused
-from secateur.artifacts import correctness
+from secateur.artifacts import correctness, ledgers
 from secateur.verdicts import across
 
 PLACE = "docs/measured"
@@ -51,6 +51,7 @@ def keep(folder: Path | str, place: Path | str) -> Path:
     source = Path(folder)
     copy = Path(place) / across.settings_of(source)["study"]
     names = files(source)
+    ledgers.refuse_changed(source / name for name in names)
     whole = copy.with_name(f".{copy.name}.partial")
     shutil.rmtree(whole, ignore_errors=True)
     for name in names:
