@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from secateur import Refused
 from secateur.criteria import from_images
 from secateur.graph import folding, size_tracing, tracing
 from secateur.models import description
@@ -129,3 +130,28 @@ def test_a_factory_of_such_a_network_gives_what_can_be_traced(monkeypatch):
     monkeypatch.setattr("secateur.models.own.made", lambda factory, classes, arguments: Asking(classes))
     described = description.NetworkDescription("mine.make", {}, tuple("abcd"), (3, 32, 32), "mine:make")
     assert isinstance(description.built(described), fx.GraphModule)
+
+
+class Restless(nn.Module):
+    """A forward that draws random numbers, writes into a buffer, and asks for images that are not blank."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("variance", torch.ones(4))
+
+    def forward(self, x):
+        torch._assert(x.amax() > 0, "blank")
+        x = self.first(x) + torch.randn_like(x).sum(1, keepdim=True)
+        return F.batch_norm(x, self.mean, self.variance, training=True).mean((2, 3))
+
+
+def test_following_leaves_buffers_and_random_numbers_as_they_are():
+    model, images = Restless(), torch.rand(1, 3, 8, 8)
+    before, state = copy.deepcopy(model.state_dict()), torch.random.get_rng_state()
+    assert coupling.followed(model, images).outputs.keys() == {"first"}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), state)
+    with pytest.raises(Refused, match="cannot take images of shape"):
+        coupling.followed(model, torch.zeros(1, 3, 8, 8))
