@@ -52,7 +52,9 @@ elif workflow.remote_exec:
 onstart:
     # Its limit of jobs a second is meant for the queue of a cluster. For it, Snakemake looks at all waiting jobs once a
     # second, and once more for every job that has ended: with hundreds of them a quarter of a core is busy with that.
-    if workflow.local_exec:
+    limiter = workflow.scheduler.job_rate_limiter
+    if workflow.local_exec and limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        # The default; a limit that the user gave stays.
         workflow.scheduler.job_rate_limiter = None
 
 

@@ -222,7 +222,7 @@ def check_rescored(config: Mapping[str, Any]) -> None:
     if any(entry["recovery"] == kinds.NONE.name and entry["against"] == "before" for entry in criteria["rescored"]):
         raise Refused(
             "criteria.rescored has against: before, but nothing recovers between steps, so that both ways are one; "
-            "leave against out, or name a recovery, as evaluation.recovery: [none, reconstructed]"
+            "leave against out, or name a recovery there, as recovery: reconstructed"
         )
     scores = {score["name"]: score for score in criteria["scores"]}
     statistics = [
