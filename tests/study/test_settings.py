@@ -165,6 +165,7 @@ def test_level_0_is_always_measured():
         ("model.arguments.head", "compact", "model.arguments.head is no choice of vgg_small; known: widths, hidden"),
         ("model.weights", "imagnet", "did you mean imagenet?"),
         ("data.folder", "mine", "data.folder is for image_folder, but data.source is digits; leave it out"),
+        ("data.copy", False, "data.copy: false is for image_folder, but data.source is digits; leave it out"),
         ("readings", {"random": {}}, "readings.random: the name is taken by another criterion"),
         ("readings", {"taylor": {}}, "readings.taylor: the name is taken by another criterion"),
         ("readings", {"mean_abs": {}}, "readings.mean_abs: the name is taken by another criterion"),

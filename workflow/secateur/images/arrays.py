@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from secateur.images.encoded import Encoded
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 MODES = {"rgb": "RGB", "gray": "L"}
 
@@ -16,13 +18,14 @@ MODES = {"rgb": "RGB", "gray": "L"}
 class Part(NamedTuple):
     """The training or the test images of a source.
 
-    `labels` is (images,) int64, `pixels(start, stop)` makes (stop - start, channels, size, size) uint8, and
-    `files` has the name of every image, or is None.
+    `labels` is (images,) int64, `pixels(start, stop)` makes (stop - start, channels, size, size) uint8, `files` has the
+    name of every image, or is None, and `encoded` says where the images are that need no copy.
     """
 
     labels: np.ndarray
     pixels: Callable[[int, int], np.ndarray]
     files: list[str] | None = None
+    encoded: Encoded | None = None
 
 
 class Source(NamedTuple):
@@ -53,7 +56,10 @@ def _of_classes(part, chosen):
         runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
         return np.concatenate([part.pixels(int(run[0]), int(run[-1]) + 1) for run in runs])
 
-    return Part(np.searchsorted(chosen, part.labels[rows]).astype(np.int64), pixels, files)
+    encoded = part.encoded
+    if encoded is not None:
+        encoded = encoded._replace(records=encoded.records[rows])
+    return Part(np.searchsorted(chosen, part.labels[rows]).astype(np.int64), pixels, files, encoded)
 
 
 def from_array(
@@ -76,18 +82,31 @@ def from_array(
 
 
 def stacked(images: Iterable[np.ndarray | Image.Image], total: int, data: Mapping[str, Any]) -> np.ndarray:
-    """Images (arrays, or of Pillow) in the color and size of the settings `data`: (total, C, size, size) uint8.
+    """Images (arrays, or of Pillow) in the color and size of the settings `data`: (total, C, size, size) uint8."""
+    return together((fitted(image, data) for image in images), total, data)
 
-    Every image is stretched to the square, whatever its aspect ratio; an alpha channel is dropped, not blended.
+
+def fitted(image: np.ndarray | Image.Image, data: Mapping[str, Any]) -> np.ndarray:
+    """One image in the color and size of the settings `data`: (size, size, C) uint8.
+
+    It is stretched to the square, whatever its aspect ratio; an alpha channel is dropped, not blended.
     """
     import numpy as np
     from PIL import Image
 
     size, mode = data["size"], MODES[data["color"]]
-    pixels = np.empty((total, size, size, len(mode)), dtype=np.uint8)
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    resized = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(size, size, len(mode))
+
+
+def together(images: Iterable[np.ndarray], total: int, data: Mapping[str, Any]) -> np.ndarray:
+    """One array (total, C, size, size) of `total` images (size, size, C)."""
+    import numpy as np
+
+    size = data["size"]
+    pixels = np.empty((total, size, size, len(MODES[data["color"]])), dtype=np.uint8)
     for row, image in enumerate(images):
-        if isinstance(image, np.ndarray):
-            image = Image.fromarray(image)
-        resized = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
-        pixels[row] = np.asarray(resized).reshape(size, size, len(mode))
+        pixels[row] = image
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

@@ -1,4 +1,4 @@
-"""A folder of images as a source: one folder for each class."""
+"""A folder of images as a source: one folder for each class, or tar files."""
 
 import hashlib
 import logging
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
-from secateur.images import arrays
-
-# In any case. Pillow then decides by content (arrays.FORMATS).
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+from secateur.images import arrays, encoded, tar_shards
+from secateur.study import tar_folders
 
 
 def image_folder(data: Mapping[str, Any], verified: Path | str | None) -> arrays.Source:
-    """The user's own images: train/ and test/, each with a folder for every class.
+    """The user's own images: train/ and test/, each with a folder for every class, or with tar files.
 
     Raises Refused, naming the folder, if one is missing, has no image, or is of a class that only test/ has.
     """
     folder = Path(data["folder"])
     _refuse_missing(folder)
+    if tar_folders.used(folder):
+        return tar_shards.source(folder, data)
     train, test = _listed(folder, "train"), _listed(folder, "test")
     classes = tuple(train)
     unknown = sorted(set(test) - set(train))
@@ -44,37 +44,8 @@ def _part(folder, classes, paths_by_class, data):
     images.sort()
     labels = np.array([label for _, label, _ in images], dtype=np.int64)
     paths = [path for _, _, path in images]
-
-    def pixels(start, stop):
-        decoded = (_decoded(folder / path) for path in paths[start:stop])
-        return arrays.stacked(decoded, stop - start, data)
-
-    return arrays.Part(labels, pixels, paths)
-
-
-def _decoded(path):
-    """An image of Pillow, rotated as its EXIF says; Refused names a file that cannot be read."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path, formats=arrays.FORMATS) as image:
-            return ImageOps.exif_transpose(_eight_bits(image))
-    # A damaged file makes Pillow raise almost anything: OSError, SyntaxError, ValueError, struct.error, ...
-    except Exception as error:
-        raise Refused(f"{path} cannot be read as an image ({error}); replace or remove it, and run again") from error
-
-
-def _eight_bits(image):
-    """The image, scaled from 0..65,535 to 0..255 if it is 16-bit gray, which Pillow would clip at 255."""
-    import numpy as np
-    from PIL import Image
-
-    if not image.mode.startswith("I"):
-        image.load()
-        return image
-    reduced = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-    reduced.info.update(image.info)
-    return reduced
+    records = encoded.records([(path, 0, encoded.WHOLE) for path in paths])
+    return encoded.part(labels, paths, encoded.Encoded(folder, records), data)
 
 
 def _listed(folder, part):
@@ -82,7 +53,7 @@ def _listed(folder, part):
     paths_by_class, ignored = {}, 0
     for name in _subfolders(folder / part):
         paths = [path for path, _ in _files(folder / part / name, f"{part}/{name}/")]
-        images = list(filter(is_image, paths))
+        images = list(filter(encoded.is_image, paths))
         paths_by_class[name] = images
         ignored += len(paths) - len(images)
     if ignored:
@@ -107,11 +78,6 @@ def _refuse_empty(folder, paths_by_class, ignored):
         raise Refused(f"no images found in {', '.join(empty)}{also}; add PNG, JPEG or WebP files, or delete the folder")
 
 
-def is_image(name: str) -> bool:
-    """True if a file's name has the suffix of a format that is read: PNG, JPEG, WebP."""
-    return name.lower().endswith(SUFFIXES)
-
-
 def listing_digest(folder: Path | str) -> str:
     """Sixteen hexadecimal digits that change when an image of an image folder is added, removed or rewritten.
 
@@ -122,7 +88,7 @@ def listing_digest(folder: Path | str) -> str:
     digest = hashlib.sha256()
     for part in ("train", "test"):
         for path, entry in _files(Path(folder) / part):
-            if is_image(path):
+            if encoded.is_image(path) or tar_folders.is_shard(path):
                 state = entry.stat()
                 digest.update(os.fsencode(f"{part}/{path}\0{state.st_size}\0{state.st_mtime_ns}\n"))
     return digest.hexdigest()[:16]

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,23 +17,26 @@ import h5py
 import numpy as np
 
 from secateur import Refused
+from secateur.images import encoded
 from secateur.study.vocabulary import nearest
 
 if TYPE_CHECKING:
     import torch
 
 DELETE = "delete it and run again"
+DIMENSIONS = {1: "one dimension", 4: "four dimensions"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """The images of one split, read from disk on demand.
 
-    `pixels` (N, C, H, W) uint8 is mapped from the file; `labels` is (N,) int64; `mean` and `std` are per channel, of
-    pixels in 0..1; `name` is the data set's; `identity` is a digest of pixels, labels, classes and normalisation.
+    `pixels` (N, C, H, W) uint8 is mapped from the file, or decoded at each access (`encoded.Pixels`); `labels` is (N,)
+    int64; `mean` and `std` are per channel, of pixels in 0..1; `name` is the data set's; `identity` is a digest of
+    pixels, labels, classes and normalisation.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | encoded.Pixels
     labels: np.ndarray
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -52,8 +56,14 @@ class Images:
         return normalise(torch.from_numpy(np.array(self.pixels[rows])), self.mean, self.std)
 
     def taken(self, rows: np.ndarray) -> Images:
-        """Some rows of the images, in memory, in this order; a row can stand more than once."""
-        return dataclasses.replace(self, pixels=self.pixels[rows], labels=self.labels[rows])
+        """Some rows of the images, in this order; a row can stand more than once. They are in memory, if decoded."""
+        pixels = self.pixels.taken(rows) if isinstance(self.pixels, encoded.Pixels) else self.pixels[rows]
+        return dataclasses.replace(self, pixels=pixels, labels=self.labels[rows])
+
+    def content(self) -> np.ndarray:
+        """Bytes that are others for other pixels, as uint8 of any shape; pixels in memory are not copied."""
+        values = self.pixels.encoded.records if isinstance(self.pixels, encoded.Pixels) else self.pixels
+        return np.ascontiguousarray(values).view(np.uint8)
 
 
 @contextlib.contextmanager
@@ -64,7 +74,7 @@ def opened(path: Path | str) -> Iterator[Images]:
         raise FileNotFoundError(f"there is no file of images {path}; run the workflow up to prepare_images")
     try:
         with h5py.File(path, "r") as file:
-            facts, offset, shape = _facts(file)
+            facts, pixels = _facts(file)
     except OSError as error:
         # An errno means that the system cannot read the file, not that its content is wrong.
         if error.errno is not None:
@@ -72,17 +82,12 @@ def opened(path: Path | str) -> Iterator[Images]:
         raise Refused(f"{path} is truncated or not an HDF5 file ({error}); {DELETE}") from error
     except (KeyError, ValueError, TypeError) as error:
         raise Refused(f"{path} is no file of images of this workflow: {error.args[0]}; {DELETE}") from error
-    yield Images(pixels=np.memmap(path, np.uint8, "r", offset, shape), **facts)
+    yield Images(pixels=pixels, **facts)
 
 
 def _facts(file):
-    """(fields of Images but for the pixels, offset of the pixels in the file in bytes, their shape)."""
-    pixels = file.get("pixels")
-    if not isinstance(pixels, h5py.Dataset) or pixels.ndim != 4 or pixels.dtype != np.uint8:
-        raise Refused("it has no dataset `pixels` of four dimensions and uint8")
-    offset = pixels.id.get_offset()
-    if not file.attrs.get("complete", False) or offset is None:
-        raise Refused("it was not written to its end")
+    """(fields of Images but for the pixels, the pixels)."""
+    pixels = _decoded_later(file) if "encoded" in file else _mapped(file, "pixels", 4, np.dtype(np.uint8))
     facts = {
         "mean": tuple(map(float, file.attrs["mean"])),
         "std": tuple(map(float, file.attrs["std"])),
@@ -93,7 +98,25 @@ def _facts(file):
     }
     facts["identity"] = _identity(file.attrs, facts)
     _refuse_mismatch(facts, pixels.shape)
-    return facts, offset, pixels.shape
+    return facts, pixels
+
+
+def _mapped(file, name, dimensions, kind=None):
+    """A dataset, mapped from its file."""
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != dimensions or kind not in (None, dataset.dtype):
+        raise Refused(f"it has no dataset `{name}` of {DIMENSIONS[dimensions]} and {kind or 'of records'}")
+    offset = dataset.id.get_offset()
+    if not file.attrs.get("complete", False) or offset is None:
+        raise Refused("it was not written to its end")
+    return np.memmap(file.filename, dataset.dtype, "r", offset, dataset.shape)
+
+
+def _decoded_later(file):
+    """The pixels of images that lie in files of their own."""
+    folder = Path(os.fsdecode(file.attrs["folder"]))
+    data = {"size": int(file.attrs["size"]), "color": str(file.attrs["color"])}
+    return encoded.Pixels(encoded.Encoded(folder, _mapped(file, "encoded", 1)), data)
 
 
 def _identity(attributes, facts):
@@ -189,7 +212,7 @@ def batches(
 
 def _unmap(pixels):
     """Release the pages read of a mapped file, which count as memory of the process; the system's cache keeps them."""
-    mapped = pixels.base
+    mapped = getattr(pixels, "base", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 

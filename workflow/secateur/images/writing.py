@@ -1,4 +1,4 @@
-"""Images of a source, written as uint8 into one HDF5 file for each split."""
+"""Images of a source, written as uint8 into one HDF5 file for each split, or listed there to be read where they are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from secateur.artifacts import files
+from secateur.images import encoded
 from secateur.jobs import progress
 from secateur.study.vocabulary import CHANNELS, SPLITS
 
@@ -38,17 +39,21 @@ def write(
 ) -> None:
     """Write one HDF5 file for each split, at `paths[split]`: all four when all are complete, or none.
 
-    Memory does not grow with the count of images. Images that occur in two splits are counted in the log. Raises
+    Memory does not grow with the count of images. Images that occur in two splits are counted in the log. With
+    `copy: false` each is decoded once, to see that it can be, and its place is written instead of its pixels. Raises
     OSError if the disk has too little space.
     """
-    _refuse_full_disk(rows, paths, data)
+    copied = data.get("copy", True)
+    if copied:
+        _refuse_full_disk(rows, paths, data)
     outputs = {}
     with contextlib.ExitStack() as complete, contextlib.ExitStack() as open_files:
         for name in SPLITS:
             target = complete.enter_context(files.replacing(paths[name]))
             outputs[name] = open_files.enter_context(h5py.File(target, "w"))
             _describe(outputs[name], name, source, rows[name], data, provenance)
-        hashes, fingerprints = _fill(outputs, source, rows)
+        fill = _fill if copied else _list
+        hashes, fingerprints = fill(outputs, source, rows, data)
         for name, file in outputs.items():
             file.attrs["pixels_sha256"] = hashes[name].hexdigest()
             file.attrs["complete"] = True
@@ -83,7 +88,11 @@ def _describe(file, name, source, split, data, provenance):
         names = [os.fsencode(part.files[row]) for row in split.index]
         file.create_dataset("files", data=names, dtype=h5py.string_dtype())
     # Contiguous, because its size is known: such a dataset can be mapped into memory.
-    file.create_dataset("pixels", (len(split.index), channels(data), data["size"], data["size"]), np.uint8)
+    if data.get("copy", True):
+        file.create_dataset("pixels", (len(split.index), channels(data), data["size"], data["size"]), np.uint8)
+    else:
+        file.create_dataset("encoded", (len(split.index),), part.encoded.records.dtype)
+        file.attrs.update(folder=os.fsencode(part.encoded.folder), size=data["size"], color=data["color"])
     file.attrs.update(_attributes(name, source, split, data, provenance))
 
 
@@ -102,7 +111,7 @@ def _attributes(name, source, split, data, provenance):
     }
 
 
-def _fill(outputs, source, rows):
+def _fill(outputs, source, rows, data):
     """Write all pixels in one pass; return, by split, their SHA-256 and a 64-bit fingerprint of each image."""
     hashes, fingerprints = {}, {}
     for name in SPLITS:
@@ -114,6 +123,23 @@ def _fill(outputs, source, rows):
             hashes[name].update(block)
             fingerprints[name][place] = list(map(_fingerprint, block))
             bar.update(len(block))
+    return hashes, fingerprints
+
+
+def _list(outputs, source, rows, data):
+    """Decode all images once and write their places; return, by split, a SHA-256 of them, and their fingerprints."""
+    hashes, fingerprints = {}, {}
+    with progress.over(sum(len(split.index) for split in rows.values()), "images", "prepare") as bar:
+        for name, split in rows.items():
+            images = getattr(source, split.part).encoded
+            listed = images.records[split.index]
+            for place, content in enumerate(encoded.contents(images._replace(records=listed))):
+                encoded.decoded(content, encoded.named(images.folder, listed[place]))
+                listed["fingerprint"][place] = encoded.fingerprint(content)
+                bar.update(1)
+            outputs[name]["encoded"][:] = listed
+            hashes[name] = hashlib.sha256(f"{data['size']} {data['color']}".encode() + listed["fingerprint"].tobytes())
+            fingerprints[name] = listed["fingerprint"]
     return hashes, fingerprints
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import Refused
+from secateur.study import tar_folders
 from secateur.study.vocabulary import nearest
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -54,7 +55,10 @@ def _all(data):
     train, test = (Path(data["folder"]) / part for part in ("train", "test"))
     for part in (train, test):
         _refuse_circle(part)
-    names = tuple(sorted(entry.name for entry in _visible(train) if entry.is_dir()))
+    if tar_folders.used(Path(data["folder"])):
+        names = tar_folders.class_names(Path(data["folder"]))
+    else:
+        names = tuple(sorted(entry.name for entry in _visible(train) if entry.is_dir()))
     refuse_single(names, f"data.folder is {data['folder']}, but {train}")
     return names
 

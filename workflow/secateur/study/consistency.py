@@ -173,6 +173,8 @@ def _settle_data(data):
         data[key] = list(map(float, data[key]))
     if data["source"] != "image_folder" and data["folder"]:
         raise Refused(f"data.folder is for image_folder, but data.source is {data['source']}; leave it out")
+    if data["source"] != "image_folder" and not data["copy"]:
+        raise Refused(f"data.copy: false is for image_folder, but data.source is {data['source']}; leave it out")
     if data["source"] == "image_folder" and not data["folder"]:
         raise Refused(
             "data.source is image_folder, but data.folder names no folder; give the one that holds train/ and test/"

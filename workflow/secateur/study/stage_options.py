@@ -67,8 +67,10 @@ def terms(study: Study) -> Options:
 
 def images(study: Study, listing: str | None = None) -> Options:
     """The source of the images and their split; `listing` is the digest of the listing of an image folder."""
-    left_out = ["mirror"] + (["classes"] if study.settings["data"]["classes"] is None else [])
-    options = {"data": _without(study.settings["data"], *left_out), "split": study.settings["split"]}
+    data = study.settings["data"]
+    # Settings that are younger than studies which have run count only where they are set.
+    left_out = ["mirror"] + [key for key, value in (("classes", None), ("copy", True)) if data[key] is value]
+    options = {"data": _without(data, *left_out), "split": study.settings["split"]}
     if listing is not None:
         options["listing"] = listing
     return options

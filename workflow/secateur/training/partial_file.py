@@ -54,7 +54,7 @@ def _digest(run, images):
     for tensor in (*run.model.state_dict().values(), *_parameters(run.hook)):
         digest.update(tensor.detach().cpu().contiguous().numpy())
     for split in images:
-        digest.update(np.ascontiguousarray(split.pixels).data)
+        digest.update(split.content())
         digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()[:16]
 
