@@ -7,13 +7,13 @@ import torch
 from secateur.models import zoo
 
 
-def settled(name, seed=0, batches=5):
+def settled(name, seed=0, batches=5, classes=10, size=32):
     """A network in eval mode with BatchNorm statistics of some images, so activations neither vanish nor explode."""
     torch.manual_seed(seed)
-    model = zoo.build(name, 10)
+    model = zoo.build(name, classes)
     with torch.no_grad():
         for _ in range(batches):
-            model.train()(torch.randn(16, 3, 32, 32))
+            model.train()(torch.randn(16, 3, size, size))
     return model.eval()
 
 

@@ -1,11 +1,13 @@
 # Shared by all rules: the checked study, the digests that decide reruns, and helpers.
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import psutil
 from snakemake import __version__ as snakemake_version
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -40,6 +42,20 @@ def another_snakemake():
     return False
 
 
+# Snakemake's own message says neither what is missing nor what else would do.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and shutil.which("conda") is None:
+    raise WorkflowError(
+        "--use-conda (--sdm conda): there is no command conda here; install Miniforge (conda-forge.org/download), or "
+        "leave the option out: jobs then run by the Python of this Snakemake, with what `make study` or "
+        'pip install ".[workflow]" put there'
+    )
+
+if workflow.workflow_settings.cache is not None:
+    raise WorkflowError(
+        "--cache: Snakemake's cache between workflows does not see all that a network depends on; leave it out, and "
+        "give studies that shall share networks the same results folder (docs/sharing.md)"
+    )
+
 if workflow.is_main_process:
     unlocked = runs.begin(".snakemake", another_snakemake)
     if unlocked:
@@ -71,6 +87,13 @@ except FileNotFoundError as error:
     raise lacking(error.filename) from None
 except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
+if workflow.is_main_process:
+    another = study_file.other_study(Path(STUDY.settings["results"], "settings.yaml"), STUDY.settings["study"])
+    if another:
+        logger.info(
+            f"{STUDY.settings['results']} holds the study {another} too: its tables, figures and report are replaced by "
+            "those of this one; images, networks and relevance of equal settings are shared (docs/sharing.md)."
+        )
 # In place: captions and the report read the defaults from it too.
 config.clear()
 config.update(STUDY.settings)

@@ -299,6 +299,8 @@ def test_listing_digest_follows_every_change_of_an_image_and_nothing_else(folder
         lambda: (folder / "train" / "cat" / "deeper" / "c.jpeg").unlink(),
         lambda: _save(folder / "train" / "dog" / "new.webp"),
         lambda: (folder / "train" / "dog").rename(folder / "train" / "wolf"),
+        # Of equal sizes.
+        lambda: _swap(folder / "test" / "cat" / "e.png", folder / "test" / "dog" / "f.png"),
     ]
     for change in changes:
         change()
@@ -307,6 +309,12 @@ def test_listing_digest_follows_every_change_of_an_image_and_nothing_else(folder
     (folder / "train" / "cat" / "notes.txt").write_text("mine")
     (folder / "train" / ".cache.png").write_text("hidden")
     assert image_folder.listing_digest(folder) == states[-1] == image_folder.listing_digest(str(folder))
+
+
+def _swap(one, other):
+    one.rename(one.with_suffix(".kept"))
+    other.rename(one)
+    one.with_suffix(".kept").rename(other)
 
 
 def test_importing_the_sources_is_cheap():

@@ -56,6 +56,20 @@ def test_a_wrong_setting_stops_the_study_before_any_job(workflow, changes, messa
     assert not (workflow.folder / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--use-conda", "--use-conda (--sdm conda): there is no command conda here; install Miniforge"),
+        ("--cache", "--cache: Snakemake's cache between workflows does not see all that a network depends on"),
+    ],
+)
+def test_an_option_of_no_use_here_is_refused_in_one_line(workflow, option, message, tmp_path):
+    environment = {"PATH": "/usr/bin:/bin", "SNAKEMAKE_OUTPUT_CACHE": str(tmp_path)}
+    text = workflow.run("all", "--cores", "1", option, check=False, env=environment)
+    assert [line for line in text.splitlines() if line.startswith(message)] and "Traceback" not in text
+    assert not (workflow.folder / "results").exists()
+
+
 @pytest.mark.parametrize("more", [(), ("--configfile", "mine.yaml")])
 def test_a_key_that_stands_twice_stops_the_study_before_any_job(workflow, more):
     path = workflow.folder / (more[-1] if more else "config/config.yaml")

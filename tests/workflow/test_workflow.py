@@ -132,6 +132,16 @@ EDITS = {
     ),
     "another question": (config_edit(question="Why?"), SETTINGS | REPORT),
     "another name": (config_edit(study="other"), SETTINGS | REPORT | {"judge_thesis": 1}),
+    "a study that shares networks and relevance": (
+        config_edit(study="other", question="And now?", levels=[0, 0.25], criteria__mixing__deltas=["0.0"]),
+        {"rank_mixed": 4} | AFTER_RANKING | SETTINGS,
+    ),
+    "a seed in the place of another": (
+        config_edit(training__seeds=[0, 2]),
+        {"train_model": 1, "extract_relevance": 2, "summarise_relevance": 2, "summarise_weights": 1}
+        | {"list_units": 1, "rank_at_random": 1, "rank_by_statistic": 3, "rank_mixed": 2, "rank_controls": 3}
+        | {"evaluate_pruning": 9, "evaluate_choosing": 5} | TABLES | PLOTS | SETTINGS | REPORT | STABILITY,
+    ),
     "a mirror": (config_edit(data__mirror="https://mirror.example"), SETTINGS | REPORT),
     "another confidence": (config_edit(figures={"confidence": 0.9}), TABLES | PLOTS | SETTINGS | REPORT),
     "another reduction of one reading": (

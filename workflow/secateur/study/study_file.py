@@ -1,5 +1,6 @@
 """A study's file as it is written: read as YAML, and refused for a key that stands twice, which YAML lets pass."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ def read(path: Path | str) -> dict[str, Any]:
         raise Refused("this is no study; a study is keys and values, see config/README.md")
     refuse_twice(path)
     return config
+
+
+def other_study(settings: Path, name: str) -> str | None:
+    """The name of another study whose settings a results folder holds in this file; None where it holds none."""
+    if not settings.is_file():
+        return None
+    # The one key at the beginning of a line; the file has hundreds, which would take time to parse.
+    found = re.search(r"^study: (.+)$", settings.read_text(encoding="utf-8"), flags=re.M)
+    return found[1] if found and found[1] != name else None
 
 
 def plain(path: Path | str) -> Any:
