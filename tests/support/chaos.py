@@ -34,6 +34,7 @@ class Killed:
             process = subprocess.Popen(
                 self.workflow.command("--cores", "2", "all", cold=True), cwd=self.workflow.folder,
                 env=self.workflow.environment, stdout=output, stderr=output, start_new_session=True,
+                preexec_fn=_listen,
             )  # fmt: skip
             try:
                 process.wait(self.chance.uniform(3, LONGEST) if way else 900)
@@ -69,6 +70,11 @@ class Killed:
         assert self.run(), f"not whole after {self.ended}"
         assert self.repeated == []
         return met
+
+
+def _listen():
+    """Let Ctrl-C end the process: what a shell starts in the background ignores it, and so does all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end(process, way, chance):
