@@ -48,7 +48,7 @@ include: ROOT / "rules/export.smk"
 rule all:
     default_target: True
     input:
-        rules.describe_study.output,
+        rules.write_study_page.output,
         expand("<results>/{dataset}/{model}/levels.json", dataset=STUDY.dataset, model=STUDY.model)
         if STUDY.unforeseen
         else [],

@@ -141,6 +141,29 @@ rule plot_recovery:
         "../workflow/plot_recovery.py"
 
 
+rule write_study_page:
+    input:
+        settings=rules.write_settings.output.settings,
+        description=rules.describe_study.output.page,
+        **CURVES,
+        # Single images are looked at only where there is one network.
+        tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
+        bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
+    output:
+        page=page("figures/study", "write_study_page", "0 The study", "The answer, and what stands behind it"),
+    log:
+        "<logs>/write_study_page.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        **made_by("write_study_page", "figures"),
+        options={"seeds": STUDY.seeds, "texts": digest_of_texts("study.[cj]s*")},
+    message:
+        "Write the page of the study: {output.page}"
+    script:
+        "../workflow/write_study_page.py"
+
+
 rule tabulate_accuracy:
     input:
         curves=rules.collect_evaluations.output.curves,

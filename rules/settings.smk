@@ -22,7 +22,7 @@ rule describe_study:
         networks=of_networks("training/trained.pt"),
         readings=of_networks("statistics/{reading}.json", reading=STUDY.readings),
     output:
-        page=page("study", "describe_study", "1 Study", "Question, settings, images, networks, versions"),
+        page="<results>/tables/description.html",
     log:
         "<logs>/describe_study.log",
     conda:

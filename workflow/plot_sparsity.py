@@ -24,7 +24,7 @@ def plot_sparsity(inputs, outputs, options):
     title, variants = f"{heading}: {options['title']}", options["variants"]
     means = tables.read(inputs["means"], *MEANS)
     rows = tables.read(inputs["table"], *sparsity.VARIANTS.gathered)
-    parts = [html_tables.table(means), "<h2>Every seed</h2>", html_tables.table(rows.fillna(""))]
+    parts = [html_tables.table(means), "<h2>Every seed</h2>", html_tables.table(rows)]
     if options["figure"] == "levels":
         drawn = draw(means, rows, variants, title)
         parts = ["<h2>Test accuracy, %</h2>", html_tables.table(wide(means)), NOTE, *parts]

@@ -48,7 +48,7 @@ def plot_tickets(inputs, outputs, options):
             "<h2>Every mean</h2>",
             html_tables.table(means),
             "<h2>Every seed</h2>",
-            html_tables.table(rows.fillna("")),
+            html_tables.table(rows),
         ]
     with files.replacing(outputs["figure"]) as temporary:
         appearance.save(drawn, temporary)

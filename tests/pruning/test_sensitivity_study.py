@@ -66,7 +66,7 @@ def test_levels_are_shared_out_by_the_curves_and_evaluated_beside_their_criterio
     assert made <= {*evaluated["criterion"]}
     left = evaluated[evaluated["criterion"].isin(made) & (evaluated["level"] == 0.5)]
     assert (left["macs"] <= whole / 2).all()
-    page = (study.folder / "results" / "study.html").read_text()
+    page = (study.folder / "results" / "tables" / "description.html").read_text()
     assert "l2.allocated: levels are shared out by the losses on up to 50 rank images" in page
     assert (study.folder / "results" / "figures" / "sensitivity.l2.html").exists()
 

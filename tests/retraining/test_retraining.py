@@ -1042,7 +1042,7 @@ def test_the_evaluation_after_reestimation_is_that_of_the_kind(study):
     assert curves.loc[("weight.mean_abs", "batchnorm"), "versus_none"] == pytest.approx(gain, abs=1e-9)
     page = (study.folder / "results/figures/recovery.html").read_text()
     assert "<th>gain by BatchNorm re-estimated, points</th>" in page and "on up to 200 training images" in page
-    assert "Every pruned network, and the dense one" in (study.folder / "results/study.html").read_text()
+    assert "Every pruned network, and the dense one" in (study.folder / "results/tables/description.html").read_text()
     accuracy = (study.folder / "results/tables/accuracy.html").read_text()
     assert accuracy.count("kept, pruned</h2>") == accuracy.count("kept, BatchNorm re-estimated</h2>") == 1
 
@@ -1073,7 +1073,14 @@ def test_other_epochs_retrain_and_nothing_else(study):
         path.write_text(text.replace("epochs: 1\n", "epochs: 3\n"))
         planned = study.planned()
         assert (planned["retrain_model"], planned["export_model"]) == (2, 1)
-        rest = {"collect_retraining", "plot_retraining", "write_settings", "describe_study", "report"}
+        rest = {
+            "collect_retraining",
+            "plot_retraining",
+            "write_settings",
+            "describe_study",
+            "write_study_page",
+            "report",
+        }
         assert set(planned) == {"retrain_model", "export_model", *rest}
     finally:
         path.write_text(text)

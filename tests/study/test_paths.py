@@ -136,8 +136,8 @@ def test_two_names_that_meet_in_one_file_are_refused(study, kind, old, new, mess
             "export and verdict.page would both write results/digits/",
         ),
         (
-            "results/study.html/verdict.md",
-            "the study's pages would write the file results/study.html, where verdict.page",
+            "results/report.html/verdict.md",
+            "the study's pages would write the file results/report.html, where verdict.page",
         ),
         ("results/tables/../verdict.md", None),
         (
@@ -156,9 +156,9 @@ def test_the_verdicts_page_is_a_page_of_its_own(study, page, message):
     ("data", "model", "message"),
     [
         (
-            "study.html",
+            "report.html",
             "net",
-            "the study's pages would write the file results/study.html, where data.name study.html need",
+            "the study's pages would write the file results/report.html, where data.name report.html need",
         ),
         (
             "tables",

@@ -252,8 +252,8 @@ def test_level_0_is_always_measured():
         ("results", __file__, "test_settings.py is no folder that can be written to; name another"),
         (
             "data.name",
-            "study.html",
-            "would write the file results/study.html, where data.name study.html needs a folder",
+            "report.html",
+            "would write the file results/report.html, where data.name report.html needs a folder",
         ),
         ("readings.thesis.shards", 0, "readings.thesis.shards: 0 is less than the minimum of 1"),
         ("readings.thesis.classes", [], "readings.thesis.classes: [] should be non-empty"),

@@ -194,10 +194,12 @@ def test_a_reading_that_explodes_is_warned_of_in_its_log_and_on_the_studys_page(
         readings={"own": {"rule": "epsilon", "bias": False}},
         verdict=None,
     )
-    workflow.run("--cores", "2", "results/study.html")
+    workflow.run("--cores", "2", "results/tables/description.html")
     warning = "readings.own: bias is false, but the rule epsilon needs the bias in its denominators"
     assert warning in (workflow.folder / "logs/tiny/digits/vgg_small/0/extract_relevance/own.log").read_text()
-    assert f"<p><strong>Warning.</strong> {warning}" in (workflow.folder / "results/study.html").read_text()
+    assert (
+        f"<p><strong>Warning.</strong> {warning}" in (workflow.folder / "results/tables/description.html").read_text()
+    )
 
 
 def test_a_folder_of_ones_own_images_goes_through_the_whole_study(workflow, tmp_path):

@@ -153,7 +153,9 @@ def test_two_modules_keep_their_settings_apart_whichever_their_entrance(provider
     jobs = {rule: int(count) for rule, count in re.findall(r"^((?:one|other)_\w+) +(\d+)$", text, flags=re.M)}
     assert (jobs["one_train_model"], jobs["other_train_model"]) == (1, 2)
     assert "one_extract_relevance" not in jobs and jobs["other_extract_relevance"] == 2
-    assert {"one/results/study.html", "other/results/study.html"} <= set(re.findall(r"\w+/results/study.html", text))
+    assert {"one/results/figures/study.html", "other/results/figures/study.html"} <= set(
+        re.findall(r"\w+/results/figures/study.html", text)
+    )
 
 
 def test_the_front_page_is_made_where_the_settings_of_several_studies_are_one_file():

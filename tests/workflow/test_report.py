@@ -60,8 +60,8 @@ def _content(page):
 
 
 CATEGORIES = {
-    "1 Study": 2, "2 Strategies": 4, "3 Statistics": 6, "4 Deltas": 4, "5 Controls": 6, "6 Floors": 4, "7 Layers": 4,
-    "8 Stability": 2, "9 The thesis": 2,
+    "0 The study": 1, "1 Study": 1, "2 Strategies": 4, "3 Statistics": 6, "4 Deltas": 4, "5 Controls": 6,
+    "6 Floors": 4, "7 Layers": 4, "8 Stability": 2, "9 The thesis": 2,
 }  # fmt: skip
 
 
@@ -87,3 +87,79 @@ def test_every_caption_is_free_of_faults_of_markup(tiny_study):
 def test_no_item_is_too_large_for_a_browser(tiny_study):
     for path in [*tiny_study.folder.glob("results/figures/*"), *tiny_study.folder.glob("results/**/*.html")]:
         assert path.name == "report.html" or path.stat().st_size < 1_200_000, path
+
+
+# ---- the page of the study, alone ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(tiny_study, chromium):
+    """The page in a browser without network; it fails the test for a request, or a word on the console."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page, wanted, said = context.new_page(), [], []
+    page.on("request", lambda request: wanted.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((tiny_study.folder / PAGE).as_uri())
+    yield page
+    assert [url for url in wanted if not url.startswith(("file:", "blob:", "data:"))] == [] and said == []
+    context.close()
+
+
+PAGE = "results/figures/study.html"
+ROW = "#answer tr[data-c='weight.mean_abs']"
+
+
+def test_one_criterion_lights_up_everywhere_by_mouse_and_by_keyboard(alone):
+    alone.locator(ROW).click()
+    lit = alone.locator(".lit")
+    assert {element.get_attribute("data-c") for element in lit.all()} == {"weight.mean_abs"}
+    # Two lines of the figure, and rows of tables.
+    assert alone.locator("g.line.lit").count() == 2 and lit.count() > 3
+    assert "criterion=weight.mean_abs" in alone.url
+    alone.locator(ROW).focus()
+    alone.keyboard.press("Enter")
+    assert lit.count() == 0 and "#" not in alone.url
+
+
+def test_a_family_can_be_left_out_and_one_level_is_that_of_all_tables(alone):
+    alone.get_by_label("weights", exact=True).uncheck()
+    assert not alone.locator(ROW).is_visible() and alone.locator("g.line[data-f=weights]").first.is_hidden()
+    alone.get_by_label("removed:").select_option("0.75")
+    shown = [part.get_attribute("data-level") for part in alone.locator(".at").all() if part.is_visible()]
+    assert set(shown) == {"0.75"} and len(shown) > 1
+    view = alone.url
+    alone.goto("about:blank")
+    alone.goto(view)
+    assert not alone.locator(ROW).is_visible()
+    assert alone.get_by_label("removed:").input_value() == "0.75"
+
+
+def test_a_table_is_sorted_by_a_column_either_way(alone):
+    head = alone.locator("#accuracy th button", has_text="75 %")
+    alone.locator("#accuracy summary", has_text="Every criterion").click()
+    for order in (True, False):
+        head.focus()
+        alone.keyboard.press("Enter")
+        column = alone.locator("#accuracy table.sort tbody tr td:nth-child(4)").all_inner_texts()
+        values = [float(text.split()[0]) for text in column]
+        assert values == sorted(values, reverse=order) and len(values) > 10
+
+
+def test_the_page_is_whole_without_scripts_on_a_phone_and_in_print(tiny_study, chromium):
+    context = chromium.new_context(viewport={"width": 390, "height": 800}, java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto((tiny_study.folder / PAGE).as_uri())
+    text = page.inner_text("body")
+    assert "that choose" in text and page.locator(ROW).is_visible() and page.locator("g.line").count() > 10
+    assert page.locator(".controls, button").count() == 0
+    # By the widest part, because without scripts the page cannot be asked.
+    widest = max(box["x"] + box["width"] for box in map(_box, page.locator("body > *, section > *").all()) if box)
+    assert widest <= 390
+    page.emulate_media(media="print")
+    assert page.locator("nav").is_hidden() and page.locator("#accuracy svg").is_visible()
+    context.close()
+
+
+def _box(element):
+    return element.bounding_box()

@@ -191,7 +191,7 @@ def test_a_reconstructed_network_has_one_result_in_the_grid_and_as_a_file(learne
         right = smaller(images.normalised(slice(None))).argmax(1).numpy() == images.labels[:]
     assert made["accuracy"] == pytest.approx(right.mean())
     assert "layers refitted in closed form on up to 500 unlabelled images of the split `rank`" in (
-        learned_study.folder / "results/study.html"
+        learned_study.folder / "results/tables/description.html"
     ).read_text().replace("&#x27;", "'")
 
 
@@ -238,7 +238,7 @@ AFTER = {
     "collect_evaluations", "collect_retraining", "describe_study", "evaluate_pruning", "export_model", "learn_gates",
     "plot_controls", "plot_layers", "plot_recovery", "plot_retraining", "plot_scores", "plot_statistics",
     "plot_strategies", "rank_by_score", "rank_uniform", "retrain_model", "tabulate_accuracy", "write_settings",
-    "score_by_scorer", "plot_epochs", "plot_scorers",
+    "score_by_scorer", "plot_epochs", "plot_scorers", "write_study_page",
 }  # fmt: skip
 EDITS = {
     "a pruning-model": (

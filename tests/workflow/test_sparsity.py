@@ -94,7 +94,9 @@ def test_the_figures_are_drawn_and_their_pages_name_the_settings(sparse_study):
         assert "</svg>" in (figures / f"sparsity.{name}.svg").read_text()
         assert "half.drop_rule" in (figures / f"sparsity.{name}.html").read_text()
     assert "make no step and no prediction faster" in (figures / "sparsity.levels.html").read_text()
-    assert "Sparse networks (feather, half, slow)" in (sparse_study.folder / "results/study.html").read_text()
+    assert (
+        "Sparse networks (feather, half, slow)" in (sparse_study.folder / "results/tables/description.html").read_text()
+    )
 
 
 def test_an_exported_network_computes_what_the_sparse_one_does(sparse_study):
@@ -119,7 +121,7 @@ def edited(change):
     return settings
 
 
-DRAWN = {"collect_sparsity": 1, "plot_sparsity": 4, "write_settings": 1, "describe_study": 1}
+DRAWN = {"collect_sparsity": 1, "plot_sparsity": 4, "write_settings": 1, "describe_study": 1, "write_study_page": 1}
 EXPORTED = {**DRAWN, "export_sparse": 2}
 EDITS = {
     "a scale, and a level more": (

@@ -111,7 +111,7 @@ def test_tables_and_figures_have_every_network(tickets_study):
     for name in ("kinds", "layers"):
         assert "</svg>" in (folder / f"figures/tickets.{name}.svg").read_text()
     assert "versus_random" in (folder / "figures/tickets.kinds.html").read_text()
-    assert "Tickets are what 2 round(s)" in (folder / "study.html").read_text()
+    assert "Tickets are what 2 round(s)" in (folder / "tables" / "description.html").read_text()
     assert "sign+dist" in (folder / "tables/retraining.csv").read_text()
     assert "</svg>" in (folder / "figures/retraining.redrawn.svg").read_text()
 
@@ -123,7 +123,7 @@ def edited(**changes):
     return settings
 
 
-DRAWN = {"collect_tickets": 1, "plot_tickets": 2, "write_settings": 1, "describe_study": 1}
+DRAWN = {"collect_tickets": 1, "plot_tickets": 2, "write_settings": 1, "describe_study": 1, "write_study_page": 1}
 EDITS = {
     "a kind more": (edited(kinds=["sign", "mask_shuffled", "abs"]), {**DRAWN, "train_ticket": 1}),
     "another kind": (edited(kinds=["sign", "dist"]), {**DRAWN, "train_ticket": 1}),

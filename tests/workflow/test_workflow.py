@@ -31,10 +31,12 @@ RELEVANCE = "workflow/secateur/relevance/propagation.py"
 PLOTS = {
     "plot_strategies": 2, "plot_statistics": 3, "plot_deltas": 2, "plot_controls": 3, "plot_floors": 2, "plot_layers": 2
 }  # fmt: skip
-TABLES = {"collect_evaluations": 1, "tabulate_accuracy": 1, "tabulate_thesis": 1, "judge_thesis": 1}
-SETTINGS = {"write_settings": 1, "describe_study": 1}
+TABLES = {
+    "collect_evaluations": 1, "tabulate_accuracy": 1, "tabulate_thesis": 1, "judge_thesis": 1, "write_study_page": 1
+}  # fmt: skip
+SETTINGS = {"write_settings": 1, "describe_study": 1, "write_study_page": 1}
 # The study page says how many images were read.
-STABILITY = {"plot_stability": 1, "describe_study": 1}
+STABILITY = {"plot_stability": 1, "describe_study": 1, "write_study_page": 1}
 REPORT = {"report": 1}
 # Two seeds x (two readings and the weights, with their controls; two that mix; random), and those that are chosen from.
 EVALUATIONS = {"evaluate_pruning": 18, "evaluate_choosing": 10}
@@ -180,7 +182,8 @@ EDITS = {
     "another machine": (another_machine, {}),
     "a precision of evaluation": (config_edit(evaluation__precision="bfloat16"), AFTER_RANKING | SETTINGS),
     "an environment": (
-        text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"), PLOTS | REPORT | {"plot_stability": 1}
+        text_edit("envs/figures.yaml", "seaborn >=0.13", "seaborn >=0.13.2"),
+        PLOTS | REPORT | {"plot_stability": 1, "write_study_page": 1},
     ),
     "a comment in an environment": (text_edit("envs/figures.yaml", "# Draws", "# It draws"), {}),
 }  # fmt: skip
@@ -423,13 +426,13 @@ def test_a_reading_that_ends_early_says_after_how_many_images(more_readings):
 
 
 def test_the_study_page_says_how_many_images_each_reading_read(tiny_study):
-    text = (tiny_study.folder / "results/study.html").read_text()
+    text = (tiny_study.folder / "results/tables/description.html").read_text()
     assert "<td>relevance</td><td>alpha2beta1</td><td>rank images, used for nothing else</td><td>60</td>" in text
     assert "<td>thesis</td><td>alpha2beta1</td><td>the test images, which are also reported on</td><td>120</td>" in text
 
 
 def test_the_study_page_says_for_how_many_images_relevance_is_not_conserved(tiny_study):
-    text = (tiny_study.folder / "results/study.html").read_text()
+    text = (tiny_study.folder / "results/tables/description.html").read_text()
     folders = [tiny_study.folder / f"results/digits/vgg_small/{seed}/statistics" for seed in (0, 1)]
     kept = [tables.read(folder / "relevance.conservation.csv") for folder in folders]
     assert [len(table) for table in kept] == [6, 6]
@@ -635,7 +638,7 @@ def other_weights(study, tmp_path):
 
 AFTER_FIGURES = {
     "collect_evaluations": 1, "tabulate_accuracy": 1, "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2,
-    "plot_layers": 1, "plot_controls": 1, "report": 1,
+    "plot_layers": 1, "plot_controls": 1, "write_study_page": 1, "report": 1,
 }  # fmt: skip
 EDITS_OF_GIVEN_FILES = {
     moved: {},
@@ -751,7 +754,7 @@ def test_another_score_computes_that_one_alone(criteria_study):
     assert planned == {
         "score_images": 1, "rank_by_score": 1, "evaluate_pruning": 1, "collect_evaluations": 1, "tabulate_accuracy": 1,
         "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1,
-        "write_settings": 1, "describe_study": 1, "report": 1,
+        "write_settings": 1, "describe_study": 1, "write_study_page": 1, "report": 1,
     }  # fmt: skip
 
 
@@ -838,7 +841,7 @@ def test_no_figure_of_a_study_without_relevance_is_empty(without_relevance):
         assert f">{criterion}</text>" in picture and ">random</text>" in picture
         assert "relevance" not in picture
         assert (results / f"figures/{name}.html").read_text().count("<tr>") > 4
-    page = (results / "study.html").read_text().partition("<h2>Settings</h2>")[0]
+    page = (results / "tables" / "description.html").read_text().partition("<h2>Settings</h2>")[0]
     assert "No image was read to rank channels." in page and "relevance" not in page
 
 

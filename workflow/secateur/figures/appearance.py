@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,7 +43,7 @@ def themed(
         yield figure
 
 
-def save(figure: Figure, path: Path | str) -> None:
+def save(figure: Figure, path: Path | str | io.StringIO) -> None:
     """Write a figure as SVG, in its theme if it is of `themed`; without the date, equal figures are equal files."""
     with matplotlib.rc_context(getattr(figure, "theme", SVG)):
         figure.savefig(path, format="svg", metadata={"Date": None})

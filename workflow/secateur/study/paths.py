@@ -131,7 +131,7 @@ def written(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """(path, the keys of the settings that name it) of every file that a study with every default may write."""
     root, dataset, model = config["results"], config["data"]["name"], config["model"]["name"]
     of_images, of_models = [f"data.name {dataset}"], [f"data.name {dataset}", f"model.name {model}"]
-    for name in ("settings.yaml", "study.html", "check.txt", "report.html"):
+    for name in ("settings.yaml", "check.txt", "report.html"):
         yield f"{root}/{name}", ["the study's pages"]
     for split in SPLITS:
         yield f"{root}/{dataset}/images/{split}.h5", of_images
@@ -307,7 +307,8 @@ def _exports(config):
 
 
 def _figures(config):
-    """Figures, each with a page of its numbers."""
+    """The study's page, and figures, each with a page of its numbers."""
+    yield "figures/study.html", ["the study's pages"]
     readings, weights = config["readings"], config["criteria"]["weights"]
     named = itertools.chain(
         itertools.product(("strategies", "deltas", "floors", "layers"), readings),
@@ -331,8 +332,8 @@ def _figures(config):
 
 
 def _tables(config):
-    names = ("evaluations.csv", "curves.csv", "curves.json", "accuracy.html", "thesis.html", "verdict.html")
-    more = ("verdict.csv", "verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
+    names = ("evaluations.csv", "curves.csv", "curves.json", "description.html", "accuracy.html", "thesis.html")
+    more = ("verdict.html", "verdict.csv", "verdict.json", "retraining.csv", "retraining.means.csv", "retraining.json")
     sparsity = ("sparsity.csv", "sparsity.means.csv", "sparsity.json")
     of_tickets = ("tickets.csv", "tickets.means.csv", "tickets.masks.csv", "tickets.json")
     yield from _each("tables/", (*names, *more, *sparsity, *of_tickets), "the study's tables")

@@ -1,0 +1,117 @@
+"""The page of a study says what its tables say, whatever stands in names."""
+
+import re
+from html import unescape
+
+import pandas
+import pytest
+import yaml
+
+from secateur.analysis.results import Results
+from secateur.artifacts import tables
+from secateur.figures import study_page
+from support.studies import ROOT
+
+pytestmark = pytest.mark.study
+
+
+@pytest.fixture(scope="module")
+def study(tiny_study):
+    """What the page of the small study is made of."""
+    results = tiny_study.folder / "results"
+    evaluations = pandas.read_csv(results / "tables/evaluations.csv")
+    return study_page.Study(
+        yaml.safe_load((results / "settings.yaml").read_text()),
+        tables.read(results / "tables/curves.csv"),
+        evaluations,
+        Results(evaluations, {}),
+        (results / "tables/description.html").read_text(),
+        (ROOT / "report/study.css").read_text(),
+        (ROOT / "report/study.js").read_text(),
+    )
+
+
+def test_the_page_of_the_workflow_is_made_again_to_the_byte(study, tiny_study):
+    page = study_page.written(study)
+    assert page == (tiny_study.folder / "results/figures/study.html").read_text()
+    assert page == study_page.written(study) and len(page) < 1_200_000
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page) and "url(http" not in page
+
+
+def _rows(page, section):
+    """{criterion: cells as text} of the first table of a section."""
+    part = page[page.index(f'<section id="{section}"') :].partition("</table>")[0]
+    rows = {}
+    for name, cells in re.findall(r'<tr data-c="([^"]*)"[^>]*>(.*?)</tr>', part):
+        rows[name] = [unescape(re.sub("<[^>]+>", "", cell)) for cell in re.findall("<td>(.*?)</td>", cells)]
+    return rows
+
+
+def test_the_answer_is_that_of_the_tables(study):
+    """Recomputed by plain pandas from the evaluations of single networks."""
+    page = study_page.written(study)
+    table = study.evaluations[study.evaluations["keep_at_least"] == 0]
+    choosing = table[table["split"] == "validation"]
+    dense = choosing[choosing["level"] == 0].groupby("criterion")["accuracy"].mean().iloc[0]
+    means = choosing[choosing["level"] > 0].groupby(["level", "criterion"])[["accuracy", "loss"]].mean().reset_index()
+    near = means[means["accuracy"] >= dense - 0.05]
+    level = near["level"].max() if len(near) else means["level"].min()
+    at = means[means["level"] == level].sort_values(["accuracy", "loss"], ascending=[False, True])
+    leader = at["criterion"].iloc[0]
+    assert f"<b><code>{leader}</code></b>" in page
+    rows = _rows(page, "answer")
+    tested = table[(table["split"] == "test") & (table["level"] == level)]
+    own = tested[tested["criterion"] == leader].set_index("seed")["accuracy"]
+    chance = tested[tested["criterion"].str.startswith("random")].groupby("seed")["accuracy"].mean()
+    weights = tested[tested["criterion"] == "weight.mean_abs"].set_index("seed")["accuracy"]
+    cells = rows[leader]
+    assert float(cells[2].split()[0]) == pytest.approx(100 * own.mean(), abs=0.051)
+    assert float(cells[3].split()[0]) == pytest.approx(100 * (own - chance).mean(), abs=0.051)
+    if leader != "weight.mean_abs":
+        assert float(cells[4].split()[0]) == pytest.approx(100 * (own - weights).mean(), abs=0.051)
+    assert float(rows["random"][2].split()[0]) == pytest.approx(100 * chance.mean(), abs=0.051)
+
+
+def test_channels_left_and_accuracy_of_classes_are_those_of_the_evaluations(study):
+    page = study_page.written(study)
+    table = study.evaluations[(study.evaluations["keep_at_least"] == 0) & (study.evaluations["split"] == "test")]
+    at = table[(table["level"] == 0.75) & table["criterion"].str.startswith("random")]
+    for section, column in (("cuts", "removed.features.0"), ("classes", "accuracy.3")):
+        part = page[page.index(f'<section id="{section}"') :]
+        part = part[part.index('data-level="0.75"') :].partition("</table>")[0]
+        names = re.findall("<th>(.*?)</th>", part)
+        name = column.split(".", 1)[1]
+        row = next(cells for cells in re.findall("<tr>(.*?)</tr>", part) if f">{name}<" in cells)
+        cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall("<td>(.*?)</td>", row)]
+        value = at.groupby("seed")[column].mean().mean()
+        wanted = 100 * (1 - value if section == "cuts" else value)
+        assert float(cells[names.index("random")].split()[0]) == pytest.approx(wanted, abs=0.51)
+
+
+NASTY = "<script>alert(1)</script>\"'& \u05e9\u05dc\u05d5\u05dd " + "x" * 60
+
+
+def test_names_are_text_whatever_stands_in_them(study):
+    config = study.config | {"study": NASTY, "question": NASTY}
+    renamed = study.evaluations.rename(columns={"accuracy.3": f"accuracy.{NASTY}"})
+    page = study_page.written(study._replace(config=config, evaluations=renamed))
+    assert "<script>alert" not in page and page.count("&lt;script&gt;alert(1)") > 3
+
+
+def test_a_page_that_no_report_could_show_is_refused_by_its_largest_part(study, monkeypatch):
+    monkeypatch.setattr(study_page, "MOST_BYTES", 50_000)
+    with pytest.raises(ValueError, match=r"^the page of the study has [\d,]+ bytes, .* its largest part is `accuracy`"):
+        study_page.written(study)
+
+
+def test_a_study_without_images_that_choose_names_no_winner(study):
+    config = study.config | {"evaluation": study.config["evaluation"] | {"choose_on": None}}
+    page = study_page.written(study._replace(config=config))
+    assert "so no level and no criterion is chosen" in page and "found on the test images themselves" in page
+
+
+def test_what_limits_the_answer_stands_above_it(study):
+    page = study_page.written(study)
+    assert page.index("ranked on the test images") < page.index('class="answer"')
+    config = study.config | {"model": study.config["model"] | {"weights": "given.pt"}}
+    assert "start from weights made elsewhere" in study_page.written(study._replace(config=config))

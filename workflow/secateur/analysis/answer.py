@@ -1,0 +1,125 @@
+"""A study's answer by fixed rules: the level and the criterion that other images than those of the test choose.
+
+The level is the highest at which any criterion is within NEAR of the dense network on the images that choose
+(`evaluation.choose_on`); there the most accurate criterion leads, and every other family is represented by its own most
+accurate one. All that is reported is of the test images. Without images that choose nothing is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pandas
+
+from secateur.analysis import paired_tests, wording
+from secateur.analysis.paired_tests import Comparison
+from secateur.analysis.results import MissingError, Results, Side
+from secateur.study.criterion_families import CONTROLS, FAMILIES, RANDOM
+
+# Points below the dense network that count as close to it.
+NEAR = 0.05
+
+
+class Chosen(NamedTuple):
+    """A level, the criterion that leads there, and each family's representative."""
+
+    level: float
+    split: str | None  # of the images that chose; None where nothing was chosen
+    near: bool  # within NEAR of the dense network, on the images that chose
+    leader: str | None
+    of_families: dict[str, str]  # {family: criterion}, the leader's among them
+    accuracy: float  # of the leader on the images that chose
+    dense: float
+
+
+def chosen(results: Results, families: Mapping[str, str], split: str | None, plain: Iterable[str]) -> Chosen:
+    """Choose by the rules of this module.
+
+    `families` is {criterion: family}, `split` that of the images that choose, and `plain` the criteria that stand for
+    their families where nothing is chosen, at the level in the middle.
+    """
+    levels = sorted(level for level in results.table["level"].unique() if level > 0)
+    candidates = {} if split is None else _candidates(results, families, split)
+    if not candidates:
+        stand = {}
+        for name in plain:
+            stand.setdefault(families[name], name)
+        return Chosen(levels[len(levels) // 2], None, False, None, stand, float("nan"), results.dense())
+    rows = results.table[results.table["split"] == split]
+    dense = float(rows[rows["level"] == 0].drop_duplicates("seed")["accuracy"].mean())
+    for level in reversed(levels):
+        means = _means(results, candidates, level, split)
+        leader = max(means, key=means.__getitem__)
+        near = means[leader][0] >= dense - NEAR
+        if near or level == levels[0]:
+            best = {}
+            for name in sorted(means, key=means.__getitem__, reverse=True):
+                best.setdefault(candidates[name], name)
+            return Chosen(level, split, near, leader, _ordered(best), means[leader][0], dense)
+    raise MissingError("the study has no level at which units are removed")
+
+
+def _ordered(best):
+    return {family: best[family] for family in FAMILIES if family in best}
+
+
+def _candidates(results, families, split):
+    known = set(results.table.loc[results.table["split"] == split, "criterion"])
+    candidates = {}
+    for name, family in families.items():
+        if family not in (RANDOM, CONTROLS) and (name in known or results.has(name) and f"{name}.0" in known):
+            candidates[name] = family
+    return candidates
+
+
+def _means(results, names, level, split):
+    """{criterion: (accuracy, minus its loss)}, means over networks on a split."""
+    means = {}
+    for name in names:
+        try:
+            accuracy = results.column(name, level, "accuracy", split)
+            loss = results.column(name, level, "loss", split)
+        except (MissingError, KeyError):
+            continue
+        means[name] = sum(accuracy.values()) / len(accuracy), -sum(loss.values()) / len(loss)
+    return means
+
+
+class Difference(NamedTuple):
+    """A difference of test accuracies with its interval, and whether it is told from zero."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def told(self) -> bool:
+        """True where the interval leaves out zero; without an interval nothing is told."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        return wording.interval(self.estimate, self.low, self.high)
+
+
+def difference(
+    results: Results, first: str, second: str, level: float, alpha: float, resamples: int, seed: int
+) -> Difference | None:
+    """The test accuracy of one criterion minus another's at a level, paired; None where the study lacks one."""
+    comparison = Comparison(Side(first), Side(second), (level,))
+    try:
+        test = paired_tests.test(results, comparison, resamples, seed)
+    except (MissingError, KeyError):
+        return None
+    return Difference(test.estimate, *test.interval(alpha))
+
+
+def front(points: pandas.DataFrame, cost: str, accuracy: str) -> pandas.DataFrame:
+    """The rows that no other row beats: none has a higher accuracy at the same or a lower cost. By falling cost."""
+    rows, best = [], -1.0
+    ordered = points.sort_values([cost, accuracy], ascending=[True, False], kind="stable")
+    for place, value in zip(ordered.index, ordered[accuracy], strict=True):
+        if value > best:
+            rows.append(place)
+            best = value
+    return points.loc[rows[::-1]]

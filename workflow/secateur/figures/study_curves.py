@@ -1,0 +1,80 @@
+"""The figure of a study's page: every criterion against the level and against its price, a few of them in front."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.ticker import PercentFormatter
+
+from secateur.figures import appearance, families
+from secateur.figures.curves import beside
+from secateur.study import vocabulary
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+# Marks the id of a line of a criterion and its family in what matplotlib writes.
+MARK = "line"
+FADED = {"alpha": 0.3, "linewidth": 0.8, "marker": "", "zorder": 1}
+
+
+def accuracy(
+    curves: pandas.DataFrame, of_family: Mapping[str, str], front: Sequence[str], level: float, chance: float
+) -> str:
+    """SVG of two panels: test accuracy by the share removed, and by the cost that is left.
+
+    `of_family` is {criterion: family} of all lines, of which those of `front` are drawn in full with their intervals
+    and named, and the others faded. A thin line stands at `level`. Lines are marked by their criterion (`inline`).
+    """
+    budget = curves["budget"].iloc[0]
+    cost = beside(budget)
+    with appearance.themed(figsize=(10.4, 4.3)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for panel, column, scale in ((left, "level", 1.0), (right, cost, 1 / curves[cost].max())):
+            for criterion, family in of_family.items():
+                rows = curves[curves["criterion"] == criterion].sort_values("level")
+                _line(panel, rows, rows[column] * scale, (criterion, family), criterion in front)
+            panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        left.axvline(level, color="0.6", linewidth=0.8, zorder=0, gid="at")
+        left.set(xlabel=f"{vocabulary.BUDGETS[budget]} removed", ylabel="test accuracy", ylim=(0, 1.02))
+        left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        right.set_xlabel(f"{vocabulary.BUDGETS[cost]} left")
+        right.invert_xaxis()
+        handles, labels = right.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
+        return inline(figure, "accuracy")
+
+
+def _line(panel: Axes, rows, x, line, in_front):
+    criterion, family = line
+    look = families.LOOKS[family].line()
+    gid = f"{MARK}~{criterion}~{family}"
+    if not in_front:
+        panel.plot(x, rows["accuracy"], gid=gid, **look | FADED)
+        return
+    panel.plot(x, rows["accuracy"], gid=gid, label=criterion, linewidth=2, markersize=5, zorder=3, **look)
+    if rows["accuracy_low"].notna().all():
+        panel.fill_between(
+            x, rows["accuracy_low"], rows["accuracy_high"], color=look["color"], alpha=0.12, linewidth=0, zorder=1
+        )
+
+
+def inline(figure, name: str) -> str:
+    """A figure as SVG inside a page: sized by the page, ids of its own, and lines marked by their criterion."""
+    text = io.StringIO()
+    appearance.save(figure, text)
+    svg = re.sub(r"^.*?(?=<svg)", "", text.getvalue(), flags=re.S)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    # Half of what matplotlib writes are digits that no screen shows.
+    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(rf'id="{MARK}~([^~"]*)~([^~"]*)"', r'class="line" data-c="\1" data-f="\2"', svg)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
+    return re.sub(r"\n\s*", "\n", svg)

@@ -1,0 +1,43 @@
+"""Write the page of a study from its tables and its description."""
+
+from pathlib import Path
+
+import yaml
+
+from secateur.analysis import averages
+from secateur.analysis.results import Results
+from secateur.artifacts import correctness, files, tables
+from secateur.figures import study_page
+from secateur.jobs import script
+
+
+def write_study_page(inputs, page, report, options):
+    """`report` is the folder with the page's style and script."""
+    config = yaml.safe_load(Path(inputs["settings"]).read_text(encoding="utf-8"))
+    evaluations = tables.read(inputs["evaluations"], "seed", "split", *averages.NEEDED)
+    study = study_page.Study(
+        config,
+        tables.read(inputs["curves"], *averages.KEYS, "budget", "accuracy", "accuracy_low", "accuracy_high"),
+        evaluations,
+        Results(evaluations, _right(inputs, options)),
+        Path(inputs["description"]).read_text(encoding="utf-8"),
+        (report / "study.css").read_text(encoding="utf-8"),
+        (report / "study.js").read_text(encoding="utf-8"),
+    )
+    files.write_text(page, study_page.written(study))
+
+
+def _right(inputs, options):
+    """{(split, criterion): bools (levels, images)}, read only where they are needed: for one network."""
+    right = {}
+    if len(options["seeds"]) == 1:
+        for table, bits in zip(inputs["tables"], inputs["bits"], strict=True):
+            right |= correctness.of_family(table, bits, "test")
+    return right
+
+
+if "snakemake" in globals():
+    with script.job(snakemake) as job:
+        write_study_page(
+            snakemake.input, snakemake.output.page, Path(snakemake.scriptdir).parent / "report", job.options
+        )
