@@ -16,6 +16,7 @@ from secateur.study import vocabulary
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Marks the id of a line of a criterion and its family in what matplotlib writes.
 MARK = "line"
@@ -64,7 +65,7 @@ def _line(panel: Axes, rows, x, line, in_front):
         )
 
 
-def inline(figure, name: str) -> str:
+def inline(figure: Figure, name: str) -> str:
     """A figure as SVG inside a page: sized by the page, ids of its own, and lines marked by their criterion."""
     text = io.StringIO()
     appearance.save(figure, text)

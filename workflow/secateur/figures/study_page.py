@@ -137,11 +137,11 @@ def _description(page):
 
 
 def _answer(study, picked, rows, of_family):
-    warnings = [f"<li>{text}</li>" for text in _warnings(study, picked, rows)]
-    warned = f'<div class="warnings"><ul>{"".join(warnings)}</ul></div>' if warnings else ""
+    warnings = "".join(map("<li>{}</li>".format, _warnings(study, picked, rows)))
+    warned = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
     compared = {name: _versus(study, name, picked.level) for name in picked.of_families.values()}
     sentences = _chosen_words(study, picked, rows, compared) if picked.leader else _open_words(study, picked, compared)
-    text = "".join(f'<p class="answer">{sentence}</p>' for sentence in sentences)
+    text = "".join(map('<p class="answer">{}</p>'.format, sentences))
     return f'<section id="answer">{warned}{text}{_answer_table(study, picked, rows, compared, of_family)}</section>'
 
 
@@ -218,7 +218,7 @@ def _left(study, row):
     """A sentence on the price of a row."""
     dense = averages.on_test(study.curves)
     dense = dense[dense["level"] == 0].iloc[0]
-    shares = [f"{100 * row[key] / dense[key]:.0f} % of the {name}" for key, name in COSTS.items()]
+    shares = map("{} % of the {}".format, _shares(row, dense, 0), COSTS.values())
     text = f"What is left has {wording.joined(shares)}."
     if row["collapsed"] > 0:
         text += " A layer is left without channels in at least one network."
@@ -226,6 +226,12 @@ def _left(study, row):
 
 
 COSTS = {"macs": "multiply-adds", "parameters": "parameters"}
+
+
+def _shares(row, dense, digits):
+    """The costs of a row in percent of the dense network's, as text."""
+    for key in COSTS:
+        yield f"{100 * row[key] / dense[key]:.{digits}f}"
 
 
 def _open_words(study, picked, compared):
@@ -263,7 +269,7 @@ def _answer_table(study, picked, rows, compared, of_family):
             continue
         differences = compared.get(name, {})
         texts = [_points(differences.get("random")), _points(differences.get(study.weights))]
-        shares = [f"{100 * row[key] / dense[key]:.0f} %" for key in COSTS]
+        shares = map("{} %".format, _shares(row, dense, 0))
         family = criterion_families.FAMILIES[of_family[name]]
         shown = _shown(row) + wording.dagger(row["collapsed"])
         cells.append(_row(name, [_name(name), family, shown, *texts, *shares], of_family[name]))
@@ -285,11 +291,11 @@ def _points(difference):
 def _row(criterion, cells, family=""):
     """A row of a table; one of a criterion is marked by it, and by its family."""
     marks = f' data-c="{html.escape(criterion)}" data-f="{family}"' if criterion else ""
-    return f"<tr{marks}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr{marks}>{''.join(map('<td>{}</td>'.format, cells))}</tr>"
 
 
 def _table(head, rows):
-    titles = "".join(f"<th>{html.escape(title)}</th>" for title in head)
+    titles = "".join(map("<th>{}</th>".format, map(html.escape, head)))
     return (
         f'<div class="scroll"><table class="sort"><thead><tr>{titles}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -324,8 +330,8 @@ def _warnings(study, picked, rows):
 def _front(picked, study, of_family):
     """The criteria that are drawn in full: the leader, the representatives of other families, and chance."""
     names = [picked.leader] if picked.leader else []
-    names += [name for name in picked.of_families.values() if name not in names]
-    known = [name for name in names if name in of_family]
+    # A dict, because the leader is one of the representatives.
+    known = list(filter(of_family.__contains__, dict.fromkeys([*names, *picked.of_families.values()])))
     return [*known[: FRONT - 1], "random"]
 
 
@@ -343,15 +349,19 @@ def _accuracy(study, picked, rows, of_family):
 
 
 def _headline(study, picked, rows):
+    """The result in one sentence: the leader's accuracy, or without one the span of all families' representatives."""
     chance = _at(rows, "random", picked.level)
-    best = picked.leader or next(iter(picked.of_families.values()), None)
-    row = _at(rows, best, picked.level) if best else None
-    if best is None or row is None or chance is None:
+    names = [picked.leader] if picked.leader else list(picked.of_families.values())
+    found = rows[rows["criterion"].isin(names) & ((rows["level"] - picked.level).abs() < 1e-9)]["accuracy"]
+    if found.empty or chance is None:
         return ""
+    who = _name(names[0]) if len(names) == 1 else "one criterion of each family"
+    low, high = f"{100 * found.min():.1f}", f"{100 * found.max():.1f}"
+    share = low if low == high else f"{low} to {high}"
     return (
-        f"With {wording.percent(picked.level)} of the {study.removed} removed, {_name(best)} keeps "
-        f"{100 * row['accuracy']:.1f} % and chance {100 * chance['accuracy']:.1f} % of the test images right; the "
-        f"dense network {100 * study.results.dense():.1f} %."
+        f"With {wording.percent(picked.level)} of the {study.removed} removed, {who} keeps {share} % and chance "
+        f"{100 * chance['accuracy']:.1f} % of the test images right; the dense network "
+        f"{100 * study.results.dense():.1f} %."
     )
 
 
@@ -430,7 +440,7 @@ def _price(study, rows, of_family):
     told = front[front["accuracy"] > study.results.chance + paired_tests.NEAR_CHANCE]
     for row in told.to_dict("records"):
         name = row["criterion"]
-        shares = [f"{100 * row[key] / dense[key]:.1f}" for key in COSTS]
+        shares = _shares(row, dense, 1)
         level = wording.percent(row["level"])
         label = _name(name) if row["level"] else "dense network"
         cells.append(_row(name if row["level"] else "", [label, level, *shares, _shown(row)], of_family[name]))
@@ -511,7 +521,7 @@ def _emptied(study, picked, names):
     parts = []
     for name in names:
         own = rows[rows["criterion"].map(vocabulary.without_draw) == name]
-        layers = sorted({layer for text in own["empty"] for layer in text.split()})
+        layers = sorted(set(" ".join(own["empty"]).split()))
         if layers:
             parts.append(f"{_name(name)} empties {wording.joined(map(_name, layers))} in some network or draw")
     share = wording.percent(picked.level)
@@ -558,8 +568,10 @@ def _recovery(study, picked):
     def table_at(level):
         rows = []
         for criterion in criteria:
-            cells = [_at(by_recovery[name], criterion, level) for name in names]
-            texts = [_shown(cell) if cell else "" for cell in cells]
+            texts = []
+            for name in names:
+                cell = _at(by_recovery[name], criterion, level)
+                texts.append(_shown(cell) if cell else "")
             family = criterion_families.of(study.config).get(criterion, "")
             rows.append(_row(criterion, [_name(criterion), *texts], family))
         return _table(["criterion, test accuracy in %", *(kinds.KINDS[name].label for name in names)], rows)
