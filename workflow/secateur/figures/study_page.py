@@ -319,7 +319,7 @@ def _warnings(study, picked, rows):
         names = wording.joined(map(_name, ranked))
         yield f"{names}: ranked on the test images that are reported, which flatters it."
     collapsed = rows[(rows["collapsed"] > 0) & ((rows["level"] - picked.level).abs() < 1e-9)]
-    named = [name for name in collapsed["criterion"] if name in picked.of_families.values()]
+    named = list(filter(set(picked.of_families.values()).__contains__, collapsed["criterion"]))
     if named:
         yield f"At this level {wording.joined(map(_name, named))} leaves a layer without channels in some network."
 
@@ -430,7 +430,7 @@ def _price(study, rows, of_family):
     if split:
         means = _means_on(study, split)
         keys = zip(points["criterion"], points["level"].round(9), strict=True)
-        points["choosing"] = [means.get(key) for key in keys]
+        points["choosing"] = list(map(means.get, keys))
         points = points.dropna(subset=["choosing"])
         column, how = "choosing", f"found on the {split} images; the test accuracy is reported"
     front = answer.front(points, "macs", column)
