@@ -190,12 +190,12 @@ def _chosen_words(study, picked, rows, compared):
             f"{share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
         )
     yield _ahead(picked.leader, compared[picked.leader], study)
-    yield _left(study, row)
+    yield _left(study, row, _at(rows, "random", picked.level))
 
 
 def _ahead(name, differences, study):
     """A sentence on a criterion beside chance and beside the weights."""
-    words = {"random": "of chance", study.weights: f"of the weights ({_name(study.weights)})" if study.weights else ""}
+    words = {"random": "chance", study.weights: f"the weights ({_name(study.weights)})" if study.weights else ""}
     parts = []
     for reference, difference in differences.items():
         parts.append(_told(difference, words[reference]))
@@ -207,24 +207,29 @@ def _ahead(name, differences, study):
 
 def _told(difference, reference):
     if difference is None:
-        return f"not compared with what is said {reference}"
+        return f"not compared with {reference}"
     if not difference.told:
-        return f"not told from that {reference} ({difference} points)"
-    side = "ahead" if difference.estimate > 0 else "behind"
+        return f"not told from {reference} ({difference} points)"
+    side = "ahead of" if difference.estimate > 0 else "behind"
     return f"<b>{side} {reference}</b> ({difference} points)"
 
 
-def _left(study, row):
-    """A sentence on the price of a row."""
+def _left(study, row, chance):
+    """Sentences on the price of a row, and on that of random channels where it is another."""
     dense = averages.on_test(study.curves)
     dense = dense[dense["level"] == 0].iloc[0]
     shares = map("{} % of the {}".format, _shares(row, dense, 0), COSTS.values())
     text = f"What is left has {wording.joined(shares)}."
+    if chance is not None and abs(chance["macs"] - row["macs"]) > UNLIKE * dense["macs"]:
+        (others, _) = _shares(chance, dense, 0)
+        text += f" Random channels leave {others} % of the multiply-adds at this level: another price."
     if row["collapsed"] > 0:
         text += " A layer is left without channels in at least one network."
     return text
 
 
+# Shares of the multiply-adds that differ by more are no equal price.
+UNLIKE = 0.02
 COSTS = {"macs": "multiply-adds", "parameters": "parameters"}
 
 
