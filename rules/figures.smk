@@ -143,9 +143,13 @@ rule plot_recovery:
 
 rule write_study_page:
     input:
+        **CURVES,
         settings=rules.write_settings.output.settings,
         description=rules.describe_study.output.page,
-        **CURVES,
+        retraining=["<results>/tables/retraining.means.csv"] if STUDY.cells else [],
+        sparsity=["<results>/tables/sparsity.means.csv"] if STUDY.sparse_figures else [],
+        tickets=["<results>/tables/tickets.means.csv"] if STUDY.ticket_figures else [],
+        verdicts=["<results>/tables/verdict.html"] if STUDY.verdict else [],
         # Single images are looked at only where there is one network.
         tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
         bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],

@@ -9,7 +9,7 @@ import yaml
 
 from secateur.analysis.results import Results
 from secateur.artifacts import tables
-from secateur.figures import study_page
+from secateur.figures import page_parts, study_page
 from support.studies import ROOT
 
 pytestmark = pytest.mark.study
@@ -20,12 +20,13 @@ def study(tiny_study):
     """What the page of the small study is made of."""
     results = tiny_study.folder / "results"
     evaluations = pandas.read_csv(results / "tables/evaluations.csv")
-    return study_page.Study(
+    return page_parts.Study(
         yaml.safe_load((results / "settings.yaml").read_text()),
         tables.read(results / "tables/curves.csv"),
         evaluations,
         Results(evaluations, {}),
         (results / "tables/description.html").read_text(),
+        {"verdicts": (results / "tables/verdict.html").read_text()},
         (ROOT / "report/study.css").read_text(),
         (ROOT / "report/study.js").read_text(),
     )

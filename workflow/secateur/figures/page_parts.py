@@ -1,0 +1,127 @@
+"""Parts of a study's page: what it is made of, headings, rows, tables and figures as HTML."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from secateur.analysis import intervals
+from secateur.study import vocabulary
+
+if TYPE_CHECKING:
+    import pandas
+
+    from secateur.analysis.results import Results
+
+
+class Study(NamedTuple):
+    """All that a page is made of."""
+
+    config: Mapping[str, Any]
+    curves: pandas.DataFrame
+    evaluations: pandas.DataFrame
+    results: Results
+    description: str  # HTML of the page that describes the study
+    # {section: HTML of a page, or a table of means} of what only some studies have
+    more: Mapping[str, str | pandas.DataFrame]
+    style: str
+    script: str
+
+    @property
+    def statistic(self) -> str:
+        """The statistic by which readings and weights are compared."""
+        return self.config["criteria"]["mixing"]["statistic"]
+
+    @property
+    def weights(self) -> str | None:
+        """The criterion of the weights with which others are compared; None where the study has none."""
+        sources = self.config["criteria"]["weights"]
+        return f"{sources[0]}.{self.statistic}" if sources else None
+
+    @property
+    def removed(self) -> str:
+        """A share of the study's budget in words."""
+        return vocabulary.BUDGETS[self.curves["budget"].iloc[0]]
+
+
+HEADINGS = {
+    "question": "Question and settings",
+    "accuracy": "Accuracy",
+    "statistics": "Statistics and deltas",
+    "price": "Price",
+    "cuts": "Where it cuts",
+    "classes": "Per class",
+    "recovery": "Recovery",
+    "sparsity": "Sparsity",
+    "tickets": "Tickets",
+    "retraining": "Retraining",
+    "verdicts": "Claims and verdicts",
+    "again": "Provenance",
+}
+COSTS = {"macs": "multiply-adds", "parameters": "parameters"}
+
+
+def shares(row: Mapping[str, float], dense: Mapping[str, float], digits: int) -> Iterator[str]:
+    """The costs of a row in percent of the dense network's, as text."""
+    for key in COSTS:
+        yield f"{100 * row[key] / dense[key]:.{digits}f}"
+
+
+def at(rows: pandas.DataFrame, name: str, level: float) -> dict[str, Any] | None:
+    """The row of a criterion at a level, as a dict; None where there is none."""
+    found = rows[(rows["criterion"] == name) & ((rows["level"] - level).abs() < 1e-9)]
+    return None if found.empty else found.iloc[0].to_dict()
+
+
+def shown(row: Mapping[str, float]) -> str:
+    """The accuracy of a row with its interval, in percent."""
+    return intervals.shown(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+
+
+def name_of(criterion: str) -> str:
+    """A name of a study as HTML."""
+    return f"<code>{html.escape(criterion)}</code>"
+
+
+def section(name: str, parts: Iterable[str], headline: str = "") -> str:
+    """A section of HEADINGS; a headline states the result."""
+    lead = f"<p><b>{headline}</b></p>" if headline else ""
+    return f'<section id="{name}"><h2>{HEADINGS[name]}</h2>{lead}{"".join(parts)}</section>'
+
+
+def row_of(criterion: str, cells: Iterable[str], family: str = "") -> str:
+    """A row of a table; one of a criterion is marked by it, and by its family."""
+    marks = f' data-c="{html.escape(criterion)}" data-f="{family}"' if criterion else ""
+    return f"<tr{marks}>{''.join(map('<td>{}</td>'.format, cells))}</tr>"
+
+
+def table_of(head: Iterable[str], rows: Iterable[str]) -> str:
+    """A table that scrolls by itself where the window is narrow; `rows` are HTML, the head is text."""
+    titles = "".join(map("<th>{}</th>".format, map(html.escape, head)))
+    return (
+        f'<div class="scroll"><table class="sort"><thead><tr>{titles}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def figure_of(name: str, svg: str, caption: str, csv: str, method: str) -> str:
+    """A figure with its description, and its method and data in a fold."""
+    described = html.escape(caption)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{described}" ', 1)
+    data = base64.b64encode(csv.encode()).decode()
+    return (
+        f'<figure id="{name}">{svg}<figcaption>{described}</figcaption></figure>'
+        f'<details><summary>Method and data</summary><p class="method">{html.escape(method)}</p>'
+        f'<p><a download="{name}.csv" href="data:text/csv;base64,{data}">{name}.csv</a></p></details>'
+    )
+
+
+def fold(summary: str, page: str) -> str:
+    """The body of a page that stands alone, its headings one step lower, in a fold."""
+    body = re.search(r"<h1>.*?</h1>\n?(.*)</body>", page, flags=re.S)
+    text = re.sub(r"<(/?)h2>", r"<\1h3>", body[1] if body else page)
+    text = text.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
+    return f"<details><summary>{html.escape(summary)}</summary>{text}</details>"

@@ -1,0 +1,183 @@
+"""The answer of a study in sentences and one table, by the rules of `analysis.answer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from secateur.analysis import answer as answers
+from secateur.analysis import averages, wording
+from secateur.figures import page_parts
+from secateur.study import criterion_families
+
+if TYPE_CHECKING:
+    import pandas
+
+    from secateur.analysis.answer import Chosen
+    from secateur.figures.page_parts import Study
+
+
+def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
+    """The section of the answer: what limits it, three sentences, and a table."""
+    warnings = "".join(map("<li>{}</li>".format, _warnings(study, picked, rows)))
+    warned = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
+    compared = {name: _versus(study, name, picked.level) for name in picked.of_families.values()}
+    sentences = _chosen_words(study, picked, rows, compared) if picked.leader else _open_words(study, picked, compared)
+    text = "".join(map('<p class="answer">{}</p>'.format, sentences))
+    return f'<section id="answer">{warned}{text}{_answer_table(study, picked, rows, compared, of_family)}</section>'
+
+
+def _versus(study, name, level):
+    """{reference: the Difference of a criterion to it, or None} at a level."""
+    section = study.config["figures"]
+    alpha, resamples = 1 - section["confidence"], section["resamples"]
+    found = {}
+    for reference in filter(None, ("random", study.weights)):
+        if name != reference:
+            seed = study.config["seed"]
+            found[reference] = answers.difference(study.results, name, reference, level, alpha, resamples, seed)
+    return found
+
+
+UNLIKE = 0.02
+
+
+def _chosen_words(study, picked, rows, compared):
+    """Three sentences: the best criterion, whether it is ahead, and what is left."""
+    row = page_parts.at(rows, picked.leader, picked.level) or {}
+    share, split = wording.percent(picked.level), picked.split
+    leader = f"<b>{page_parts.name_of(picked.leader)}</b>"
+    dense = f"{100 * study.results.dense():.1f}"
+    on_choosing = f"{100 * picked.accuracy:.1f} of {100 * picked.dense:.1f} % on the {split} images that choose"
+    reported = f"On the test images it keeps <b>{page_parts.shown(row)}</b> of {dense} %."
+    if picked.near:
+        yield (
+            f"Up to <b>{share} of the {study.removed}</b> can be removed with a loss within five points, by {leader} "
+            f"({on_choosing}). {reported}"
+        )
+    else:
+        yield (
+            f"No criterion stays within five points of the dense network at any level of this study; at the lowest, "
+            f"{share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
+        )
+    yield _ahead(picked.leader, compared[picked.leader], study)
+    yield _left(study, row, page_parts.at(rows, "random", picked.level))
+
+
+def _ahead(name, differences, study):
+    """A sentence on a criterion beside chance and beside the weights."""
+    words = {
+        "random": "chance",
+        study.weights: f"the weights ({page_parts.name_of(study.weights)})" if study.weights else "",
+    }
+    parts = []
+    for reference, difference in differences.items():
+        parts.append(_told(difference, words[reference]))
+    text = f"There it is {wording.joined(parts)}."
+    if name == study.weights:
+        text += " It is itself the ranking by weights."
+    return text
+
+
+def _told(difference, reference):
+    if difference is None:
+        return f"not compared with {reference}"
+    if not difference.told:
+        return f"not told from {reference} ({difference} points)"
+    side = "ahead of" if difference.estimate > 0 else "behind"
+    return f"<b>{side} {reference}</b> ({difference} points)"
+
+
+def _left(study, row, chance):
+    """Sentences on the price of a row, and on that of random channels where it is another."""
+    dense = averages.on_test(study.curves)
+    dense = dense[dense["level"] == 0].iloc[0]
+    shares = map("{} % of the {}".format, page_parts.shares(row, dense, 0), page_parts.COSTS.values())
+    text = f"What is left has {wording.joined(shares)}."
+    if chance is not None and abs(chance["macs"] - row["macs"]) > UNLIKE * dense["macs"]:
+        (others, _) = page_parts.shares(chance, dense, 0)
+        text += f" Random channels leave {others} % of the multiply-adds at this level: another price."
+    if row["collapsed"] > 0:
+        text += " A layer is left without channels in at least one network."
+    return text
+
+
+def _open_words(study, picked, compared):
+    """Sentences where nothing was chosen: every family's representative beside chance, at the level in the middle."""
+    share = f"{wording.percent(picked.level)} of the {study.removed}"
+    yield (
+        "No images beside the test images were evaluated (<code>evaluation.choose_on</code>), so no level and no "
+        f"criterion is chosen. At {share}, the level in the middle, the table has one criterion of each family."
+    )
+    told = {"ahead of": [], "behind": [], "not told from": []}
+    for name, differences in compared.items():
+        difference = differences.get("random")
+        if difference is not None:
+            side = "ahead of" if difference.estimate > 0 else "behind"
+            told[side if difference.told else "not told from"].append(page_parts.name_of(name))
+    sentences = [f"{wording.joined(names)}: {side} chance" for side, names in told.items() if names]
+    if sentences:
+        yield "; ".join(sentences) + "."
+
+
+def _answer_table(study, picked, rows, compared, of_family):
+    head = [
+        "criterion",
+        "family",
+        f"test accuracy at {wording.percent(picked.level)}, %",
+        "minus chance",
+        "minus weights",
+    ]
+    head += ["multiply-adds left", "parameters left"]
+    dense = rows[rows["level"] == 0].iloc[0]
+    cells = [
+        page_parts.row_of("", ["dense network", "", f"{100 * study.results.dense():.1f}", "", "", "100 %", "100 %"])
+    ]
+    for name in [*picked.of_families.values(), "random"]:
+        row = page_parts.at(rows, name, picked.level)
+        if row is None:
+            continue
+        differences = compared.get(name, {})
+        texts = [_points(differences.get("random")), _points(differences.get(study.weights))]
+        shares = map("{} %".format, page_parts.shares(row, dense, 0))
+        family = criterion_families.FAMILIES[of_family[name]]
+        shown = page_parts.shown(row) + wording.dagger(row["collapsed"])
+        cells.append(
+            page_parts.row_of(name, [page_parts.name_of(name), family, shown, *texts, *shares], of_family[name])
+        )
+    note = (
+        "<small>In points, with intervals as <i>Question and settings</i> says; bold where zero is outside. "
+        "† a layer is without channels in at least one network. "
+        + (f"Chosen on the {picked.split} images: the level, and each family's criterion." if picked.leader else "")
+        + "</small>"
+    )
+    return page_parts.table_of(head, cells) + note
+
+
+def _points(difference):
+    if difference is None:
+        return ""
+    return f"<b>{difference}</b>" if difference.told else str(difference)
+
+
+def _warnings(study, picked, rows):
+    """Sentences on what limits the answer."""
+    networks = len(study.results.seeds)
+    if networks == 1:
+        yield "One network was trained: intervals are of this network, and another training may rank otherwise."
+    elif networks == 2:
+        yield "Two networks were trained: intervals over two are wide, and say little."
+    if study.config["model"]["weights"] is not None:
+        yield (
+            "The networks start from weights made elsewhere, which may have seen images of every split; of the test "
+            "images nobody here can tell."
+        )
+    ranked = [name for name, reading in study.config["readings"].items() if reading["split"] == "test"]
+    if ranked:
+        names = wording.joined(map(page_parts.name_of, ranked))
+        yield f"{names}: ranked on the test images that are reported, which flatters it."
+    collapsed = rows[(rows["collapsed"] > 0) & ((rows["level"] - picked.level).abs() < 1e-9)]
+    named = list(filter(set(picked.of_families.values()).__contains__, collapsed["criterion"]))
+    if named:
+        names = wording.joined(map(page_parts.name_of, named))
+        yield f"At this level {names} leaves a layer without channels in some network."

@@ -1,0 +1,330 @@
+"""Sections of a study's page behind its answer, each from its tables; a section without data is empty."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from secateur.analysis import answer as answers
+from secateur.analysis import averages, paired_tests, wording
+from secateur.artifacts import evaluation_table, tables
+from secateur.figures import page_parts, study_curves
+from secateur.study import criterion_families, kinds, vocabulary
+
+if TYPE_CHECKING:
+    import pandas
+
+    from secateur.analysis.answer import Chosen
+    from secateur.figures.page_parts import Study
+
+# A mixed list and its delta.
+DELTA = re.compile(r"(.+)\.(\d+\.\d+)")
+# What tells the rows of a table of means apart.
+KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
+# Lines drawn in full, and criteria beside each other where it cuts.
+FRONT, BESIDE = 6, 4
+# Classes of a table; of more, those that lose most are shown.
+CLASSES = 20
+
+
+COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
+
+
+def _front(picked, study, of_family):
+    """The criteria that are drawn in full: the leader, the representatives of other families, and chance."""
+    names = [picked.leader] if picked.leader else []
+    # A dict, because the leader is one of the representatives.
+    known = list(filter(of_family.__contains__, dict.fromkeys([*names, *picked.of_families.values()])))
+    return [*known[: FRONT - 1], "random"]
+
+
+def accuracy(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
+    """The figure of all criteria, and a table of every one at every level."""
+    lines = {name: family for name, family in of_family.items() if family != "controls"}
+    front = _front(picked, study, of_family)
+    svg = study_curves.accuracy(rows, lines, front, picked.level, study.results.chance)
+    levels = sorted(rows["level"].unique())
+    table = _by_level(rows, lines, levels)
+    parts = [
+        page_parts.figure_of(
+            "accuracy-figure", svg, _described(rows, front, picked), _csv(rows, lines), _method(study)
+        ),
+        f"<details><summary>Every criterion at every level</summary>{table}</details>",
+    ]
+    return page_parts.section("accuracy", parts, _headline(study, picked, rows))
+
+
+def _headline(study, picked, rows):
+    """The result in one sentence: the leader's accuracy, or without one the span of all families' representatives."""
+    chance = page_parts.at(rows, "random", picked.level)
+    names = [picked.leader] if picked.leader else list(picked.of_families.values())
+    found = rows[rows["criterion"].isin(names) & ((rows["level"] - picked.level).abs() < 1e-9)]["accuracy"]
+    if found.empty or chance is None:
+        return ""
+    who = page_parts.name_of(names[0]) if len(names) == 1 else "one criterion of each family"
+    low, high = f"{100 * found.min():.1f}", f"{100 * found.max():.1f}"
+    share = low if low == high else f"{low} to {high}"
+    return (
+        f"With {wording.percent(picked.level)} of the {study.removed} removed, {who} keeps {share} % and chance "
+        f"{100 * chance['accuracy']:.1f} % of the test images right; the dense network "
+        f"{100 * study.results.dense():.1f} %."
+    )
+
+
+def _described(rows, front, picked):
+    """The figure in words, with numbers."""
+    parts = []
+    for name in front:
+        row = page_parts.at(rows, name, picked.level)
+        if row is not None:
+            parts.append(f"{name} {100 * row['accuracy']:.1f} %")
+    return f"Test accuracy by the share removed, and by the cost left. At the thin line: {', '.join(parts)}."
+
+
+def _method(study):
+    single = len(study.results.seeds) == 1
+    over = "the test images of the one network" if single else "the trained networks"
+    return (
+        f"Means over {len(study.results.seeds)} network(s); draws are averaged first. Bands are the intervals of the "
+        f"change against the dense network, over {over} ({100 * study.config['figures']['confidence']:g} %). Lines in "
+        "full: the most accurate criterion of each family on the images that choose, if some did, and chance; the "
+        "others are faded. All networks are as pruned, without recovery."
+    )
+
+
+def _csv(rows, lines):
+    return rows[rows["criterion"].isin(list(lines))][list(COLUMNS)].round(5).to_csv(index=False, lineterminator="\n")
+
+
+def _by_level(rows, lines, levels):
+    cells = []
+    for name, family in lines.items():
+        own = rows[rows["criterion"] == name].set_index("level")
+        if own.empty:
+            continue
+        texts = []
+        for level in levels:
+            texts.append(_cell(own.loc[level]) if level in own.index else "")
+        cells.append(page_parts.row_of(name, [page_parts.name_of(name), *texts], family))
+    return page_parts.table_of(["criterion", *map(wording.percent, levels)], cells)
+
+
+def _cell(row):
+    return f"{100 * row['accuracy']:.1f}{wording.dagger(row['collapsed'])}"
+
+
+def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
+    """The points that no other beats, on the images that choose where there are some, with their test accuracy."""
+    split = study.config["evaluation"]["choose_on"]
+    known = [name for name, family in of_family.items() if family not in ("random", "controls")]
+    points = rows[rows["criterion"].isin(known)].copy()
+    column, how = "accuracy", "found on the test images themselves, so it describes and does not choose"
+    if split:
+        means = _means_on(study, split)
+        keys = zip(points["criterion"], points["level"].round(9), strict=True)
+        points["choosing"] = list(map(means.get, keys))
+        points = points.dropna(subset=["choosing"])
+        column, how = "choosing", f"found on the {split} images; the test accuracy is reported"
+    front = answers.front(points, "macs", column)
+    dense = rows[rows["level"] == 0].iloc[0]
+    cells = []
+    # Networks at chance are cheap, and of no use.
+    told = front[front["accuracy"] > study.results.chance + paired_tests.NEAR_CHANCE]
+    for row in told.to_dict("records"):
+        name = row["criterion"]
+        shares = page_parts.shares(row, dense, 1)
+        level = wording.percent(row["level"])
+        label = page_parts.name_of(name) if row["level"] else "dense network"
+        cells.append(
+            page_parts.row_of(
+                name if row["level"] else "", [label, level, *shares, page_parts.shown(row)], of_family[name]
+            )
+        )
+    head = ["criterion", "removed", "multiply-adds left, %", "parameters left, %", "test accuracy, %"]
+    note = (
+        f'<p class="method">Each row is beaten by no other at its price or below: {how}. Multiply-adds are counted.</p>'
+    )
+    return page_parts.section("price", [note, page_parts.table_of(head, cells)])
+
+
+def _means_on(study, split):
+    """{(criterion, level): accuracy}, means over draws, then networks, on the images of a split that choose."""
+    rows = tables.first_floor(study.evaluations[study.evaluations["split"] == split])
+    rows = rows.assign(criterion=rows["criterion"].map(vocabulary.without_draw), level=rows["level"].round(9))
+    by_seed = rows.groupby(["criterion", "level", "seed"])["accuracy"].mean()
+    return by_seed.groupby(["criterion", "level"]).mean().to_dict()
+
+
+def _at_levels(study, picked, table_at):
+    """A fold for each level, that of the answer open."""
+    levels = [level for level in sorted(study.curves["level"].unique()) if level > 0]
+    parts = []
+    for level in levels:
+        opened = " open" if abs(level - picked.level) < 1e-9 else ""
+        parts.append(
+            f'<details class="at" data-level="{level:g}"{opened}><summary>{wording.percent(level)} of the '
+            f"{study.removed} removed</summary>{table_at(level)}</details>"
+        )
+    return parts
+
+
+def _beside(picked):
+    names = list(picked.of_families.values())
+    if picked.leader in names:
+        names.insert(0, names.pop(names.index(picked.leader)))
+    return [*names[: BESIDE - 1], "random"]
+
+
+def _means_of(study, columns):
+    """The first floor's rows on test images as pruned: means over draws, then networks, by criterion and level."""
+    rows = averages.on_test(study.evaluations)
+    rows = rows.assign(criterion=rows["criterion"].map(vocabulary.without_draw), level=rows["level"].round(9))
+    by_seed = rows.groupby(["criterion", "level", "seed"], sort=False)[columns].mean()
+    return by_seed.groupby(["criterion", "level"], sort=False).mean()
+
+
+def cuts(study: Study, picked: Chosen) -> str:
+    """Channels left in each layer, at every level."""
+    columns = evaluation_table.of_layers(study.evaluations)
+    means, names = _means_of(study, columns), _beside(picked)
+
+    def table_at(level):
+        rows = []
+        for column in columns:
+            layer = column.removeprefix(evaluation_table.OF_LAYER)
+            cells = [_bar(means, name, level, column) for name in names]
+            rows.append(f"<tr><td>{page_parts.name_of(layer)}</td>{''.join(cells)}</tr>")
+        return page_parts.table_of(["layer, channels left", *names], rows)
+
+    return page_parts.section("cuts", _at_levels(study, picked, table_at), _emptied(study, picked, names))
+
+
+def _bar(means, name, level, column):
+    key = (name, round(level, 9))
+    if key not in means.index or means.at[key, column] != means.at[key, column]:
+        return "<td></td>"
+    left = 1 - means.at[key, column]
+    empty = ' class="empty"' if left <= 0 else ""
+    return f'<td><span class="bar"><i{empty} style="width:{100 * left:.0f}%"></i></span>{100 * left:.0f} %</td>'
+
+
+def _emptied(study, picked, names):
+    """A sentence on the layers that are empty at the level of the answer."""
+    rows = averages.on_test(study.evaluations)
+    rows = rows[((rows["level"] - picked.level).abs() < 1e-9) & rows["empty"].fillna("").ne("")]
+    parts = []
+    for name in names:
+        own = rows[rows["criterion"].map(vocabulary.without_draw) == name]
+        layers = sorted(set(" ".join(own["empty"]).split()))
+        if layers:
+            emptied = wording.joined(map(page_parts.name_of, layers))
+            parts.append(f"{page_parts.name_of(name)} empties {emptied} in some network or draw")
+    share = wording.percent(picked.level)
+    if not parts:
+        return f"At {share}, none of these criteria leaves a layer without channels."
+    return f"At {share}, {'; '.join(parts)}."
+
+
+def by_class(study: Study, picked: Chosen) -> str:
+    """Accuracy on each class, at every level."""
+    columns = evaluation_table.of_classes(study.evaluations)
+    means, names = _means_of(study, columns), _beside(picked)
+    first = (names[0], 0.0)
+
+    def table_at(level):
+        rows, order = [], columns
+        if len(columns) > CLASSES:
+            lost = means.loc[first] - means.loc[(names[0], round(level, 9))]
+            order = list(lost.sort_values(ascending=False, kind="stable").index[:CLASSES])
+        for column in order:
+            label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
+            cells = [f"<td>{label}</td><td>{_percent(means, first, column)}</td>"]
+            cells += [f"<td>{_percent(means, (name, round(level, 9)), column)}</td>" for name in names]
+            rows.append(f"<tr>{''.join(cells)}</tr>")
+        return page_parts.table_of(["class, test accuracy in %", "dense network", *names], rows)
+
+    note = f"The {CLASSES} classes that {names[0]} loses most of." if len(columns) > CLASSES else ""
+    return page_parts.section("classes", _at_levels(study, picked, table_at), html.escape(note))
+
+
+def _percent(means, key, column):
+    if key not in means.index or means.at[key, column] != means.at[key, column]:
+        return ""
+    return f"{100 * means.at[key, column]:.1f}"
+
+
+def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
+    """Readings and weights by statistic, and mixed lists by delta, at every level; nothing where there is one each."""
+    grids = [_grid(of_family, families) for families in (("relevance", "weights"), ("mixed",))]
+    wide = [grid for grid in grids if max(map(len, grid.values()), default=0) > 1]
+    if not wide:
+        return ""
+
+    def table_at(level):
+        text = ""
+        for grid in wide:
+            columns = list(dict.fromkeys(itertools.chain.from_iterable(grid.values())))
+            lines = [_grid_row(rows, source, by_end, columns, level) for source, by_end in grid.items()]
+            text += page_parts.table_of(["test accuracy in %", *columns], lines)
+        return text
+
+    return page_parts.section("statistics", _at_levels(study, picked, table_at))
+
+
+def _grid(of_family, families):
+    """{what stands before the last part of a criterion's name: {that part: the criterion}} of some families."""
+    grid = {}
+    for name, family in of_family.items():
+        if family not in families or "." not in name:
+            continue
+        # A delta is a number with a point.
+        mixed = DELTA.fullmatch(name) if family == "mixed" else None
+        source, end = (mixed[1], mixed[2]) if mixed else name.rpartition(".")[::2]
+        grid.setdefault(source, {})[end] = name
+    return grid
+
+
+def _grid_row(rows, source, by_end, columns, level):
+    texts = []
+    for end in columns:
+        row = page_parts.at(rows, by_end[end], level) if end in by_end else None
+        texts.append(_cell(row) if row else "")
+    return page_parts.row_of("", [page_parts.name_of(source), *texts])
+
+
+def means(name: str, table: pandas.DataFrame) -> str:
+    """A section of the means of a table: what was trained, and its test accuracy with its interval."""
+    keys = [column for column in KEYS if column in table]
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [html.escape(f"{row[key]:g}" if isinstance(row[key], float) else str(row[key])) for key in keys]
+        accuracy = page_parts.shown(row) if row["accuracy"] == row["accuracy"] else "not retrained †"
+        rows.append(page_parts.row_of("", [*cells, accuracy]))
+    return page_parts.section(name, [page_parts.table_of([*keys, "test accuracy, %"], rows)])
+
+
+def recovery(study: Study, picked: Chosen) -> str:
+    """Accuracy by recovery; nothing for a study without any."""
+    names = list(study.curves["recovery"].unique())
+    if len(names) < 2:
+        return ""
+    by_recovery = {name: tables.first_floor(study.curves, name) for name in names}
+    criteria = [*picked.of_families.values(), "random"]
+
+    def table_at(level):
+        rows = []
+        for criterion in criteria:
+            texts = []
+            for name in names:
+                cell = page_parts.at(by_recovery[name], criterion, level)
+                texts.append(page_parts.shown(cell) if cell else "")
+            family = criterion_families.of(study.config).get(criterion, "")
+            rows.append(page_parts.row_of(criterion, [page_parts.name_of(criterion), *texts], family))
+        return page_parts.table_of(
+            ["criterion, test accuracy in %", *(kinds.KINDS[name].label for name in names)], rows
+        )
+
+    return page_parts.section("recovery", _at_levels(study, picked, table_at))
