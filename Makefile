@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study report test chaos cluster lint format docs bench clean
+.PHONY: study status report test chaos cluster lint format docs bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -16,6 +16,10 @@ study: .venv/workflow
 	@$(SNAKEMAKE) all
 	@$(SNAKEMAKE) --quiet all -- report
 	@.venv/bin/python -c 'import sys, yaml; print("The report lies in", yaml.safe_load(open(sys.argv[1])).get("results", "results") + "/report.html")' $(STUDY)
+
+# How far the study is; also while it runs.
+status: .venv/workflow
+	@.venv/bin/secateur status $(STUDY)
 
 report: .venv/workflow
 	@$(SNAKEMAKE) report

@@ -36,6 +36,43 @@ evaluation: {keep_at_least: [0, 0.1], choose_on: validation}
 levels: [0, 0.5, 0.75]
 verdict: {page: results/verdict.md, ours: relevance, faithful: thesis}
 """
+WIDTHS = {4: 2, 6: 3, 8: 4}
+# Every stage, each as short as can be.
+EVERYTHING = {
+    "study": "everything",
+    **yaml.safe_load(ON_DIGITS),
+    "training": {"seeds": [0], "epochs": 3, "batch_size": 32, "learning_rate": 0.05, "flip": False},
+    "readings": {"relevance": {"shards": 2}},
+    "criteria": {
+        "statistics": ["mean_abs"],
+        "controls": False,
+        "random": 1,
+        "mixing": {"deltas": ["0.5"]},
+        "scores": ["l1", "taylor"],
+        "allocated": ["l1"],
+        "rescored": [{"criterion": "taylor", "steps": 2}],
+        "learned": [
+            {"name": "gates.mlp", "widths": WIDTHS, "epochs": 2},
+            {"name": "scorer.own", "widths": WIDTHS, "epochs": 2},
+            {"name": "scorer.evolved", "widths": WIDTHS, "fit": "evolution", "epochs": 2},
+        ],
+    },
+    "levels": [0.5],
+    "evaluation": {
+        "recovery": ["none", "batchnorm", "reconstructed"],
+        "choose_on": "validation",
+        "keep_at_least": [0.25],
+    },
+    "recovery": {"images": 40, "steps": 100},
+    "retraining": {
+        "criteria": [{"criterion": "l1", "kinds": ["reconstructed", "distilled", "retrained"]}],
+        "levels": [0.5],
+        "epochs": 2,
+    },
+    "sparsity": {"levels": [0.9], "variants": {"feather": {}}},
+    "tickets": {"sparsity": [0.6], "rounds": 2, "kinds": ["sign"]},
+    "export": [{"criterion": "l1", "level": 0.5}],
+}
 
 
 class Workflow:

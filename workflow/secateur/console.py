@@ -1,4 +1,4 @@
-"""The command `secateur`, which checks a study without running it."""
+"""The command `secateur`, which checks a study without running it, and says how far one is that runs."""
 
 import argparse
 import logging
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from secateur import Refused
+from secateur.preview import status
 from secateur.study import settings, study_file
+from secateur.study.study import Study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,13 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="secateur", description="Channel pruning of CNNs")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="check a study before any long job")
-    check.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
+    of_status = commands.add_parser("status", help="show how far a study is, also while it runs")
+    for command, page in ((check, checked), (of_status, status_of)):
+        command.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
+        command.set_defaults(page=page)
     options = parser.parse_args(arguments)
     logging.basicConfig(format="warning: %(message)s")
     try:
-        print(checked(options.study), end="")
+        print(options.page(options.study), end="")
     except (Refused, OSError) as error:
-        print(f"secateur check: {options.study}: {error}", file=sys.stderr)
+        print(f"secateur {options.command}: {options.study}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -36,6 +41,11 @@ def checked(path: Path | str) -> str:
     from secateur.preview import page
 
     return page.text(config)
+
+
+def status_of(path: Path | str) -> str:
+    """The page of `secateur status` on a study file, in the folder where it runs."""
+    return status.text(Study.of(study_file.read(path)))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ def refuse_changed(paths: Iterable[Path | str]) -> None:
             )
 
 
+def noted(folder: Path | str) -> dict[str, str]:
+    """{name: digest} of the files in a folder that jobs noted; empty where there is no ledger."""
+    return _read(Path(folder) / NAME)
+
+
 def _is_noted(path):
     return path.suffix in READ and path.is_file() and path.stat().st_size <= LARGEST
 

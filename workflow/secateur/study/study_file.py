@@ -16,7 +16,7 @@ def read(path: Path | str) -> dict[str, Any]:
     Raises Refused in one line for a file that is missing, is no YAML, or holds no study or a key twice.
     """
     if not Path(path).is_file():
-        raise Refused("there is no such file; name the file of a study, as in: secateur check config/config.yaml")
+        raise Refused("there is no such file; name the file of a study, such as config/config.yaml")
     config = plain(path)
     if not isinstance(config, dict):
         raise Refused("this is no study; a study is keys and values, see config/README.md")
