@@ -119,7 +119,7 @@ def test_some_classes_of_a_folder_need_no_copy(folder, tmp_path):
 def test_an_identity_follows_the_images_their_size_and_their_color(folder, tmp_path):
     def identity(place, **options):
         with store.opened(_prepared(folder, tmp_path / place, copy=False, **options)["test"]) as shown:
-            return shown.identity, bytes(shown.content())
+            return shown.identity, bytes(store.content(shown))
 
     first = identity("first")
     assert identity("again") == first

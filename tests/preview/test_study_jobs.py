@@ -54,7 +54,7 @@ def test_settings_that_hold_own_files_are_not_read(tmp_path, monkeypatch):
     study = Study.of(STUDIES["tiny"] | {"model": STUDIES["tiny"]["model"] | {"weights": "w.pt"}})
     jobs = study_jobs.needed(study)
     assert {job.rule for job in jobs if job.options is None} == {
-        *("train_model", "list_units", "tabulate_thesis", "judge_thesis"),
+        *("train_model", "list_units", "tabulate_thesis", "judge_thesis", "write_study_page"),
     }
     for job in jobs:
         if job.options is not None:

@@ -60,11 +60,6 @@ class Images:
         pixels = self.pixels.taken(rows) if isinstance(self.pixels, encoded.Pixels) else self.pixels[rows]
         return dataclasses.replace(self, pixels=pixels, labels=self.labels[rows])
 
-    def content(self) -> np.ndarray:
-        """Bytes that are others for other pixels, as uint8 of any shape; pixels in memory are not copied."""
-        values = self.pixels.encoded.records if isinstance(self.pixels, encoded.Pixels) else self.pixels
-        return np.ascontiguousarray(values).view(np.uint8)
-
 
 @contextlib.contextmanager
 def opened(path: Path | str) -> Iterator[Images]:
@@ -142,6 +137,12 @@ def _refuse_mismatch(facts, shape):
             f"its images have {shape[1]} channels, but its mean has {len(facts['mean'])} values "
             f"and its std {len(facts['std'])}"
         )
+
+
+def content(images: Images) -> np.ndarray:
+    """Bytes that are others for other pixels, as uint8 of any shape; pixels in memory are not copied."""
+    pixels = images.pixels
+    return np.ascontiguousarray(pixels.encoded.records if isinstance(pixels, encoded.Pixels) else pixels).view(np.uint8)
 
 
 def chosen(images: Images, classes: Sequence[str | int] | None = None, most: int | None = None) -> np.ndarray:

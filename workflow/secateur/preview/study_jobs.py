@@ -95,7 +95,7 @@ def _tables(study, places):
     read = ["training/trained.pt", *(f"statistics/{reading}.json" for reading in study.readings)]
     inputs = ["<results>/settings.yaml", *images, *_of_networks(study, *map("<network>/{}".format, read))]
     options = partial(dict, confidence=study.settings["figures"]["confidence"])
-    yield places.job("describe_study", "tables", "", inputs, ["<results>/study.html"], options)
+    yield places.job("describe_study", "tables", "", inputs, ["<results>/tables/description.html"], options)
     inputs = _of_networks(study, *_evaluated(study.evaluated), *_tables_in("evaluation/choosing", study.choosing))
     outputs = each("<results>/tables/", "evaluations.csv", "curves.csv", "curves.json")
     options = partial(page_options.tables, study)
@@ -106,6 +106,23 @@ def _tables(study, places):
     yield from _collected_zeros(study, places)
     if study.verdict:
         yield from _verdict(study, places)
+    yield places.job("write_study_page", "figures", "", _of_the_page(study), ["<results>/figures/study.html"], None)
+
+
+def _of_the_page(study):
+    """The files behind the page of a study; its texts in report/ are among its options."""
+    inputs = ["<results>/settings.yaml", "<results>/tables/description.html", EVALUATIONS, CURVES]
+    for name, shown in (
+        ("retraining.means.csv", study.cells),
+        ("sparsity.means.csv", study.sparse_figures),
+        ("tickets.means.csv", study.ticket_figures),
+        ("verdict.html", study.verdict),
+    ):
+        if shown:
+            inputs.append(f"<results>/tables/{name}")
+    if len(study.seeds) == 1:
+        inputs += _of_networks(study, *_evaluated(study.evaluated))
+    return inputs
 
 
 def _tables_in(folder, jobs):

@@ -13,6 +13,7 @@ from torch import nn
 
 from secateur import Refused
 from secateur.artifacts import stamps
+from secateur.images import store
 from secateur.images.store import Images
 from secateur.models import freezing, tensor_files
 from secateur.training.hooks import Hook
@@ -54,7 +55,7 @@ def _digest(run, images):
     for tensor in (*run.model.state_dict().values(), *_parameters(run.hook)):
         digest.update(tensor.detach().cpu().contiguous().numpy())
     for split in images:
-        digest.update(split.content())
+        digest.update(store.content(split))
         digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()[:16]
 
