@@ -52,6 +52,7 @@ format: .venv/lint
 
 docs: .venv/workflow
 	.venv/bin/python docs/write_config_reference.py
+	.venv/bin/python docs/write_notebook_reference.py
 
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py

@@ -1,16 +1,13 @@
 """Draw the accuracy by epoch after pruning, with the epochs that each kind needs to where retraining ends."""
 
-from pathlib import Path
-
 import pandas
 
 from secateur.analysis import epochs
-from secateur.artifacts import files, places, tables
+from secateur.artifacts import files
 from secateur.figures import appearance, html_tables
 from secateur.figures import epochs as figures_epochs
 from secateur.jobs import script
 
-ENDING = ".history.csv"
 NOTE = (
     f"<p><code>reached</code> counts the networks whose validation accuracy came to {100 * epochs.SHARE:g} % of the "
     "end of the same network as <code>retrained</code>, by the cross-entropy and SGD. <code>epochs_until</code> is the "
@@ -19,10 +16,10 @@ NOTE = (
 
 
 def plot_epochs(histories, outputs, options):
-    table = pandas.concat(map(read, histories), ignore_index=True)
-    title = f"By epoch after pruning: {options['title']}"
+    table = pandas.concat(map(epochs.read, histories), ignore_index=True)
+    figure = figures_epochs.of_study(table, options)
     with files.replacing(outputs.figure) as temporary:
-        appearance.save(figures_epochs.after_pruning(table, options["kinds"], title), temporary)
+        appearance.save(figure, temporary)
     reached = epochs.until(table)
     parts = [
         "<h2>Epochs until the end of retraining</h2>",
@@ -33,14 +30,7 @@ def plot_epochs(histories, outputs, options):
         "<h2>Every epoch</h2>",
         html_tables.table(table),
     ]
-    files.write_text(outputs.page, html_tables.page(title, *parts))
-
-
-def read(path):
-    """The epochs of one network, whose path names its criterion, level and kind."""
-    criterion, level, name = Path(path).parts[-3:]
-    history = tables.read(path, "epoch", "validation_loss", "validation_accuracy")
-    return epochs.rows(history, criterion, float(level), name.removesuffix(ENDING), places.seed_of(path))
+    files.write_text(outputs.page, html_tables.page(figure.get_suptitle(), *parts))
 
 
 if "snakemake" in globals():

@@ -2,13 +2,12 @@
 
 import pandas
 
-from secateur.analysis import averages, intervals, retraining, wording
-from secateur.artifacts import files, tables
-from secateur.figures import appearance, curve_page, curves, html_tables, lines
+from secateur.analysis import intervals, retraining, wording
+from secateur.artifacts import files
+from secateur.figures import appearance, curve_page, html_tables, lines, recoveries
 from secateur.jobs import script
 from secateur.study.kinds import KINDS, NONE
 
-VERSUS_NONE = ("versus_none", "versus_none_low", "versus_none_high")
 NOTE = (
     "<p>Test accuracy in percent ± half the interval of its change against the dense network <i>treated alike</i>, or "
     "with [both its ends] where one is cut at 0 or 100 % or lies further from the accuracy than the other. Gains are "
@@ -19,14 +18,11 @@ NOTE = (
 
 
 def plot_recovery(inputs, outputs, options):
-    means = _first_floor(tables.read(inputs.curves, "recovery", *curve_page.MEANS, *VERSUS_NONE), options)
-    evaluations = averages.on_test(tables.read(inputs.evaluations, "recovery", "split", "images", *curve_page.SINGLE))
     drawn, labels = lines.recovery(options), {name: KINDS[name].label for name in options["recoveries"]}
-    title = f"{drawn.title}\n{curve_page.of_test_images(int(evaluations['images'].iloc[0]))}"
-    rings = curve_page.rings(inputs, drawn.widths, means["level"].unique())
+    picture = recoveries.drawn(inputs, options)
+    means = picture.means
     with files.replacing(outputs.figure) as temporary:
-        figure = curves.by_recovery(means, curves.chance_of(evaluations), drawn.lines, labels, title, rings)
-        appearance.save(figure, temporary)
+        appearance.save(picture.figure, temporary)
     numbers = curve_page.of_lines(means, means["criterion"], drawn.lines)
     parts = [
         html_tables.facts(retraining.schedules(options)),
@@ -37,12 +33,6 @@ def plot_recovery(inputs, outputs, options):
         html_tables.table(numbers[["recovery", *curve_page.MEANS]]),
     ]
     files.write_text(outputs.page, html_tables.page(drawn.title, *parts))
-
-
-def _first_floor(means, options):
-    """The rows of all recoveries at the first floor."""
-    parts = [tables.first_floor(means, name) for name in options["recoveries"]]
-    return pandas.concat(parts, ignore_index=True)
 
 
 def wide(means, labels):

@@ -8,7 +8,6 @@ from secateur.artifacts import files, tables
 from secateur.figures import appearance, html_tables
 from secateur.figures import retraining as figures_retraining
 from secateur.jobs import script
-from secateur.study import vocabulary
 
 NOTE = (
     "<p>± half the interval of the change against the dense network, or [both its ends] where one is cut at 0 or "
@@ -24,13 +23,9 @@ def plot_retraining(inputs, outputs, options):
         inputs.means, *analysis_retraining.CELL, "accuracy", "accuracy_low", "accuracy_high", "collapsed"
     )
     rows = tables.read(inputs.table, *analysis_retraining.COLUMNS)
-    title = f"After retraining: {options['title']}"
-    criteria = dict.fromkeys(vocabulary.without_draw(name) for name in options["levels"])
-    criteria.pop("random", None)
+    figure = figures_retraining.of_study(means, rows, options)
     with files.replacing(outputs.figure) as temporary:
-        appearance.save(
-            figures_retraining.recovery(means, rows, criteria, options["kinds"], title, options["budget"]), temporary
-        )
+        appearance.save(figure, temporary)
     parts = [
         html_tables.facts(analysis_retraining.schedules(options)),
         "<h2>Test accuracy, %</h2>",
@@ -41,7 +36,7 @@ def plot_retraining(inputs, outputs, options):
         "<h2>Every seed and draw</h2>",
         html_tables.table(rows),
     ]
-    files.write_text(outputs.page, html_tables.page(title, *parts))
+    files.write_text(outputs.page, html_tables.page(figure.get_suptitle(), *parts))
 
 
 def wide(means, kinds):

@@ -3,7 +3,7 @@
 import pandas
 
 from secateur.analysis import sensitivity
-from secateur.artifacts import files, places, provenance, tables
+from secateur.artifacts import files, places, provenance
 from secateur.figures import appearance, html_tables
 from secateur.figures import sensitivity as drawing
 from secateur.jobs import script
@@ -11,12 +11,11 @@ from secateur.jobs import script
 
 def plot_sensitivity(measured, manifests, outputs, name, options):
     """`manifests` are those of the tables `measured`: they say how many networks were evaluated, and in what time."""
-    table = pandas.concat(map(read, measured), ignore_index=True)
-    whole = float(table.loc[table["group"] == sensitivity.WHOLE, "accuracy"].mean())
+    table = pandas.concat(map(sensitivity.read, measured), ignore_index=True)
+    figure, whole = drawing.of_criterion(table, name, options["title"]), sensitivity.accuracy_of_whole(table)
     table = table[table["group"] != sensitivity.WHOLE]
-    title = f"What each group of layers can lose: {options['title']}, {name}"
     with files.replacing(outputs.figure) as temporary:
-        appearance.save(drawing.curves(table, whole, title), temporary)
+        appearance.save(figure, temporary)
     costs = pandas.DataFrame(map(cost, manifests))
     parts = [
         f"<p>The whole network has {100 * whole:.2f} % of these images after the same recovery.</p>",
@@ -26,15 +25,7 @@ def plot_sensitivity(measured, manifests, outputs, name, options):
         "<h2>Every network</h2>",
         html_tables.table(table),
     ]
-    files.write_text(outputs.page, html_tables.page(title, *parts))
-
-
-def read(path):
-    """The curves of one network, with the share of its units that each group has lost."""
-    table = tables.read(path, *sensitivity.COLUMNS)
-    return table.assign(
-        seed=places.seed_of(path), share=(table["removed"] / table["units"]).where(table["units"] > 0, 0)
-    )
+    files.write_text(outputs.page, html_tables.page(figure.axes[0].get_title(), *parts))
 
 
 COSTS = ("networks", "measured_now", "images", "recovery", "cpu_seconds")

@@ -1,11 +1,11 @@
 """Draw the stability of each reading's rankings over the count of images."""
 
-from pathlib import Path
-
 import pandas
 
-from secateur.artifacts import files, places, tables
-from secateur.figures import appearance, html_tables, stability
+from secateur.analysis import stability
+from secateur.artifacts import files
+from secateur.figures import appearance, html_tables
+from secateur.figures import stability as figures_stability
 from secateur.jobs import script
 
 NOTE = (
@@ -16,21 +16,14 @@ NOTE = (
 
 
 def plot_stability(paths, outputs, options):
-    curves = pandas.concat([_curve(path) for path in paths], ignore_index=True)
-    until = {name: ends["stability"] for name, ends in options["until"].items() if ends}
-    title = f"Stability of rankings over images: {options['title']}"
+    curves = pandas.concat(map(stability.read, paths), ignore_index=True)
+    figure = figures_stability.of_study(curves, options)
     with files.replacing(outputs.figure) as temporary:
-        appearance.save(stability.stability(curves, until, title), temporary)
+        appearance.save(figure, temporary)
     wide = curves.pivot(index="images", columns=["reading", "seed"], values="spearman")
     wide.columns = [f"{reading}, seed {seed}" for reading, seed in wide.columns]
-    files.write_text(outputs.page, html_tables.page(title, f"<p>{NOTE}</p>", html_tables.table(wide.reset_index())))
-
-
-def _curve(path):
-    """The table of results/{dataset}/{model}/{seed}/statistics/{reading}.stability.csv, with its names."""
-    path = Path(path)
-    names = {"reading": path.name.removesuffix(".stability.csv"), "seed": places.seed_of(path)}
-    return tables.read(path, "images", "spearman").assign(**names)
+    title, numbers = figure.axes[0].get_title(), html_tables.table(wide.reset_index())
+    files.write_text(outputs.page, html_tables.page(title, f"<p>{NOTE}</p>", numbers))
 
 
 if "snakemake" in globals():

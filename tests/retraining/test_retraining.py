@@ -13,6 +13,7 @@ import torch
 import yaml
 from torch import nn
 
+import secateur.results
 from secateur import Refused, ranking, recovery
 from secateur.analysis import retraining
 from secateur.artifacts import correctness, evaluation_table, tables
@@ -973,6 +974,22 @@ def study(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("retraining"), yaml.safe_dump(STUDY))
     workflow.output = workflow.run("--cores", "1", "all", "report")
     return workflow
+
+
+@pytest.mark.study
+def test_results_give_the_recovered_and_retrained_networks_of_the_tables(study):
+    results = secateur.results.open(study.folder / "results")
+    images = results.images("test")
+    pixels, labels = images.normalised(slice(None)), torch.from_numpy(images.labels)
+    evaluated = results.table("evaluations").rename(columns={"recovery": "kind"})
+    rows = pandas.concat([evaluated, results.table("retraining")])
+    rows = rows[(rows["level"] > 0) & rows["empty"].isna() & rows["accuracy"].notna()]
+    assert {"none", "batchnorm", "retrained", "scratch"} <= {*rows["kind"]}
+    for row in rows.to_dict("records"):
+        network = results.network(row["criterion"], row["level"], kind=row["kind"])
+        with torch.no_grad():
+            right = network(pixels).argmax(1) == labels
+        assert int(right.sum()) == round(row["accuracy"] * row["images"]), row
 
 
 @pytest.mark.study

@@ -16,7 +16,7 @@ FLOORS = (
     ("models",),
     ("criteria", "pruning", "training", "figures", "verdicts"),
     ("recovery",),
-    ("export", "retraining", "selection", "sparsity"),
+    ("export", "results", "retraining", "selection", "sparsity"),
     ("preview",),
     ("console",),
 )

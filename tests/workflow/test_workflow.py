@@ -165,7 +165,9 @@ EDITS = {
         | {"rank_by_statistic": 6, "rank_mixed": 4, "rank_controls": 6}
         | AFTER_RANKING | SETTINGS | STABILITY,
     ),
-    "a plot's code": (text_edit("workflow/plot_layers.py", "Removed share", "Lost share"), {"plot_layers": 2} | REPORT),
+    "a plot's code": (
+        text_edit("workflow/secateur/figures/layers.py", "Removed share", "Lost share"), {"plot_layers": 2} | REPORT
+    ),
     "the lines of the figures of curves": (
         text_edit("workflow/secateur/figures/lines.py", "own shares", "shares"),
         {name: count for name, count in PLOTS.items() if name != "plot_layers"} | REPORT,

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas
 
+from secateur.artifacts import places, provenance, tables
 from secateur.study import vocabulary
 from secateur.study.kinds import RETRAINED
 
 # The share of the end of the kind `retrained`, by the cross-entropy and SGD, that has to be reached.
 SHARE = 0.99
 NETWORK = ("criterion", "draw", "level", "seed")
+ENDING = ".history.csv"
+OF_FIT = ("epoch", "forwards", "train_loss", "validation_loss", "validation_accuracy")
+
+
+def read(path: Path | str) -> pandas.DataFrame:
+    """The epochs of one retrained network, whose path names its criterion, level and kind; columns are of `rows`."""
+    criterion, level, name = Path(path).parts[-3:]
+    history = tables.read(path, "epoch", "validation_loss", "validation_accuracy")
+    return rows(history, criterion, float(level), name.removesuffix(ENDING), places.seed_of(path))
+
+
+def read_steps(path: Path | str) -> pandas.DataFrame:
+    """The same with all columns of the history, and the epochs as they are counted there, from 1 in each step."""
+    criterion, level, name = Path(path).parts[-3:]
+    history = tables.read(path, "epoch", "validation_accuracy")
+    cell = {"criterion": vocabulary.without_draw(criterion), "level": float(level), "name": name.removesuffix(ENDING)}
+    return history.assign(**cell, seed=places.seed_of(path))
+
+
+def read_fit(history: Path | str, manifest: Path | str) -> pandas.DataFrame:
+    """The epochs of one fit of a scorer, with the CPU seconds of the whole, which only its manifest has."""
+    name = Path(history).name.removesuffix(ENDING)
+    facts = {"entry": vocabulary.without_draw(name), "draw": name, "seed": places.seed_of(history)}
+    table = tables.read(history, *OF_FIT)[list(OF_FIT)]
+    return table.assign(**facts, seconds=provenance.read(manifest)["learned"]["seconds"])
 
 
 def rows(history: pandas.DataFrame, criterion: str, level: float, kind: str, seed: int) -> pandas.DataFrame:

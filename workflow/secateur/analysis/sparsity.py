@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from secateur import Refused
 from secateur.analysis import averages, intervals
 from secateur.artifacts import correctness, evaluation_table, places, sparsity_table, tables
 from secateur.study import seeds
@@ -72,6 +73,30 @@ def collected(
         if single:
             right.append(correctness.read(bits, len(table))[row.index])
     return gathered(parts, cells), np.concatenate(right) if single else None
+
+
+def histories(
+    paths: Iterable[Path | str],
+    epochs: int,
+    names: Callable[[str, str], dict[str, Any]],
+    needed: Iterable[str] = ("validation_accuracy",),
+) -> pandas.DataFrame:
+    """One table of all histories of networks with zero weights, with the seed of their paths.
+
+    `names` are columns from the two folders that name a network. Refused for a history that lacks a column or an epoch.
+    """
+    parts = []
+    for path in paths:
+        history = tables.read(path, "epoch", *needed)
+        if len(history) != epochs or history.iloc[-1].isna().any():
+            raise Refused(f"{path} is cut short: it has not all {epochs} epochs; delete it and run again")
+        parts.append(history.assign(**names(*Path(path).parts[-3:-1]), seed=places.seed_of(path)))
+    return pandas.concat(parts, ignore_index=True)
+
+
+def named(variant: str, level: str) -> dict[str, Any]:
+    """The columns that name a sparse network, from the folders of its files."""
+    return {"variant": variant, "level": float(level)}
 
 
 def dense_row(evaluated: pandas.DataFrame) -> pandas.DataFrame:

@@ -32,6 +32,11 @@ KINDS = sparsity.Cells(
 )
 
 
+def named(place: str, kind: str) -> dict[str, Any]:
+    """The columns that name the network of a ticket, from the folders of its files."""
+    return {"round": int(place), "kind": kind}
+
+
 def masks(parts: Iterable[tuple[int, Mapping[str, Any]]]) -> pandas.DataFrame:
     """A row for each layer of each round, with the columns OF_MASKS, from [(seed, manifest), ...] of masks."""
     rows = []

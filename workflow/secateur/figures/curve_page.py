@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from secateur.study import widths as study_widths
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 MEANS = (
     *("budget", "keep_at_least", "criterion", "level", "seeds", *evaluation_table.COST),
@@ -22,6 +24,38 @@ MEANS = (
     *("versus_random", "versus_random_low", "versus_random_high", "collapsed"),
 )
 SINGLE = ("keep_at_least", "criterion", "level", *evaluation_table.COST, "accuracy", "loss", "empty")
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A figure of curves, and the rows behind it: the means, and every seed and draw."""
+
+    figure: Figure
+    means: pandas.DataFrame
+    rows: pandas.DataFrame
+
+
+def drawn(
+    inputs: Any,
+    lines: Mapping[str, tuple[str, str]],
+    title: str,
+    floors: bool = False,
+    widths: Mapping[str, Mapping[str, int]] | None = None,
+) -> Drawn:
+    """{criterion: (label, colour)} and the random control as a figure; `inputs` has Snakemake's names.
+
+    `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn. `widths`
+    is {criterion: widths of the setting} of lines with a ring at the level that meets them, for which the table of
+    units is read. Networks are those that pruning left: recoveries have a figure of their own.
+    """
+    means = tables.of_recovery(tables.read(inputs.curves, "recovery", *MEANS))
+    single = tables.of_recovery(tables.read(inputs.evaluations, "recovery", "seed", "split", "images", *SINGLE))
+    first = averages.on_test(single)
+    shown = means if floors else averages.on_test(means)
+    note = of_test_images(int(first["images"].iloc[0]))
+    found = rings(inputs, widths or {}, first["level"].unique())
+    figure = figures_curves.curves(shown, first, lines, f"{title}\n{note}", found)
+    return Drawn(figure, shown, single[single["split"] == "test"] if floors else first)
 
 
 def curves(
@@ -32,25 +66,15 @@ def curves(
     floors: bool = False,
     widths: Mapping[str, Mapping[str, int]] | None = None,
 ) -> None:
-    """Draw {criterion: (label, colour)} and the random control; `inputs` and `outputs` have Snakemake's names.
-
-    `floors` draws every floor, the first as usual and the others dotted; without it only the first is drawn. `widths`
-    is {criterion: widths of the setting} of lines with a ring at the level that meets them, for which the table of
-    units is read. Networks are those that pruning left: recoveries have a figure of their own.
-    """
-    means = tables.of_recovery(tables.read(inputs.curves, "recovery", *MEANS))
-    single = tables.of_recovery(tables.read(inputs.evaluations, "recovery", "seed", "split", "images", *SINGLE))
-    first = averages.on_test(single)
-    drawn = means if floors else averages.on_test(means)
+    """Write the figure of `drawn` and the page of its numbers; `outputs` has Snakemake's names too."""
+    picture = drawn(inputs, lines, title, floors, widths)
     with files.replacing(outputs.figure) as temporary:
-        note = of_test_images(int(first["images"].iloc[0]))
-        found = rings(inputs, widths or {}, first["level"].unique())
-        appearance.save(figures_curves.curves(drawn, first, lines, f"{title}\n{note}", found), temporary)
-    rows = single[single["split"] == "test"] if floors else first
+        appearance.save(picture.figure, temporary)
+    means = picture.means
     parts = [
-        html_tables.table(of_lines(drawn, drawn["criterion"], lines)[list(MEANS)]),
+        html_tables.table(of_lines(means, means["criterion"], lines)[list(MEANS)]),
         "<h2>Every seed and draw</h2>",
-        html_tables.table(_single(rows, lines)),
+        html_tables.table(_single(picture.rows, lines)),
     ]
     files.write_text(outputs.page, html_tables.page(title, *parts))
 

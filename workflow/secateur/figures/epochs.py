@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import pandas
 
 HEIGHT, WIDTH, LEGEND, MOST = 3.2, 4.0, 2.6, 3
+
+
+def of_study(table: pandas.DataFrame, options: Mapping[str, Any]) -> Figure:
+    """The figure of a study, by the options of `page_options.epochs_figure`."""
+    return after_pruning(table, options["kinds"], f"By epoch after pruning: {options['title']}")
 
 
 def after_pruning(table: pandas.DataFrame, kinds: Sequence[str], title: str) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import seaborn
 from matplotlib.axes import Axes
@@ -11,13 +11,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from secateur.artifacts import evaluation_table
-from secateur.figures import appearance
+from secateur.figures import appearance, curve_page
 from secateur.study import vocabulary
 
 if TYPE_CHECKING:
     import pandas
 
 HEIGHT, WIDTH = 5.5, 3.1
+
+
+def criteria_of(source: str, options: Mapping[str, Any]) -> list[str]:
+    """The criteria of the figure of one source: its own, the weights, both in turns if the study has them, chance."""
+    statistic = options["statistic"]
+    names = [f"{source}.{statistic}", f"{options['weight']}.{statistic}", "random"]
+    if options["combined"]:
+        names.insert(2, f"combined.{source}")
+    return names
+
+
+def of_source(evaluations: pandas.DataFrame, source: str, options: Mapping[str, Any]) -> Figure:
+    """The figure of one source, a reading or the weights, by the options of `page_options.source_figure`."""
+    title = f"Removed share of each layer: {options['title']}, {curve_page.named(source, options)}"
+    return layers(evaluations, {name: name for name in criteria_of(source, options)}, title)
 
 
 def layers(evaluations: pandas.DataFrame, criteria: Mapping[str, str], title: str) -> Figure:

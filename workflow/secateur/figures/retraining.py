@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +16,14 @@ from secateur.study.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas
+
+
+def of_study(means: pandas.DataFrame, rows: pandas.DataFrame, options: Mapping[str, Any]) -> Figure:
+    """The figure of a study, by the options of `page_options.retraining_tables`."""
+    criteria = dict.fromkeys(vocabulary.without_draw(name) for name in options["levels"])
+    criteria.pop("random", None)
+    title = f"After retraining: {options['title']}"
+    return recovery(means, rows, criteria, options["kinds"], title, options["budget"])
 
 
 def recovery(

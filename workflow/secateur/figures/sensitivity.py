@@ -8,9 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from secateur.analysis import sensitivity
 from secateur.figures import appearance
 
 SIZE = (9.5, 4.8)
+
+
+def of_criterion(table: pandas.DataFrame, name: str, network: str) -> Figure:
+    """The figure of one criterion from the tables of `analysis.sensitivity.read`; `network` is for the title."""
+    title = f"What each group of layers can lose: {network}, {name}"
+    return curves(table[table["group"] != sensitivity.WHOLE], sensitivity.accuracy_of_whole(table), title)
 
 
 def curves(table: pandas.DataFrame, whole: float, title: str) -> Figure:

@@ -223,3 +223,12 @@ FIGURES: dict[str, tuple[str, Callable[..., Figure]]] = {
     "layers": ("Weights left by layer", layers),
     "dropped": ("Zero weights dropped for good", dropped),
 }
+
+
+def of_study(
+    means: pandas.DataFrame, rows: pandas.DataFrame, histories: pandas.DataFrame, options: Mapping[str, Any]
+) -> Figure:
+    """One of FIGURES of a study, by the options of `page_options.sparsity_figure`."""
+    heading, draw = FIGURES[options["figure"]]
+    shown = {"training": (histories,), "dropped": (means,)}.get(options["figure"], (means, rows))
+    return draw(*shown, options["variants"], f"{heading}: {options['title']}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import seaborn
 from matplotlib.figure import Figure
@@ -13,6 +13,12 @@ from secateur.figures import appearance
 
 if TYPE_CHECKING:
     import pandas
+
+
+def of_study(curves: pandas.DataFrame, options: Mapping[str, Any]) -> Figure:
+    """The figure of a study, by the options of `page_options.stability_figure`."""
+    until = {name: ends["stability"] for name, ends in options["until"].items() if ends}
+    return stability(curves, until, f"Stability of rankings over images: {options['title']}")
 
 
 def stability(curves: pandas.DataFrame, until: Mapping[str, float], title: str) -> Figure:

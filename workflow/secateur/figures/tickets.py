@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from secateur.analysis import wording
 from secateur.figures import appearance, lines
 from secateur.study.reinitialisations import BY_NAME, ORIGINAL
+from secateur.study.sparse import DENSE
 
 if TYPE_CHECKING:
     import pandas
 
 HEIGHT, WIDTH, LEGEND = 3.8, 4.6, 2.0
+HEADINGS = {"kinds": "Tickets by what their first weights keep", "layers": "Weights left by layer and round"}
 
 
 def colours(kinds: Sequence[str]) -> dict[str, str]:
@@ -39,6 +42,24 @@ class Panel:
     histories: pandas.DataFrame
     rows: pandas.DataFrame
     means: pandas.DataFrame
+
+
+def of_study(
+    means: pandas.DataFrame,
+    rows: pandas.DataFrame,
+    masks: pandas.DataFrame,
+    histories: pandas.DataFrame,
+    options: Mapping[str, Any],
+) -> Figure:
+    """One of HEADINGS of a study, by the options of `page_options.tickets_figure`."""
+    title = f"{HEADINGS[options['figure']]}: {options['title']}"
+    if options["figure"] == "layers":
+        return of_layers(masks, title)
+    names, panels = {kind: kind for kind in options["kinds"]}, []
+    for place, sparsity in options["levels"].items():
+        parts = [part[part["round"] == int(place)] for part in (histories, rows, means)]
+        panels.append(Panel(f"{wording.percent(sparsity)} zeros", names, *parts))
+    return of_kinds(panels, means.loc[means["kind"] == DENSE, "accuracy"].iloc[0], title)
 
 
 def of_kinds(panels: Sequence[Panel], dense: float, title: str) -> Figure:

@@ -30,6 +30,8 @@ DEFAULT_COLOR = {"digits": "gray"}
 # Shares of the images that rank, by the split that they are taken from.
 DEFAULT_RANK = {"train": 0.1, "test": 0.2}  # of shared images all
 DEFAULT_TEST = 0.2
+# Criteria that a message lists before it counts the rest.
+MOST_LISTED = 40
 # Each score has a file of statistics, and the parts of a criterion's name say by what it ranks.
 NO_READING = (*criteria_checks.RESERVED, *WEIGHT_SCORES, *IMAGE_SCORES, *STATISTICS)
 
@@ -109,7 +111,8 @@ def check_named(config: Mapping[str, Any], criteria: Collection[str], learned: C
 
 def _check_criterion(key, name, criteria):
     if name not in criteria:
-        remedy = nearest(name, criteria) or f"; it has {', '.join(criteria)}"
+        more = f", and {len(criteria) - MOST_LISTED} more" if len(criteria) > MOST_LISTED else ""
+        remedy = nearest(name, criteria) or f"; it has {', '.join(list(criteria)[:MOST_LISTED])}{more}"
         raise Refused(f"{key} names {name}, which is no criterion of the study{remedy}")
 
 

@@ -55,7 +55,7 @@ def _digest(run, images):
     for tensor in (*run.model.state_dict().values(), *_parameters(run.hook)):
         digest.update(tensor.detach().cpu().contiguous().numpy())
     for split in images:
-        digest.update(store.content(split))
+        digest.update(store.content(split).data)
         digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()[:16]
 
