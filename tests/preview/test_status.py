@@ -148,7 +148,7 @@ def test_a_finished_study_says_so_and_has_its_accuracies(said):
     assert "waiting" not in text and "Time left" not in text
     assert row(text, "criterion", "networks") == ["dense", "0.5"]
     assert row(text, "random") == ["2", "90.0", "25.0"]
-        assert "could not be compared for 1 job. Whether" in " ".join(text.split())
+    assert "could not be compared for 1 job. Whether" in " ".join(text.split())
 
 
 def test_parts_of_a_study_are_counted_and_the_time_left_is_that_of_like_jobs(said):
