@@ -58,6 +58,13 @@ def test_nothing_is_chosen_without_images_that_choose():
         assert picked.of_families == {"weights": "weight.mean", "relevance": "relevance.mean"}
 
 
+def test_a_study_that_removes_nothing_has_an_answer_all_the_same():
+    whole = {name: [values and values[:1] for values in by_split] for name, by_split in ACCURACIES.items()}
+    picked = _chosen(_results(whole))
+    assert (picked.level, picked.near) == (0.0, True)
+    assert _chosen(_results(whole), None).level == 0.0
+
+
 def test_equal_accuracies_are_decided_by_the_loss():
     results = _results()
     table = results.table

@@ -39,25 +39,33 @@ def chosen(results: Results, families: Mapping[str, str], split: str | None, pla
     `families` is {criterion: family}, `split` that of the images that choose, and `plain` the criteria that stand for
     their families where nothing is chosen, at the level in the middle.
     """
-    levels = sorted(level for level in results.table["level"].unique() if level > 0)
-    candidates = {} if split is None else _candidates(results, families, split)
-    if not candidates:
-        stand = {}
-        for name in plain:
-            stand.setdefault(families[name], name)
-        return Chosen(levels[len(levels) // 2], None, False, None, stand, float("nan"), results.dense())
+    levels = sorted(level for level in results.table["level"].unique() if level > 0) or [0.0]
+    found = None if split is None else _found(results, _candidates(results, families, split), levels, split)
+    if found:
+        return found
+    stand = {}
+    for name in plain:
+        stand.setdefault(families[name], name)
+    return Chosen(levels[len(levels) // 2], None, False, None, stand, float("nan"), results.dense())
+
+
+def _found(results, candidates, levels, split):
+    """The highest level with a criterion close to the dense network, else the lowest; None without candidates."""
     rows = results.table[results.table["split"] == split]
     dense = float(rows[rows["level"] == 0].drop_duplicates("seed")["accuracy"].mean())
+    lowest = None
     for level in reversed(levels):
         means = _means(results, candidates, level, split)
-        leader = max(means, key=means.__getitem__)
+        if not means:
+            continue
+        leader, best = max(means, key=means.__getitem__), {}
+        for name in sorted(means, key=means.__getitem__, reverse=True):
+            best.setdefault(candidates[name], name)
         near = means[leader][0] >= dense - NEAR
-        if near or level == levels[0]:
-            best = {}
-            for name in sorted(means, key=means.__getitem__, reverse=True):
-                best.setdefault(candidates[name], name)
-            return Chosen(level, split, near, leader, _ordered(best), means[leader][0], dense)
-    raise MissingError("the study has no level at which units are removed")
+        lowest = Chosen(level, split, near, leader, _ordered(best), means[leader][0], dense)
+        if near:
+            break
+    return lowest
 
 
 def _ordered(best):
