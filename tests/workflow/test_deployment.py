@@ -109,7 +109,7 @@ def test_a_remote_module_runs_from_an_empty_folder(deployed):
     assert set(tables.read(results / "tables/curves.csv")["criterion"]) == {"weight.mean_abs", "random"}
     page = (results / "report.html").read_text()
     # The captions, and the source of a script, in colours.
-    assert "System Message" not in page and "Removed share of each layer: </span>" in page
+    assert "System Message" not in page and "removed_shares</span>" in page
     assert deployed.planned("all", "report") == {}
 
 
