@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import prepare_images
-from secateur.images import sources, store
+from secateur.images import image_folder, sources, store
 from secateur.study import classes, vocabulary
 
 SPLIT = {"seed": 0, "rank": 4, "validation": 4, "train": None, "test": None, "rank_from": "train"}
@@ -89,6 +89,13 @@ def test_images_without_a_copy_have_the_pixels_of_one(request, tmp_path, kind, c
                 assert first[0] == second[0] and first[1].equal(second[1]) and first[2].equal(second[2])
         with h5py.File(listed[name]) as file, h5py.File(copied[name]) as other:
             assert "pixels" not in file and file["files"][:].tolist() == other["files"][:].tolist()
+
+
+def test_another_name_of_a_class_is_another_listing(packed):
+    before = image_folder.listing_digest(packed)
+    assert image_folder.listing_digest(packed) == before
+    (packed / "classes.txt").write_text("dog\ncat\n")
+    assert image_folder.listing_digest(packed) != before
 
 
 def test_tar_files_have_the_images_of_the_folders(folder, packed):

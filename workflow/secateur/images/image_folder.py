@@ -81,7 +81,8 @@ def _refuse_empty(folder, paths_by_class, ignored):
 def listing_digest(folder: Path | str) -> str:
     """Sixteen hexadecimal digits that change when an image of an image folder is added, removed or rewritten.
 
-    It depends on names, sizes and modification times, not on contents. Raises Refused if the folder, or
+    It depends on names, sizes and modification times, not on contents, but for the names of the classes of tar files.
+    Raises Refused if the folder, or
     train/ or test/ inside it, does not exist.
     """
     _refuse_missing(folder)
@@ -91,6 +92,9 @@ def listing_digest(folder: Path | str) -> str:
             if encoded.is_image(path) or tar_folders.is_shard(path):
                 state = entry.stat()
                 digest.update(os.fsencode(f"{part}/{path}\0{state.st_size}\0{state.st_mtime_ns}\n"))
+    if tar_folders.used(Path(folder)):
+        # By content: it is small, and decides what the numbers in the tar files mean.
+        digest.update("\n".join(tar_folders.class_names(Path(folder))).encode())
     return digest.hexdigest()[:16]
 
 

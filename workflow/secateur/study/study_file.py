@@ -29,8 +29,9 @@ def other_study(settings: Path, name: str) -> str | None:
     if not settings.is_file():
         return None
     # The one key at the beginning of a line; the file has hundreds, which would take time to parse.
-    found = re.search(r"^study: (.+)$", settings.read_text(encoding="utf-8"), flags=re.M)
-    return found[1] if found and found[1] != name else None
+    found = re.search(r"^study: .+$", settings.read_text(encoding="utf-8"), flags=re.M)
+    other = yaml.safe_load(found[0])["study"] if found else name
+    return None if other == name else other
 
 
 def plain(path: Path | str) -> Any:
