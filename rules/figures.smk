@@ -161,7 +161,7 @@ rule write_study_page:
         "../envs/figures.yaml"
     params:
         **made_by("write_study_page", "figures"),
-        options={"seeds": STUDY.seeds, "texts": digest_of_texts("study.[cj]s*")},
+        options={"texts": digest_of_texts("study.[cj]s*")},
     message:
         "Write the page of the study: {output.page}"
     script:

@@ -58,8 +58,7 @@ def _right(tested, choosing, options, recovery):
     if len(options["seeds"]) > 1:
         return right
     for split, families in (("test", tested), (options["choose_on"], choosing)):
-        for table, bits in families:
-            right |= correctness.of_family(table, bits, split, recovery)
+        right |= correctness.of_families(families, split, recovery)
     return right
 
 

@@ -11,7 +11,7 @@ from secateur.figures import page_parts, study_page
 from secateur.jobs import script
 
 
-def write_study_page(inputs, page, report, options):
+def write_study_page(inputs, page, report):
     """`report` is the folder with the page's style and script."""
     config = yaml.safe_load(Path(inputs["settings"]).read_text(encoding="utf-8"))
     evaluations = tables.read(inputs["evaluations"], "seed", "split", *averages.NEEDED)
@@ -19,7 +19,7 @@ def write_study_page(inputs, page, report, options):
         config,
         tables.read(inputs["curves"], *averages.KEYS, "budget", "accuracy", "accuracy_low", "accuracy_high"),
         evaluations,
-        Results(evaluations, _right(inputs, options)),
+        Results(evaluations, _right(inputs)),
         Path(inputs["description"]).read_text(encoding="utf-8"),
         _more(inputs),
         (report / "study.css").read_text(encoding="utf-8"),
@@ -39,17 +39,11 @@ def _more(inputs):
     return more
 
 
-def _right(inputs, options):
-    """{(split, criterion): bools (levels, images)}, read only where they are needed: for one network."""
-    right = {}
-    if len(options["seeds"]) == 1:
-        for table, bits in zip(inputs["tables"], inputs["bits"], strict=True):
-            right |= correctness.of_family(table, bits, "test")
-    return right
+def _right(inputs):
+    """{(split, criterion): bools (levels, images)}; the rule names files of them where they are needed."""
+    return correctness.of_families(zip(inputs["tables"], inputs["bits"], strict=True), "test")
 
 
 if "snakemake" in globals():
-    with script.job(snakemake) as job:
-        write_study_page(
-            snakemake.input, snakemake.output.page, Path(snakemake.scriptdir).parent / "report", job.options
-        )
+    with script.job(snakemake):
+        write_study_page(snakemake.input, snakemake.output.page, Path(snakemake.scriptdir).parent / "report")

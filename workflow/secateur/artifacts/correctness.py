@@ -1,6 +1,6 @@
 """Per-image results for paired comparisons: one bit, right or wrong, and the loss of every evaluated network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import h5py
@@ -70,10 +70,16 @@ def by_criterion(table: pandas.DataFrame, right: np.ndarray, recovery: str = tab
     return {criterion: right[part.index] for criterion, part in table.groupby("criterion", sort=False)}
 
 
-def of_family(
-    table: Path | str, right: Path | str, split: str, recovery: str = tables.AS_PRUNED
+def of_families(
+    pairs: Iterable[tuple[Path | str, Path | str]], split: str, recovery: str = tables.AS_PRUNED
 ) -> dict[tuple[str, str], np.ndarray]:
-    """{(split, criterion): bools (levels, images)} of a family's table of evaluations and the file beside it."""
-    rows = tables.read(table, "criterion", "recovery", "keep_at_least", "level")
-    criteria = by_criterion(rows, read(right, len(rows)), recovery)
-    return {(split, criterion): bools for criterion, bools in criteria.items()}
+    """{(split, criterion): bools (levels, images)} of families: pairs of a table of evaluations and the file beside it.
+
+    Of a criterion that two families have, the later one counts.
+    """
+    found = {}
+    for table, right in pairs:
+        rows = tables.read(table, "criterion", "recovery", "keep_at_least", "level")
+        for criterion, bools in by_criterion(rows, read(right, len(rows)), recovery).items():
+            found[split, criterion] = bools
+    return found

@@ -169,10 +169,8 @@ def network_folder(folder: Path | str, settings: Mapping[str, Any], seed: int) -
 def _right(folder, settings):
     """{("test", criterion): bools (levels, images)} of all criteria."""
     place = network_folder(folder, settings, settings["training"]["seeds"][0]) / "evaluation"
-    right = {}
-    for job in criteria_names.evaluated(settings, criteria_names.of(settings)):
-        right |= correctness.of_family(place / f"{job}.csv", place / f"{job}.h5", "test")
-    return right
+    jobs = criteria_names.evaluated(settings, criteria_names.of(settings))
+    return correctness.of_families(((place / f"{job}.csv", place / f"{job}.h5") for job in jobs), "test")
 
 
 def is_control(criterion: str) -> bool:
