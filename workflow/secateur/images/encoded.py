@@ -7,7 +7,7 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,10 +52,13 @@ def part(labels: np.ndarray, names: list[str], images: Encoded, data: Mapping[st
     return arrays.Part(labels, pixels, names, images)
 
 
-def fitted(images: Encoded, data: Mapping[str, Any]) -> Iterator[np.ndarray]:
-    """Each image in turn, in the color and size of the settings: (size, size, C) uint8."""
-    for content, record in zip(contents(images), images.records, strict=True):
-        yield arrays.fitted(decoded(content, named(images.folder, record)), data)
+def fitted(images: Encoded, data: Mapping[str, Any], each: Callable[..., Iterator[Any]] = map) -> Iterator[np.ndarray]:
+    """Each image in turn, in the color and size of the settings: (size, size, C) uint8; `each` is `map` or a pool's."""
+
+    def one(content, record):
+        return arrays.fitted(decoded(content, named(images.folder, record)), data)
+
+    return each(one, contents(images), images.records)
 
 
 def records(places: Sequence[tuple[str, int, int]]) -> np.ndarray:
@@ -154,12 +157,8 @@ class Pixels:
 
         chosen = self.taken(rows).encoded
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            images = pool.map(self._fitted, contents(chosen), chosen.records)
-            return arrays.together(images, len(chosen.records), self.data)
+            return arrays.together(fitted(chosen, self.data, pool.map), len(chosen.records), self.data)
 
     def taken(self, rows: slice | np.ndarray) -> Pixels:
         """The pixels of some rows, not decoded yet."""
         return Pixels(self.encoded._replace(records=self.encoded.records[rows]), self.data)
-
-    def _fitted(self, content, record):
-        return arrays.fitted(decoded(content, named(self.encoded.folder, record)), self.data)
