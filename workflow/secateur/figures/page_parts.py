@@ -70,6 +70,11 @@ def shares(row: Mapping[str, float], dense: Mapping[str, float], digits: int) ->
         yield f"{100 * row[key] / dense[key]:.{digits}f}"
 
 
+def dense_of(rows: pandas.DataFrame) -> pandas.Series:
+    """The row of the dense network: level 0 of any criterion."""
+    return rows[rows["level"] == 0].iloc[0]
+
+
 def at(rows: pandas.DataFrame, name: str, level: float) -> dict[str, Any] | None:
     """The row of a criterion at a level, as a dict; None where there is none."""
     found = rows[(rows["criterion"] == name) & ((rows["level"] - level).abs() < 1e-9)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from secateur.analysis import answer as answers
-from secateur.analysis import averages, wording
+from secateur.analysis import wording
 from secateur.figures import page_parts
 from secateur.study import criterion_families
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from secateur.analysis.answer import Chosen
     from secateur.figures.page_parts import Study
+
+# Shares of the multiply-adds that differ by more are no equal price.
+UNLIKE = 0.02
 
 
 def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
@@ -39,9 +42,6 @@ def _versus(study, name, level):
     return found
 
 
-UNLIKE = 0.02
-
-
 def _chosen_words(study, picked, rows, compared):
     """Three sentences: the best criterion, whether it is ahead, and what is left."""
     row = page_parts.at(rows, picked.leader, picked.level) or {}
@@ -61,7 +61,7 @@ def _chosen_words(study, picked, rows, compared):
             f"{share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
         )
     yield _ahead(picked.leader, compared[picked.leader], study)
-    yield _left(study, row, page_parts.at(rows, "random", picked.level))
+    yield _left(page_parts.dense_of(rows), row, page_parts.at(rows, "random", picked.level))
 
 
 def _ahead(name, differences, study):
@@ -88,10 +88,8 @@ def _told(difference, reference):
     return f"<b>{side} {reference}</b> ({difference} points)"
 
 
-def _left(study, row, chance):
+def _left(dense, row, chance):
     """Sentences on the price of a row, and on that of random channels where it is another."""
-    dense = averages.on_test(study.curves)
-    dense = dense[dense["level"] == 0].iloc[0]
     shares = map("{} % of the {}".format, page_parts.shares(row, dense, 0), page_parts.COSTS.values())
     text = f"What is left has {wording.joined(shares)}."
     if chance is not None and abs(chance["macs"] - row["macs"]) > UNLIKE * dense["macs"]:
@@ -129,7 +127,7 @@ def _answer_table(study, picked, rows, compared, of_family):
         "minus weights",
     ]
     head += ["multiply-adds left", "parameters left"]
-    dense = rows[rows["level"] == 0].iloc[0]
+    dense = page_parts.dense_of(rows)
     cells = [
         page_parts.row_of("", ["dense network", "", f"{100 * study.results.dense():.1f}", "", "", "100 %", "100 %"])
     ]

@@ -32,7 +32,7 @@ def written(study: Study) -> str:
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
         "classes": study_sections.by_class(study, picked),
-        "recovery": study_sections.recovery(study, picked),
+        "recovery": study_sections.recovery(study, picked, of_family),
         **_more(study),
         "again": _again(study),
     }

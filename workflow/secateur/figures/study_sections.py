@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from secateur.analysis import answer as answers
 from secateur.analysis import averages, paired_tests, wording
 from secateur.artifacts import evaluation_table, tables
 from secateur.figures import page_parts, study_curves
-from secateur.study import criterion_families, kinds, vocabulary
+from secateur.study import kinds, vocabulary
 
 if TYPE_CHECKING:
     import pandas
@@ -28,8 +29,7 @@ KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
 FRONT, BESIDE = 6, 4
 # Classes of a table; of more, those that lose most are shown.
 CLASSES = 20
-
-
+# What the data behind the figure say of each point.
 COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
 
 
@@ -123,13 +123,13 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
     points = rows[rows["criterion"].isin(known)].copy()
     column, how = "accuracy", "found on the test images themselves, so it describes and does not choose"
     if split:
-        means = _means_on(study, split)
+        means = _means(study, split, ["accuracy"])["accuracy"].to_dict()
         keys = zip(points["criterion"], points["level"].round(9), strict=True)
         points["choosing"] = list(map(means.get, keys))
         points = points.dropna(subset=["choosing"])
         column, how = "choosing", f"found on the {split} images; the test accuracy is reported"
     front = answers.front(points, "macs", column)
-    dense = rows[rows["level"] == 0].iloc[0]
+    dense = page_parts.dense_of(rows)
     cells = []
     # Networks at chance are cheap, and of no use.
     told = front[front["accuracy"] > study.results.chance + paired_tests.NEAR_CHANCE]
@@ -150,12 +150,19 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
     return page_parts.section("price", [note, page_parts.table_of(head, cells)])
 
 
-def _means_on(study, split):
-    """{(criterion, level): accuracy}, means over draws, then networks, on the images of a split that choose."""
+def _means(study, split, columns):
+    """Means over draws, then networks, by criterion and level: as pruned, of the first floor, on a split's images."""
     rows = tables.first_floor(study.evaluations[study.evaluations["split"] == split])
     rows = rows.assign(criterion=rows["criterion"].map(vocabulary.without_draw), level=rows["level"].round(9))
-    by_seed = rows.groupby(["criterion", "level", "seed"])["accuracy"].mean()
-    return by_seed.groupby(["criterion", "level"]).mean().to_dict()
+    by_seed = rows.groupby(["criterion", "level", "seed"], sort=False)[columns].mean()
+    return by_seed.groupby(["criterion", "level"], sort=False).mean()
+
+
+def _mean(means, name, level, column):
+    """One of the means; None where there is none."""
+    key = (name, round(level, 9))
+    value = means.at[key, column] if key in means.index else math.nan
+    return None if math.isnan(value) else value
 
 
 def _at_levels(study, picked, table_at):
@@ -178,35 +185,26 @@ def _beside(picked):
     return [*names[: BESIDE - 1], "random"]
 
 
-def _means_of(study, columns):
-    """The first floor's rows on test images as pruned: means over draws, then networks, by criterion and level."""
-    rows = averages.on_test(study.evaluations)
-    rows = rows.assign(criterion=rows["criterion"].map(vocabulary.without_draw), level=rows["level"].round(9))
-    by_seed = rows.groupby(["criterion", "level", "seed"], sort=False)[columns].mean()
-    return by_seed.groupby(["criterion", "level"], sort=False).mean()
-
-
 def cuts(study: Study, picked: Chosen) -> str:
     """Channels left in each layer, at every level."""
     columns = evaluation_table.of_layers(study.evaluations)
-    means, names = _means_of(study, columns), _beside(picked)
+    means, names = _means(study, "test", columns), _beside(picked)
 
     def table_at(level):
         rows = []
         for column in columns:
             layer = column.removeprefix(evaluation_table.OF_LAYER)
-            cells = [_bar(means, name, level, column) for name in names]
+            cells = [_bar(_mean(means, name, level, column)) for name in names]
             rows.append(f"<tr><td>{page_parts.name_of(layer)}</td>{''.join(cells)}</tr>")
         return page_parts.table_of(["layer, channels left", *names], rows)
 
     return page_parts.section("cuts", _at_levels(study, picked, table_at), _emptied(study, picked, names))
 
 
-def _bar(means, name, level, column):
-    key = (name, round(level, 9))
-    if key not in means.index or means.at[key, column] != means.at[key, column]:
+def _bar(removed):
+    if removed is None:
         return "<td></td>"
-    left = 1 - means.at[key, column]
+    left = 1 - removed
     empty = ' class="empty"' if left <= 0 else ""
     return f'<td><span class="bar"><i{empty} style="width:{100 * left:.0f}%"></i></span>{100 * left:.0f} %</td>'
 
@@ -231,29 +229,27 @@ def _emptied(study, picked, names):
 def by_class(study: Study, picked: Chosen) -> str:
     """Accuracy on each class, at every level."""
     columns = evaluation_table.of_classes(study.evaluations)
-    means, names = _means_of(study, columns), _beside(picked)
-    first = (names[0], 0.0)
+    means, names = _means(study, "test", columns), _beside(picked)
+    # Level 0 of every criterion is the dense network.
+    dense = next(name for name, level in means.index if level == 0)
 
     def table_at(level):
         rows, order = [], columns
-        if len(columns) > CLASSES:
-            lost = means.loc[first] - means.loc[(names[0], round(level, 9))]
-            order = list(lost.sort_values(ascending=False, kind="stable").index[:CLASSES])
-        for column in order:
+        if len(columns) > CLASSES and (names[0], round(level, 9)) in means.index:
+            lost = means.loc[(dense, 0.0)] - means.loc[(names[0], round(level, 9))]
+            order = list(lost.sort_values(ascending=False, kind="stable").index)
+        for column in order[:CLASSES]:
+            values = [_mean(means, dense, 0.0, column), *(_mean(means, name, level, column) for name in names)]
             label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
-            cells = [f"<td>{label}</td><td>{_percent(means, first, column)}</td>"]
-            cells += [f"<td>{_percent(means, (name, round(level, 9)), column)}</td>" for name in names]
-            rows.append(f"<tr>{''.join(cells)}</tr>")
+            rows.append(page_parts.row_of("", [label, *map(_percent, values)]))
         return page_parts.table_of(["class, test accuracy in %", "dense network", *names], rows)
 
     note = f"The {CLASSES} classes that {names[0]} loses most of." if len(columns) > CLASSES else ""
     return page_parts.section("classes", _at_levels(study, picked, table_at), html.escape(note))
 
 
-def _percent(means, key, column):
-    if key not in means.index or means.at[key, column] != means.at[key, column]:
-        return ""
-    return f"{100 * means.at[key, column]:.1f}"
+def _percent(value):
+    return "" if value is None else f"{100 * value:.1f}"
 
 
 def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
@@ -306,7 +302,7 @@ def means(name: str, table: pandas.DataFrame) -> str:
     return page_parts.section(name, [page_parts.table_of([*keys, "test accuracy, %"], rows)])
 
 
-def recovery(study: Study, picked: Chosen) -> str:
+def recovery(study: Study, picked: Chosen, of_family: Mapping[str, str]) -> str:
     """Accuracy by recovery; nothing for a study without any."""
     names = list(study.curves["recovery"].unique())
     if len(names) < 2:
@@ -321,8 +317,7 @@ def recovery(study: Study, picked: Chosen) -> str:
             for name in names:
                 cell = page_parts.at(by_recovery[name], criterion, level)
                 texts.append(page_parts.shown(cell) if cell else "")
-            family = criterion_families.of(study.config).get(criterion, "")
-            rows.append(page_parts.row_of(criterion, [page_parts.name_of(criterion), *texts], family))
+            rows.append(page_parts.row_of(criterion, [page_parts.name_of(criterion), *texts], of_family[criterion]))
         return page_parts.table_of(
             ["criterion, test accuracy in %", *(kinds.KINDS[name].label for name in names)], rows
         )
