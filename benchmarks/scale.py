@@ -11,6 +11,7 @@ stand in STUDY.
 import argparse
 import copy
 import io
+import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -70,6 +71,7 @@ class Bench:
         data = {"source": "image_folder", "name": "mine", "size": size, "color": "rgb", "mean": [0.5] * 3}
         data |= {"std": [0.25] * 3, "folder": folder, "copy": False}
         split = {"seed": 0, "rank": 2 * batch, "validation": 2 * batch, "train": None, "test": None}
+        self.data = data
         source = image_folder.image_folder(data, None)
         self.paths = {name: self.folder / f"{name}.h5" for name in ("train", "rank", "validation", "test")}
         writing.write(source, splits.divided(source, split | {"rank_from": "train"}), self.paths, data, {})
@@ -159,7 +161,7 @@ def sizes(bench):
     correctness.write(list(right), bench.folder / "right.h5", list(losses))
     return {
         "encoded": bench.encoded,
-        "listed": listed(bench.paths["train"], bench.paths["rank"]),
+        "listed": listed(bench),
         "pixels": int(np.prod(bench.pixels.shape[1:])),
         "network": bench.network.stat().st_size,
         "relevance": (written[2 * bench.batch] - written[bench.batch]) / bench.batch,
@@ -168,13 +170,24 @@ def sizes(bench):
     }
 
 
-def listed(longer, shorter):
-    """The bytes that one image more takes in the file of a split whose pixels are not copied."""
-    counts = []
-    for path in (longer, shorter):
-        with store.opened(path) as images:
-            counts.append(len(images))
-    return (longer.stat().st_size - shorter.stat().st_size) / (counts[0] - counts[1])
+def listed(bench):
+    """The bytes that one image more takes in the file of a split whose pixels are not copied, by ImageNet's names."""
+    found = {}
+    image = next(bench.folder.rglob("*.jpeg"))
+    for count in (500, 2500):
+        folder = bench.folder / f"listed{count}"
+        for part in ("train", "test"):
+            for row in range(count):
+                path = folder / part / f"n0144076{row % 2}" / f"{row:04d}.JPEG"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.link(image, path)
+        data = dict(bench.data, folder=str(folder))
+        source = image_folder.image_folder(data, None)
+        split = {"seed": 0, "rank": 2, "validation": 2, "train": None, "test": None, "rank_from": "train"}
+        paths = {name: folder / f"{name}.h5" for name in bench.paths}
+        writing.write(source, splits.divided(source, split), paths, data, {})
+        found[count] = paths["test"].stat().st_size
+    return (found[2500] - found[500]) / 2000
 
 
 def stages(cost, size, study):

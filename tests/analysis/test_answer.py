@@ -83,7 +83,8 @@ def test_differences_are_paired_by_seed_and_told_where_zero_is_outside():
     missing = answer.difference(results, "relevance.mean", "none", 0.3, 0.05, 1000, 0)
     assert missing is None
     assert not answer.Difference(0.1, -0.1, 0.3).told
-    assert not answer.Difference(0.1, float("nan"), float("nan")).told
+    untested = answer.Difference(0.1, float("nan"), float("nan"))
+    assert not untested.told and not untested.tested and found.tested
 
 
 def test_no_point_of_a_front_is_beaten():

@@ -7,9 +7,10 @@ import pandas
 import pytest
 import yaml
 
+from secateur.analysis import answer, averages
 from secateur.analysis.results import Results
 from secateur.artifacts import tables
-from secateur.figures import page_parts, study_page
+from secateur.figures import page_parts, study_answer, study_curves, study_page
 from support.studies import ROOT
 
 pytestmark = pytest.mark.study
@@ -87,6 +88,18 @@ def test_channels_left_and_accuracy_of_classes_are_those_of_the_evaluations(stud
         value = at.groupby("seed")[column].mean().mean()
         wanted = 100 * (1 - value if section == "cuts" else value)
         assert float(cells[names.index("random")].split()[0]) == pytest.approx(wanted, abs=0.51)
+
+
+def test_names_keep_their_digits_and_differences_without_an_interval_are_no_tests(study):
+    """A delta of three decimals, and one draw of chance beside one network."""
+    curves = study.curves.replace({"criterion": {"mixed.relevance.0.5": "mixed.relevance.0.125"}})
+    lines = {"mixed.relevance.0.125": "mixed", "random": "random"}
+    svg = study_curves.accuracy(averages.on_test(curves), lines, [*lines], 0.5, 0.1)
+    assert svg.count('data-c="mixed.relevance.0.125"') == 2 and ">mixed.relevance.0.125<" in svg
+    assert " d=" in svg and not re.search(r' d="[^"]*\.[0-9]{3}', svg)
+    untested = answer.Difference(0.2, float("nan"), float("nan"))
+    assert study_answer._told(untested, "chance").startswith("not tested against chance")
+    assert study_answer._side(answer.Difference(0.2, 0.1, 0.3)) == "ahead of"
 
 
 NASTY = "<script>alert(1)</script>\"'& \u05e9\u05dc\u05d5\u05dd " + "x" * 60

@@ -91,6 +91,25 @@ def test_images_without_a_copy_have_the_pixels_of_one(request, tmp_path, kind, c
             assert "pixels" not in file and file["files"][:].tolist() == other["files"][:].tolist()
 
 
+def test_a_class_of_no_image_keeps_its_number_where_others_are_chosen(packed):
+    (packed / "classes.txt").write_text("\ufeffcat\ndog\nbee\n", encoding="utf-8")
+    source = sources.opened(DATA | {"folder": str(packed), "classes": ["cat", "dog"]})
+    assert source.classes == ("cat", "dog") and len(source.train.labels) == 18
+    with pytest.raises(ValueError, match="has no image of bee; add some, or name the others in data.classes"):
+        sources.opened(DATA | {"folder": str(packed)})
+
+
+def test_images_below_a_relative_folder_say_from_where_they_are_sought(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = _prepared("mine", tmp_path / "images", copy=False)
+    monkeypatch.chdir("/")
+    with (
+        store.opened(paths["test"]) as shown,
+        pytest.raises(ValueError, match=r"cannot be read from /, to which data\.folder is relative"),
+    ):
+        shown.pixels[:]
+
+
 def test_another_name_of_a_class_is_another_listing(packed):
     before = image_folder.listing_digest(packed)
     assert image_folder.listing_digest(packed) == before
@@ -190,6 +209,27 @@ def _compressed(root):
         _add(archive, "cat/0.png", b"")
 
 
+def _linked(root):
+    with tarfile.open(root / "test" / "0.tar", "a") as archive:
+        facts = tarfile.TarInfo("linked.png")
+        facts.type, facts.linkname = tarfile.LNKTYPE, "cat_0.png"
+        archive.addfile(facts)
+
+
+def _dotted(root):
+    with tarfile.open(root / "test" / "0.tar", "a") as archive:
+        for name in ("a.1", "a.2"):
+            _add(archive, f"{name}.png", b"")
+            _add(archive, f"{name}.cls", b"0")
+
+
+def _cut_between_members(root):
+    path = root / "test" / "1.tar"
+    with tarfile.open(path) as archive:
+        second = archive.getmembers()[1]
+    path.write_bytes(path.read_bytes()[: second.offset])
+
+
 def _unnumbered(content):
     def spoil(root):
         with tarfile.open(root / "test" / "0.tar", "a") as archive:
@@ -213,6 +253,10 @@ def _unnumbered(content):
         ),
         (_compressed, "{root}/test/0.tar is no uncompressed tar file, or is damaged ("),
         (_unnumbered(b"7"), "{root}/test/0.tar: the class of a.png is 7; classes.txt names 2, counted from 0"),
+        (lambda root: (root / "classes.txt").write_text("cat\n\ndog\n"), "{root}/classes.txt has an empty line, which"),
+        (_linked, "{root}/test/0.tar: linked.png is a link or has holes; pack the images themselves"),
+        (_dotted, "{root}/test/0.tar: a.2.cls is a second .cls file of the sample a, because a sample's name ends at"),
+        (_cut_between_members, "{root}/test/1.tar has no end: it was cut short; pack or copy it again"),
         (_unnumbered(b"\xff"), "{root}/test/0.tar is no uncompressed tar file, or is damaged ("),
     ],
 )

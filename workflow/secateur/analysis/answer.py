@@ -102,6 +102,11 @@ class Difference(NamedTuple):
     high: float
 
     @property
+    def tested(self) -> bool:
+        """True with an interval; a single draw of a side, for one, has none."""
+        return self.low == self.low
+
+    @property
     def told(self) -> bool:
         """True where the interval leaves out zero; without an interval nothing is told."""
         return self.low > 0 or self.high < 0

@@ -36,10 +36,9 @@ class Study(NamedTuple):
         return self.config["criteria"]["mixing"]["statistic"]
 
     @property
-    def weights(self) -> str | None:
-        """The criterion of the weights with which others are compared; None where the study has none."""
-        sources = self.config["criteria"]["weights"]
-        return f"{sources[0]}.{self.statistic}" if sources else None
+    def weights(self) -> str:
+        """The criterion of the weights with which others are compared."""
+        return f"{self.config['criteria']['weights'][0]}.{self.statistic}"
 
     @property
     def removed(self) -> str:

@@ -35,7 +35,7 @@ def _versus(study, name, level):
     section = study.config["figures"]
     alpha, resamples = 1 - section["confidence"], section["resamples"]
     found = {}
-    for reference in filter(None, ("random", study.weights)):
+    for reference in ("random", study.weights):
         if name != reference:
             seed = study.config["seed"]
             found[reference] = answers.difference(study.results, name, reference, level, alpha, resamples, seed)
@@ -66,10 +66,7 @@ def _chosen_words(study, picked, rows, compared):
 
 def _ahead(name, differences, study):
     """A sentence on a criterion beside chance and beside the weights."""
-    words = {
-        "random": "chance",
-        study.weights: f"the weights ({page_parts.name_of(study.weights)})" if study.weights else "",
-    }
+    words = {"random": "chance", study.weights: f"the weights ({page_parts.name_of(study.weights)})"}
     parts = []
     for reference, difference in differences.items():
         parts.append(_told(difference, words[reference]))
@@ -82,10 +79,18 @@ def _ahead(name, differences, study):
 def _told(difference, reference):
     if difference is None:
         return f"not compared with {reference}"
+    if not difference.tested:
+        return f"not tested against {reference}, of which one draw or one network gives no interval ({difference})"
+    text = f"{_side(difference)} {reference}"
+    return f"<b>{text}</b> ({difference} points)" if difference.told else f"{text} ({difference} points)"
+
+
+def _side(difference):
+    if not difference.tested:
+        return "without an interval against"
     if not difference.told:
-        return f"not told from {reference} ({difference} points)"
-    side = "ahead of" if difference.estimate > 0 else "behind"
-    return f"<b>{side} {reference}</b> ({difference} points)"
+        return "not told from"
+    return "ahead of" if difference.estimate > 0 else "behind"
 
 
 def _left(dense, row, chance):
@@ -107,12 +112,11 @@ def _open_words(study, picked, compared):
         "No images beside the test images were evaluated (<code>evaluation.choose_on</code>), so no level and no "
         f"criterion is chosen. At {share}, the level in the middle, the table has one criterion of each family."
     )
-    told = {"ahead of": [], "behind": [], "not told from": []}
+    told = {"ahead of": [], "behind": [], "not told from": [], "without an interval against": []}
     for name, differences in compared.items():
         difference = differences.get("random")
         if difference is not None:
-            side = "ahead of" if difference.estimate > 0 else "behind"
-            told[side if difference.told else "not told from"].append(page_parts.name_of(name))
+            told[_side(difference)].append(page_parts.name_of(name))
     sentences = [f"{wording.joined(names)}: {side} chance" for side, names in told.items() if names]
     if sentences:
         yield "; ".join(sentences) + "."
@@ -178,4 +182,4 @@ def _warnings(study, picked, rows):
     named = list(filter(set(picked.of_families.values()).__contains__, collapsed["criterion"]))
     if named:
         names = wording.joined(map(page_parts.name_of, named))
-        yield f"At this level {names} leaves a layer without channels in some network."
+        yield f"At this level a layer is without channels in at least one network by {names}."

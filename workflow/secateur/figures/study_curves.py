@@ -73,9 +73,13 @@ def inline(figure: Figure, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    # Half of what matplotlib writes are digits that no screen shows.
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    # Half of what matplotlib writes are digits that no screen shows; in names they count.
+    svg = re.sub(r'(?<= )(?:d|points|transform|[xy][12]?)="[^"]*"', _shortened, svg)
     svg = re.sub(rf'id="{MARK}~([^~"]*)~([^~"]*)"', r'class="line" data-c="\1" data-f="\2"', svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
     return re.sub(r"\n\s*", "\n", svg)
+
+
+def _shortened(attribute):
+    return re.sub(r"(\d+\.\d\d)\d+", r"\1", attribute[0])

@@ -137,15 +137,16 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
         name = row["criterion"]
         shares = page_parts.shares(row, dense, 1)
         level = wording.percent(row["level"])
-        label = page_parts.name_of(name) if row["level"] else "dense network"
-        cells.append(
-            page_parts.row_of(
-                name if row["level"] else "", [label, level, *shares, page_parts.shown(row)], of_family[name]
-            )
-        )
+        if row["level"]:
+            texts = [page_parts.name_of(name), level, *shares, page_parts.shown(row)]
+            cells.append(page_parts.row_of(name, texts, of_family[name]))
+        else:
+            # Its change against itself has no interval.
+            cells.append(page_parts.row_of("", ["dense network", level, *shares, f"{100 * row['accuracy']:.1f}"]))
     head = ["criterion", "removed", "multiply-adds left, %", "parameters left, %", "test accuracy, %"]
     note = (
-        f'<p class="method">Each row is beaten by no other at its price or below: {how}. Multiply-adds are counted.</p>'
+        f'<p class="method">Each row is beaten by no other at its price or below: {how}. Networks at chance on the '
+        "test images are left out. Multiply-adds are counted.</p>"
     )
     return page_parts.section("price", [note, page_parts.table_of(head, cells)])
 

@@ -85,7 +85,8 @@ def contents(encoded: Encoded) -> Iterator[bytes]:
             try:
                 file = stack.enter_context(path.open("rb"))
             except OSError as error:
-                raise Refused(f"{path} cannot be read ({error.strerror}); put it back, and run again") from error
+                where = "" if path.is_absolute() else f" from {Path.cwd()}, to which data.folder is relative"
+                raise Refused(f"{path} cannot be read{where} ({error.strerror}); put it back, and run again") from error
             for record in group:
                 yield _content(file, named(encoded.folder, record), record)
 
@@ -109,8 +110,8 @@ def named(folder: Path, record: np.void) -> str:
     return str(path) if record["length"] == WHOLE else f"the image at byte {record['offset']} of {path}"
 
 
-def fingerprint(content: bytes) -> int:
-    """A 64-bit fingerprint of an image's bytes."""
+def fingerprint(content: Any) -> int:
+    """A 64-bit fingerprint of an image: of its bytes, or of its pixels, an array without gaps."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 

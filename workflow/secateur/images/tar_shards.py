@@ -1,13 +1,14 @@
 """Tar files of images as a source, in the layout of WebDataset or with a folder for each class inside.
 
-`train/*.tar` and `test/*.tar` are read in the order of their names, and images in the order of a tar file, so that
-reading runs through a file; their images should be shuffled when they are packed. The class of an image is the number
-in the file `.cls` of the same key, or else the name of its folder inside the tar file; classes.txt beside train/ names
-the classes, one a line, the first of number 0.
+`train/*.tar` and `test/*.tar` are read in the order of their names, and images in the order of a tar file, so that an
+evaluation runs through a file; their images should be shuffled when they are packed. The class of an image is the
+number in the file `.cls` of the same key, or else the name of its folder inside the tar file; classes.txt beside train/
+names the classes, one a line, the first of number 0.
 """
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur import Refused
 from secateur.images import arrays, encoded
+from secateur.study import classes as study_classes
 from secateur.study.tar_folders import CLASSES, class_names, shards
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ def _part(folder, part, classes, data):
             labels.append(_label(image, numbers, folder / path))
             names.append(f"{path}/{image.name}")
             places.append((path, image.offset, image.length))
-    _refuse_absent(np.bincount(labels, minlength=len(classes)), classes, folder / part)
+    if part == "train":
+        counts = np.bincount(labels, minlength=len(classes))
+        _refuse_absent(counts, classes, study_classes.ids(data.get("classes") or classes, classes), folder / part)
     images = encoded.Encoded(folder, encoded.records(places))
     return encoded.part(np.array(labels, dtype=np.int64), names, images, data)
 
@@ -59,14 +63,18 @@ def _listed(path):
             for member in archive:
                 # Which would keep every member in memory.
                 archive.members = []  # pyright: ignore[reportAttributeAccessIssue]
-                if not member.isreg() or member.issparse():
+                _refuse_link(path, member)
+                if not member.isreg():
                     continue
                 if member.name.endswith(".cls"):
-                    numbers[_key(member.name)[0]] = _text(archive, member)
+                    _note_number(numbers, path, member.name, _text(archive, member))
                 elif encoded.is_image(member.name):
                     images.append(member)
+    except Refused:
+        raise
     except (tarfile.TarError, OSError, ValueError) as error:
         raise Refused(f"{path} is no uncompressed tar file, or is damaged ({error}); pack it again") from error
+    _refuse_cut(path)
     if not images:
         raise Refused(f"no images found in {path}; put PNG, JPEG or WebP files into it, or remove it")
     for member in images:
@@ -76,9 +84,35 @@ def _listed(path):
             yield _Image(member.name, member.offset_data, member.size, numbers.get(key))
 
 
+def _refuse_link(path, member):
+    if encoded.is_image(member.name) and (member.islnk() or member.issym() or member.issparse()):
+        raise Refused(
+            f"{path}: {member.name} is a link or has holes; pack the images themselves (GNU tar: --dereference "
+            "--hard-dereference)"
+        )
+
+
+def _note_number(numbers, path, name, number):
+    key, _ = _key(name)
+    if key in numbers:
+        raise Refused(
+            f"{path}: {name} is a second .cls file of the sample {key[1]}, because a sample's name ends at its first "
+            "dot; write other names without dots"
+        )
+    numbers[key] = number
+
+
+def _refuse_cut(path):
+    """Refuse a tar file without the blocks of zeros that end one, which is how a cut between two files looks."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 2 * tarfile.BLOCKSIZE), os.SEEK_END)
+        if any(file.read()):
+            raise Refused(f"{path} has no end: it was cut short; pack or copy it again")
+
+
 def _text(archive, member):
     with archive.extractfile(member) as file:
-        return file.read().decode().strip()
+        return file.read().decode("utf-8-sig").strip()
 
 
 def _key(name):
@@ -103,7 +137,11 @@ def _label(image, numbers, path):
     return numbers[folder]
 
 
-def _refuse_absent(counts: np.ndarray, classes, part):
-    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if absent and part.name == "train":
-        raise Refused(f"{part} has no image of {', '.join(absent[:10])}; add some, or take them out of {CLASSES}")
+def _refuse_absent(counts: np.ndarray, classes, wanted, part):
+    """Refuse a class of the study without an image to train on; others only keep their numbers."""
+    absent = [classes[number] for number in sorted(wanted) if not counts[number]]
+    if absent:
+        raise Refused(
+            f"{part} has no image of {', '.join(absent[:10])}; add some, or name the others in data.classes (a class "
+            f"that is taken out of {CLASSES} changes the numbers of those behind it)"
+        )

@@ -57,7 +57,7 @@ def write(
         for name, file in outputs.items():
             file.attrs["pixels_sha256"] = hashes[name].hexdigest()
             file.attrs["complete"] = True
-    _warn_of_duplicates(fingerprints)
+    _warn_of_duplicates(fingerprints, "pixel by pixel" if copied else "byte by byte of their files")
 
 
 def _refuse_full_disk(rows, paths, data):
@@ -121,7 +121,7 @@ def _fill(outputs, source, rows, data):
         for name, place, block in _blocks(outputs, source, rows):
             outputs[name]["pixels"][place] = block
             hashes[name].update(block)
-            fingerprints[name][place] = list(map(_fingerprint, block))
+            fingerprints[name][place] = list(map(encoded.fingerprint, block))
             bar.update(len(block))
     return hashes, fingerprints
 
@@ -141,10 +141,6 @@ def _list(outputs, source, rows, data):
             hashes[name] = hashlib.sha256(f"{data['size']} {data['color']}".encode() + listed["fingerprint"].tobytes())
             fingerprints[name] = listed["fingerprint"]
     return hashes, fingerprints
-
-
-def _fingerprint(image):
-    return int.from_bytes(hashlib.blake2b(image, digest_size=8).digest())
 
 
 def _blocks(outputs, source, rows):
@@ -168,9 +164,9 @@ def _distributed(pixels, start, stop, splits):
             yield name, slice(first, last), pixels[index[first:last] - start]
 
 
-def _warn_of_duplicates(fingerprints):
+def _warn_of_duplicates(fingerprints, how):
     """Log duplicates between splits, which exist in published data sets; in train and test they raise the accuracy."""
     for first, second in itertools.combinations(SPLITS, 2):
         shared = np.intersect1d(fingerprints[first], fingerprints[second])
         if len(shared):
-            logging.warning("%d image(s) of %s occur, pixel by pixel, in %s as well", len(shared), first, second)
+            logging.warning("%d image(s) of %s occur, %s, in %s as well", len(shared), first, how, second)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secateur.study import criteria_names, learned
-from secateur.study.vocabulary import WEIGHT_SCORES, without_draw
+from secateur.study.vocabulary import IMAGE_SCORES, WEIGHT_SCORES, without_draw
 
 RANDOM = "random"
 CONTROLS = "controls"
@@ -15,7 +15,7 @@ CONTROLS = "controls"
 FAMILIES = {
     "relevance": "relevance",
     "weights": "weights",
-    "mixed": "relevance and weights",
+    "mixed": "two rankings mixed",
     "image_scores": "scores of images",
     "weight_scores": "scores of weights",
     "learned": "learned",
@@ -40,9 +40,10 @@ def _groups(config, criteria):
     by_job = criteria_names.of(config)
     for job, names in by_job.items():
         yield names, _of_job(config, criteria, job)
+    # Orders by hand that stand beside a learned criterion are scores too.
     for name, score in criteria_names.ranked_by_score(criteria).items():
-        if score["score"] in WEIGHT_SCORES and name in by_job.get("scores", []):
-            yield [name], "weight_scores"
+        if score["score"] in (*WEIGHT_SCORES, *IMAGE_SCORES):
+            yield [name], "weight_scores" if score["score"] in WEIGHT_SCORES else "image_scores"
     everything = list(itertools.chain.from_iterable(by_job.values()))
     yield [name for name in everything if name.startswith(("shuffled.", "uniform."))], CONTROLS
 

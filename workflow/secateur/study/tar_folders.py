@@ -32,12 +32,15 @@ def used(folder: Path) -> bool:
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """The names of the classes, from classes.txt; Refused if it is missing, or has a name twice."""
+    """The names of the classes, from classes.txt; Refused if it is missing, has an empty line, or a name twice."""
     path = folder / CLASSES
     if not path.is_file():
         raise Refused(f"{folder} has tar files, but no {CLASSES}; write one, with the name of a class in each line")
-    names = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())))
+    # Some editors begin a file with a mark of their own.
+    names = tuple(map(str.strip, path.read_text(encoding="utf-8-sig").rstrip().splitlines()))
     for name in names:
+        if not name:
+            raise Refused(f"{path} has an empty line, which would count as a class; take it out")
         if names.count(name) > 1:
             raise Refused(f"{path} has the class {name} twice; name each once")
     return names
