@@ -47,9 +47,9 @@ rule merge_relevance:
     wildcard_constraints:
         reading=alternatives(STUDY.in_shards),
     conda:
-        "../envs/torch.yaml"
+        "../envs/tables.yaml"
     params:
-        **made_by("merge_relevance", "torch"),
+        **made_by("merge_relevance", "tables"),
         options=lambda wildcards: stage_options.extraction(STUDY, wildcards.reading),
     message:
         "Merge the shards of {wildcards.reading}, seed {wildcards.seed}."

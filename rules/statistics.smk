@@ -10,9 +10,9 @@ rule summarise_relevance:
     log:
         "<network_logs>/summarise_relevance/{reading}.log",
     conda:
-        "../envs/torch.yaml"
+        "../envs/tables.yaml"
     params:
-        **made_by("summarise_relevance", "torch"),
+        **made_by("summarise_relevance", "tables"),
         options=lambda wildcards: stage_options.summary(STUDY, wildcards.reading),
     message:
         "Summarise the relevance of every channel: {wildcards.reading}, seed {wildcards.seed}."

@@ -55,8 +55,16 @@ def plan(
 
 def channels_of(ranking: pandas.DataFrame, units: Iterable[int]) -> dict[str, list[int]]:
     """The channels {layer: [index, ...]} of some units of a ranking table."""
-    rows = ranking[ranking["unit"].isin(set(units))]
-    return {layer: sorted(part["channel"]) for layer, part in rows.groupby("layer", sort=False)}
+    chosen, found = set(units), {}
+    for unit, layer, channel in _rows(ranking):
+        if unit in chosen:
+            found.setdefault(layer, []).append(channel)
+    return {layer: sorted(channels) for layer, channels in found.items()}
+
+
+def _rows(ranking):
+    """(unit, layer, channel) of every row, in lists: an iteration over a column of pandas's strings is slow."""
+    return zip(*(ranking[name].tolist() for name in ("unit", "layer", "channel")), strict=True)
 
 
 def _too_many(ranking, order, level, count, removable, terms):
@@ -179,8 +187,7 @@ def units_of(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> int:
 def with_any(ranking: pandas.DataFrame, channels: dict[str, list[int]]) -> set[int]:
     """The ids of these units."""
     listed = {(layer, index) for layer, indices in channels.items() for index in indices}
-    of_rows = zip(ranking["layer"], ranking["channel"], strict=True)
-    return {unit for unit, channel in zip(ranking["unit"], of_rows, strict=True) if channel in listed}
+    return {unit for unit, layer, channel in _rows(ranking) if (layer, channel) in listed}
 
 
 def _rounded(ranking, removed, multiple):
@@ -189,7 +196,7 @@ def _rounded(ranking, removed, multiple):
         raise Refused(f"round_to must be a whole number from 1, got {multiple!r}")
     if multiple == 1:
         return removed
-    widths, layers_of = Counter(ranking["layer"]), _layers_of_units(ranking)
+    widths, layers_of = Counter(ranking["layer"].tolist()), _layers_of_units(ranking)
     lost, units_in = Counter(), {layer: [] for layer in widths}
     for unit in removed:
         lost.update(layers_of[unit])
@@ -222,7 +229,7 @@ def _restored(units, layers_of, uneven, places):
 def _layers_of_units(ranking):
     """{unit: {layer: count of the unit's channels in this layer}}."""
     layers_of = {}
-    for unit, layer in zip(ranking["unit"], ranking["layer"], strict=True):
+    for unit, layer, _ in _rows(ranking):
         layers_of.setdefault(unit, Counter())[layer] += 1
     return layers_of
 
@@ -235,7 +242,7 @@ def _by_removal(ranking, keep_at_least):
         unscored = list(dict.fromkeys(ranking.loc[ranking["stays"] == 1, "unit"]))
     if not keep_at_least:
         return order + unscored, len(order)
-    left = Counter(ranking["layer"])
+    left = Counter(ranking["layer"].tolist())
     floors = {layer: levels.floor(keep_at_least, width) for layer, width in left.items()}
     layers_of = _layers_of_units(ranking)
     removed, passed_over = [], []
