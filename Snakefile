@@ -70,8 +70,7 @@ rule all:
         figures("sparsity.{figure}", figure=STUDY.sparse_figures),
         figures("tickets.{figure}", figure=STUDY.ticket_figures),
         [rules.tabulate_thesis.output, rules.judge_thesis.output] if STUDY.verdict else [],
-        of_networks("export/{exported}/card.html", exported=STUDY.exported),
-        of_networks("export/sparsity.{cell.path}/card.html", cell=STUDY.sparse_exports),
+        of_networks("export/{exported}/card.html", exported=STUDY.all_exported),
 
 
 include: ROOT / "rules/report.smk"

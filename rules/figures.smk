@@ -150,6 +150,9 @@ rule write_study_page:
         sparsity=["<results>/tables/sparsity.means.csv"] if STUDY.sparse_figures else [],
         tickets=["<results>/tables/tickets.means.csv"] if STUDY.ticket_figures else [],
         verdicts=["<results>/tables/verdict.html"] if STUDY.verdict else [],
+        rankings=of_networks("ranking/{criterion}.csv", criterion=STUDY.ordered),
+        sensitivity=of_networks("sensitivity/{criterion}.csv", criterion={*STUDY.allocated.values()}),
+        exports=of_networks("export/{exported}/manifest.json", exported=STUDY.all_exported),
         # Single images are looked at only where there is one network.
         tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
         bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],

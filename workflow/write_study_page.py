@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pandas
 import yaml
 
-from secateur.analysis import averages
+from secateur import ranking
+from secateur.analysis import averages, sensitivity
+from secateur.analysis.agreement import Rankings
 from secateur.analysis.results import Results
-from secateur.artifacts import correctness, files, tables
+from secateur.artifacts import correctness, files, provenance, tables
 from secateur.figures import page_parts, study_page
 from secateur.jobs import script
 
@@ -22,6 +25,9 @@ def write_study_page(inputs, page, report):
         Results(evaluations, _right(inputs)),
         Path(inputs["description"]).read_text(encoding="utf-8"),
         _more(inputs),
+        Rankings(inputs.get("rankings", []), ranking.order),
+        _sensitivity(inputs.get("sensitivity", [])),
+        {str(Path(path).parent): provenance.read(path) for path in inputs.get("exports", [])},
         (report / "study.css").read_text(encoding="utf-8"),
         (report / "study.js").read_text(encoding="utf-8"),
     )
@@ -37,6 +43,14 @@ def _more(inputs):
     for path in inputs.get("verdicts", []):
         more["verdicts"] = Path(path).read_text(encoding="utf-8")
     return more
+
+
+def _sensitivity(paths):
+    """{criterion: its curves of all networks}, in the order of the criteria's names."""
+    by_criterion = {}
+    for path in sorted(map(Path, paths)):
+        by_criterion.setdefault(path.name.removesuffix(".csv"), []).append(sensitivity.read(path))
+    return {name: pandas.concat(parts, ignore_index=True) for name, parts in by_criterion.items()}
 
 
 def _right(inputs):

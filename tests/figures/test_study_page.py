@@ -7,7 +7,8 @@ import pandas
 import pytest
 import yaml
 
-from secateur.analysis import answer, averages
+from secateur import ranking
+from secateur.analysis import agreement, answer, averages, sensitivity
 from secateur.analysis.results import Results
 from secateur.artifacts import tables
 from secateur.figures import page_parts, study_answer, study_curves, study_page
@@ -28,6 +29,9 @@ def study(tiny_study):
         Results(evaluations, {}),
         (results / "tables/description.html").read_text(),
         {"verdicts": (results / "tables/verdict.html").read_text()},
+        agreement.Rankings(sorted(results.glob("digits/vgg_small/*/ranking/*.csv")), ranking.order),
+        {},
+        {},
         (ROOT / "report/study.css").read_text(),
         (ROOT / "report/study.js").read_text(),
     )
@@ -88,6 +92,49 @@ def test_channels_left_and_accuracy_of_classes_are_those_of_the_evaluations(stud
         value = at.groupby("seed")[column].mean().mean()
         wanted = 100 * (1 - value if section == "cuts" else value)
         assert float(cells[names.index("random")].split()[0]) == pytest.approx(wanted, abs=0.51)
+
+
+def test_units_that_two_criteria_take_first_are_counted_from_their_rankings(study, tiny_study):
+    page = study_page.written(study)
+    part = page[page.index('<section id="agreement"') :]
+    part = part[part.index('data-level="0.75"') :].partition("</table>")[0]
+    names = re.findall("<th>(.*?)</th>", part)
+    row = next(cells for cells in re.findall("<tr>(.*?)</tr>", part) if cells.startswith("<td><code>weight.mean_abs<"))
+    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall("<td>(.*?)</td>", row)]
+    shares = []
+    for folder in sorted((tiny_study.folder / "results/digits/vgg_small").glob("*/ranking")):
+        first = set(pandas.read_csv(folder / "weight.mean_abs.csv", comment="#")["unit"].head(27))
+        for draw in (0, 1):
+            shares.append(
+                len(first & set(pandas.read_csv(folder / f"random.{draw}.csv", comment="#")["unit"].head(27)))
+            )
+    # 36 units, of which 75 % are 27.
+    assert float(cells[names.index("random")].split()[0]) == pytest.approx(100 * sum(shares) / 4 / 27, abs=0.051)
+
+
+def test_what_layers_can_lose_and_what_was_timed_are_shown_where_they_are(study):
+    assert 'id="layers"' not in study_page.written(study) and "Measured, not counted" not in study_page.written(study)
+    rows = []
+    for seed in (0, 1):
+        rows.append((sensitivity.WHOLE, "", 0, 0, seed, 0.0, 0.9))
+        for removed, accuracy in ((4, 0.895), (6, 0.5)):
+            rows.append(("features.0", "features.0", 8, removed, seed, removed / 8, accuracy))
+        rows.append(("<b>last", "<b>last", 8, 4, seed, 0.5, 0.3))
+    columns = ["group", "layers", "units", "removed", "seed", "share", "accuracy"]
+    curves = pandas.DataFrame(rows, columns=columns).assign(loss=1.0)
+    timed = {"batch": 32, "threads": 1, "clock": "processor time", "pairs": 15}
+    timed |= {"ratio": 2.0, "ratio_low": 1.6, "ratio_high": 2.5}
+    export = {
+        "criterion": "weight.max", "level": 0.5, "kind": "retrained", "seed": 1, "processor": "a <b>CPU",
+        "latency": [timed], "dense": {"macs": 200}, "smaller": {"macs": 60, "accuracy": 0.75},
+    }  # fmt: skip
+    page = study_page.written(study._replace(sensitivity={"l1": curves}, exports={"results/<i>x": export}))
+    assert (
+        "By l1, features.0 can lose 50 % of its units for less than a point of accuracy, and &lt;b&gt;last 0 %" in page
+    )
+    part = page[page.index("Measured, not counted") : page.index('<section id="cuts"')]
+    assert "<td>50.0 [40.0, 62.5]</td><td>30.0</td><td>75.0</td>" in part
+    assert "a &lt;b&gt;CPU, 1 thread(s)" in part and "results/&lt;i&gt;x" in part and study_curves.TIMED in page
 
 
 def test_names_keep_their_digits_and_differences_without_an_interval_are_no_tests(study):

@@ -70,8 +70,8 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
     assert console.main(["check"]) == 0
     output = words(capsys.readouterr().out)
     assert output[0] == "Study digits: its settings are valid, and its network can be traced"
-    assert "Units: 528 can be removed; the savings are of one unit alone" in output
-    assert "features.0 24 227 57,600" in output
+    assert "Units: 352 can be removed; the savings are of one unit alone" in output
+    assert "features.0 16 155 9,792" in output
     assert "classifier.0: its features are those of a linear layer, and linear is protected" in output
     assert "classifier.2: its channels are what the model puts out" in output
     assert "train 1,077, rank 180, validation 180, test 360" in output
@@ -79,8 +79,8 @@ def test_the_default_study_is_described_from_units_to_disk(monkeypatch, capsys):
         line.startswith("Evaluation: 85 criteria x 9 levels x 2 floor(s) x 3 seed(s) = 4,590 ") for line in output
     )
     (images,) = [line for line in output if line.startswith("images ")]
-    # 1,797 images of 16 x 16 bytes.
-    assert images == "images 1 - 460.0 kB 1,797 images"
+    # 1,797 images of 8 x 8 bytes.
+    assert images == "images 1 - 115.0 kB 1,797 images"
     assert any(
         line.startswith("Times are for one job after the other, from one forward, evaluation") for line in output
     )

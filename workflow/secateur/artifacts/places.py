@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-STAGES = ("evaluation", "retraining", "selection", "sensitivity", "sparsity", "statistics", "tickets")
+STAGES = (
+    *("evaluation", "export", "ranking", "retraining", "selection", "sensitivity", "sparsity", "statistics"),
+    "tickets",
+)
 
 
 def seed_of(path: Path | str) -> int:

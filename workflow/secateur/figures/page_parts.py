@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from secateur.analysis import intervals
+from secateur.analysis import answer as answers
+from secateur.analysis import intervals, wording
 from secateur.study import vocabulary
 
 if TYPE_CHECKING:
     import pandas
 
+    from secateur.analysis.agreement import Rankings
+    from secateur.analysis.answer import Chosen, Difference
     from secateur.analysis.results import Results
 
 
@@ -27,6 +30,9 @@ class Study(NamedTuple):
     description: str  # HTML of the page that describes the study
     # {section: HTML of a page, or a table of means} of what only some studies have
     more: Mapping[str, str | pandas.DataFrame]
+    rankings: Rankings
+    sensitivity: Mapping[str, pandas.DataFrame]  # {criterion: its curves, as `analysis.sensitivity.read` reads them}
+    exports: Mapping[str, Mapping[str, Any]]  # {folder of an exported network: its manifest}
     style: str
     script: str
 
@@ -45,6 +51,12 @@ class Study(NamedTuple):
         """A share of the study's budget in words."""
         return vocabulary.BUDGETS[self.curves["budget"].iloc[0]]
 
+    def difference(self, first: str, second: str, level: float) -> Difference | None:
+        """The test accuracy of one criterion minus another's at a level, paired; None where the study lacks one."""
+        section = self.config["figures"]
+        alpha, resamples = 1 - section["confidence"], section["resamples"]
+        return answers.difference(self.results, first, second, level, alpha, resamples, self.config["seed"])
+
 
 HEADINGS = {
     "question": "Question and settings",
@@ -52,8 +64,11 @@ HEADINGS = {
     "statistics": "Statistics and deltas",
     "price": "Price",
     "cuts": "Where it cuts",
+    "agreement": "Agreement of rankings",
     "classes": "Per class",
     "recovery": "Recovery",
+    "layers": "Levels per layer",
+    "learned": "Learned selection",
     "sparsity": "Sparsity",
     "tickets": "Tickets",
     "retraining": "Retraining",
@@ -83,6 +98,13 @@ def at(rows: pandas.DataFrame, name: str, level: float) -> dict[str, Any] | None
 def shown(row: Mapping[str, float]) -> str:
     """The accuracy of a row with its interval, in percent."""
     return intervals.shown(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+
+
+def points(difference: Difference | None) -> str:
+    """A difference in points with its interval, bold where it is told from zero; nothing for None."""
+    if difference is None:
+        return ""
+    return f"<b>{difference}</b>" if difference.told else str(difference)
 
 
 def name_of(criterion: str) -> str:
@@ -121,6 +143,19 @@ def figure_of(name: str, svg: str, caption: str, csv: str, method: str) -> str:
         f'<details><summary>Method and data</summary><p class="method">{html.escape(method)}</p>'
         f'<p><a download="{name}.csv" href="data:text/csv;base64,{data}">{name}.csv</a></p></details>'
     )
+
+
+def at_levels(study: Study, picked: Chosen, table_at: Callable[[float], str]) -> list[str]:
+    """A fold for each level with what `table_at` says of it, that of the answer open."""
+    levels = [level for level in sorted(study.curves["level"].unique()) if level > 0]
+    parts = []
+    for level in levels:
+        opened = " open" if abs(level - picked.level) < 1e-9 else ""
+        parts.append(
+            f'<details class="at" data-level="{level:g}"{opened}><summary>{wording.percent(level)} of the '
+            f"{study.removed} removed</summary>{table_at(level)}</details>"
+        )
+    return parts
 
 
 def fold(summary: str, page: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from secateur.analysis import answer as answers
 from secateur.analysis import wording
 from secateur.figures import page_parts
 from secateur.study import criterion_families
@@ -32,14 +31,8 @@ def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapp
 
 def _versus(study, name, level):
     """{reference: the Difference of a criterion to it, or None} at a level."""
-    section = study.config["figures"]
-    alpha, resamples = 1 - section["confidence"], section["resamples"]
-    found = {}
-    for reference in ("random", study.weights):
-        if name != reference:
-            seed = study.config["seed"]
-            found[reference] = answers.difference(study.results, name, reference, level, alpha, resamples, seed)
-    return found
+    references = [reference for reference in ("random", study.weights) if reference != name]
+    return {reference: study.difference(name, reference, level) for reference in references}
 
 
 def _chosen_words(study, picked, rows, compared):
@@ -140,7 +133,7 @@ def _answer_table(study, picked, rows, compared, of_family):
         if row is None:
             continue
         differences = compared.get(name, {})
-        texts = [_points(differences.get("random")), _points(differences.get(study.weights))]
+        texts = [page_parts.points(differences.get("random")), page_parts.points(differences.get(study.weights))]
         shares = map("{} %".format, page_parts.shares(row, dense, 0))
         family = criterion_families.FAMILIES[of_family[name]]
         shown = page_parts.shown(row) + wording.dagger(row["collapsed"])
@@ -154,12 +147,6 @@ def _answer_table(study, picked, rows, compared, of_family):
         + "</small>"
     )
     return page_parts.table_of(head, cells) + note
-
-
-def _points(difference):
-    if difference is None:
-        return ""
-    return f"<b>{difference}</b>" if difference.told else str(difference)
 
 
 def _warnings(study, picked, rows):

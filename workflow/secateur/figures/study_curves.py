@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import PercentFormatter
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Marks the id of a line of a criterion and its family in what matplotlib writes.
 MARK = "line"
+# What the marks of the price are.
+COUNTED, TIMED = "front, multiply-adds (counted)", "exported, latency (timed)"
 FADED = {"alpha": 0.3, "linewidth": 0.8, "marker": "", "zorder": 1}
 
 
@@ -49,6 +51,41 @@ def accuracy(
         handles, labels = right.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
         return inline(figure, "accuracy")
+
+
+def price(
+    points: pandas.DataFrame,
+    front: pandas.DataFrame,
+    dense: Mapping[str, float],
+    of_family: Mapping[str, str],
+    measured: Iterable[tuple[str, str, float, float]],
+) -> str:
+    """SVG of test accuracy by cost as a share of the dense network's.
+
+    `points` are rows of networks and `front` those that no other beats, counted in multiply-adds. `measured` has a
+    (criterion, family, share of the dense network's latency, accuracy) for each network that was timed.
+    """
+    with appearance.themed(figsize=(10.4, 4.3)) as figure:
+        panel = figure.subplots()
+        for criterion, rows in points.groupby("criterion", sort=False):
+            family = of_family[criterion]
+            look = families.LOOKS[family].line() | {"linestyle": "", "markersize": 4, "alpha": 0.5, "fillstyle": "none"}
+            gid = f"{MARK}~{criterion}~{family}"
+            panel.plot(rows["macs"] / dense["macs"], rows["accuracy"], gid=gid, **look)
+        panel.plot(front["macs"] / dense["macs"], front["accuracy"], color="black", linewidth=1.2, label=COUNTED)
+        label = TIMED
+        for criterion, family, share, accuracy in measured:
+            gid, colour = f"{MARK}~{criterion}~{family}", families.LOOKS[family].colour
+            style = {"marker": "D", "markersize": 7, "linestyle": "", "markeredgecolor": "black", "zorder": 4}
+            panel.plot([share], [accuracy], gid=gid, color=colour, label=label, **style)
+            # One entry of the legend for all of them.
+            label = "_"
+        panel.set(xlabel="left of the dense network's cost", ylabel="test accuracy", ylim=(0, 1.02))
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.invert_xaxis()
+        panel.legend(loc="lower left", frameon=False)
+        return inline(figure, "price")
 
 
 def _line(panel: Axes, rows, x, line, in_front):

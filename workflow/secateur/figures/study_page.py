@@ -8,7 +8,15 @@ import json
 from secateur import Refused
 from secateur.analysis import answer as answers
 from secateur.analysis import averages
-from secateur.figures import html_tables, page_parts, study_answer, study_sections
+from secateur.figures import (
+    html_tables,
+    page_parts,
+    study_answer,
+    study_layers,
+    study_learned,
+    study_rankings,
+    study_sections,
+)
 from secateur.figures.page_parts import Study
 from secateur.study import criterion_families
 
@@ -31,8 +39,11 @@ def written(study: Study) -> str:
         "statistics": study_sections.statistics(study, picked, rows, of_family),
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
+        "agreement": study_rankings.section(study, picked),
         "classes": study_sections.by_class(study, picked),
         "recovery": study_sections.recovery(study, picked, of_family),
+        "layers": study_layers.section(study),
+        "learned": study_learned.section(study, picked, rows, of_family),
         **_more(study),
         "again": _again(study),
     }

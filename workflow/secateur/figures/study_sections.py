@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from secateur.analysis import answer as answers
 from secateur.analysis import averages, paired_tests, wording
 from secateur.artifacts import evaluation_table, tables
-from secateur.figures import page_parts, study_curves
+from secateur.figures import page_parts, study_curves, study_exports
 from secateur.study import kinds, vocabulary
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ FRONT, BESIDE = 6, 4
 CLASSES = 20
 # What the data behind the figure say of each point.
 COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
+
+METHOD_OF_PRICE = (
+    "Means over networks and draws, as pruned, on test images. Multiply-adds are counted of the smaller networks. "
+    "Latencies are medians of the largest batch that was timed, both networks in turns on one machine."
+)
 
 
 def _front(picked, study, of_family):
@@ -144,11 +149,29 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
             # Its change against itself has no interval.
             cells.append(page_parts.row_of("", ["dense network", level, *shares, f"{100 * row['accuracy']:.1f}"]))
     head = ["criterion", "removed", "multiply-adds left, %", "parameters left, %", "test accuracy, %"]
+    figure = _price_figure(study, points, told, dense, of_family)
     note = (
         f'<p class="method">Each row is beaten by no other at its price or below: {how}. Networks at chance on the '
         "test images are left out. Multiply-adds are counted.</p>"
     )
-    return page_parts.section("price", [note, page_parts.table_of(head, cells)])
+    return page_parts.section("price", [figure, note, page_parts.table_of(head, cells), study_exports.table(study)])
+
+
+def _price_figure(study, points, front, dense, of_family):
+    """All networks by what they cost: counted for every one, and timed for those that were exported."""
+    measured = study_exports.points(study)
+    svg = study_curves.price(points, front, dense, of_family, measured)
+    least = front.iloc[-1]
+    words = (
+        f"Test accuracy by cost. The cheapest network of the front keeps {100 * least['accuracy']:.1f} % with "
+        f"{100 * least['macs'] / dense['macs']:.0f} % of the multiply-adds. Small marks are all networks, the line is "
+        "the front; both are counted."
+    )
+    if measured:
+        words += " Filled diamonds are timed: the latency of exported networks as a share of the dense network's."
+    data = points[list(COLUMNS)].assign(front=points.index.isin(front.index))
+    csv = data.round(5).to_csv(index=False, lineterminator="\n")
+    return page_parts.figure_of("price-figure", svg, words, csv, METHOD_OF_PRICE)
 
 
 def _means(study, split, columns):
@@ -164,19 +187,6 @@ def _mean(means, name, level, column):
     key = (name, round(level, 9))
     value = means.at[key, column] if key in means.index else math.nan
     return None if math.isnan(value) else value
-
-
-def _at_levels(study, picked, table_at):
-    """A fold for each level, that of the answer open."""
-    levels = [level for level in sorted(study.curves["level"].unique()) if level > 0]
-    parts = []
-    for level in levels:
-        opened = " open" if abs(level - picked.level) < 1e-9 else ""
-        parts.append(
-            f'<details class="at" data-level="{level:g}"{opened}><summary>{wording.percent(level)} of the '
-            f"{study.removed} removed</summary>{table_at(level)}</details>"
-        )
-    return parts
 
 
 def _beside(picked):
@@ -199,7 +209,7 @@ def cuts(study: Study, picked: Chosen) -> str:
             rows.append(f"<tr><td>{page_parts.name_of(layer)}</td>{''.join(cells)}</tr>")
         return page_parts.table_of(["layer, channels left", *names], rows)
 
-    return page_parts.section("cuts", _at_levels(study, picked, table_at), _emptied(study, picked, names))
+    return page_parts.section("cuts", page_parts.at_levels(study, picked, table_at), _emptied(study, picked, names))
 
 
 def _bar(removed):
@@ -246,7 +256,7 @@ def by_class(study: Study, picked: Chosen) -> str:
         return page_parts.table_of(["class, test accuracy in %", "dense network", *names], rows)
 
     note = f"The {CLASSES} classes that {names[0]} loses most of." if len(columns) > CLASSES else ""
-    return page_parts.section("classes", _at_levels(study, picked, table_at), html.escape(note))
+    return page_parts.section("classes", page_parts.at_levels(study, picked, table_at), html.escape(note))
 
 
 def _percent(value):
@@ -268,7 +278,7 @@ def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: 
             text += page_parts.table_of(["test accuracy in %", *columns], lines)
         return text
 
-    return page_parts.section("statistics", _at_levels(study, picked, table_at))
+    return page_parts.section("statistics", page_parts.at_levels(study, picked, table_at))
 
 
 def _grid(of_family, families):
@@ -323,4 +333,4 @@ def recovery(study: Study, picked: Chosen, of_family: Mapping[str, str]) -> str:
             ["criterion, test accuracy in %", *(kinds.KINDS[name].label for name in names)], rows
         )
 
-    return page_parts.section("recovery", _at_levels(study, picked, table_at))
+    return page_parts.section("recovery", page_parts.at_levels(study, picked, table_at))

@@ -11,6 +11,7 @@ from typing import Any
 from secateur.study import (
     consistency,
     criteria_names,
+    criterion_families,
     kinds,
     learned,
     level_checks,
@@ -260,6 +261,14 @@ class Study:
         return list(itertools.chain.from_iterable(self.families.values()))
 
     @cached_property
+    def ordered(self) -> list[str]:
+        """The criteria whose orders a page compares: all but controls, which are other criteria's orders shuffled."""
+        families = criterion_families.of(self.settings)
+        return [
+            name for name in self.criteria if families[vocabulary.without_draw(name)] != criterion_families.CONTROLS
+        ]
+
+    @cached_property
     def evaluated(self) -> dict[str, list[str]]:
         """{job: the criteria that it evaluates on test images}: a family each, or all together."""
         return criteria_names.evaluated(self.settings, self.families)
@@ -379,6 +388,11 @@ class Study:
     def sparse_exports(self) -> list[sparse.SparseCell]:
         """The sparse networks that are exported, of one training."""
         return sparse.exported(self.settings)
+
+    @property
+    def all_exported(self) -> list[str]:
+        """The ends of the paths of all exported networks, pruned and sparse ones."""
+        return [*self.exported, *(f"sparsity.{cell.path}" for cell in self.sparse_exports)]
 
     @property
     def sparse_figures(self) -> list[str]:
