@@ -44,6 +44,14 @@ def test_the_highest_level_close_to_dense_on_the_choosing_images_is_taken():
     assert picked.accuracy == pytest.approx(0.89) and picked.dense == pytest.approx(0.9)
 
 
+def test_the_ends_of_mixed_lists_stand_for_no_family():
+    alike = ACCURACIES["relevance.mean"]
+    results = _results(ACCURACIES | {"mixed.relevance.1.0": alike, "mixed.relevance.0.3": ACCURACIES["weight.mean"]})
+    families = FAMILIES | {"mixed.relevance.1.0": "mixed", "mixed.relevance.0.3": "mixed"}
+    picked = answer.chosen(results, families, "validation", ["weight.mean", "relevance.mean"])
+    assert picked.leader == "relevance.mean" and picked.of_families["mixed"] == "mixed.relevance.0.3"
+
+
 def test_a_study_of_which_no_level_is_close_says_so_at_its_lowest():
     far = {name: (None if validation is None else [0.99, *validation[1:]], test) for name, (validation, test) in
            ACCURACIES.items()}  # fmt: skip

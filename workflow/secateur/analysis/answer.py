@@ -7,6 +7,7 @@ accurate one. All that is reported is of the test images. Without images that ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from secateur.analysis.paired_tests import Comparison
 from secateur.analysis.results import MissingError, Results, Side
 from secateur.study.criterion_families import CONTROLS, FAMILIES, RANDOM
 
+# Mixed lists by delta 0 and 1 are the two rankings themselves, which have families of their own.
+END_OF_MIXED = re.compile(r"mixed\..+\.[01]\.0+")
 # Points below the dense network that count as close to it.
 NEAR = 0.05
 
@@ -76,7 +79,9 @@ def _candidates(results, families, split):
     known = set(results.table.loc[results.table["split"] == split, "criterion"])
     candidates = {}
     for name, family in families.items():
-        if family not in (RANDOM, CONTROLS) and (name in known or results.has(name) and f"{name}.0" in known):
+        if family in (RANDOM, CONTROLS) or END_OF_MIXED.fullmatch(name):
+            continue
+        if name in known or (results.has(name) and f"{name}.0" in known):
             candidates[name] = family
     return candidates
 
