@@ -56,19 +56,21 @@ class Results:
         self.bits = bits
         self.seeds = sorted(map(int, self.table["seed"].unique()))
         self.chance = 1 / len(evaluation_table.of_classes(self.table))
-        self._cells = dict(_cells(self.table))
+        # A page of verdicts asks for the same few of thousands of cells again and again.
+        self._places = self.table.groupby(["split", "criterion", "level"], sort=False).indices
+        self._cells, self._columns, self._drawn = {}, {}, {}
         self._names = self.table.groupby("split")["criterion"].unique().map(list).to_dict()
         self._levels = self.table.groupby(["split", "criterion"])["level"].unique().map(sorted).to_dict()
 
     def names(self, criterion: str, split: str = "test") -> list[str]:
         """A criterion itself, or its draws."""
-        known = self._names.get(split, [])
-        if criterion in known:
-            return [criterion]
-        draws = list(filter(re.compile(re.escape(criterion) + r"\.\d+").fullmatch, known))
-        if not draws:
+        if (criterion, split) not in self._drawn:
+            known = self._names.get(split, [])
+            draws = filter(re.compile(re.escape(criterion) + r"\.\d+").fullmatch, known)
+            self._drawn[criterion, split] = [criterion] if criterion in known else list(draws)
+        if not self._drawn[criterion, split]:
             raise MissingError(f"the study has no `{criterion}` on the split {split}")
-        return draws
+        return self._drawn[criterion, split]
 
     def has(self, criterion: str) -> bool:
         """Tell whether a criterion, or a draw of it, was evaluated on any split."""
@@ -81,9 +83,12 @@ class Results:
 
     def column(self, criterion: str, level: float, column: str, split: str = "test") -> dict[int, float]:
         """{seed: value} of one column, draws averaged within a seed."""
-        parts = [self._cell(name, level, split)[column] for name in self.names(criterion, split)]
-        total = cast("pandas.Series", sum(parts))
-        return (total / len(parts)).to_dict()
+        key = criterion, round(level, DIGITS), column, split
+        if key not in self._columns:
+            parts = [self._cell(name, level, split)[column] for name in self.names(criterion, split)]
+            total = cast("pandas.Series", sum(parts))
+            self._columns[key] = (total / len(parts)).to_dict()
+        return dict(self._columns[key])
 
     def accuracy(self, side: Side, level: float, split: str = "test") -> float:
         """Mean accuracy over seeds, draws averaged first."""
@@ -141,10 +146,19 @@ class Results:
         return int(rows["images"].iloc[0])
 
     def _cell(self, name, level, split):
-        try:
-            return self._cells[split, name, round(level, DIGITS)]
-        except KeyError:
-            raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}") from None
+        key = split, name, round(level, DIGITS)
+        if key not in self._cells:
+            self._cells[key] = self._rows(key)
+        if self._cells[key] is None:
+            raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}")
+        return self._cells[key]
+
+    def _rows(self, key):
+        """The rows of a cell by seed; None where there are none, or several of a seed."""
+        rows = self.table.iloc[self._places.get(key, [])]
+        if rows.empty or rows["seed"].duplicated().any():
+            return None
+        return rows.set_index("seed")
 
 
 def _prepared(table, recovery):
@@ -154,13 +168,6 @@ def _prepared(table, recovery):
     if "keep_at_least" not in table:
         return table
     return first_floor(table, recovery)
-
-
-def _cells(table):
-    """((split, criterion, level), rows by seed) of every cell that has one row for each seed."""
-    for key, part in table.groupby(["split", "criterion", "level"], sort=False):
-        if not part["seed"].duplicated().any():
-            yield key, part.set_index("seed")
 
 
 def best(results: Results, names: Sequence[str], level: float, split: str) -> dict[int, str]:
