@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur.analysis import intervals
@@ -29,6 +29,8 @@ class Study(NamedTuple):
     more: Mapping[str, str | pandas.DataFrame]
     style: str
     script: str
+    # HTML sentences on what is missing, of a study that is not finished
+    missing: Sequence[str] = ()
 
     @property
     def statistic(self) -> str:
