@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas
 
+from secateur import Refused
 from secateur.analysis import averages
 from secateur.artifacts import correctness, places, tables
 
@@ -22,7 +23,7 @@ def collected(
 
     `paths` and `right` are tables and bits on the test images, `choosing` tables on the images that choose; every seed
     has the same criteria. `options` are those of `page_options.tables`, with the seeds of these files. Refused for a
-    file that is damaged.
+    file that is damaged, and for an accuracy or a loss that is no number.
     """
     tested = list(map(_read, paths))
     parts = [(places.seed_of(path), "test", part) for path, part in zip(paths, tested, strict=True)]
@@ -40,4 +41,14 @@ def collected(
 
 
 def _read(path):
-    return tables.read(path, *averages.NEEDED)
+    """A table; Refused where an accuracy or a loss is no number, which a mean would leave out in silence."""
+    table = tables.read(path, *averages.NEEDED)
+    without = table[table[list(averages.MEASURES)].isna().any(axis=1)]
+    if len(without):
+        first, others = without.iloc[0], len(without) - 1
+        place = f"{first['criterion']} at level {first['level']:g} (recovery {first['recovery']})"
+        raise Refused(
+            f"{path}: an accuracy or a loss of {place}{f', and of {others} other rows,' if others else ''} is no "
+            "number, so that it has no mean with other networks: leave the criterion or the recovery out of the study"
+        )
+    return table

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # Marks the id of a line of a criterion and its family in what matplotlib writes.
 MARK = "line"
-FADED = {"alpha": 0.3, "linewidth": 0.8, "marker": "", "zorder": 1}
+FADED = {"linewidth": 0.8, "marker": "", "zorder": 1}
+# How much of its background a faded line hides; of many they hide less, or together they would hide the others.
+FADE, MANY = 0.3, 40
 
 
 def accuracy(
@@ -38,7 +40,8 @@ def accuracy(
         for panel, column, scale in ((left, "level", 1.0), (right, cost, 1 / curves[cost].max())):
             for criterion, family in of_family.items():
                 rows = curves[curves["criterion"] == criterion].sort_values("level")
-                _line(panel, rows, rows[column] * scale, (criterion, family), criterion in front)
+                alpha = None if criterion in front else FADE * min(1.0, MANY / len(of_family))
+                _line(panel, rows, rows[column] * scale, (criterion, family), alpha)
             panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
             panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         left.axvline(level, color="0.6", linewidth=0.8, zorder=0, gid="at")
@@ -51,12 +54,13 @@ def accuracy(
         return inline(figure, "accuracy")
 
 
-def _line(panel: Axes, rows, x, line, in_front):
+def _line(panel: Axes, rows, x, line, alpha):
+    """One criterion, faded unless `alpha` is None."""
     criterion, family = line
     look = families.LOOKS[family].line()
     gid = f"{MARK}~{criterion}~{family}"
-    if not in_front:
-        panel.plot(x, rows["accuracy"], gid=gid, **look | FADED)
+    if alpha is not None:
+        panel.plot(x, rows["accuracy"], gid=gid, alpha=alpha, **look | FADED)
         return
     panel.plot(x, rows["accuracy"], gid=gid, label=criterion, linewidth=2, markersize=5, zorder=3, **look)
     if rows["accuracy_low"].notna().all():

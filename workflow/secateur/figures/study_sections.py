@@ -27,7 +27,7 @@ DELTA = re.compile(r"(.+)\.(\d+\.\d+)")
 KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
 # Lines drawn in full, and criteria beside each other where it cuts.
 FRONT, BESIDE = 6, 4
-# Classes of a table; of more, those that lose most are shown.
+# Classes of a table; of more, half as many that lose most are shown, and half as many that lose least.
 CLASSES = 20
 # What the data behind the figure say of each point.
 COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
@@ -228,25 +228,49 @@ def _emptied(study, picked, names):
 
 
 def by_class(study: Study, picked: Chosen) -> str:
-    """Accuracy on each class, at every level."""
+    """Accuracy on each class, at every level; of many classes those that lose most and least, and all in a fold."""
     columns = evaluation_table.of_classes(study.evaluations)
     means, names = _means(study, "test", columns), _beside(picked)
     # Level 0 of every criterion is the dense network.
     dense = next(name for name, level in means.index if level == 0)
 
-    def table_at(level):
-        rows, order = [], columns
-        if len(columns) > CLASSES and (names[0], round(level, 9)) in means.index:
-            lost = means.loc[(dense, 0.0)] - means.loc[(names[0], round(level, 9))]
-            order = list(lost.sort_values(ascending=False, kind="stable").index)
-        for column in order[:CLASSES]:
+    def table_of(level, shown):
+        rows = []
+        for column in shown:
             values = [_mean(means, dense, 0.0, column), *(_mean(means, name, level, column) for name in names)]
             label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
-            rows.append(page_parts.row_of("", [label, *map(_percent, values)]))
+            # A name from the right to the left leaves what stands beside it in its place.
+            rows.append(page_parts.row_of("", [f"<bdi>{label}</bdi>", *map(_percent, values)]))
         return page_parts.table_of(["class, test accuracy in %", "dense network", *names], rows)
 
-    note = f"The {CLASSES} classes that {names[0]} loses most of." if len(columns) > CLASSES else ""
-    return page_parts.section("classes", _at_levels(study, picked, table_at), html.escape(note))
+    def table_at(level):
+        lost = _lost(means, dense, names[0], level)
+        if len(columns) <= CLASSES:
+            return table_of(level, columns)
+        if lost.empty:
+            return f"<p>No class has an accuracy by {page_parts.name_of(names[0])} here.</p>"
+        text = table_of(level, [*lost.index[: CLASSES // 2], *lost.index[CLASSES // 2 :][-CLASSES // 2 :]])
+        if abs(level - picked.level) < 1e-9:
+            text += f"<details><summary>All {len(columns):,} classes</summary>{table_of(level, columns)}</details>"
+        return text
+
+    return page_parts.section("classes", _at_levels(study, picked, table_at), _of_many(columns, names[0]))
+
+
+def _lost(means, dense, name, level):
+    """What each class loses by a criterion, the most first; without classes of which one of both is not known."""
+    if (name, round(level, 9)) not in means.index:
+        return means.iloc[0, :0]
+    lost = means.loc[(dense, 0.0)] - means.loc[(name, round(level, 9))]
+    return lost.dropna().sort_values(ascending=False, kind="stable")
+
+
+def _of_many(columns, name):
+    """A headline on which classes are shown, where not all are."""
+    if len(columns) <= CLASSES:
+        return ""
+    half = CLASSES // 2
+    return f"The {half} classes that lose most by {page_parts.name_of(name)}, and the {half} that lose least."
 
 
 def _percent(value):

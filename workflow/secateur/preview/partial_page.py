@@ -18,7 +18,7 @@ from secateur.analysis import collected, interval_words, wording
 from secateur.artifacts import files, shipped, tables, wholeness
 from secateur.figures import html_tables, page_parts, study_inputs, study_page
 from secateur.jobs import records
-from secateur.preview import job_states, status_rows, study_jobs
+from secateur.preview import job_states, status, status_rows, study_jobs
 from secateur.preview.job_states import State
 from secateur.study import page_options
 from secateur.study.study import Study
@@ -159,6 +159,7 @@ def _missing(study, states, done, complete, shown):
         if name not in shown.evaluations:
             yield _without(study, name, complete)
     yield from _stages(states)
+    yield from _failed(states)
 
 
 def _networks(study, complete, shown):
@@ -219,6 +220,15 @@ def _stages(states):
         yield f"Stages that have not begun: {wording.joined(waiting)}."
     if begun:
         yield f"Stages that are not whole: {wording.joined(begun)}."
+
+
+def _failed(states):
+    """A sentence on the jobs that failed."""
+    failed = [html.escape(status.label(state)) for state in states if state.name == job_states.FAILED]
+    if failed:
+        others = len(failed) - status.LISTED
+        named = failed[: status.LISTED] + ([f"{others} others"] if others > 0 else [])
+        yield f"<b>Failed</b>: {wording.joined(named)}; <code>secateur status</code> names the logs."
 
 
 def _every_stage(study, states):
