@@ -113,10 +113,12 @@ def table_of(head: Iterable[str], rows: Iterable[str]) -> str:
     )
 
 
-def figure_of(name: str, svg: str, caption: str, csv: str, method: str) -> str:
-    """A figure with its description, and its method and data in a fold."""
+def figure_of(name: str, svg: str, title: str, caption: str, csv: str, method: str) -> str:
+    """A figure with its title and its description, which has numbers; its method and data stand in a fold."""
     described = html.escape(caption)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{described}" ', 1)
+    words = f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-desc">{described}</desc>'
+    named = f'<svg role="img" aria-labelledby="{name}-title" aria-describedby="{name}-desc" '
+    svg = re.sub(r"<svg ([^>]*>)", lambda match: f"{named}{match[1]}{words}", svg, count=1)
     data = base64.b64encode(csv.encode()).decode()
     return (
         f'<figure id="{name}">{svg}<figcaption>{described}</figcaption></figure>'

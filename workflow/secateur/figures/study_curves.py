@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 # Marks the id of a line of a criterion and its family in what matplotlib writes.
 MARK = "line"
+# The same of a name at a line's end, and of the stroke that leads to it.
+NAME = "name"
+# Of these names: the least distance, in accuracy, the colour, which can be read on white, and the most letters.
+APART, INK, LETTERS = 0.055, "0.15", 26
 FADED = {"linewidth": 0.8, "marker": "", "zorder": 1}
 # How much of its background a faded line hides; of many they hide less, or together they would hide the others.
 FADE, MANY = 0.3, 40
@@ -49,6 +53,7 @@ def accuracy(
         left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         right.set_xlabel(f"{vocabulary.BUDGETS[cost]} left")
         right.invert_xaxis()
+        _names(right, curves, (cost, 1 / curves[cost].max()), {name: of_family[name] for name in front})
         handles, labels = right.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
         return inline(figure, "accuracy")
@@ -69,6 +74,40 @@ def _line(panel: Axes, rows, x, line, alpha):
         )
 
 
+def _names(panel: Axes, curves, scaled, of_family):
+    """The criteria's names beside the ends of their lines, in the order of these, with strokes that lead there."""
+    column, scale = scaled
+    ends = []
+    for criterion, family in of_family.items():
+        rows = curves[curves["criterion"] == criterion].sort_values("level")
+        if len(rows):
+            last = rows.iloc[-1]
+            ends.append((float(last["accuracy"]), float(last[column]) * scale, criterion, family))
+    ends.sort(reverse=True)
+    places = spread([end[0] for end in ends])
+    # From the data to where names stand, a share of the panel's width beyond its edge.
+    across = panel.get_yaxis_transform()
+    for (height, x, criterion, family), place in zip(ends, places, strict=True):
+        edge = panel.transAxes.inverted().transform(panel.transData.transform((x, height)))[0]
+        gid = f"{NAME}~{criterion}~{family}"
+        stroke = {"color": families.LOOKS[family].colour, "linewidth": 0.9, "clip_on": False, "gid": gid}
+        panel.plot([edge, 1.01, 1.045], [height, place, place], transform=across, **stroke)
+        name = criterion if len(criterion) <= LETTERS else f"{criterion[: LETTERS - 1]}…"
+        panel.text(1.055, place, name, transform=across, va="center", color=INK, fontsize="small", gid=gid)
+
+
+def spread(heights: Sequence[float], apart: float = APART, most: float = 1.0) -> list[float]:
+    """Falling heights moved until they are so far apart, down from `most` and up from the lowest."""
+    places: list[float] = []
+    for height in heights:
+        places.append(min(height, places[-1] - apart if places else most))
+    # What would stand below the lowest line moves the others up.
+    lowest = min(min(heights, default=0.0), most - apart * (len(heights) - 1))
+    for place in range(len(places) - 1, -1, -1):
+        places[place] = max(places[place], lowest + apart * (len(places) - 1 - place))
+    return places
+
+
 def inline(figure: Figure, name: str) -> str:
     """A figure as SVG inside a page: sized by the page, ids of its own, and lines marked by their criterion."""
     text = io.StringIO()
@@ -79,7 +118,7 @@ def inline(figure: Figure, name: str) -> str:
     svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
     # Half of what matplotlib writes are digits that no screen shows; in names they count.
     svg = re.sub(r'(?<= )(?:d|points|transform|[xy][12]?)="[^"]*"', _shortened, svg)
-    svg = re.sub(rf'id="{MARK}~([^~"]*)~([^~"]*)"', r'class="line" data-c="\1" data-f="\2"', svg)
+    svg = re.sub(rf'id="({MARK}|{NAME})~([^~"]*)~([^~"]*)"', r'class="\1" data-c="\2" data-f="\3"', svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
     return re.sub(r"\n\s*", "\n", svg)

@@ -27,8 +27,11 @@ DELTA = re.compile(r"(.+)\.(\d+\.\d+)")
 KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
 # Lines drawn in full, and criteria beside each other where it cuts.
 FRONT, BESIDE = 6, 4
+TITLE = "Test accuracy by the share removed, and by the cost left"
 # Classes of a table; of more, half as many that lose most are shown, and half as many that lose least.
 CLASSES = 20
+# The most statistics or deltas that stand beside each other; more stand below each other.
+ACROSS = 14
 # What the data behind the figure say of each point.
 COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
 
@@ -48,10 +51,9 @@ def accuracy(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Ma
     svg = study_curves.accuracy(rows, lines, front, picked.level, study.results.chance)
     levels = sorted(rows["level"].unique())
     table = _by_level(rows, lines, levels)
+    words = TITLE, _described(rows, front, picked)
     parts = [
-        page_parts.figure_of(
-            "accuracy-figure", svg, _described(rows, front, picked), _csv(rows, lines), _method(study)
-        ),
+        page_parts.figure_of("accuracy-figure", svg, *words, _csv(rows, lines), _method(study)),
         f"<details><summary>Every criterion at every level</summary>{table}</details>",
     ]
     return page_parts.section("accuracy", parts, _headline(study, picked, rows))
@@ -81,7 +83,7 @@ def _described(rows, front, picked):
         row = page_parts.at(rows, name, picked.level)
         if row is not None:
             parts.append(f"{name} {100 * row['accuracy']:.1f} %")
-    return f"Test accuracy by the share removed, and by the cost left. At the thin line: {', '.join(parts)}."
+    return f"{TITLE}. At the thin line: {', '.join(parts)}."
 
 
 def _method(study):
@@ -258,7 +260,7 @@ def by_class(study: Study, picked: Chosen) -> str:
 
 
 def _lost(means, dense, name, level):
-    """What each class loses by a criterion, the most first; without classes of which one of both is not known."""
+    """Losses of classes by a criterion, the largest first; without classes of which one of both is not known."""
     if (name, round(level, 9)) not in means.index:
         return means.iloc[0, :0]
     lost = means.loc[(dense, 0.0)] - means.loc[(name, round(level, 9))]
@@ -287,9 +289,11 @@ def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: 
     def table_at(level):
         text = ""
         for grid in wide:
-            columns = list(dict.fromkeys(itertools.chain.from_iterable(grid.values())))
-            lines = [_grid_row(rows, source, by_end, columns, level) for source, by_end in grid.items()]
-            text += page_parts.table_of(["test accuracy in %", *columns], lines)
+            ends = list(dict.fromkeys(itertools.chain.from_iterable(grid.values())))
+            # Neither a window nor a sheet is so wide as a study may have deltas.
+            across, down = (ends, list(grid)) if len(ends) <= ACROSS else (list(grid), ends)
+            lines = [_grid_row(rows, _named(grid, first, across), first, level) for first in down]
+            text += page_parts.table_of(["test accuracy in %", *across], lines)
         return text
 
     return page_parts.section("statistics", _at_levels(study, picked, table_at))
@@ -308,12 +312,18 @@ def _grid(of_family, families):
     return grid
 
 
-def _grid_row(rows, source, by_end, columns, level):
+def _named(grid, first, across):
+    """The criteria of a row, None where there is none; a row is a source, or where these stand across an end."""
+    for other in across:
+        yield grid[first].get(other) if first in grid else grid[other].get(first)
+
+
+def _grid_row(rows, names, first, level):
     texts = []
-    for end in columns:
-        row = page_parts.at(rows, by_end[end], level) if end in by_end else None
+    for name in names:
+        row = page_parts.at(rows, name, level) if name else None
         texts.append(_cell(row) if row else "")
-    return page_parts.row_of("", [page_parts.name_of(source), *texts])
+    return page_parts.row_of("", [page_parts.name_of(first), *texts])
 
 
 def means(name: str, table: pandas.DataFrame) -> str:
