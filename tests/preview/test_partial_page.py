@@ -10,7 +10,7 @@ import yaml
 
 from secateur import Refused, console
 from secateur.artifacts import tables
-from secateur.preview import partial_page
+from secateur.preview import job_states, partial_page, study_jobs
 from secateur.study.study import Study
 from support.studies import TINY
 
@@ -54,6 +54,14 @@ def test_a_criterion_that_is_chosen_counts_when_both_its_evaluations_are_there()
     assert partial_page.complete_of(STUDY, done) == {0: never, 1: never}
     done[("evaluate_choosing", "weight", 1)] = None
     assert set(partial_page.complete_of(STUDY, done)[1]) == {*never, "weight"}
+
+
+def test_jobs_that_failed_are_named():
+    ranking = next(job for job in study_jobs.needed(STUDY) if job.rule == "rank_by_statistic" and job.seed == 1)
+    states = [job_states.State(ranking, job_states.FAILED), job_states.State(ranking, job_states.WAITING)]
+    (sentence,) = partial_page._failed(states)
+    assert f"<b>Failed</b>: rank_by_statistic {ranking.name}, network 1; " in sentence
+    assert list(partial_page._failed(states[1:])) == []
 
 
 # ---- on a study that was run -----------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def _page(study, parts):
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{study.style}</style></head><body>\n<header><h1>{name}</h1>"
-        f'<p class="question">{html.escape(study.config["question"])}</p></header>\n<main>\n'
+        f'<p class="question" dir="auto">{html.escape(study.config["question"])}</p></header>\n<main>\n'
         f"{parts['answer']}\n<nav>{links}</nav>\n"
         + "\n".join(text for name, text in parts.items() if name != "answer")
         + f"\n</main>\n<script>const names = {names};\n{study.script}</script></body></html>\n"
