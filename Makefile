@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study status report test chaos cluster lint format docs bench clean
+.PHONY: study status page report test chaos cluster lint format docs bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -20,6 +20,10 @@ study: .venv/workflow
 # How far the study is; also while it runs.
 status: .venv/workflow
 	@.venv/bin/secateur status $(STUDY)
+
+# The page of what is done so far; also while the study runs.
+page: .venv/workflow
+	@.venv/bin/secateur page $(STUDY)
 
 report: .venv/workflow
 	@$(SNAKEMAKE) report

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: two files that a clone keeps beside the package are built into it."""
+"""What pyproject.toml cannot say: files that a clone keeps beside the package are built into it."""
 
 from pathlib import Path
 
@@ -6,11 +6,13 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 # From a clone to the folder of the package, where secateur.artifacts.shipped looks for them. The catalogue of workflows
-# reads the schema in the clone, and the workflow the list of downloads; a copy kept by hand, or a link, would not stay
-# one.
+# reads the schema in the clone, and the workflow the list of downloads and the texts of its page; a copy kept by hand,
+# or a link, would not stay one.
 SHIPPED = {
     "workflow/schemas/config.schema.yaml": "schemas/config.schema.yaml",
     "data/sources.yaml": "data/sources.yaml",
+    "report/study.css": "report/study.css",
+    "report/study.js": "report/study.js",
 }
 
 

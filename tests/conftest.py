@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 import sys
 
 import pytest
@@ -77,3 +78,23 @@ def tiny_study(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("study"))
     workflow.output = workflow.run("--cores", "2", "all", "report")
     return workflow
+
+
+# ---- a browser -----------------------------------------------------------------------------------------------
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium: the system's, or the one that Playwright has downloaded."""
+    from playwright import sync_api
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium here: {error}")
+        yield browser
+        browser.close()

@@ -142,7 +142,7 @@ def test_names_keep_their_digits_and_differences_without_an_interval_are_no_test
     curves = study.curves.replace({"criterion": {"mixed.relevance.0.5": "mixed.relevance.0.125"}})
     lines = {"mixed.relevance.0.125": "mixed", "random": "random"}
     svg = study_curves.accuracy(averages.on_test(curves), lines, [*lines], 0.5, 0.1)
-    assert svg.count('data-c="mixed.relevance.0.125"') == 2 and ">mixed.relevance.0.125<" in svg
+    assert svg.count('class="line" data-c="mixed.relevance.0.125"') == 2 and ">mixed.relevance.0.125<" in svg
     assert " d=" in svg and not re.search(r' d="[^"]*\.[0-9]{3}', svg)
     untested = answer.Difference(0.2, float("nan"), float("nan"))
     assert study_answer._told(untested, "chance").startswith("not tested against chance")

@@ -10,7 +10,7 @@ import pytest
 from secateur.artifacts import shipped
 from support.studies import IGNORED, ROOT
 
-PARTS = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "workflow", "data/sources.yaml")
+PARTS = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "workflow", "data/sources.yaml", "report")
 NOTEBOOK = """
 import torch
 

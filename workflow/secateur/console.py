@@ -1,4 +1,4 @@
-"""The command `secateur`, which checks a study without running it, and says how far one is that runs."""
+"""The command `secateur`: checks a study without running it, says how far one is, and shows what it has so far."""
 
 import argparse
 import logging
@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="check a study before any long job")
     of_status = commands.add_parser("status", help="show how far a study is, also while it runs")
-    for command, page in ((check, checked), (of_status, status_of)):
+    of_page = commands.add_parser("page", help="write the page of a study that is not finished, also while it runs")
+    for command, page in ((check, checked), (of_status, status_of), (of_page, page_of)):
         command.add_argument("study", nargs="?", default="config/config.yaml", help="its file (default: %(default)s)")
         command.set_defaults(page=page)
     options = parser.parse_args(arguments)
@@ -46,6 +47,15 @@ def checked(path: Path | str) -> str:
 def status_of(path: Path | str) -> str:
     """The page of `secateur status` on a study file, in the folder where it runs."""
     return status.text(Study.of(study_file.read(path)))
+
+
+def page_of(path: Path | str) -> str:
+    """The words of `secateur page` on a study file: where it wrote the page, and what is missing."""
+    study = Study.of(study_file.read(path))
+    # matplotlib takes a second to import, which a status does without.
+    from secateur.preview import partial_page
+
+    return partial_page.write(study)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,8 @@ def curves(
 
 def _draws_averaged(part):
     """A row for each seed."""
-    numbers = part.select_dtypes("number").columns.difference(["seed", *KEYS, "images"], sort=False)
     collapsed = part["empty"].fillna("").ne("").astype(float)
-    columns = part[["seed", *numbers]].assign(collapsed=collapsed)
+    columns = part[["seed", *evaluation_table.COST, *MEASURES]].assign(collapsed=collapsed)
     return columns.groupby("seed", as_index=False).mean()
 
 

@@ -1,4 +1,4 @@
-"""Data files of the package: the schema of a study, and the catalogue of downloads."""
+"""Data files of the package: a study's schema, the catalogue of downloads, style and script of a study's page."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 IN_A_CLONE = {
     "schemas/config.schema.yaml": "../schemas/config.schema.yaml",
     "data/sources.yaml": "../../data/sources.yaml",
+    "report/study.css": "../../report/study.css",
+    "report/study.js": "../../report/study.js",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur.analysis import answer as answers
@@ -35,6 +35,8 @@ class Study(NamedTuple):
     exports: Mapping[str, Mapping[str, Any]]  # {folder of an exported network: its manifest}
     style: str
     script: str
+    # HTML sentences on what is missing, of a study that is not finished
+    missing: Sequence[str] = ()
 
     @property
     def statistic(self) -> str:
@@ -133,10 +135,12 @@ def table_of(head: Iterable[str], rows: Iterable[str]) -> str:
     )
 
 
-def figure_of(name: str, svg: str, caption: str, csv: str, method: str) -> str:
-    """A figure with its description, and its method and data in a fold."""
+def figure_of(name: str, svg: str, title: str, caption: str, csv: str, method: str) -> str:
+    """A figure with its title and its description, which has numbers; its method and data stand in a fold."""
     described = html.escape(caption)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{described}" ', 1)
+    words = f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-desc">{described}</desc>'
+    named = f'<svg role="img" aria-labelledby="{name}-title" aria-describedby="{name}-desc" '
+    svg = re.sub(r"<svg ([^>]*>)", lambda match: f"{named}{match[1]}{words}", svg, count=1)
     data = base64.b64encode(csv.encode()).decode()
     return (
         f'<figure id="{name}">{svg}<figcaption>{described}</figcaption></figure>'

@@ -151,11 +151,12 @@ def _answer_table(study, picked, rows, compared, of_family):
 
 def _warnings(study, picked, rows):
     """Sentences on what limits the answer."""
+    yield from study.missing
     networks = len(study.results.seeds)
     if networks == 1:
-        yield "One network was trained: intervals are of this network, and another training may rank otherwise."
+        yield "All is of one network: intervals are of this network, and another training may rank otherwise."
     elif networks == 2:
-        yield "Two networks were trained: intervals over two are wide, and say little."
+        yield "All is of two networks: intervals over two are wide, and say little."
     if study.config["model"]["weights"] is not None:
         yield (
             "The networks start from weights made elsewhere, which may have seen images of every split; of the test "

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 MARK = "line"
 # What the marks of the price are.
 COUNTED, TIMED = "front, multiply-adds (counted)", "exported, latency (timed)"
-FADED = {"alpha": 0.3, "linewidth": 0.8, "marker": "", "zorder": 1}
+# The same of a name at a line's end, and of the stroke that leads to it.
+NAME = "name"
+# Of these names: the least distance, in accuracy, the colour, which can be read on white, and the most letters.
+APART, INK, LETTERS = 0.055, "0.15", 26
+FADED = {"linewidth": 0.8, "marker": "", "zorder": 1}
+# How much of its background a faded line hides; of many they hide less, or together they would hide the others.
+FADE, MANY = 0.3, 40
 
 
 def accuracy(
@@ -40,7 +46,8 @@ def accuracy(
         for panel, column, scale in ((left, "level", 1.0), (right, cost, 1 / curves[cost].max())):
             for criterion, family in of_family.items():
                 rows = curves[curves["criterion"] == criterion].sort_values("level")
-                _line(panel, rows, rows[column] * scale, (criterion, family), criterion in front)
+                alpha = None if criterion in front else FADE * min(1.0, MANY / len(of_family))
+                _line(panel, rows, rows[column] * scale, (criterion, family), alpha)
             panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
             panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         left.axvline(level, color="0.6", linewidth=0.8, zorder=0, gid="at")
@@ -48,6 +55,7 @@ def accuracy(
         left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         right.set_xlabel(f"{vocabulary.BUDGETS[cost]} left")
         right.invert_xaxis()
+        _names(right, curves, (cost, 1 / curves[cost].max()), {name: of_family[name] for name in front})
         handles, labels = right.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
         return inline(figure, "accuracy")
@@ -88,18 +96,53 @@ def price(
         return inline(figure, "price")
 
 
-def _line(panel: Axes, rows, x, line, in_front):
+def _line(panel: Axes, rows, x, line, alpha):
+    """One criterion, faded unless `alpha` is None."""
     criterion, family = line
     look = families.LOOKS[family].line()
     gid = f"{MARK}~{criterion}~{family}"
-    if not in_front:
-        panel.plot(x, rows["accuracy"], gid=gid, **look | FADED)
+    if alpha is not None:
+        panel.plot(x, rows["accuracy"], gid=gid, alpha=alpha, **look | FADED)
         return
     panel.plot(x, rows["accuracy"], gid=gid, label=criterion, linewidth=2, markersize=5, zorder=3, **look)
     if rows["accuracy_low"].notna().all():
         panel.fill_between(
             x, rows["accuracy_low"], rows["accuracy_high"], color=look["color"], alpha=0.12, linewidth=0, zorder=1
         )
+
+
+def _names(panel: Axes, curves, scaled, of_family):
+    """The criteria's names beside the ends of their lines, in the order of these, with strokes that lead there."""
+    column, scale = scaled
+    ends = []
+    for criterion, family in of_family.items():
+        rows = curves[curves["criterion"] == criterion].sort_values("level")
+        if len(rows):
+            last = rows.iloc[-1]
+            ends.append((float(last["accuracy"]), float(last[column]) * scale, criterion, family))
+    ends.sort(reverse=True)
+    places = spread([end[0] for end in ends])
+    # From the data to where names stand, a share of the panel's width beyond its edge.
+    across = panel.get_yaxis_transform()
+    for (height, x, criterion, family), place in zip(ends, places, strict=True):
+        edge = panel.transAxes.inverted().transform(panel.transData.transform((x, height)))[0]
+        gid = f"{NAME}~{criterion}~{family}"
+        stroke = {"color": families.LOOKS[family].colour, "linewidth": 0.9, "clip_on": False, "gid": gid}
+        panel.plot([edge, 1.01, 1.045], [height, place, place], transform=across, **stroke)
+        name = criterion if len(criterion) <= LETTERS else f"{criterion[: LETTERS - 1]}…"
+        panel.text(1.055, place, name, transform=across, va="center", color=INK, fontsize="small", gid=gid)
+
+
+def spread(heights: Sequence[float], apart: float = APART, most: float = 1.0) -> list[float]:
+    """Falling heights moved until they are so far apart, down from `most` and up from the lowest."""
+    places: list[float] = []
+    for height in heights:
+        places.append(min(height, places[-1] - apart if places else most))
+    # What would stand below the lowest line moves the others up.
+    lowest = min(min(heights, default=0.0), most - apart * (len(heights) - 1))
+    for place in range(len(places) - 1, -1, -1):
+        places[place] = max(places[place], lowest + apart * (len(places) - 1 - place))
+    return places
 
 
 def inline(figure: Figure, name: str) -> str:
@@ -112,7 +155,7 @@ def inline(figure: Figure, name: str) -> str:
     svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
     # Half of what matplotlib writes are digits that no screen shows; in names they count.
     svg = re.sub(r'(?<= )(?:d|points|transform|[xy][12]?)="[^"]*"', _shortened, svg)
-    svg = re.sub(rf'id="{MARK}~([^~"]*)~([^~"]*)"', r'class="line" data-c="\1" data-f="\2"', svg)
+    svg = re.sub(rf'id="({MARK}|{NAME})~([^~"]*)~([^~"]*)"', r'class="\1" data-c="\2" data-f="\3"', svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
     return re.sub(r"\n\s*", "\n", svg)

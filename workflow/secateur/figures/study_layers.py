@@ -55,7 +55,8 @@ def _share(row):
 def _figure(name, study, criterion, table, words):
     figure = drawing.of_criterion(table, criterion, study.config["model"]["name"] or "the network")
     csv = table[COLUMNS].round(5).to_csv(index=False, lineterminator="\n")
-    return page_parts.figure_of(name, study_curves.inline(figure, name), words, csv, METHOD)
+    title = f"What each group of layers can lose by {criterion}"
+    return page_parts.figure_of(name, study_curves.inline(figure, name), title, words, csv, METHOD)
 
 
 def _table(lost):

@@ -23,6 +23,8 @@ from secateur.study import criterion_families
 # Chromium shows an item of report.html up to a data URL of 2 MiB, and above it nothing at all.
 MOST_BYTES = 1_500_000
 SETTINGS = "Images, readings, networks, every setting, and versions"
+# What a study that is not finished says of itself.
+SO_FAR = "Intervals, and every setting"
 
 
 def written(study: Study) -> str:
@@ -34,7 +36,7 @@ def written(study: Study) -> str:
     rows = averages.on_test(study.curves)
     parts = {
         "answer": study_answer.answer(study, picked, rows, of_family),
-        "question": page_parts.section("question", [page_parts.fold(SETTINGS, study.description)]),
+        "question": page_parts.section("question", [page_parts.fold(_summary(study), study.description)]),
         "accuracy": study_sections.accuracy(study, picked, rows, of_family),
         "statistics": study_sections.statistics(study, picked, rows, of_family),
         "price": study_sections.price(study, rows, of_family),
@@ -66,15 +68,20 @@ def _plain(study, of_family):
     return [name for name in [*named, *others] if of_family[name] not in ("random", "controls")]
 
 
+def _summary(study):
+    return SO_FAR if study.missing else SETTINGS
+
+
 def _page(study, parts):
-    title = html.escape(f"{study.config['study']}: a study of channel pruning")
+    name = html.escape(f"{study.config['study']}{' (not finished)' if study.missing else ''}")
     links = "".join(f'<a href="#{name}">{page_parts.HEADINGS[name]}</a>' for name in parts if name != "answer")
+    title = f"{name}: a study of channel pruning"
     names = json.dumps(criterion_families.FAMILIES).replace("<", "\\u003c")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{study.style}</style></head><body>\n<header><h1>{html.escape(study.config['study'])}</h1>"
-        f'<p class="question">{html.escape(study.config["question"])}</p></header>\n<main>\n'
+        f"<style>{study.style}</style></head><body>\n<header><h1>{name}</h1>"
+        f'<p class="question" dir="auto">{html.escape(study.config["question"])}</p></header>\n<main>\n'
         f"{parts['answer']}\n<nav>{links}</nav>\n"
         + "\n".join(text for name, text in parts.items() if name != "answer")
         + f"\n</main>\n<script>const names = {names};\n{study.script}</script></body></html>\n"

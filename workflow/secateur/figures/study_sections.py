@@ -27,8 +27,11 @@ DELTA = re.compile(r"(.+)\.(\d+\.\d+)")
 KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
 # Lines drawn in full, and criteria beside each other where it cuts.
 FRONT, BESIDE = 6, 4
-# Classes of a table; of more, those that lose most are shown.
+TITLE = "Test accuracy by the share removed, and by the cost left"
+# Classes of a table; of more, half as many that lose most are shown, and half as many that lose least.
 CLASSES = 20
+# The most statistics or deltas that stand beside each other; more stand below each other.
+ACROSS = 14
 # What the data behind the figure say of each point.
 COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low", "accuracy_high")
 
@@ -53,10 +56,9 @@ def accuracy(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Ma
     svg = study_curves.accuracy(rows, lines, front, picked.level, study.results.chance)
     levels = sorted(rows["level"].unique())
     table = _by_level(rows, lines, levels)
+    words = TITLE, _described(rows, front, picked)
     parts = [
-        page_parts.figure_of(
-            "accuracy-figure", svg, _described(rows, front, picked), _csv(rows, lines), _method(study)
-        ),
+        page_parts.figure_of("accuracy-figure", svg, *words, _csv(rows, lines), _method(study)),
         f"<details><summary>Every criterion at every level</summary>{table}</details>",
     ]
     return page_parts.section("accuracy", parts, _headline(study, picked, rows))
@@ -86,7 +88,7 @@ def _described(rows, front, picked):
         row = page_parts.at(rows, name, picked.level)
         if row is not None:
             parts.append(f"{name} {100 * row['accuracy']:.1f} %")
-    return f"Test accuracy by the share removed, and by the cost left. At the thin line: {', '.join(parts)}."
+    return f"{TITLE}. At the thin line: {', '.join(parts)}."
 
 
 def _method(study):
@@ -163,7 +165,7 @@ def _price_figure(study, points, front, dense, of_family):
     svg = study_curves.price(points, front, dense, of_family, measured)
     least = front.iloc[-1]
     words = (
-        f"Test accuracy by cost. The cheapest network of the front keeps {100 * least['accuracy']:.1f} % with "
+        f"The cheapest network of the front keeps {100 * least['accuracy']:.1f} % with "
         f"{100 * least['macs'] / dense['macs']:.0f} % of the multiply-adds. Small marks are all networks, the line is "
         "the front; both are counted."
     )
@@ -171,7 +173,7 @@ def _price_figure(study, points, front, dense, of_family):
         words += " Filled diamonds are timed: the latency of exported networks as a share of the dense network's."
     data = points[list(COLUMNS)].assign(front=points.index.isin(front.index))
     csv = data.round(5).to_csv(index=False, lineterminator="\n")
-    return page_parts.figure_of("price-figure", svg, words, csv, METHOD_OF_PRICE)
+    return page_parts.figure_of("price-figure", svg, "Test accuracy by cost", words, csv, METHOD_OF_PRICE)
 
 
 def _means(study, split, columns):
@@ -238,25 +240,49 @@ def _emptied(study, picked, names):
 
 
 def by_class(study: Study, picked: Chosen) -> str:
-    """Accuracy on each class, at every level."""
+    """Accuracy on each class, at every level; of many classes those that lose most and least, and all in a fold."""
     columns = evaluation_table.of_classes(study.evaluations)
     means, names = _means(study, "test", columns), _beside(picked)
     # Level 0 of every criterion is the dense network.
     dense = next(name for name, level in means.index if level == 0)
 
-    def table_at(level):
-        rows, order = [], columns
-        if len(columns) > CLASSES and (names[0], round(level, 9)) in means.index:
-            lost = means.loc[(dense, 0.0)] - means.loc[(names[0], round(level, 9))]
-            order = list(lost.sort_values(ascending=False, kind="stable").index)
-        for column in order[:CLASSES]:
+    def table_of(level, shown):
+        rows = []
+        for column in shown:
             values = [_mean(means, dense, 0.0, column), *(_mean(means, name, level, column) for name in names)]
             label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
-            rows.append(page_parts.row_of("", [label, *map(_percent, values)]))
+            # A name from the right to the left leaves what stands beside it in its place.
+            rows.append(page_parts.row_of("", [f"<bdi>{label}</bdi>", *map(_percent, values)]))
         return page_parts.table_of(["class, test accuracy in %", "dense network", *names], rows)
 
-    note = f"The {CLASSES} classes that {names[0]} loses most of." if len(columns) > CLASSES else ""
-    return page_parts.section("classes", page_parts.at_levels(study, picked, table_at), html.escape(note))
+    def table_at(level):
+        lost = _lost(means, dense, names[0], level)
+        if len(columns) <= CLASSES:
+            return table_of(level, columns)
+        if lost.empty:
+            return f"<p>No class has an accuracy by {page_parts.name_of(names[0])} here.</p>"
+        text = table_of(level, [*lost.index[: CLASSES // 2], *lost.index[CLASSES // 2 :][-CLASSES // 2 :]])
+        if abs(level - picked.level) < 1e-9:
+            text += f"<details><summary>All {len(columns):,} classes</summary>{table_of(level, columns)}</details>"
+        return text
+
+    return page_parts.section("classes", page_parts.at_levels(study, picked, table_at), _of_many(columns, names[0]))
+
+
+def _lost(means, dense, name, level):
+    """Losses of classes by a criterion, the largest first; without classes of which one of both is not known."""
+    if (name, round(level, 9)) not in means.index:
+        return means.iloc[0, :0]
+    lost = means.loc[(dense, 0.0)] - means.loc[(name, round(level, 9))]
+    return lost.dropna().sort_values(ascending=False, kind="stable")
+
+
+def _of_many(columns, name):
+    """A headline on which classes are shown, where not all are."""
+    if len(columns) <= CLASSES:
+        return ""
+    half = CLASSES // 2
+    return f"The {half} classes that lose most by {page_parts.name_of(name)}, and the {half} that lose least."
 
 
 def _percent(value):
@@ -273,9 +299,11 @@ def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: 
     def table_at(level):
         text = ""
         for grid in wide:
-            columns = list(dict.fromkeys(itertools.chain.from_iterable(grid.values())))
-            lines = [_grid_row(rows, source, by_end, columns, level) for source, by_end in grid.items()]
-            text += page_parts.table_of(["test accuracy in %", *columns], lines)
+            ends = list(dict.fromkeys(itertools.chain.from_iterable(grid.values())))
+            # Neither a window nor a sheet is so wide as a study may have deltas.
+            across, down = (ends, list(grid)) if len(ends) <= ACROSS else (list(grid), ends)
+            lines = [_grid_row(rows, _named(grid, first, across), first, level) for first in down]
+            text += page_parts.table_of(["test accuracy in %", *across], lines)
         return text
 
     return page_parts.section("statistics", page_parts.at_levels(study, picked, table_at))
@@ -294,12 +322,18 @@ def _grid(of_family, families):
     return grid
 
 
-def _grid_row(rows, source, by_end, columns, level):
+def _named(grid, first, across):
+    """The criteria of a row, None where there is none; a row is a source, or where these stand across an end."""
+    for other in across:
+        yield grid[first].get(other) if first in grid else grid[other].get(first)
+
+
+def _grid_row(rows, names, first, level):
     texts = []
-    for end in columns:
-        row = page_parts.at(rows, by_end[end], level) if end in by_end else None
+    for name in names:
+        row = page_parts.at(rows, name, level) if name else None
         texts.append(_cell(row) if row else "")
-    return page_parts.row_of("", [page_parts.name_of(source), *texts])
+    return page_parts.row_of("", [page_parts.name_of(first), *texts])
 
 
 def means(name: str, table: pandas.DataFrame) -> str:

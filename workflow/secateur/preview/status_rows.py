@@ -69,7 +69,12 @@ def _uses(study, job, criteria):
 
 
 def table(found: Sequence[Row]) -> list[str]:
-    """The lines of the table; a stage that the study does not have has no column."""
+    """The lines of the table."""
+    return layout.aligned(cells(found))
+
+
+def cells(found: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The cells of the table, its head first; a stage that the study does not have has no column."""
     present = set()
     for row in found:
         present.update(row.stages)
@@ -77,7 +82,7 @@ def table(found: Sequence[Row]) -> list[str]:
     lines = [("network", "criteria", *stages)]
     for row in found:
         lines.append((row.seed, row.name, *(cell(row.stages.get(stage, [])) for stage in stages)))
-    return layout.aligned(lines)
+    return lines
 
 
 def cell(names: Sequence[str]) -> str:
