@@ -150,6 +150,7 @@ rule write_study_page:
         sparsity=["<results>/tables/sparsity.means.csv"] if STUDY.sparse_figures else [],
         tickets=["<results>/tables/tickets.means.csv"] if STUDY.ticket_figures else [],
         verdicts=["<results>/tables/verdict.html"] if STUDY.verdict else [],
+        compared=stage_files.compared(STUDY),
         # Single images are looked at only where there is one network.
         tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
         bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],

@@ -9,6 +9,7 @@ from secateur.analysis.results import Results
 from secateur.artifacts import correctness, files, tables
 from secateur.figures import page_parts, study_page
 from secateur.jobs import script
+from secateur.relevance import comparison
 
 
 def write_study_page(inputs, page, report):
@@ -24,6 +25,7 @@ def write_study_page(inputs, page, report):
         _more(inputs),
         (report / "study.css").read_text(encoding="utf-8"),
         (report / "study.js").read_text(encoding="utf-8"),
+        list(map(comparison.read, inputs.get("compared", []))),
     )
     files.write_text(page, study_page.written(study))
 

@@ -1,5 +1,6 @@
 """The page of a study says what its tables say, whatever stands in names."""
 
+import json
 import re
 from html import unescape
 
@@ -11,6 +12,7 @@ from secateur.analysis import answer, averages
 from secateur.analysis.results import Results
 from secateur.artifacts import tables
 from secateur.figures import page_parts, study_answer, study_curves, study_page
+from secateur.relevance import comparison
 from support.studies import ROOT
 
 pytestmark = pytest.mark.study
@@ -30,6 +32,7 @@ def study(tiny_study):
         {"verdicts": (results / "tables/verdict.html").read_text()},
         (ROOT / "report/study.css").read_text(),
         (ROOT / "report/study.js").read_text(),
+        [comparison.read(results / f"digits/vgg_small/{seed}/relevance/at_input/compared.h5") for seed in (0, 1)],
     )
 
 
@@ -88,6 +91,21 @@ def test_channels_left_and_accuracy_of_classes_are_those_of_the_evaluations(stud
         value = at.groupby("seed")[column].mean().mean()
         wanted = 100 * (1 - value if section == "cuts" else value)
         assert float(cells[names.index("random")].split()[0]) == pytest.approx(wanted, abs=0.51)
+
+
+def test_what_networks_look_at_is_compared_at_the_level_and_of_the_criteria_of_the_answer(study, tiny_study):
+    page = study_page.written(study)
+    level, leader = re.search(r"(?:Up to <b>|at the lowest, )(\d+) %.*?<code>(.*?)</code>", page).groups()
+    network = tiny_study.folder / "results/digits/vgg_small/1/relevance/at_input"
+    manifest = json.loads((network / "compared.json").read_text())
+    assert manifest["level"] == float(level) / 100 and manifest["images"] == 120
+    assert manifest["criteria"] == list(dict.fromkeys([leader, "weight.mean_abs", "random.0"]))
+    rows = _rows(page, "looks")
+    for name in manifest["criteria"]:
+        cells = rows["random" if name == "random.0" else name]
+        values = [one.cosines(name).mean() for one in study.compared if len(one.cosines(name))]
+        assert float(cells[1].split()[0]) == pytest.approx(sum(values) / len(values), abs=6e-4)
+    assert '<section id="looks">' not in study_page.written(study._replace(compared=[]))
 
 
 def test_names_keep_their_digits_and_differences_without_an_interval_are_no_tests(study):

@@ -56,7 +56,9 @@ class Results:
         self.bits = bits
         self.seeds = sorted(map(int, self.table["seed"].unique()))
         self.chance = 1 / len(evaluation_table.of_classes(self.table))
-        self._cells = dict(_cells(self.table))
+        # Positions alone: a frame for each of a study's thousands of cells takes seconds, and few are asked for.
+        self._places = self.table.groupby(["split", "criterion", "level"], sort=False).indices
+        self._cells: dict[tuple[str, str, float], pandas.DataFrame] = {}
         self._names = self.table.groupby("split")["criterion"].unique().map(list).to_dict()
         self._levels = self.table.groupby(["split", "criterion"])["level"].unique().map(sorted).to_dict()
 
@@ -141,10 +143,14 @@ class Results:
         return int(rows["images"].iloc[0])
 
     def _cell(self, name, level, split):
-        try:
-            return self._cells[split, name, round(level, DIGITS)]
-        except KeyError:
-            raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}") from None
+        """The rows of a cell by seed, one for each; MissingError where there are none, or several for a seed."""
+        key = split, name, round(level, DIGITS)
+        if key not in self._cells:
+            rows = self.table.iloc[self._places.get(key, [])]
+            if rows.empty or rows["seed"].duplicated().any():
+                raise MissingError(f"the study has no level {100 * level:g} % of `{name}` on the split {split}")
+            self._cells[key] = rows.set_index("seed")
+        return self._cells[key]
 
 
 def _prepared(table, recovery):
@@ -154,13 +160,6 @@ def _prepared(table, recovery):
     if "keep_at_least" not in table:
         return table
     return first_floor(table, recovery)
-
-
-def _cells(table):
-    """((split, criterion, level), rows by seed) of every cell that has one row for each seed."""
-    for key, part in table.groupby(["split", "criterion", "level"], sort=False):
-        if not part["seed"].duplicated().any():
-            yield key, part.set_index("seed")
 
 
 def best(results: Results, names: Sequence[str], level: float, split: str) -> dict[int, str]:

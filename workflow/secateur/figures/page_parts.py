@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur.analysis import intervals
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas
 
     from secateur.analysis.results import Results
+    from secateur.relevance.comparison import Comparison
 
 
 class Study(NamedTuple):
@@ -29,6 +30,7 @@ class Study(NamedTuple):
     more: Mapping[str, str | pandas.DataFrame]
     style: str
     script: str
+    compared: Sequence[Comparison] = ()  # relevance at the input before and after pruning, of each network
 
     @property
     def statistic(self) -> str:
@@ -52,6 +54,7 @@ HEADINGS = {
     "statistics": "Statistics and deltas",
     "price": "Price",
     "cuts": "Where it cuts",
+    "looks": "What it looks at",
     "classes": "Per class",
     "recovery": "Recovery",
     "sparsity": "Sparsity",

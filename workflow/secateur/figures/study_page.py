@@ -8,7 +8,7 @@ import json
 from secateur import Refused
 from secateur.analysis import answer as answers
 from secateur.analysis import averages
-from secateur.figures import html_tables, page_parts, study_answer, study_sections
+from secateur.figures import html_tables, page_parts, study_answer, study_looks, study_sections
 from secateur.figures.page_parts import Study
 from secateur.study import criterion_families
 
@@ -19,10 +19,8 @@ SETTINGS = "Images, readings, networks, every setting, and versions"
 
 def written(study: Study) -> str:
     """The page as HTML; Refused, naming the largest part, where it is too large to be shown."""
-    of_family = {
-        name: family for name, family in criterion_families.of(study.config).items() if study.results.has(name)
-    }
-    picked = answers.chosen(study.results, of_family, study.config["evaluation"]["choose_on"], _plain(study, of_family))
+    families, split = criterion_families.of(study.config), study.config["evaluation"]["choose_on"]
+    of_family, picked = answers.of_study(study.results, families, split, study.statistic)
     rows = averages.on_test(study.curves)
     parts = {
         "answer": study_answer.answer(study, picked, rows, of_family),
@@ -31,6 +29,7 @@ def written(study: Study) -> str:
         "statistics": study_sections.statistics(study, picked, rows, of_family),
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
+        "looks": study_looks.looks(study),
         "classes": study_sections.by_class(study, picked),
         "recovery": study_sections.recovery(study, picked, of_family),
         **_more(study),
@@ -46,13 +45,6 @@ def written(study: Study) -> str:
             f"`{largest}` with {len(shown[largest]):,}: give the study fewer criteria or levels"
         )
     return text
-
-
-def _plain(study, of_family):
-    """The criteria that stand for their families where nothing is chosen: those of the statistic that is compared."""
-    named = [name for name in of_family if name.endswith(f".{study.statistic}")]
-    others = [name for name, family in of_family.items() if family not in ("relevance", "weights")]
-    return [name for name in [*named, *others] if of_family[name] not in ("random", "controls")]
 
 
 def _page(study, parts):

@@ -11,6 +11,7 @@ from typing import Any
 from secateur.study import (
     consistency,
     criteria_names,
+    criterion_families,
     kinds,
     learned,
     level_checks,
@@ -99,6 +100,12 @@ class Study:
     def in_one_piece(self) -> list[str]:
         """The readings whose file of relevance is extracted by one job."""
         return sorted({*self.extracted} - {*self.in_shards})
+
+    @property
+    def explained(self) -> str | None:
+        """The reading by whose rule relevance before and after pruning is compared; None where it is not."""
+        asked = self.settings["input_relevance"]["images"]
+        return next(iter(self.readings), None) if asked else None
 
     @property
     def weights(self) -> list[str]:
@@ -280,6 +287,13 @@ class Study:
     def choose_on(self) -> str | None:
         """The split on which deltas and statistics are chosen; None where the study chooses nothing."""
         return self.settings["evaluation"]["choose_on"]
+
+    @cached_property
+    def looked_at(self) -> list[str]:
+        """The criteria of which the page of the study may show what their networks look at: all but controls."""
+        families = criterion_families.of(self.settings)
+        controls = criterion_families.CONTROLS
+        return [name for name in self.criteria if families[vocabulary.without_draw(name)] != controls]
 
     @cached_property
     def choosing(self) -> dict[str, list[str]]:
