@@ -66,7 +66,7 @@ def _batches(images, rows, size, device):
 
 
 def _peaks(looked):
-    """What is told of each patch: its channel, and the highest relevance there, which is not positive in some."""
+    """Facts of each patch: its channel, and the highest relevance there, which is not positive in some."""
     return [
         {"layer": layer, "channel": channel, "relevance": looked.found.peaks[layer, channel].value}
         for layer, channel in looked.channels

@@ -200,7 +200,7 @@ def _patches(first):
 
 
 def _method(study):
-    """How it was computed."""
+    """Words on the computation."""
     networks, percent = len(study.compared), f"{100 * study.config['figures']['confidence']:g} %"
     over = (
         f"Student's over the means of {networks} trained networks"

@@ -20,7 +20,7 @@ ENDS = 4
 
 
 class LookedAt(NamedTuple):
-    """What was found, the plans without relevance, and the channels whose peaks were looked for."""
+    """Arrays of the comparison, the plans without relevance, and the channels whose peaks were looked for."""
 
     found: at_input.Found
     constant: list[str]  # plans that leave a network with one answer for all images
