@@ -45,6 +45,12 @@ def study(channels=3, side=64, networks=1, shown=6, **about):
     return SimpleNamespace(compared=compared, config=config, removed="units")
 
 
+def looks(made):
+    """The section of a study."""
+    families = {"relevance.mean_abs": "relevance", "weight.mean_abs": "weights", "random": "random"}
+    return study_looks.looks(made, families)
+
+
 def pictures(text):
     """The image elements of a page."""
     return re.findall("<img [^>]*>", text)
@@ -52,7 +58,7 @@ def pictures(text):
 
 @pytest.mark.parametrize(("channels", "left_out"), [(1, 0), (3, 1)])
 def test_the_pictures_of_the_worst_images_stay_small(channels, left_out):
-    text = study_looks.looks(study(channels))
+    text = looks(study(channels))
     assert sum(map(len, pictures(text))) < 150_000
     assert (f"{left_out} of these images are left out" in text) == bool(left_out)
     assert len(pictures(text)) > 20
@@ -60,7 +66,7 @@ def test_the_pictures_of_the_worst_images_stay_small(channels, left_out):
 
 def test_small_images_are_all_shown_and_every_picture_is_described():
     made = study(side=32)
-    text = study_looks.looks(made)
+    text = looks(made)
     # The scale, six rows of pixels and four networks, eight patches.
     assert len(pictures(text)) == 1 + 6 * 5 + 8 and "left out" not in text
     assert all(re.match('<img alt="[^"]{20,}" src="data:image/png;base64,', picture) for picture in pictures(text))
@@ -74,7 +80,7 @@ def decoded(picture):
 
 def test_the_networks_of_an_image_share_one_symmetric_scale():
     made = study(side=8)
-    text = study_looks.looks(made)
+    text = looks(made)
     row = re.findall("<tr>.*?</tr>", text[text.index("<th>image</th>") :])[0]
     assert row.count("<img") == 5
     maps = made.compared[0].relevance[:, 0]
@@ -90,7 +96,7 @@ def test_the_networks_of_an_image_share_one_symmetric_scale():
 def test_the_rule_and_the_numbers_are_printed():
     made = study(side=8, networks=3)
     made.compared[1].cosine[0, :10] = np.nan
-    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", study_looks.looks(made)))
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", looks(made)))
     assert "of 50 of 90 test images, drawn by the study's seed the first 5 that the dense network gets right" in text
     assert "by the rule of the reading own (alpha2beta1), for the class that the dense network answers" in text
     means = [np.nanmean(one.cosine[0]) for one in made.compared]
@@ -103,10 +109,10 @@ def test_what_has_no_relevance_is_said_in_place_of_a_picture():
     for place in (1, 2):
         made.compared[0].cosine[place] = np.nan
         made.compared[0].relevance[place + 1] = np.nan
-    text = study_looks.looks(made)
+    text = looks(made)
     assert text.count(study_looks.ONE_ANSWER) == 7 and text.count("relevance cannot pass") == 6
     assert "50 of 50" in text and NASTY not in text and "nan" not in re.sub("<img [^>]*>", "", text)
 
 
 def test_a_study_without_comparisons_has_no_section():
-    assert study_looks.looks(SimpleNamespace(compared=[])) == ""
+    assert looks(SimpleNamespace(compared=[])) == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ MOST_BYTES = 150_000
 ONE_ANSWER = "one answer for all images: nothing to explain"
 
 
-def looks(study: Study) -> str:
+def looks(study: Study, of_family: Mapping[str, str]) -> str:
     """The section: cosines of all networks, and pictures of the first one; nothing for a study without comparisons."""
     if not study.compared:
         return ""
@@ -30,7 +30,7 @@ def looks(study: Study) -> str:
     patches = _patches(first)
     parts = [
         f'<p class="method">{_rule(first)}</p>',
-        _cosines(study, means),
+        _cosines(study, means, of_family),
         _pictures(first, MOST_BYTES - len(patches)),
         patches,
         page_parts.fold("Method", f'<p class="method">{_method(study)}</p>'),
@@ -88,7 +88,7 @@ def _mean(study, name):
     return cosines.mean(by_seed, drawn, 1 - figures["confidence"], figures["resamples"], generator)
 
 
-def _cosines(study, means):
+def _cosines(study, means, of_family):
     """A table of the criteria: the cosine over all images, and those that have none."""
     rows = []
     for name, mean in means.items():
@@ -98,7 +98,9 @@ def _cosines(study, means):
             notes += _lacking(one, name)
         total = sum(len(one.row) for one in study.compared)
         texts = [page_parts.name_of(name), str(mean), f"{without:,} of {total:,}", "; ".join(dict.fromkeys(notes))]
-        rows.append(page_parts.row_of(vocabulary.without_draw(name), texts))
+        # Marked as every row of a criterion, whose draws are one there.
+        criterion = vocabulary.without_draw(name)
+        rows.append(page_parts.row_of(criterion, texts, of_family[criterion]))
     return page_parts.table_of(["criterion", "cosine, mean over images", "images without relevance", ""], rows)
 
 

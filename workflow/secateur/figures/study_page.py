@@ -29,7 +29,7 @@ def written(study: Study) -> str:
         "statistics": study_sections.statistics(study, picked, rows, of_family),
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
-        "looks": study_looks.looks(study),
+        "looks": study_looks.looks(study, of_family),
         "classes": study_sections.by_class(study, picked),
         "recovery": study_sections.recovery(study, picked, of_family),
         **_more(study),
