@@ -59,7 +59,7 @@ def _rule(first):
     about, images = first.about, len(first.row)
     sample = f"all {images:,} test images"
     if images < about["split_images"]:
-        sample = f"{images:,} of {about['split_images']:,} test images, drawn by the study's seed"
+        sample = f"{images:,} of {about['split_images']:,} test images, drawn by the study's seed,"
     reading = about["reading"]
     return (
         "Nobody chose these networks and images. Networks: the criterion of the answer, the weights beside it, and "
@@ -187,9 +187,12 @@ def _patches(first):
     cells = []
     for channel, pixels in zip(channels, first.patches, strict=True):
         name = f"{channel['layer']} {channel['channel']}"
-        picture = small_pictures.of_pixels(pixels, f"Patch of highest relevance for channel {name}")
-        told = f"{channel['relevance']:.2g}" if channel["relevance"] > 0 else "never positive"
-        cells.append(f"{picture}<br>{page_parts.name_of(name)}<br><small>{told}</small>")
+        told = f"{page_parts.name_of(name)}<br><small>{_highest(channel['relevance'])}</small>"
+        # Where no relevance is positive, the highest is the zero of any place.
+        if channel["relevance"] > 0:
+            picture = small_pictures.of_pixels(pixels, f"Patch of highest relevance for channel {name}")
+            told = f"{picture}<br>{told}"
+        cells.append(told)
     half = len(cells) // 2
     rows = [["cut first", *cells[:half]], ["cut last", *cells[half:]]]
     head = ["", *map("{}.".format, range(1, half + 1))]
@@ -199,6 +202,10 @@ def _patches(first):
         "dense network, which stands below."
     )
     return f'<p class="method">{text}</p>{_table(head, rows)}'
+
+
+def _highest(relevance):
+    return f"{relevance:.2g}" if relevance > 0 else "no image has any for it"
 
 
 def _method(study):
