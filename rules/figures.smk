@@ -153,6 +153,7 @@ rule write_study_page:
         rankings=of_networks("ranking/{criterion}.csv", criterion=STUDY.ordered),
         sensitivity=of_networks("sensitivity/{criterion}.csv", criterion={*STUDY.allocated.values()}),
         exports=of_networks("export/{exported}/manifest.json", exported=STUDY.all_exported),
+        compared=stage_files.compared(STUDY),
         # Single images are looked at only where there is one network.
         tables=of_networks("evaluation/{family}.csv", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],
         bits=of_networks("evaluation/{family}.h5", family=STUDY.evaluated) if len(STUDY.seeds) == 1 else [],

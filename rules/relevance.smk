@@ -55,3 +55,31 @@ rule merge_relevance:
         "Merge the shards of {wildcards.reading}, seed {wildcards.seed}."
     script:
         "../workflow/merge_relevance.py"
+
+
+rule compare_relevance:
+    input:
+        network="<network>/training/trained.pt",
+        images="<images>/test.h5",
+        evaluations="<results>/tables/evaluations.csv",
+        rankings=stage_files.rankings(STUDY.looked_at),
+    output:
+        comparison=f"<network>/{stage_files.COMPARED}.h5",
+        manifest=f"<network>/{stage_files.COMPARED}.json",
+    log:
+        "<network_logs>/compare_relevance.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=growing(8000),
+        gpu=gpus,
+        runtime=growing(240),
+        images_per_batch=100,
+    params:
+        **made_by("compare_relevance", "torch"),
+        options=stage_options.comparison(STUDY) if STUDY.explained else {},
+    message:
+        "Compare the relevance at the input before and after pruning, seed {wildcards.seed}."
+    script:
+        "../workflow/compare_relevance.py"

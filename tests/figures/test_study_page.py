@@ -1,5 +1,6 @@
 """The page of a study says what its tables say, whatever stands in names."""
 
+import json
 import re
 from html import unescape
 
@@ -12,6 +13,7 @@ from secateur.analysis import agreement, answer, averages, sensitivity
 from secateur.analysis.results import Results
 from secateur.artifacts import tables
 from secateur.figures import page_parts, study_answer, study_curves, study_page
+from secateur.relevance import comparison
 from support.studies import ROOT
 
 pytestmark = pytest.mark.study
@@ -34,6 +36,9 @@ def study(tiny_study):
         {},
         (ROOT / "report/study.css").read_text(),
         (ROOT / "report/study.js").read_text(),
+        compared=[
+            comparison.read(results / f"digits/vgg_small/{seed}/relevance/at_input/compared.h5") for seed in (0, 1)
+        ],
     )
 
 
@@ -135,6 +140,26 @@ def test_what_layers_can_lose_and_what_was_timed_are_shown_where_they_are(study)
     part = page[page.index("Measured, not counted") : page.index('<section id="cuts"')]
     assert "<td>50.0 [40.0, 62.5]</td><td>30.0</td><td>75.0</td>" in part
     assert "a &lt;b&gt;CPU, 1 thread(s)" in part and "results/&lt;i&gt;x" in part and study_curves.TIMED in page
+
+
+def test_what_networks_look_at_is_compared_at_the_level_and_of_the_criteria_of_the_answer(study, tiny_study):
+    page = study_page.written(study)
+    level, leader = re.search(r"(?:Up to <b>|at the lowest, )(\d+) %.*?<code>(.*?)</code>", page).groups()
+    network = tiny_study.folder / "results/digits/vgg_small/1/relevance/at_input"
+    manifest = json.loads((network / "compared.json").read_text())
+    assert manifest["level"] == float(level) / 100 and manifest["images"] == 120
+    assert manifest["criteria"] == list(dict.fromkeys([leader, "weight.mean_abs", "random.0"]))
+    rows, filled = _rows(page, "looks"), 0
+    for name in manifest["criteria"]:
+        cells = rows["random" if name == "random.0" else name]
+        values = [one.cosines(name).mean() for one in study.compared if len(one.cosines(name))]
+        if not values:
+            assert cells[1] == "none" and name in manifest["constant"]
+            continue
+        filled += 1
+        assert float(cells[1].split()[0]) == pytest.approx(sum(values) / len(values), abs=6e-4)
+    assert filled
+    assert '<section id="looks">' not in study_page.written(study._replace(compared=[]))
 
 
 def test_names_keep_their_digits_and_differences_without_an_interval_are_no_tests(study):

@@ -32,7 +32,8 @@ PLOTS = {
     "plot_strategies": 2, "plot_statistics": 3, "plot_deltas": 2, "plot_controls": 3, "plot_floors": 2, "plot_layers": 2
 }  # fmt: skip
 TABLES = {
-    "collect_evaluations": 1, "tabulate_accuracy": 1, "tabulate_thesis": 1, "judge_thesis": 1, "write_study_page": 1
+    "collect_evaluations": 1, "tabulate_accuracy": 1, "tabulate_thesis": 1, "judge_thesis": 1, "write_study_page": 1,
+    "compare_relevance": 2,
 }  # fmt: skip
 SETTINGS = {"write_settings": 1, "describe_study": 1, "write_study_page": 1}
 # The study page says how many images were read.
@@ -640,7 +641,7 @@ def other_weights(study, tmp_path):
 
 AFTER_FIGURES = {
     "collect_evaluations": 1, "tabulate_accuracy": 1, "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2,
-    "plot_layers": 1, "plot_controls": 1, "write_study_page": 1, "report": 1,
+    "plot_layers": 1, "plot_controls": 1, "write_study_page": 1, "compare_relevance": 1, "report": 1,
 }  # fmt: skip
 EDITS_OF_GIVEN_FILES = {
     moved: {},
@@ -757,6 +758,7 @@ def test_another_score_computes_that_one_alone(criteria_study):
         "score_images": 1, "rank_by_score": 1, "evaluate_pruning": 1, "collect_evaluations": 1, "tabulate_accuracy": 1,
         "plot_scores": 1, "plot_strategies": 1, "plot_statistics": 2, "plot_layers": 1, "plot_controls": 1,
         "write_settings": 1, "describe_study": 1, "write_study_page": 1, "report": 1,
+        "compare_relevance": 1,
     }  # fmt: skip
 
 

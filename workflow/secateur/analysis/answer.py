@@ -52,6 +52,35 @@ def chosen(results: Results, families: Mapping[str, str], split: str | None, pla
     return Chosen(levels[len(levels) // 2], None, False, None, stand, float("nan"), results.dense())
 
 
+def of_study(
+    results: Results, families: Mapping[str, str], split: str | None, statistic: str
+) -> tuple[dict[str, str], Chosen]:
+    """({criterion: family} of those that were evaluated, what is chosen among them).
+
+    `families` is that of the study's settings, and `statistic` the one that stands for readings and weights where
+    nothing is chosen.
+    """
+    known = dict(filter(lambda item: results.has(item[0]), families.items()))
+    return known, chosen(results, known, split, _plain(known, statistic))
+
+
+def _plain(families, statistic):
+    """The criteria that stand for their families where nothing is chosen: those of the statistic that is compared."""
+    named = [name for name in families if name.endswith(f".{statistic}")]
+    others = [name for name, family in families.items() if family not in ("relevance", "weights")]
+    return [name for name in [*named, *others] if families[name] not in (RANDOM, CONTROLS)]
+
+
+def looked_at(results: Results, picked: Chosen, weights: str) -> list[str]:
+    """The criteria whose networks are looked at: that of the answer, the weights beside it, and chance.
+
+    Of a criterion with draws it is the first. Where nothing was chosen, the first family's criterion leads.
+    """
+    leader = picked.leader or next(iter(picked.of_families.values()), weights)
+    names = filter(results.has, dict.fromkeys([leader, weights, RANDOM]))
+    return [results.names(name)[0] for name in names]
+
+
 def _found(results, candidates, levels, split):
     """The highest level with a criterion close to the dense network, else the lowest; None without candidates."""
     rows = results.table[results.table["split"] == split]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from secateur.analysis.agreement import Rankings
     from secateur.analysis.answer import Chosen, Difference
     from secateur.analysis.results import Results
+    from secateur.relevance.comparison import Comparison
 
 
 class Study(NamedTuple):
@@ -37,6 +38,7 @@ class Study(NamedTuple):
     script: str
     # HTML sentences on what is missing, of a study that is not finished
     missing: Sequence[str] = ()
+    compared: Sequence[Comparison] = ()  # relevance at the input before and after pruning, of each network
 
     @property
     def statistic(self) -> str:
@@ -67,6 +69,7 @@ HEADINGS = {
     "price": "Price",
     "cuts": "Where it cuts",
     "agreement": "Agreement of rankings",
+    "looks": "What it looks at",
     "classes": "Per class",
     "recovery": "Recovery",
     "layers": "Levels per layer",

@@ -14,6 +14,7 @@ from secateur.analysis.agreement import Rankings
 from secateur.analysis.results import Results
 from secateur.artifacts import correctness, provenance, tables
 from secateur.figures.page_parts import Study
+from secateur.relevance import comparison
 
 # Sections of what only some studies have, beside the verdicts: each a table of means.
 MEANS = ("retraining", "sparsity", "tickets")
@@ -34,8 +35,8 @@ def read(
 
     `paths` are those of the tables `evaluations` and `curves`. `pairs` are tables of single evaluations and the bits
     beside them, of a study of one network; of others none are needed. `more` is {section: its files, if the study has
-    any}, the networks' rankings, sensitivity and exports among them, `report` the folder with style and script, and
-    `missing` says what a study that is not finished lacks.
+    any}: tables, and the networks' rankings, sensitivity, exports and comparisons at the input. `report` is the folder
+    with style and script, and `missing` says what a study that is not finished lacks.
     """
     evaluations = tables.read(paths["evaluations"], "seed", "split", *averages.NEEDED)
     columns = (*averages.KEYS, "budget", "accuracy", "accuracy_low", "accuracy_high")
@@ -51,6 +52,7 @@ def read(
         {str(Path(path).parent): provenance.read(path) for path in more.get("exports", [])},
         **{name: (report / text).read_text(encoding="utf-8") for name, text in TEXTS.items()},
         missing=missing,
+        compared=list(map(comparison.read, more.get("compared", []))),
     )
 
 

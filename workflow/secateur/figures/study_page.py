@@ -14,6 +14,7 @@ from secateur.figures import (
     study_answer,
     study_layers,
     study_learned,
+    study_looks,
     study_rankings,
     study_sections,
 )
@@ -29,10 +30,8 @@ SO_FAR = "Intervals, and every setting"
 
 def written(study: Study) -> str:
     """The page as HTML; Refused, naming the largest part, where it is too large to be shown."""
-    of_family = {
-        name: family for name, family in criterion_families.of(study.config).items() if study.results.has(name)
-    }
-    picked = answers.chosen(study.results, of_family, study.config["evaluation"]["choose_on"], _plain(study, of_family))
+    families, split = criterion_families.of(study.config), study.config["evaluation"]["choose_on"]
+    of_family, picked = answers.of_study(study.results, families, split, study.statistic)
     rows = averages.on_test(study.curves)
     parts = {
         "answer": study_answer.answer(study, picked, rows, of_family),
@@ -42,6 +41,7 @@ def written(study: Study) -> str:
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
         "agreement": study_rankings.section(study, picked),
+        "looks": study_looks.looks(study, of_family),
         "classes": study_sections.by_class(study, picked),
         "recovery": study_sections.recovery(study, picked, of_family),
         "layers": study_layers.section(study),
@@ -59,13 +59,6 @@ def written(study: Study) -> str:
             f"`{largest}` with {len(shown[largest]):,}: give the study fewer criteria or levels"
         )
     return text
-
-
-def _plain(study, of_family):
-    """The criteria that stand for their families where nothing is chosen: those of the statistic that is compared."""
-    named = [name for name in of_family if name.endswith(f".{study.statistic}")]
-    others = [name for name, family in of_family.items() if family not in ("relevance", "weights")]
-    return [name for name in [*named, *others] if of_family[name] not in ("random", "controls")]
 
 
 def _summary(study):

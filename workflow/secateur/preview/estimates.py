@@ -18,6 +18,8 @@ from secateur.study.vocabulary import IMAGE_SCORES
 TRAINED = 3
 # A reconstruction by its fit, in forward passes of its images (measured: benchmarks/recovery.py).
 REFITTED = {"channels": 3, "patches": 6}
+# Pruned networks whose relevance at the input is compared with the dense one's: of the answer, of weights, of chance.
+COMPARED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,7 @@ def estimated(basis: Basis) -> list[Stage]:
         count = sizes[config["evaluation"]["choose_on"]]
         recoveries = recovery_checks.options(config) if config["verdict"] else {}
         stages.append(_evaluation("choosing", basis, chosen_from, count, recoveries))
+    stages.append(_comparison(basis))
     if config["retraining"]:
         stages.append(_retraining(basis))
     if config["sparsity"]:
@@ -126,6 +129,17 @@ def _relevance(basis):
             # R and abs(R): sums for each image and channel in float32, two maps for each channel in float64.
             size += 8 * count * shape[0] + 16 * math.prod(shape)
     return Stage("relevance", f"{images:,} images", basis.seeds * jobs, basis.seeds * seconds, basis.seeds * size)
+
+
+def _comparison(basis):
+    """Relevance at the input of the dense network and of COMPARED pruned ones, at most as costly."""
+    config = basis.config
+    images = min(config["input_relevance"]["images"], basis.sizes["test"])
+    name = next(iter(config["readings"]), None)
+    if name is None or not images:
+        return Stage("comparison", "no images", 0, 0, 0)
+    seconds = basis.seeds * (1 + COMPARED) * images * basis.timed.readings[name].seconds
+    return Stage("comparison", f"{images:,} images", basis.seeds, seconds, 0)
 
 
 def _scores(basis):

@@ -26,6 +26,7 @@ def of_network(study: Study, seed: int) -> Iterator[Planned]:
         _rankings_of_others,
         _steps,
         _evaluations,
+        _comparison,
         _retraining,
         _sparsity,
         _tickets,
@@ -68,6 +69,16 @@ def _relevance(places):
             name = f"{reading}.{end.removeprefix('.shard-').removesuffix('.h5')}"
             yield places.job("extract_relevance_shard", "relevance", name, inputs, [shard], options)
         yield places.job("merge_relevance", "relevance", reading, shards, [whole], options)
+
+
+def _comparison(places):
+    """Relevance at the input before and after pruning: it waits for the evaluations of all networks."""
+    study = places.study
+    if study.explained is not None:
+        inputs = [TRAINED, TEST, "<results>/tables/evaluations.csv", *stage_files.rankings(study.looked_at)]
+        outputs = each(f"<network>/{stage_files.COMPARED}", ".h5", ".json")
+        options = partial(stage_options.comparison, study)
+        yield places.job("compare_relevance", "figures", "", inputs, outputs, options)
 
 
 def _statistics(places):

@@ -31,6 +31,7 @@ OF_NETWORKS = {
     "rankings": "ranking/*.csv",
     "sensitivity": "sensitivity/*.csv",
     "exports": "export/*/*/manifest.json",
+    "compared": "relevance/at_input/compared.h5",
 }
 # {section of the page: the job behind it, and which of its files}.
 MORE = {

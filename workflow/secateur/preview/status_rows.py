@@ -42,7 +42,9 @@ def rows(study: Study, states: Sequence[State]) -> list[Row]:
             jobs = [job for job in of_seed[seed] if job.stage == stage]
             if jobs:
                 found.append(_row(str(seed), name, study_jobs.behind(jobs, by_file), by_job))
-    found.append(_row("", "all networks", of_seed[None], by_job))
+    # The page of the study shows all networks.
+    compared = [job for job in by_job if job.rule == "compare_relevance"]
+    found.append(_row("", "all networks", [*of_seed[None], *compared], by_job))
     return found
 
 

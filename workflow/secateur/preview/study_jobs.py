@@ -120,6 +120,7 @@ def _of_the_page(study):
     ):
         if shown:
             inputs.append(f"<results>/tables/{name}")
+    inputs += stage_files.compared(study)
     if len(study.seeds) == 1:
         inputs += _of_networks(study, *_evaluated(study.evaluated))
     return inputs

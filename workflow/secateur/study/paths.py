@@ -183,6 +183,8 @@ def _relevance(config):
         if reading["shards"] > 1:
             ends += shard_ends(reading["shards"])
         yield from _each(f"relevance/{name}", ends, f"readings.{name}")
+    if config["readings"] and config["input_relevance"]["images"]:
+        yield from _each("relevance/at_input/compared", (".h5", ".json"), "input_relevance")
 
 
 def shard_ends(count: int) -> list[str]:

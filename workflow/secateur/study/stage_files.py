@@ -51,6 +51,17 @@ def shards(study: Study, reading: str) -> list[str]:
     return [f"<network>/relevance/{reading}{end}" for end in ends]
 
 
+# What one network looks at before and after pruning, below its folder.
+COMPARED = "relevance/at_input/compared"
+
+
+def compared(study: Study) -> list[str]:
+    """The comparisons of relevance at the input of all networks, in the order of their seeds."""
+    if study.explained is None:
+        return []
+    return [f"<results>/{study.dataset}/{study.model}/{seed}/{COMPARED}.h5" for seed in study.seeds]
+
+
 def scores(study: Study, criterion: str) -> str:
     """The scores behind a ranking; several rankings can share them."""
     return f"<network>/statistics/{criteria_names.file_of(study.scored[criterion])}.csv"

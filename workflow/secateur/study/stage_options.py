@@ -9,6 +9,7 @@ from secateur.artifacts import files, plain_yaml, shipped
 from secateur.study import (
     contents,
     criteria_names,
+    criterion_families,
     kinds,
     learned,
     learned_checks,
@@ -269,6 +270,24 @@ def evaluation(study: Study, job: str) -> Options:
 def choosing(study: Study, job: str) -> Options:
     """The same on the images that choose; of networks as pruning left them, where no verdict asks after recoveries."""
     return _evaluated(study, study.choosing[job]) | _recoveries(study, study.chosen_after)
+
+
+def comparison(study: Study) -> Options:
+    """The rule of relevance, the images, and all that decides which pruned networks are compared with the dense one."""
+    name = str(study.explained)
+    return {
+        "name": name,
+        "reading": _chosen(study.readings[name], "rule", "bias", "pool", "seed"),
+        "criteria": study.looked_at,
+        "families": criterion_families.of(study.settings),
+        "choose_on": study.choose_on,
+        "statistic": study.statistic,
+        "weights": f"{study.weights[0]}.{study.statistic}",
+        "terms": study.terms[0],
+        **study.settings["input_relevance"],
+        "seed": study.seed,
+        **machine(study),
+    }
 
 
 def sensitivity(study: Study) -> Options:

@@ -102,6 +102,12 @@ class Study:
         return sorted({*self.extracted} - {*self.in_shards})
 
     @property
+    def explained(self) -> str | None:
+        """The reading by whose rule relevance before and after pruning is compared; None where it is not."""
+        asked = self.settings["input_relevance"]["images"]
+        return next(iter(self.readings), None) if asked else None
+
+    @property
     def weights(self) -> list[str]:
         """The sources of weights' statistics, as they are or folded; the first is mixed with relevance."""
         return self.settings["criteria"]["weights"]
@@ -289,6 +295,13 @@ class Study:
     def choose_on(self) -> str | None:
         """The split on which deltas and statistics are chosen; None where the study chooses nothing."""
         return self.settings["evaluation"]["choose_on"]
+
+    @cached_property
+    def looked_at(self) -> list[str]:
+        """The criteria of which the page of the study may show what their networks look at: all but controls."""
+        families = criterion_families.of(self.settings)
+        controls = criterion_families.CONTROLS
+        return [name for name in self.criteria if families[vocabulary.without_draw(name)] != controls]
 
     @cached_property
     def choosing(self) -> dict[str, list[str]]:
