@@ -3,6 +3,10 @@
 import importlib.util
 import itertools
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas
@@ -17,11 +21,16 @@ from secateur.verdicts import thesis_claims, thesis_numbers
 from support.studies import ROOT
 
 
-def writer():
-    spec = importlib.util.spec_from_file_location("write_config_reference", ROOT / "docs" / "write_config_reference.py")
+def loaded(path):
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def writer():
+    return loaded(ROOT / "docs" / "write_config_reference.py")
 
 
 def test_the_reference_of_keys_is_that_of_the_schema():
@@ -184,3 +193,21 @@ def test_every_path_that_the_docs_name_exists():
         real = (path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path))
         missing = {path for path in real if not (ROOT / path.rstrip("./")).exists()}
         assert not missing, f"{page.name}: {sorted(missing)}"
+
+
+def test_make_site_refuses_what_leads_nowhere_and_a_page_without_a_place(tmp_path):
+    pytest.importorskip("sphinx", reason="make site installs it")
+    shutil.copytree(ROOT / "docs" / "site", tmp_path / "docs" / "site")
+    places = loaded(ROOT / "docs" / "site" / "conf.py").NAVIGATION.values()
+    for path in [*itertools.chain.from_iterable(map(dict.values, places)), "docs/unplaced"]:
+        (tmp_path / f"{path}.md").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{path}.md").write_text("# A page\n\n## Its part\n")
+    (tmp_path / "docs" / "export.md").unlink()
+    links = "[](docs/none.md) [](docs/units.md#no-part) [](#nowhere) [](rules/none.smk) ![](docs/none.svg)"
+    (tmp_path / "README.md").write_text(f"# Front\n\n{links} [right](docs/units.md#its-part)\n")
+    command = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "-m sphinx" in line)
+    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=tmp_path, capture_output=True, text=True)
+    warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    faults = ("docs/none.md", "no-part", "nowhere", "rules/none.smk", "docs/none.svg", "unplaced", "docs/export")
+    assert done.returncode == 1 and len(warnings) == len(faults)
+    assert [fault for fault in faults if fault not in done.stderr] == []
