@@ -13,6 +13,7 @@ NAVIGATION = {
         "Settings of a study": "config/README",
         "Reading the report": "docs/report",
         "In a notebook": "docs/notebook",
+        "As a module": "docs/module",
     },
     "What ranks": {
         "Criteria": "docs/criteria",
