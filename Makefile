@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study status page report test chaos cluster lint format docs bench clean
+.PHONY: study status page report test chaos cluster lint format docs site bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -58,6 +58,12 @@ docs: .venv/workflow
 	.venv/bin/python docs/write_config_reference.py
 	.venv/bin/python docs/write_notebook_reference.py
 
+# The documentation as pages in build/site. A link, an anchor or a picture that leads nowhere ends it, and so does a page without a place.
+site: .venv/docs
+	@rm -rf build/site build/doctrees
+	.venv/bin/python -m sphinx --quiet --fail-on-warning --nitpicky --jobs auto --conf-dir docs/site --doctree-dir build/doctrees . build/site
+	@echo "The pages lie in build/site/index.html"
+
 bench: .venv/test
 	.venv/bin/python benchmarks/relevance.py
 	.venv/bin/python benchmarks/streaming.py
@@ -67,9 +73,9 @@ bench: .venv/test
 	@test -z "$$SECATEUR_DATA" || .venv/bin/python benchmarks/conservation.py
 
 clean:
-	rm -rf .venv .snakemake results logs
+	rm -rf .venv .snakemake build results logs
 
-.venv/workflow .venv/test .venv/lint: .venv/%: pyproject.toml constraints.txt
+.venv/workflow .venv/test .venv/lint .venv/docs: .venv/%: pyproject.toml constraints.txt
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv; PyTorch is large, the first time takes a few minutes."
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[workflow,export,$*]"

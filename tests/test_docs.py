@@ -3,6 +3,10 @@
 import importlib.util
 import itertools
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas
@@ -10,6 +14,7 @@ import pytest
 import yaml
 
 from secateur.analysis.results import Results
+from secateur.figures import page_parts
 from secateur.study import criteria_names, page_options, settings
 from secateur.study.study import Study
 from secateur.verdicts import judging as verdicts_judging
@@ -17,11 +22,16 @@ from secateur.verdicts import thesis_claims, thesis_numbers
 from support.studies import ROOT
 
 
-def writer():
-    spec = importlib.util.spec_from_file_location("write_config_reference", ROOT / "docs" / "write_config_reference.py")
+def loaded(path):
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def writer():
+    return loaded(ROOT / "docs" / "write_config_reference.py")
 
 
 def test_the_reference_of_keys_is_that_of_the_schema():
@@ -184,3 +194,38 @@ def test_every_path_that_the_docs_name_exists():
         real = (path for path in named if not re.search(r"[A-Z]{3,}(?!\.md)|\.\.\.", path))
         missing = {path for path in real if not (ROOT / path.rstrip("./")).exists()}
         assert not missing, f"{page.name}: {sorted(missing)}"
+
+
+def test_make_site_refuses_what_leads_nowhere_and_a_page_without_a_place(tmp_path):
+    pytest.importorskip("sphinx", reason="make site installs it")
+    shutil.copytree(ROOT / "docs" / "site", tmp_path / "docs" / "site")
+    places = loaded(ROOT / "docs" / "site" / "conf.py").NAVIGATION.values()
+    for path in [*itertools.chain.from_iterable(map(dict.values, places)), "docs/unplaced"]:
+        (tmp_path / f"{path}.md").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{path}.md").write_text("# A page\n\n## Its part\n")
+    (tmp_path / "docs" / "export.md").unlink()
+    links = "[](docs/none.md) [](docs/units.md#no-part) [](#nowhere) [](rules/none.smk) ![](docs/none.svg)"
+    (tmp_path / "README.md").write_text(f"# Front\n\n{links} [right](docs/units.md#its-part)\n")
+    command = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "-m sphinx" in line)
+    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=tmp_path, capture_output=True, text=True)
+    warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    faults = ("docs/none.md", "no-part", "nowhere", "rules/none.smk", "docs/none.svg", "unplaced", "docs/export")
+    assert done.returncode == 1 and len(warnings) == len(faults)
+    assert [fault for fault in faults if fault not in done.stderr] == []
+
+
+def test_the_lines_that_add_a_figure_add_one(monkeypatch):
+    text = (ROOT / "docs" / "report.md").read_text(encoding="utf-8").partition("## Adding a figure")[2]
+    code = re.search(r"```python\n(.*?)```", text, flags=re.S)[1]
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 24
+    names = {"_front": lambda picked, study, of_family: ["l1"]}
+    exec(code, names)
+    monkeypatch.setitem(page_parts.HEADINGS, "loss", "Loss")
+    rows = pandas.DataFrame({"criterion": ["l1", "l1", "random"], "level": [0, 0.5, 0.5], "loss": [0.1, 2.5, 3.25]})
+    section = names["loss"](None, None, rows, {"l1": "weight_scores", "random": "random"})
+    assert section.startswith('<section id="loss"><h2>Loss</h2><p><b>The loss goes up to 3.2 nats.')
+    assert set(re.findall(r'class="line" data-c="(.*?)" data-f="(.*?)"', section)) == {
+        ("l1", "weight_scores"),
+        ("random", "random"),
+    }
+    assert names["loss"](None, None, rows.assign(loss=float("nan")), {}) == ""
