@@ -78,7 +78,7 @@ rule compare_relevance:
         images_per_batch=100,
     params:
         **made_by("compare_relevance", "torch"),
-        options=stage_options.comparison(STUDY) if STUDY.explained else {},
+        options=stage_options.comparison(STUDY),
     message:
         "Compare the relevance at the input before and after pruning, seed {wildcards.seed}."
     script:

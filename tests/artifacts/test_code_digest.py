@@ -237,6 +237,11 @@ def test_packages_hold_nothing_but_their_faces():
     root = pathlib.Path(code_digest.__file__).resolve().parents[1]
     for path in root.glob("*/__init__.py"):
         _, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+        if path.parent.name == "relevance":
+            # Jobs that read files of relevance alone start without torch: this face imports its name when it is used.
+            rest = [
+                node for node in rest if not isinstance(node, ast.If) and getattr(node, "name", "") != "__getattr__"
+            ]
         kinds = {type(node) for node in rest}
         assert kinds <= {ast.ImportFrom, ast.Assign}, path
         assert [node.targets[0].id for node in rest if isinstance(node, ast.Assign)] in ([], ["__all__"]), path

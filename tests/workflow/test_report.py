@@ -98,7 +98,8 @@ def test_one_criterion_lights_up_everywhere_by_mouse_and_by_keyboard(alone):
     lit = alone.locator(".lit")
     assert {element.get_attribute("data-c") for element in lit.all()} == {"weight.mean_abs"}
     # Two lines of the figure, and rows of tables.
-    assert alone.locator("g.line.lit").count() == 2 and lit.count() > 3
+    # In both panels of the accuracy, and in the price.
+    assert alone.locator("g.line.lit").count() == 3 and lit.count() > 3
     assert "criterion=weight.mean_abs" in alone.url
     alone.locator(ROW).focus()
     alone.keyboard.press("Enter")

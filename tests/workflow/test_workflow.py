@@ -798,7 +798,7 @@ def test_the_slurm_profile_plans_every_job_with_its_resources(tmp_path):
         path.write_text(re.sub(r"^ +message:\n.*\n", "", path.read_text(), flags=re.M))
     text = workflow.run("--workflow-profile", "slurm", "-n", "--", "all")
     jobs = dict(re.findall(r"^ *(?:local)?rule (\w+):\n.*?^ +resources: ([^\n]+)", text, flags=re.M | re.S))
-    assert len(jobs) == 27  # with "all"
+    assert len(jobs) == 28  # with "all"
     assert {"mem_mb=8000", "runtime=720", "gpu=1"} <= set(jobs["train_model"].split(", "))
     assert {"mem_mb=8000", "runtime=240", "gpu=1"} <= set(jobs["evaluate_pruning"].split(", "))
     assert {"mem_mb=2000", "runtime=10"} <= set(jobs["plot_layers"].split(", "))

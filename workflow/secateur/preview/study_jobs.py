@@ -121,6 +121,9 @@ def _of_the_page(study):
         if shown:
             inputs.append(f"<results>/tables/{name}")
     inputs += stage_files.compared(study)
+    inputs += _of_networks(study, *(f"<network>/ranking/{name}.csv" for name in study.ordered))
+    inputs += _of_networks(study, *(f"<network>/sensitivity/{name}.csv" for name in {*study.allocated.values()}))
+    inputs += _of_networks(study, *(f"<network>/export/{name}/manifest.json" for name in study.all_exported))
     if len(study.seeds) == 1:
         inputs += _of_networks(study, *_evaluated(study.evaluated))
     return inputs

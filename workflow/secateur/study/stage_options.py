@@ -273,11 +273,15 @@ def choosing(study: Study, job: str) -> Options:
 
 
 def comparison(study: Study) -> Options:
-    """The rule of relevance, the images, and all that decides which pruned networks are compared with the dense one."""
-    name = str(study.explained)
+    """The rule of relevance, the images, and all that decides which pruned networks are compared with the dense one.
+
+    Nothing for a study of which none is compared.
+    """
+    if study.explained is None:
+        return {}
     return {
-        "name": name,
-        "reading": _chosen(study.readings[name], "rule", "bias", "pool", "seed"),
+        "name": study.explained,
+        "reading": _chosen(study.readings[study.explained], "rule", "bias", "pool", "seed"),
         "criteria": study.looked_at,
         "families": criterion_families.of(study.settings),
         "choose_on": study.choose_on,
