@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import json
+from collections.abc import Mapping
 
 from secateur import Refused
 from secateur.analysis import answer as answers
 from secateur.analysis import averages
 from secateur.figures import html_tables, page_parts, study_answer, study_sections
-from secateur.figures.page_parts import Study
+from secateur.figures.page_parts import Heads, Study
 from secateur.study import criterion_families
 
 # Chromium shows an item of report.html up to a data URL of 2 MiB, and above it nothing at all.
@@ -22,7 +21,7 @@ def written(study: Study) -> str:
     of_family = {
         name: family for name, family in criterion_families.of(study.config).items() if study.results.has(name)
     }
-    picked = answers.chosen(study.results, of_family, study.config["evaluation"]["choose_on"], _plain(study, of_family))
+    picked = answers.chosen(study.results, of_family, study.config["evaluation"]["choose_on"], plain(study, of_family))
     rows = averages.on_test(study.curves)
     parts = {
         "answer": study_answer.answer(study, picked, rows, of_family),
@@ -37,37 +36,29 @@ def written(study: Study) -> str:
         "again": _again(study),
     }
     shown = {name: text for name, text in parts.items() if text}
-    text = _page(study, shown)
+    title = f"{study.config['study']}: a study of channel pruning"
+    heads = page_parts.Heads(title, study.config["study"], study.config["question"], study.style, study.script)
+    return whole(heads, shown)
+
+
+def whole(heads: Heads, parts: Mapping[str, str]) -> str:
+    """A page of sections, {name: HTML}, the answer among them; Refused, naming the largest, where it is too large."""
+    text = page_parts.whole(heads, parts)
     size = len(text.encode())
     if size > MOST_BYTES:
-        largest = max(shown, key=lambda name: len(shown[name]))
+        largest = max(parts, key=lambda name: len(parts[name]))
         raise Refused(
             f"the page of the study has {size:,} bytes, and a report shows {MOST_BYTES:,}; its largest part is "
-            f"`{largest}` with {len(shown[largest]):,}: give the study fewer criteria or levels"
+            f"`{largest}` with {len(parts[largest]):,}: give the study fewer criteria or levels"
         )
     return text
 
 
-def _plain(study, of_family):
+def plain(study: Study, of_family: Mapping[str, str]) -> list[str]:
     """The criteria that stand for their families where nothing is chosen: those of the statistic that is compared."""
     named = [name for name in of_family if name.endswith(f".{study.statistic}")]
     others = [name for name, family in of_family.items() if family not in ("relevance", "weights")]
     return [name for name in [*named, *others] if of_family[name] not in ("random", "controls")]
-
-
-def _page(study, parts):
-    title = html.escape(f"{study.config['study']}: a study of channel pruning")
-    links = "".join(f'<a href="#{name}">{page_parts.HEADINGS[name]}</a>' for name in parts if name != "answer")
-    names = json.dumps(criterion_families.FAMILIES).replace("<", "\\u003c")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{study.style}</style></head><body>\n<header><h1>{html.escape(study.config['study'])}</h1>"
-        f'<p class="question">{html.escape(study.config["question"])}</p></header>\n<main>\n'
-        f"{parts['answer']}\n<nav>{links}</nav>\n"
-        + "\n".join(text for name, text in parts.items() if name != "answer")
-        + f"\n</main>\n<script>const names = {names};\n{study.script}</script></body></html>\n"
-    )
 
 
 def _more(study):
