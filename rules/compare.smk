@@ -7,6 +7,7 @@ if STUDY.compare:
             page=f"{STUDY.compare['results']}/compared.html",
         log:
             "<logs>/compare_studies.log",
+        localrule: True
         conda:
             "../envs/figures.yaml"
         params:

@@ -57,7 +57,7 @@ class Study(NamedTuple):
 
     @property
     def budget(self) -> str:
-        """What a level is a share of."""
+        """The quantity that a level is a share of."""
         return self.settings["evaluation"]["budget"]
 
     @property

@@ -1,4 +1,4 @@
-"""Which of two studies is better, in sentences and one table, by fixed rules.
+"""The better one of two studies, in sentences and one table, by fixed rules.
 
 Each study is taken at its own chosen point (`analysis.answer`): the level and the criterion that its choosing images
 name. What is reported is of the test images, which both share.
@@ -32,7 +32,7 @@ PAIRED = {
 
 
 class Picked(NamedTuple):
-    """What each of the two studies chooses by itself, and the differences of what both have."""
+    """The point that each of the two studies chooses, and the differences of what both have."""
 
     a: Chosen
     b: Chosen
@@ -60,7 +60,7 @@ def picked(two: Two) -> Picked:
         split = study.settings["evaluation"]["choose_on"]
         plain = study_page.plain(_for_a_page(study), study.families)
         chosen.append(answers.chosen(study.results, study.families, split, plain))
-    return Picked(*chosen, two_studies.differences(two))
+    return Picked(chosen[0], chosen[1], two_studies.differences(two))
 
 
 def _for_a_page(study):
@@ -90,7 +90,7 @@ def in_folder(study: Study) -> str:
 
 
 def _warnings(two, chosen) -> Iterable[str]:
-    """What limits each of the studies, with its letter, and what limits their comparison."""
+    """Sentences on what limits each of the studies, with its letter, and their comparison."""
     if two.pairing == two_studies.APART and min(len(study.results.seeds) for study in two[:2]) == 1:
         yield "One of the studies has one network and the other has several: no difference has an interval."
     for letter, study, point in zip((A, B), two[:2], chosen[:2], strict=True):
@@ -108,8 +108,7 @@ def _at_points(two, chosen):
         )
         return
     first, second = chosen.points
-    found = two_studies.level_gap(two, kinds.NONE.name, first, second)
-    assert found is not None, "a study lacks the point that it chose"
+    found = _of_chosen(two, first, second)
     words = []
     for letter, point, value in ((A, first, found.a), (B, second, found.b)):
         words.append(
@@ -121,10 +120,10 @@ def _at_points(two, chosen):
 
 def _better(found: Gap) -> str:
     if found.word in (A, B):
-        return f"<b>{found.word} is better at its chosen point</b>"
+        return f"<strong>{found.word} is better at its chosen point</strong>"
     if found.word == EQUAL:
-        return "<b>The two studies are equal</b> at their chosen points"
-    return "<b>Which study is better at its chosen point cannot be told</b>"
+        return "<strong>The two studies are equal at their chosen points</strong>"
+    return "<strong>Which study is better at its chosen point cannot be told</strong>"
 
 
 def _price(two, chosen):
@@ -216,25 +215,34 @@ def _table(two, chosen):
                 rows.append(page_parts.row_of(name, [*head, *cells(two, row)], families[name]))
     note = (
         f"<small>Test accuracy; intervals {100 * two.confidence:g} %, bold where zero is outside. "
-        f"{PAIRED[two.pairing]}.</small>"
+        f"{PAIRED[two.pairing]}. ≠ marks another price.</small>"
     )
     return page_parts.table_of(HEAD, rows) + note
 
 
-def _of_points(two, first, second):
+def _of_chosen(two, first, second) -> Gap:
+    """The Gap of the two chosen points, which each study has."""
     found = two_studies.level_gap(two, kinds.NONE.name, first, second)
+    assert found is not None, "a study lacks the point that it chose"
+    return found
+
+
+def _of_points(two, first, second):
+    found = _of_chosen(two, first, second)
     left = two_studies.macs(two.a, kinds.NONE.name, first), two_studies.macs(two.b, kinds.NONE.name, second)
     removed = " / ".join(dict.fromkeys(map(wording.percent, (first.level, second.level))))
-    return page_parts.row_of("", ["chosen points, each study's own", "", removed, *_three(found), *map(short, left)])
+    mark = " ≠" if unlike(two, *left) else ""
+    cells = ["chosen points, each study's own", "", removed, *_three(found), short(left[0]), short(left[1]) + mark]
+    return page_parts.row_of("", cells)
 
 
 def _three(found: Gap) -> list[str]:
     return [_percent(found.a), _percent(found.b), points(found)]
 
 
-def _names(two, chosen):
+def _names(two, chosen) -> list[str]:
     """The leaders, the other families' representatives, and chance, of what both studies have."""
-    leaders = [point.leader for point in chosen[:2]]
+    leaders = [point.leader for point in chosen[:2] if point.leader]
     others = [*chosen.a.of_families.values(), *chosen.b.of_families.values(), criterion_families.RANDOM]
     return list(filter(two.families.__contains__, dict.fromkeys([*leaders, *others])))
 

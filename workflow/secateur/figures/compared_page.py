@@ -68,7 +68,7 @@ def _value(flat, name):
     if name not in flat:
         return "none"
     value = flat[name]
-    return ", ".join(map(_word, value)) if isinstance(value, list) else str(value)
+    return (", ".join(map(_word, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _word(value):
@@ -248,7 +248,7 @@ def _recovery(two, chosen):
 
 
 def _others(two):
-    """What only one of the studies has, by name."""
+    """Names of what only one of the studies has."""
     found = two_studies.only(two)
     if not found:
         return ""

@@ -48,7 +48,7 @@ class Study(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """What stands around the sections of a page."""
+    """Title, headings, style and script around the sections of a page."""
 
     title: str
     name: str

@@ -18,6 +18,7 @@ from secateur.study import kinds
 from secateur.study.vocabulary import BUDGETS
 
 TABLES = ("evaluations", "curves")
+COSTS = ("macs", "parameters")
 
 
 def compare(a: Path | str, b: Path | str) -> pandas.DataFrame:
@@ -67,10 +68,10 @@ def _read(results: StudyResults) -> Study:
                 "--configfile FILE"
             )
     evaluations = results.table("evaluations")
-    _refuse_lacking(results, "evaluations", evaluations, ("seed", "split", *averages.NEEDED))
+    _refuse_lacking(results, "evaluations", evaluations, ("seed", "split", *averages.NEEDED, *COSTS))
     curves = results.table("curves")
     ends = ("budget", "accuracy", "accuracy_low", "accuracy_high", "collapsed")
-    _refuse_lacking(results, "curves", curves, (*averages.KEYS, *ends))
+    _refuse_lacking(results, "curves", curves, (*averages.KEYS, *COSTS, *ends))
     _refuse_partial(results, evaluations)
     by_recovery = two_studies.by_recovery(evaluations, _bits(results, evaluations))
     if kinds.NONE.name not in by_recovery:

@@ -72,12 +72,19 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     _fill(config, rules)
     consistency.settle(config)
     paths.check(config)
-    return _ordered(config)
+    return _ordered(_without_comparison(config))
 
 
 def completed(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that an earlier version checked, in place, with the defaults of keys that have come since."""
     _fill(config, _rules_for(config))
+    return _without_comparison(config)
+
+
+def _without_comparison(config):
+    """Settings in place, without a comparison that is not asked for: it is no setting of a study (`Study.compare`)."""
+    if config["compare"] is None:
+        del config["compare"]
     return config
 
 

@@ -39,7 +39,7 @@ class Study:
         Raises Refused with one line for the first error, FileNotFoundError where the schema is missing.
         """
         checked = settings.checked(given)
-        study = cls(checked, checked.pop("compare"))
+        study = cls(checked, checked.pop("compare", None))
         study.check_names()
         return study
 
