@@ -1,7 +1,7 @@
 # Two commands do all their own set-up on a machine with Python 3.11+, git and make:
 #   make study    run the default study and say where its report lies (STUDY=config/studies/NAME.yaml for another)
 #   make test     install what the tests need and run them all
-.PHONY: study status page report test chaos cluster lint format docs site bench clean
+.PHONY: study status page report compare test chaos cluster lint format docs site bench clean
 
 PYTHON ?= python3
 STUDY ?= config/config.yaml
@@ -27,6 +27,11 @@ page: .venv/workflow
 
 report: .venv/workflow
 	@$(SNAKEMAKE) report
+
+# Two finished studies side by side: make compare A=results/one B=results/two
+compare: .venv/workflow
+	@test -n "$(A)" -a -n "$(B)" || { echo "Name two results folders: make compare A=results/one B=results/two"; exit 1; }
+	@.venv/bin/snakemake --cores 1 compare --config compare='{a: "$(A)", b: "$(B)"}'
 
 test: .venv/test
 	@tests/install_browser

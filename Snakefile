@@ -6,7 +6,8 @@
 # Another study: --configfile config/studies/NAME.yaml. Every key: config/README.md.
 
 
-if not workflow.overwrite_configfiles:
+# A file that only names two studies to compare is no study of its own.
+if not workflow.overwrite_configfiles or {*config} == {"compare"}:
 
     configfile: "config/config.yaml"
 
@@ -75,3 +76,4 @@ rule all:
 
 include: ROOT / "rules/report.smk"
 include: ROOT / "rules/crate.smk"
+include: ROOT / "rules/compare.smk"

@@ -89,7 +89,7 @@ except Refused as error:
     raise WorkflowError(f"The study's settings: {error}") from None
 if workflow.is_main_process:
     another = study_file.other_study(Path(STUDY.settings["results"], "settings.yaml"), STUDY.settings["study"])
-    if another:
+    if another and not STUDY.compare:
         logger.info(
             f"{STUDY.settings['results']} holds the study {another} too: its tables, figures and report are replaced by "
             "those of this one; images, networks and relevance of equal settings are shared (docs/sharing.md)."
@@ -206,6 +206,23 @@ def verdict_options():
     shipped = (ROOT / "config" / "studies").glob("*.yaml")
     paths = {path.stem: f"config/studies/{path.name}" for path in shipped}
     return page_options.verdict(STUDY, paths) | {"typed": digest_of_texts("thesis.*")}
+
+
+def refuse_no_two(wildcards):
+    """The input of a comparison that names no studies: none."""
+    raise WorkflowError(
+        "name two results folders to compare, in a file (docs/compare.md) or: "
+        "snakemake --cores 1 compare --config compare='{a: results/one, b: results/two}'"
+    )
+
+
+def compare_options():
+    """The options of a comparison: its folders count by what they hold, because their files are no inputs.
+
+    As inputs they would be made by this study's rules, where the results folder of one is that of this study.
+    """
+    folders = {key: STUDY.compare[key] for key in ("a", "b")}
+    return folders | {"contents": contents.of_results(*folders.values()), "texts": digest_of_texts("study.[cj]s*")}
 
 
 def alternatives(names):

@@ -22,7 +22,7 @@ FACES = {
     "secateur.evaluation": ["measure"],
     "secateur.cost": ["count"],
     "secateur.selection": ["OutputAnalyser", "PruningConv2D"],
-    "secateur.results": ["open"],
+    "secateur.results": ["open", "compare"],
 }
 
 

@@ -73,8 +73,8 @@ def test_small_jobs_share_submissions(on_cluster):
     names = [name_of(job) for job in on_cluster.jobs]
     shared = sorted(name for name in names if name.startswith("group_"))
     assert [name.split("_")[1] for name in shared] == ["rankings", "results", "units", "weights"]
-    # Images, training, three evaluations, one of them twice, and what needs them: a comparison, and the page.
-    assert len(names) == len(shared) + 8
+    # Images, training, three evaluations, one of them twice, and the page.
+    assert len(names) == len(shared) + 7
     # One after the other on one core: as much memory as one of them, and the time of all six.
     results = one(on_cluster.jobs, "group_results")
     assert asked(results) == {"cpu": "1", "mem": "2000M", "time": "01:00:00", "gpu": ""}

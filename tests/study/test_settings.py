@@ -427,7 +427,7 @@ def test_integers_are_integers_and_numbers_are_finite_in_the_whole_schema(kind, 
             inner = [inner] if key == 0 else {key: inner}
         for section, content in inner.items():
             config[section] = config.get(section, {}) | content if isinstance(content, dict) else content
-        refused = [tuple(error.path) for error in settings.STRICT(settings.schema()).iter_errors(config)]
+        refused = [tuple(error.path) for error in settings.strict()(settings.schema()).iter_errors(config)]
         assert place in refused
         with pytest.raises(ValueError):
             settings.checked(config)

@@ -264,7 +264,7 @@ def test_every_rule_of_the_workflow_ran(tiny_study):
     scoring = {"score_weights", "score_images", "list_stages", "rank_by_score", "rank_by_file", "rank_mixture"}
     scoring |= {"score_first_weights", "score_images_at_first"}
     retraining = {"retrain_model", "collect_retraining", "plot_retraining", "plot_recovery", "plot_epochs"}
-    # The test below packs.
+    # The test below packs; the rules of rules/compare.smk are indented, and test_compare.py runs them.
     others = {"fetch_images", "take_weights", "plot_scores", "export_model", "check_study", "check", "check_levels"}
     others |= {"crate"}
     # tests/verdicts has a study with a list that is only combined.

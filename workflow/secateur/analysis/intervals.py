@@ -9,6 +9,9 @@ One network, two lists
     A paired bootstrap over test images for what is right or wrong, Student's over them for the loss.
 One network, a control that is drawn
     Student's over the paired differences of the draws, widened by what the images add: `errors` says how.
+Trainings that have nothing in common
+    Student's over the means of both sides, each with an error of its own (`OverTrainings`): two studies whose networks
+    are no pairs.
 Draws on one network
     A learned criterion is drawn too, and its draws have nothing in common with those of chance: between the two,
     Student's over the draws of each side, widened by what the images add (`errors_of_both`).
@@ -181,6 +184,21 @@ class OverSeeds(Student):
         if tested and error <= ROUNDING:
             error = math.nan
         super().__init__(values.mean(), [(error, len(values) - 1)], margin, len(values), largest, negligible=0.0)
+
+
+class OverTrainings(Student):
+    """Student's distribution of the mean of some trainings minus that of others, which are no pairs.
+
+    The errors of both sides add up, as in `Student`. Of one training there is no error, so that there is no interval;
+    nor is there one where all trainings of a side are equal, which says nothing of how much they differ.
+    """
+
+    def __init__(self, first: ArrayLike, second: ArrayLike) -> None:
+        sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
+        known = [(_error(side), len(side) - 1) for side in sides]
+        if max(error for error, _ in known) <= ROUNDING:
+            known = [(math.nan, 0)]
+        super().__init__(sides[0].mean() - sides[1].mean(), known, n=sum(map(len, sides)))
 
 
 class OverDraws(Student):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secateur.analysis import answer as answers
 from secateur.analysis import intervals, wording
-from secateur.study import vocabulary
+from secateur.study import criterion_families, vocabulary
 
 if TYPE_CHECKING:
     import pandas
@@ -62,6 +63,16 @@ class Study(NamedTuple):
         return answers.difference(self.results, first, second, level, alpha, resamples, self.config["seed"])
 
 
+class Heads(NamedTuple):
+    """Title, headings, style and script around the sections of a page."""
+
+    title: str
+    name: str
+    question: str
+    style: str
+    script: str
+
+
 HEADINGS = {
     "question": "Question and settings",
     "accuracy": "Accuracy",
@@ -78,6 +89,11 @@ HEADINGS = {
     "tickets": "Tickets",
     "retraining": "Retraining",
     "verdicts": "Claims and verdicts",
+    # Of two studies side by side.
+    "differs": "What differs",
+    "levels": "Difference at equal levels",
+    "cost": "Difference at equal multiply-adds",
+    "others": "What only one study has",
     "again": "Provenance",
 }
 COSTS = {"macs": "multiply-adds", "parameters": "parameters"}
@@ -135,6 +151,21 @@ def table_of(head: Iterable[str], rows: Iterable[str]) -> str:
     return (
         f'<div class="scroll"><table class="sort"><thead><tr>{titles}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def whole(heads: Heads, parts: Mapping[str, str]) -> str:
+    """A page of sections, {name of HEADINGS: HTML}; the answer stands before the links to all others."""
+    links = "".join(f'<a href="#{name}">{HEADINGS[name]}</a>' for name in parts if name != "answer")
+    names = json.dumps(criterion_families.FAMILIES).replace("<", "\\u003c")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(heads.title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{heads.style}</style></head><body>\n<header><h1>{html.escape(heads.name)}</h1>"
+        f'<p class="question" dir="auto">{html.escape(heads.question)}</p></header>\n<main>\n'
+        f"{parts['answer']}\n<nav>{links}</nav>\n"
+        + "\n".join(text for name, text in parts.items() if name != "answer")
+        + f"\n</main>\n<script>const names = {names};\n{heads.script}</script></body></html>\n"
     )
 
 

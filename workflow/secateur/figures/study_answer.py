@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from secateur.analysis import wording
@@ -21,12 +21,17 @@ UNLIKE = 0.02
 
 def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
     """The section of the answer: what limits it, three sentences, and a table."""
-    warnings = "".join(map("<li>{}</li>".format, _warnings(study, picked, rows)))
-    warned = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
+    warned = warned_of(warnings(study, picked, rows))
     compared = {name: _versus(study, name, picked.level) for name in picked.of_families.values()}
     sentences = _chosen_words(study, picked, rows, compared) if picked.leader else _open_words(study, picked, compared)
     text = "".join(map('<p class="answer">{}</p>'.format, sentences))
     return f'<section id="answer">{warned}{text}{_answer_table(study, picked, rows, compared, of_family)}</section>'
+
+
+def warned_of(sentences: Iterable[str]) -> str:
+    """Sentences on what limits an answer, as HTML; nothing without any."""
+    items = "".join(map("<li>{}</li>".format, sentences))
+    return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""
 
 
 def _versus(study, name, level):
@@ -149,7 +154,7 @@ def _answer_table(study, picked, rows, compared, of_family):
     return page_parts.table_of(head, cells) + note
 
 
-def _warnings(study, picked, rows):
+def warnings(study: Study, picked: Chosen, rows: pandas.DataFrame) -> Iterator[str]:
     """Sentences on what limits the answer."""
     yield from study.missing
     networks = len(study.results.seeds)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import json
+from collections.abc import Mapping
 
 from secateur import Refused
 from secateur.analysis import answer as answers
@@ -18,7 +17,7 @@ from secateur.figures import (
     study_rankings,
     study_sections,
 )
-from secateur.figures.page_parts import Study
+from secateur.figures.page_parts import Heads, Study
 from secateur.study import criterion_families
 
 # Chromium shows an item of report.html up to a data URL of 2 MiB, and above it nothing at all.
@@ -50,35 +49,27 @@ def written(study: Study) -> str:
         "again": _again(study),
     }
     shown = {name: text for name, text in parts.items() if text}
-    text = _page(study, shown)
+    name = f"{study.config['study']}{' (not finished)' if study.missing else ''}"
+    title = f"{name}: a study of channel pruning"
+    heads = page_parts.Heads(title, name, study.config["question"], study.style, study.script)
+    return whole(heads, shown)
+
+
+def whole(heads: Heads, parts: Mapping[str, str]) -> str:
+    """A page of sections, {name: HTML}, the answer among them; Refused, naming the largest, where it is too large."""
+    text = page_parts.whole(heads, parts)
     size = len(text.encode())
     if size > MOST_BYTES:
-        largest = max(shown, key=lambda name: len(shown[name]))
+        largest = max(parts, key=lambda name: len(parts[name]))
         raise Refused(
             f"the page of the study has {size:,} bytes, and a report shows {MOST_BYTES:,}; its largest part is "
-            f"`{largest}` with {len(shown[largest]):,}: give the study fewer criteria or levels"
+            f"`{largest}` with {len(parts[largest]):,}: give the study fewer criteria or levels"
         )
     return text
 
 
 def _summary(study):
     return SO_FAR if study.missing else SETTINGS
-
-
-def _page(study, parts):
-    name = html.escape(f"{study.config['study']}{' (not finished)' if study.missing else ''}")
-    links = "".join(f'<a href="#{name}">{page_parts.HEADINGS[name]}</a>' for name in parts if name != "answer")
-    title = f"{name}: a study of channel pruning"
-    names = json.dumps(criterion_families.FAMILIES).replace("<", "\\u003c")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{study.style}</style></head><body>\n<header><h1>{name}</h1>"
-        f'<p class="question" dir="auto">{html.escape(study.config["question"])}</p></header>\n<main>\n'
-        f"{parts['answer']}\n<nav>{links}</nav>\n"
-        + "\n".join(text for name, text in parts.items() if name != "answer")
-        + f"\n</main>\n<script>const names = {names};\n{study.script}</script></body></html>\n"
-    )
 
 
 def _more(study):

@@ -19,6 +19,8 @@ from secateur.artifacts import files
 from secateur.study import learned, vocabulary
 
 CACHE = Path(".snakemake") / "secateur" / "digests.json"
+# What a page of two studies is made of.
+OF_RESULTS = ("settings.yaml", "tables/evaluations.csv", "tables/curves.csv", "tables/curves.json")
 # A file that was changed just now may change again within the same tick of its clock.
 SECONDS_UNTIL_SETTLED = 2
 
@@ -52,6 +54,19 @@ def own_files(config: Mapping[str, Any]) -> dict[str, str]:
         if learned.scores_units(entry) and not learned.fitted(entry):
             paths |= {scorer_file(config, criterion, seed) for seed in config["training"]["seeds"]}
     return {path: of(files.found(path)) for path in sorted(paths)}
+
+
+def of_results(*folders: str) -> dict[str, str]:
+    """{file: digest} of the settings and tables of finished studies, of those that are there.
+
+    Images and answers are large, and no table stays the same when they change.
+    """
+    found = {}
+    for folder, name in itertools.product(folders, OF_RESULTS):
+        path = Path(folder) / name
+        if path.is_file():
+            found[str(path)] = of(path)
+    return found
 
 
 def own_file(config: Mapping[str, Any], name: str, seed: int | str) -> str:

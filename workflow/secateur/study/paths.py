@@ -41,6 +41,8 @@ def _given(config):
     yield "results", config["results"]
     if config["verdict"]:
         yield "verdict.page", config["verdict"]["page"]
+    for key, path in (config.get("compare") or {}).items():
+        yield f"compare.{key}", path
     if config["model"]["weights"] not in (None, "imagenet"):
         yield "model.weights", config["model"]["weights"]
     for name, path in config["criteria"]["files"].items():

@@ -11,9 +11,6 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema
-import jsonschema.validators
-
 from secateur import Refused
 from secateur.artifacts import plain_yaml, shipped
 from secateur.study import consistency, paths, schema_errors, widths
@@ -28,13 +25,22 @@ def _is_number(_, value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-# JSON Schema takes 2.0 for an integer, and YAML has numbers that are not finite: .inf and .nan.
-STRICT = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
+@functools.cache
+def strict() -> Any:
+    """The validator: JSON Schema takes 2.0 for an integer, and YAML has numbers that are not finite: .inf and .nan.
+
+    It is imported with the first check: jobs that read the settings of a finished study do without it.
+    """
+    import jsonschema.validators
+
+    return jsonschema.validators.extend(
+        jsonschema.Draft202012Validator,
+        type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+            {"integer": _is_integer, "number": _is_number}
+        ),
+    )
+
+
 # Control characters, separators of lines and of paragraphs, and surrogates, which no file can hold.
 UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
@@ -60,18 +66,25 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_odd_keys(config)
     _refuse_broken_lines(config)
     rules = _rules_for(config)
-    errors = sorted(STRICT(rules).iter_errors(config), key=_outermost_first)
+    errors = sorted(strict()(rules).iter_errors(config), key=_outermost_first)
     if errors:
         raise Refused(schema_errors.line(errors[0]))
     _fill(config, rules)
     consistency.settle(config)
     paths.check(config)
-    return _ordered(config)
+    return _ordered(_without_comparison(config))
 
 
 def completed(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that an earlier version checked, in place, with the defaults of keys that have come since."""
     _fill(config, _rules_for(config))
+    return _without_comparison(config)
+
+
+def _without_comparison(config):
+    """Settings in place, without a comparison that is not asked for: it is no setting of a study (`Study.compare`)."""
+    if config["compare"] is None:
+        del config["compare"]
     return config
 
 

@@ -30,6 +30,8 @@ class Study:
     """A study with every default filled in; without Snakemake and without torch."""
 
     settings: Mapping[str, Any]
+    # Two folders to put side by side, and where: no setting of the study, so that nothing of it is made again.
+    compare: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Study:
@@ -37,7 +39,8 @@ class Study:
 
         Raises Refused with one line for the first error, FileNotFoundError where the schema is missing.
         """
-        study = cls(settings.checked(given))
+        checked = settings.checked(given)
+        study = cls(checked, checked.pop("compare", None))
         study.check_names()
         return study
 
