@@ -20,7 +20,7 @@ def panel(study):
     """The Panel of a finished study."""
     kinds = [*study.treatments, DISTILLED.name]
     lines = [line for criterion in SHOWN for kind in kinds if (line := _line(study, criterion, kind))]
-    return frontier.Panel(study.network, study.mean(DENSE, "accuracy"), lines)
+    return frontier.Panel(f"{study.network}, {study.size} pixels", study.mean(DENSE, "accuracy"), lines)
 
 
 def _line(study, criterion, kind):

@@ -12,6 +12,7 @@ NAVIGATION = {
     "Start": {
         "Settings of a study": "config/README",
         "Reading the report": "docs/report",
+        "Two studies side by side": "docs/compare",
         "In a notebook": "docs/notebook",
         "As a module": "docs/module",
     },
