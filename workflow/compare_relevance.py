@@ -28,7 +28,7 @@ def compare_relevance(checkpoint, split, evaluations, rankings, path, options, i
     results = Results(table.drop(columns=evaluation_table.of_layers(table)), {})
     _, picked = answer.of_study(results, options["families"], options["choose_on"], options["statistic"])
     orders = {}
-    for name in answer.looked_at(results, picked, options["weights"]):
+    for name in answer.looked_at(results, picked):
         orders[name] = tables.read(rankings[name], "unit", "layer", "channel")
     with store.opened(split) as images:
         checkpoints.same_images(network.description, images, checkpoint)

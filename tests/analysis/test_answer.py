@@ -44,6 +44,19 @@ def test_the_highest_level_close_to_dense_on_the_choosing_images_is_taken():
     assert picked.accuracy == pytest.approx(0.89) and picked.dense == pytest.approx(0.9)
 
 
+def test_criteria_are_compared_with_the_best_of_the_weights():
+    """Ahead of a bad statistic of the weights says nothing of another."""
+    bad = ([0.9, 0.2, 0.1], [0.9, 0.95, 0.9])
+    results = _results({"weight.mean_abs": bad, **ACCURACIES})
+    families = {"weight.mean_abs": "weights", **FAMILIES}
+    picked = answer.chosen(results, families, "validation", ["weight.mean_abs"])
+    assert picked.weights == "weight.mean"
+    assert answer.looked_at(results, picked) == ["relevance.mean", "weight.mean", "random.0"]
+    without = answer.chosen(results, {"relevance.mean": "relevance", "random": "random"}, "validation", [])
+    assert without.weights is None
+    assert answer.looked_at(results, without) == ["relevance.mean", "random.0"]
+
+
 def test_the_ends_of_mixed_lists_stand_for_no_family():
     alike = ACCURACIES["relevance.mean"]
     results = _results(ACCURACIES | {"mixed.relevance.1.0": alike, "mixed.relevance.0.3": ACCURACIES["weight.mean"]})

@@ -73,6 +73,14 @@ def test_small_images_are_all_shown_and_every_picture_is_described():
     assert NASTY not in text and "&lt;script&gt;" in text
 
 
+def test_a_network_that_answers_all_images_right_has_no_wrong_one_to_show():
+    made = study()
+    one = made.compared[0]
+    assert "that it gets wrong, in the order" in looks(made)
+    one.predicted[0] = one.label
+    assert "that it gets wrong (there is none), in the order" in looks(made)
+
+
 def decoded(picture):
     data = base64.b64decode(re.search('base64,([^"]*)', picture)[1])
     return np.asarray(Image.open(io.BytesIO(data)))

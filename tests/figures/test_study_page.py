@@ -74,11 +74,13 @@ def test_the_answer_is_that_of_the_tables(study):
     tested = table[(table["split"] == "test") & (table["level"] == level)]
     own = tested[tested["criterion"] == leader].set_index("seed")["accuracy"]
     chance = tested[tested["criterion"].str.startswith("random")].groupby("seed")["accuracy"].mean()
-    weights = tested[tested["criterion"] == "weight.mean_abs"].set_index("seed")["accuracy"]
+    best = at.loc[at["criterion"].str.startswith("weight."), "criterion"].iloc[0]
+    weights = tested[tested["criterion"] == best].set_index("seed")["accuracy"]
     cells = rows[leader]
     assert float(cells[2].split()[0]) == pytest.approx(100 * own.mean(), abs=0.051)
     assert float(cells[3].split()[0]) == pytest.approx(100 * (own - chance).mean(), abs=0.051)
-    if leader != "weight.mean_abs":
+    assert f"Weights: <code>{best}</code>." in page
+    if leader != best:
         assert float(cells[4].split()[0]) == pytest.approx(100 * (own - weights).mean(), abs=0.051)
     assert float(rows["random"][2].split()[0]) == pytest.approx(100 * chance.mean(), abs=0.051)
 
@@ -148,7 +150,8 @@ def test_what_networks_look_at_is_compared_at_the_level_and_of_the_criteria_of_t
     network = tiny_study.folder / "results/digits/vgg_small/1/relevance/at_input"
     manifest = json.loads((network / "compared.json").read_text())
     assert manifest["level"] == float(level) / 100 and manifest["images"] == 120
-    assert manifest["criteria"] == list(dict.fromkeys([leader, "weight.mean_abs", "random.0"]))
+    weights = re.search(r"Weights: <code>(.*?)</code>", page)[1]
+    assert manifest["criteria"] == list(dict.fromkeys([leader, weights, "random.0"]))
     rows, filled = _rows(page, "looks"), 0
     for name in manifest["criteria"]:
         cells = rows["random" if name == "random.0" else name]

@@ -38,7 +38,7 @@ def test_one_criterion_beside_chance_is_a_page(seeds):
     names = [row[0] for row in cells_of(page, "answer")]
     assert names == ["dense network", "weight.mean_abs", "random"]
     assert ("All is of one network" in page) == (len(seeds) == 1)
-    assert "It is itself the ranking by weights." in page and 'id="statistics"' not in page
+    assert "It is itself a ranking by weights." in page and 'id="statistics"' not in page
 
 
 def test_two_hundred_criteria_are_a_page_of_six_full_lines():

@@ -16,7 +16,7 @@ import pandas
 from secateur.analysis import paired_tests, wording
 from secateur.analysis.paired_tests import Comparison
 from secateur.analysis.results import MissingError, Results, Side
-from secateur.study.criterion_families import CONTROLS, FAMILIES, RANDOM
+from secateur.study.criterion_families import CONTROLS, FAMILIES, RANDOM, WEIGHTS
 
 # Mixed lists by delta 0 and 1 are the two rankings themselves, which have families of their own.
 END_OF_MIXED = re.compile(r"mixed\..+\.[01]\.0+")
@@ -34,6 +34,11 @@ class Chosen(NamedTuple):
     of_families: dict[str, str]  # {family: criterion}, the leader's among them
     accuracy: float  # of the leader on the images that chose
     dense: float
+
+    @property
+    def weights(self) -> str | None:
+        """The criterion of the weights with which others are compared, their own best one; None in a study without."""
+        return self.of_families.get(WEIGHTS)
 
 
 def chosen(results: Results, families: Mapping[str, str], split: str | None, plain: Iterable[str]) -> Chosen:
@@ -67,18 +72,18 @@ def of_study(
 def _plain(families, statistic):
     """The criteria that stand for their families where nothing is chosen: those of the statistic that is compared."""
     named = [name for name in families if name.endswith(f".{statistic}")]
-    others = [name for name, family in families.items() if family not in ("relevance", "weights")]
+    others = [name for name, family in families.items() if family not in ("relevance", WEIGHTS)]
     return [name for name in [*named, *others] if families[name] not in (RANDOM, CONTROLS)]
 
 
-def looked_at(results: Results, picked: Chosen, weights: str) -> list[str]:
-    """The criteria whose networks are looked at: that of the answer, the weights beside it, and chance.
+def looked_at(results: Results, picked: Chosen) -> list[str]:
+    """The criteria whose networks are looked at: that of the answer, the best of the weights, and chance.
 
     Of a criterion with draws it is the first. Where nothing was chosen, the first family's criterion leads.
     """
-    leader = picked.leader or next(iter(picked.of_families.values()), weights)
-    names = filter(results.has, dict.fromkeys([leader, weights, RANDOM]))
-    return [results.names(name)[0] for name in names]
+    leader = picked.leader or next(iter(picked.of_families.values()), RANDOM)
+    wanted = dict.fromkeys([leader, picked.weights or RANDOM, RANDOM])
+    return [results.names(name)[0] for name in filter(results.has, wanted)]
 
 
 def _found(results, candidates, levels, split):

@@ -47,11 +47,6 @@ class Study(NamedTuple):
         return self.config["criteria"]["mixing"]["statistic"]
 
     @property
-    def weights(self) -> str:
-        """The criterion of the weights with which others are compared."""
-        return f"{self.config['criteria']['weights'][0]}.{self.statistic}"
-
-    @property
     def removed(self) -> str:
         """A share of the study's budget in words."""
         return vocabulary.BUDGETS[self.curves["budget"].iloc[0]]

@@ -22,7 +22,7 @@ UNLIKE = 0.02
 def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
     """The section of the answer: what limits it, three sentences, and a table."""
     warned = warned_of(warnings(study, picked, rows))
-    compared = {name: _versus(study, name, picked.level) for name in picked.of_families.values()}
+    compared = {name: _versus(study, name, picked) for name in picked.of_families.values()}
     sentences = _chosen_words(study, picked, rows, compared) if picked.leader else _open_words(study, picked, compared)
     text = "".join(map('<p class="answer">{}</p>'.format, sentences))
     return f'<section id="answer">{warned}{text}{_answer_table(study, picked, rows, compared, of_family)}</section>'
@@ -34,10 +34,10 @@ def warned_of(sentences: Iterable[str]) -> str:
     return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""
 
 
-def _versus(study, name, level):
-    """{reference: the Difference of a criterion to it, or None} at a level."""
-    references = [reference for reference in ("random", study.weights) if reference != name]
-    return {reference: study.difference(name, reference, level) for reference in references}
+def _versus(study, name, picked):
+    """{reference: the Difference of a criterion to it, or None} at the level of the answer."""
+    references = [reference for reference in ("random", picked.weights) if reference not in (name, None)]
+    return {reference: study.difference(name, reference, picked.level) for reference in references}
 
 
 def _chosen_words(study, picked, rows, compared):
@@ -58,19 +58,21 @@ def _chosen_words(study, picked, rows, compared):
             f"No criterion stays within five points of the dense network at any level of this study; at the lowest, "
             f"{share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
         )
-    yield _ahead(picked.leader, compared[picked.leader], study)
+    yield _ahead(picked, compared[picked.leader])
     yield _left(page_parts.dense_of(rows), row, page_parts.at(rows, "random", picked.level))
 
 
-def _ahead(name, differences, study):
-    """A sentence on a criterion beside chance and beside the weights."""
-    words = {"random": "chance", study.weights: f"the weights ({page_parts.name_of(study.weights)})"}
+def _ahead(picked, differences):
+    """A sentence on the leader beside chance and beside the best of the weights."""
+    words = {"random": "chance"}
+    if picked.weights:
+        words[picked.weights] = f"the weights ({page_parts.name_of(picked.weights)})"
     parts = []
     for reference, difference in differences.items():
         parts.append(_told(difference, words[reference]))
     text = f"There it is {wording.joined(parts)}."
-    if name == study.weights:
-        text += " It is itself the ranking by weights."
+    if picked.leader == picked.weights:
+        text += " It is itself a ranking by weights."
     return text
 
 
@@ -138,7 +140,7 @@ def _answer_table(study, picked, rows, compared, of_family):
         if row is None:
             continue
         differences = compared.get(name, {})
-        texts = [page_parts.points(differences.get("random")), page_parts.points(differences.get(study.weights))]
+        texts = [page_parts.points(differences.get("random")), page_parts.points(differences.get(picked.weights))]
         shares = map("{} %".format, page_parts.shares(row, dense, 0))
         family = criterion_families.FAMILIES[of_family[name]]
         shown = page_parts.shown(row) + wording.dagger(row["collapsed"])
@@ -148,7 +150,8 @@ def _answer_table(study, picked, rows, compared, of_family):
     note = (
         "<small>In points, with intervals as <i>Question and settings</i> says; bold where zero is outside. "
         "† a layer is without channels in at least one network. "
-        + (f"Chosen on the {picked.split} images: the level, and each family's criterion." if picked.leader else "")
+        + (f"Chosen on the {picked.split} images: the level, and each family's criterion. " if picked.leader else "")
+        + (f"Weights: {page_parts.name_of(picked.weights)}." if picked.weights else "")
         + "</small>"
     )
     return page_parts.table_of(head, cells) + note

@@ -22,9 +22,10 @@ def section(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Map
     names = [name for name, family in of_family.items() if family == "learned"]
     if not names:
         return ""
+    weights = {f"weights ({picked.weights})": picked.weights} if picked.weights else {}
     # Of controls that no learned criterion has there is no column.
     controls = {}
-    for words, pattern in {**CONTROLS, "weights": study.weights}.items():
+    for words, pattern in {**CONTROLS, **weights}.items():
         if any(study.results.has(pattern.format(name)) for name in names):
             controls[words] = pattern
 

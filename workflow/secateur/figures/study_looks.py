@@ -61,11 +61,12 @@ def _rule(first):
     if images < about["split_images"]:
         sample = f"{images:,} of {about['split_images']:,} test images, drawn by the study's seed,"
     reading = about["reading"]
+    none_wrong = "" if (first.predicted[0] != first.label).any() else " (there is none)"
     return (
-        "Nobody chose these networks and images. Networks: the criterion of the answer, the weights beside it, and "
+        "Nobody chose these networks and images. Networks: the criterion of the answer, the best of the weights, and "
         "chance, each by its first draw, at the level of the answer. Images: of "
         f"{sample} the first {about['shown']} that the dense network gets right, no two of one class, and the first "
-        "that it gets wrong, in the order of the test images. Relevance is by the rule of the reading "
+        f"that it gets wrong{none_wrong}, in the order of the test images. Relevance is by the rule of the reading "
         f"{page_parts.name_of(reading['name'])} ({html.escape(_of_rule(reading['rule']))}), for the class that the "
         "dense network answers, in every network: a cosine near 1 says that the same pixels count for that class, not "
         "that it is still the answer."

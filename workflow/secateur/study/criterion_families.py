@@ -9,12 +9,13 @@ from typing import Any
 from secateur.study import criteria_names, learned
 from secateur.study.vocabulary import IMAGE_SCORES, WEIGHT_SCORES, without_draw
 
+WEIGHTS = "weights"
 RANDOM = "random"
 CONTROLS = "controls"
 # {family: its name in words}, in the order in which a page lists them.
 FAMILIES = {
     "relevance": "relevance",
-    "weights": "weights",
+    WEIGHTS: "weights",
     "mixed": "two rankings mixed",
     "image_scores": "scores of images",
     "weight_scores": "scores of weights",
@@ -52,7 +53,7 @@ def _of_job(config, criteria, job):
     if job in config["readings"]:
         return "relevance"
     if job in criteria["weights"]:
-        return "weights"
+        return WEIGHTS
     fixed = {
         "scores": "image_scores", "files": "files", "mixtures": "mixed", "allocated": "measured",
         "rescored": "measured", "random": RANDOM,

@@ -286,7 +286,6 @@ def comparison(study: Study) -> Options:
         "families": criterion_families.of(study.settings),
         "choose_on": study.choose_on,
         "statistic": study.statistic,
-        "weights": f"{study.weights[0]}.{study.statistic}",
         "terms": study.terms[0],
         **study.settings["input_relevance"],
         "seed": study.seed,
