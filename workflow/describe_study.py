@@ -24,6 +24,10 @@ LOST = (
     "every path from the image to the classes crosses are checked. A rule that does not conserve by design has the "
     "reason beside it."
 )
+DIGESTS = (
+    "A digest of images is of their pixels, labels, classes and normalisation, in their order; that of a network is "
+    "the beginning of its file's SHA-256."
+)
 
 
 def describe_study(settings, splits, networks, readings, page, confidence):
@@ -43,7 +47,8 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         *_readings(config, _by_reading(map(provenance.read, readings))),
         _paragraph(html.escape(_others(config))),
         "<h2>Networks</h2>",
-        html_tables.table(pandas.DataFrame(map(_network, trained))),
+        html_tables.table(pandas.DataFrame(map(_network, trained, networks))),
+        _paragraph(DIGESTS),
         "<h2>Settings</h2>",
         html_tables.facts(config),
         "<h2>Versions that trained the networks</h2>",
@@ -65,7 +70,8 @@ def _paragraph(markup):
 def _split(path):
     with store.opened(path) as shown:
         shape = "x".join(map(str, shown.pixels.shape[1:]))
-        return {"split": shown.split, "images": len(shown), "shape": shape, "classes": len(shown.classes)}
+        facts = {"split": shown.split, "images": len(shown), "shape": shape, "classes": len(shown.classes)}
+        return facts | {"digest": shown.identity}
 
 
 def _spread(path, confidence):
@@ -332,9 +338,11 @@ def _use(split, config):
     return ", ".join([f"{split} images", *uses])
 
 
-def _network(checkpoint):
-    about = {"name": checkpoint.description.name, **checkpoint.facts}
-    columns = ("seed", "name", "epoch", "validation_accuracy", "validation_loss")
+def _network(checkpoint, path):
+    about = {"name": checkpoint.description.name, "digest": files.digest(path), **checkpoint.facts}
+    # Of networks that were trained by an earlier version, no machine is known.
+    about["trained on"] = about["provenance"].get("machine", "")
+    columns = ("seed", "name", "epoch", "validation_accuracy", "validation_loss", "digest", "trained on")
     return {key: about[key] for key in columns if key in about}
 
 

@@ -6,7 +6,7 @@ import yaml
 
 from secateur.artifacts import files
 from secateur.figures import study_inputs, study_page
-from secateur.jobs import script
+from secateur.jobs import runtimes, script
 
 
 def write_study_page(inputs, page, report):
@@ -16,7 +16,8 @@ def write_study_page(inputs, page, report):
     # The rule names files of single images where they are needed.
     pairs = zip(inputs["tables"], inputs["bits"], strict=True)
     study = study_inputs.read(config, inputs, pairs, description, inputs, report)
-    files.write_text(page, study_page.written(study))
+    # The study goes on while the page is written: only what its files are made of is the same at another time.
+    files.write_text(page, study_page.written(study._replace(runtimes=runtimes.behind(inputs))))
 
 
 if "snakemake" in globals():

@@ -11,8 +11,10 @@ import yaml
 from secateur import ranking
 from secateur.analysis import agreement, answer, averages, sensitivity
 from secateur.analysis.results import Results
-from secateur.artifacts import tables
+from secateur.artifacts import files, machines, stamps, tables
 from secateur.figures import page_parts, study_answer, study_curves, study_page
+from secateur.images import store
+from secateur.jobs import records, runtimes
 from secateur.relevance import comparison
 from support.studies import ROOT
 
@@ -24,6 +26,8 @@ def study(tiny_study):
     """What the page of the small study is made of."""
     results = tiny_study.folder / "results"
     evaluations = pandas.read_csv(results / "tables/evaluations.csv")
+    notes = tiny_study.folder / records.FOLDER
+    made_of = records.made("results/figures/study.html", notes)["input"]
     return page_parts.Study(
         yaml.safe_load((results / "settings.yaml").read_text()),
         tables.read(results / "tables/curves.csv"),
@@ -39,6 +43,7 @@ def study(tiny_study):
         compared=[
             comparison.read(results / f"digits/vgg_small/{seed}/relevance/at_input/compared.h5") for seed in (0, 1)
         ],
+        runtimes=runtimes.behind(made_of, notes),
     )
 
 
@@ -204,3 +209,15 @@ def test_what_limits_the_answer_stands_above_it(study):
     assert page.index("ranked on the test images") < page.index('class="answer"')
     config = study.config | {"model": study.config["model"] | {"weights": "given.pt"}}
     assert "start from weights made elsewhere" in study_page.written(study._replace(config=config))
+
+
+def test_provenance_names_digests_machine_and_the_time_of_the_jobs(study, tiny_study):
+    page = unescape((tiny_study.folder / "results/figures/study.html").read_text())
+    with store.opened(tiny_study.folder / "results/digits/images/test.h5") as images:
+        assert f"<td>{images.identity}</td>" in page
+    trained = tiny_study.folder / "results/digits/vgg_small/1/training/trained.pt"
+    assert f"<td>{files.digest(trained)}</td><td>{machines.described()}</td>" in page
+    assert f"digest {stamps.digest(study.config)}" in page
+    # Two networks, and of the jobs that run beside the page none.
+    assert "<td>train_model</td><td>2</td>" in page and "<td>tabulate_accuracy</td>" not in page
+    assert re.search(r"<summary>\d+ jobs took [\d,]+ s, one after the other</summary>", page)

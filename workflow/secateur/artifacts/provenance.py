@@ -1,4 +1,4 @@
-"""Provenance of an artifact: study, rule, settings, code, environment, versions, seed."""
+"""Provenance of an artifact: study, rule, settings, code, environment, versions, machine, seed."""
 
 import contextlib
 import importlib.metadata
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur import __version__
-from secateur.artifacts import files, stamps
+from secateur.artifacts import files, machines, stamps
 
 LIBRARIES = (
     "torch",
@@ -43,6 +43,7 @@ def record(study: str, rule: str, wildcards: Mapping[str, str], params: Mapping[
         "code_digest": params.get("code"),
         "environment_digest": params.get("environment"),
         "versions": versions(),
+        "machine": machines.described(),
     }
 
 

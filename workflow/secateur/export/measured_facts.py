@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from torch import nn
 
 from secateur import cost
 from secateur.analysis import intervals
-from secateur.artifacts import provenance, tables
+from secateur.artifacts import machines, provenance, tables
 from secateur.evaluation import measuring
 from secateur.export import card_facts, formats, latency
 from secateur.images import store
@@ -55,7 +54,7 @@ def read_back(
         "training": exported.facts,
         "images": len(right),
         "latency": _latencies(table),
-        "processor": _processor(),
+        "processor": machines.processor(),
         "files": {name: (Path(folder) / name).stat().st_size for name in formats.FILES},
         "differences": differences,
         "checked": len(check),
@@ -136,13 +135,3 @@ def _latencies(table):
         clock = "processor time"
     rows = latency.summary(table).to_dict("records")
     return [card_facts.BatchLatency(**row, threads=threads, clock=clock) for row in rows]
-
-
-def _processor():
-    """The processor's name."""
-    path = Path("/proc/cpuinfo")
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from secateur.analysis.agreement import Rankings
     from secateur.analysis.answer import Chosen, Difference
     from secateur.analysis.results import Results
+    from secateur.jobs.runtimes import Runtime
     from secateur.relevance.comparison import Comparison
 
 
@@ -40,6 +41,7 @@ class Study(NamedTuple):
     # HTML sentences on what is missing, of a study that is not finished
     missing: Sequence[str] = ()
     compared: Sequence[Comparison] = ()  # relevance at the input before and after pruning, of each network
+    runtimes: Sequence[Runtime] = ()  # of the jobs behind the page
 
     @property
     def statistic(self) -> str:

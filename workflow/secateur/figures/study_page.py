@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from secateur import Refused
+from secateur import Refused, __version__
 from secateur.analysis import answer as answers
 from secateur.analysis import averages
+from secateur.artifacts import stamps
 from secateur.figures import (
     html_tables,
     page_parts,
@@ -85,12 +86,32 @@ def _more(study):
 
 
 def _again(study):
+    settings = f"{study.config['results']}/settings.yaml"
     facts = {
-        "the study again": "snakemake --cores all all report --configfile settings.yaml",
-        "its settings": f"{study.config['results']}/settings.yaml, which has every default",
+        "the study again": f"snakemake --cores all all report --configfile {settings}",
+        "its settings": f"{settings}, which has every default; digest {stamps.digest(study.config)}",
+        "images and networks": "their digests, and the machine of each training, stand under Question and settings",
         "training seeds": ", ".join(map(str, study.config["training"]["seeds"])),
         "seed of everything else": study.config["seed"],
+        "secateur": __version__,
         "how to cite": "CITATION.cff of secateur, and the source of the images",
     }
-    table = f'<div class="scroll">{html_tables.facts(facts)}</div>'
-    return page_parts.section("again", [table])
+    parts = [f'<div class="scroll">{html_tables.facts(facts)}</div>']
+    if study.runtimes:
+        parts.append(page_parts.fold(_took(study.runtimes), _runtimes(study.runtimes)))
+    return page_parts.section("again", parts)
+
+
+def _took(runtimes):
+    """A line on the time behind the page."""
+    jobs, seconds = sum(one.jobs for one in runtimes), sum(one.seconds for one in runtimes)
+    return f"{jobs:,} jobs took {seconds:,.0f} s, one after the other"
+
+
+def _runtimes(runtimes):
+    rows = [page_parts.row_of("", [one.rule, f"{one.jobs:,}", f"{one.seconds:,.0f}"]) for one in runtimes]
+    words = (
+        "The jobs behind this page, each from its start to its last file, as Snakemake noted it: the wait in the queue "
+        "of a cluster is in it, and jobs that ran side by side are added up."
+    )
+    return f'<p class="method">{words}</p>{page_parts.table_of(["rule", "jobs", "seconds"], rows)}'
