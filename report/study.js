@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const state = { off: new Set(), level: "", criterion: "" };
+  const state = { off: new Set(), level: "", criterion: "", at: "" };
   const families = [...new Set(all("[data-f]").map((e) => e.dataset.f))];
   const levels = [...new Set(all(".at").map((e) => e.dataset.level))];
   const first = document.querySelector(".at[open]")?.dataset.level || levels[0];
@@ -26,6 +26,9 @@
     label.append("removed: ", choice);
     bar.append(label);
   }
+  const followed = document.createElement("output");
+  followed.className = "followed";
+  bar.append(followed);
   document.querySelector("nav").after(bar);
 
   // ---- one view ----
@@ -38,6 +41,7 @@
     }
     choice.value = state.level;
     for (const element of all("[data-c]")) element.classList.toggle("lit", element.dataset.c === state.criterion);
+    followed.textContent = state.criterion ? `followed: ${state.criterion}` : "";
     if (!write) return;
     // Where the page is an item of a report, it has no address of its own.
     try { history.replaceState(null, "", address()); } catch { /* the view is shown all the same */ }
@@ -48,6 +52,7 @@
     if (state.off.size) parts.set("off", [...state.off].join(" "));
     if (state.level !== first) parts.set("level", state.level);
     if (state.criterion) parts.set("criterion", state.criterion);
+    if (state.at) parts.set("at", state.at);
     const text = parts.toString();
     return text ? `#${text}` : location.pathname + location.search;
   }
@@ -57,7 +62,19 @@
     state.off = new Set((parts.get("off") || "").split(" ").filter((name) => families.includes(name)));
     state.level = levels.includes(parts.get("level")) ? parts.get("level") : first;
     state.criterion = parts.get("criterion") || "";
+    state.at = document.getElementById(parts.get("at"))?.id || "";
     show(false);
+    document.getElementById(state.at)?.scrollIntoView();
+  }
+
+  // A link to a section keeps the view.
+  for (const link of all("nav a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      state.at = link.hash.slice(1);
+      show();
+      document.getElementById(state.at).scrollIntoView();
+    });
   }
 
   // ---- one criterion ----
@@ -90,8 +107,10 @@
           const [x, y] = [parseFloat(key(a)), parseFloat(key(b))];
           return isNaN(x) || isNaN(y) ? key(a).localeCompare(key(b)) : x - y;
         };
-        const rows = [...table.tBodies[0].rows].sort((a, b) => (down ? compare(b, a) : compare(a, b)));
-        table.tBodies[0].append(...rows);
+        const rows = [...table.tBodies[0].rows], filled = rows.filter(key);
+        filled.sort((a, b) => (down ? compare(b, a) : compare(a, b)));
+        // Cells without a value stand last.
+        table.tBodies[0].append(...filled, ...rows.filter((row) => !key(row)));
       });
     });
   }

@@ -10,7 +10,7 @@ import yaml
 from secateur.analysis import interval_words, intervals, retraining, wording
 from secateur.artifacts import files, provenance
 from secateur.figures import html_tables
-from secateur.images import store
+from secateur.images import downloads, store
 from secateur.jobs import script
 from secateur.models import checkpoints
 from secateur.relevance import propagation
@@ -37,6 +37,7 @@ def describe_study(settings, splits, networks, readings, page, confidence):
         _paragraph(html.escape(config["question"])),
         "<h2>Images</h2>",
         html_tables.table(pandas.DataFrame(map(_split, splits))),
+        _paragraph(_source(config["data"])),
         _paragraph(_spread(splits[-1], confidence)),
         _paragraph(_intervals(config, len(networks), confidence)),
         _paragraph(_recoveries(config)),
@@ -72,6 +73,12 @@ def _split(path):
         shape = "x".join(map(str, shown.pixels.shape[1:]))
         facts = {"split": shown.split, "images": len(shown), "shape": shape, "classes": len(shown.classes)}
         return facts | {"digest": shown.identity}
+
+
+def _source(data):
+    """A sentence: where the images come from, and how to cite them."""
+    entry = downloads.catalogue()[data["source"]]
+    return html.escape(f"Images: {entry['title']}. To cite: {entry['citation']}. Licence: {entry['licence']}.")
 
 
 def _spread(path, confidence):

@@ -105,7 +105,10 @@ def test_the_rule_and_the_numbers_are_printed():
     made = study(side=8, networks=3)
     made.compared[1].cosine[0, :10] = np.nan
     text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", looks(made)))
-    assert "of 50 of 90 test images, drawn by the study's seed, the first 5 that the dense network gets right" in text
+    assert (
+        "of 50 of 90 test images, drawn by the study's seed, the first 5 that the dense network of seed 0 gets right"
+        in text
+    )
     assert "by the rule of the reading own (alpha2beta1), for the class that the dense network answers" in text
     means = [np.nanmean(one.cosine[0]) for one in made.compared]
     assert re.search(rf"relevance.mean_abs {np.mean(means):.3f} \[0.\d+, 0.\d+\] 10 of 150", text)

@@ -178,8 +178,8 @@ def test_names_keep_their_digits_and_differences_without_an_interval_are_no_test
     assert svg.count('class="line" data-c="mixed.relevance.0.125"') == 2 and ">mixed.relevance.0.125<" in svg
     assert " d=" in svg and not re.search(r' d="[^"]*\.[0-9]{3}', svg)
     untested = answer.Difference(0.2, float("nan"), float("nan"))
-    assert study_answer._told(untested, "chance").startswith("not tested against chance")
-    assert study_answer._side(answer.Difference(0.2, 0.1, 0.3)) == "ahead of"
+    assert study_answer._told(untested, "chance").startswith("is not tested against chance")
+    assert study_answer._side(answer.Difference(0.2, 0.1, 0.3)) == study_answer.AHEAD
 
 
 NASTY = "<script>alert(1)</script>\"'& \u05e9\u05dc\u05d5\u05dd " + "x" * 60

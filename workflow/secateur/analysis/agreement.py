@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import collections
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ Measure = Callable[["Order", "Order"], float]
 
 
 class Order:
-    """The units of a ranking in the order of their removal, and the count of all units, those without a score too."""
+    """The units of a ranking in the order of their removal, and the count of all units, those without a score too.
 
-    def __init__(self, units: Iterable[int], count: int) -> None:
-        self.units, self.count = list(units), count
+    `layers` is {unit: its layer, the first of several} of all units.
+    """
+
+    def __init__(self, units: Iterable[int], count: int, layers: Mapping[int, str] | None = None) -> None:
+        self.units, self.count, self.layers = list(units), count, layers or {}
 
 
 def shared(level: float) -> Measure:
@@ -33,6 +37,25 @@ def shared(level: float) -> Measure:
         if not 0 < count <= min(len(first.units), len(second.units)):
             return float("nan")
         return len({*first.units[:count]} & {*second.units[:count]}) / count
+
+    return measure
+
+
+def by_layers(level: float) -> Measure:
+    """The share that two orders would have in common by chance, each with as many units of every layer as it removes.
+
+    With a and b of a layer's n units among the first k, that is the sum of a b / n over layers, over k: the mean of
+    the hypergeometric distribution. NaN as of `shared`.
+    """
+
+    def measure(first: Order, second: Order) -> float:
+        count = levels.removed_at(level, first.count)
+        if not 0 < count <= min(len(first.units), len(second.units)):
+            return float("nan")
+        sizes = collections.Counter(first.layers.values())
+        removed = [collections.Counter(map(order.layers.get, order.units[:count])) for order in (first, second)]
+        expected = [removed[0][layer] * removed[1][layer] / size for layer, size in sizes.items()]
+        return sum(expected) / count
 
     return measure
 
@@ -86,6 +109,7 @@ class Rankings:
 
     def _order(self, name, seed):
         if (name, seed) not in self._orders:
-            table = tables.read(self._paths[name, seed], "unit")
-            self._orders[name, seed] = Order(self._in_order(table).tolist(), table["unit"].nunique())
+            table = tables.read(self._paths[name, seed], "unit", "layer")
+            layers = table.drop_duplicates("unit").set_index("unit")["layer"].to_dict()
+            self._orders[name, seed] = Order(self._in_order(table).tolist(), len(layers), layers)
         return self._orders[name, seed]

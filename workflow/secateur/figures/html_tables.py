@@ -65,7 +65,7 @@ def facts(pairs: dict[str, Any]) -> str:
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Nested dicts as one dict with dotted names."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return {name: value}
     named = {}
     for key, inner in value.items():

@@ -193,9 +193,10 @@ def at_levels(study: Study, picked: Chosen, table_at: Callable[[float], str]) ->
     return parts
 
 
-def fold(summary: str, page: str) -> str:
-    """The body of a page that stands alone, its headings one step lower, in a fold."""
+def fold(summary: str, page: str, kind: str = "") -> str:
+    """The body of a page that stands alone, its headings one step lower, in a fold; `kind` is its class."""
     body = re.search(r"<h1>.*?</h1>\n?(.*)</body>", page, flags=re.S)
     text = re.sub(r"<(/?)h2>", r"<\1h3>", body[1] if body else page)
     text = text.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
-    return f"<details><summary>{html.escape(summary)}</summary>{text}</details>"
+    marked = f' class="{kind}"' if kind else ""
+    return f"<details{marked}><summary>{html.escape(summary)}</summary>{text}</details>"

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from secateur.analysis.answer import Chosen
     from secateur.figures.page_parts import Study
 
+# What a difference says: its interval holds no zero, does, or there is none.
+AHEAD, BEHIND, UNTESTED = "is ahead of", "is behind", "has no interval against"
+UNTOLD = "cannot be told from"
+# Random channels, as many of each layer as a criterion removes.
+OWN_WIDTHS = "shuffled.{0}"
 # Shares of the multiply-adds that differ by more are no equal price.
 UNLIKE = 0.02
 
@@ -37,6 +42,9 @@ def warned_of(sentences: Iterable[str]) -> str:
 def _versus(study, name, picked):
     """{reference: the Difference of a criterion to it, or None} at the level of the answer."""
     references = [reference for reference in ("random", picked.weights) if reference not in (name, None)]
+    own = OWN_WIDTHS.format(name)
+    if study.results.has(own):
+        references.append(own)
     return {reference: study.difference(name, reference, picked.level) for reference in references}
 
 
@@ -46,17 +54,20 @@ def _chosen_words(study, picked, rows, compared):
     share, split = wording.percent(picked.level), picked.split
     leader = f"<b>{page_parts.name_of(picked.leader)}</b>"
     dense = f"{100 * study.results.dense():.1f}"
-    on_choosing = f"{100 * picked.accuracy:.1f} of {100 * picked.dense:.1f} % on the {split} images that choose"
+    on_choosing = (
+        f"the most accurate there, {100 * picked.accuracy:.1f} of {100 * picked.dense:.1f} % on the {split} images "
+        "that choose"
+    )
     reported = f"On the test images it keeps <b>{page_parts.shown(row)}</b> of {dense} %."
     if picked.near:
         yield (
-            f"Up to <b>{share} of the {study.removed}</b> can be removed with a loss within five points, by {leader} "
-            f"({on_choosing}). {reported}"
+            f"Up to <b>{share} of the {study.removed}</b> can be removed with a loss of at most five points of "
+            f"accuracy, by {leader} ({on_choosing}). {reported}"
         )
     else:
         yield (
-            f"No criterion stays within five points of the dense network at any level of this study; at the lowest, "
-            f"{share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
+            "No criterion stays within five points of the dense network's accuracy at any level of this study; at the "
+            f"lowest, {share} of the {study.removed}, {leader} is the most accurate ({on_choosing}). {reported}"
         )
     yield _ahead(picked, compared[picked.leader])
     yield _left(page_parts.dense_of(rows), row, page_parts.at(rows, "random", picked.level))
@@ -66,11 +77,12 @@ def _ahead(picked, differences):
     """A sentence on the leader beside chance and beside the best of the weights."""
     words = {"random": "chance"}
     if picked.weights:
-        words[picked.weights] = f"the weights ({page_parts.name_of(picked.weights)})"
+        words[picked.weights] = f"the best of the weights, {page_parts.name_of(picked.weights)}"
     parts = []
+    words[OWN_WIDTHS.format(picked.leader)] = "random channels at its own widths"
     for reference, difference in differences.items():
         parts.append(_told(difference, words[reference]))
-    text = f"There it is {wording.joined(parts)}."
+    text = f"There it {'; it '.join(parts)}."
     if picked.leader == picked.weights:
         text += " It is itself a ranking by weights."
     return text
@@ -78,31 +90,35 @@ def _ahead(picked, differences):
 
 def _told(difference, reference):
     if difference is None:
-        return f"not compared with {reference}"
+        return f"is not compared with {reference}"
     if not difference.tested:
-        return f"not tested against {reference}, of which one draw or one network gives no interval ({difference})"
+        return f"is not tested against {reference}, of which one draw or one network gives no interval ({difference})"
     text = f"{_side(difference)} {reference}"
-    return f"<b>{text}</b> ({difference} points)" if difference.told else f"{text} ({difference} points)"
+    return f"<b>{text}</b>: {difference} points" if difference.told else f"{text}: {difference} points"
 
 
 def _side(difference):
     if not difference.tested:
-        return "without an interval against"
+        return UNTESTED
     if not difference.told:
-        return "not told from"
-    return "ahead of" if difference.estimate > 0 else "behind"
+        return UNTOLD
+    return AHEAD if difference.estimate > 0 else BEHIND
 
 
 def _left(dense, row, chance):
     """Sentences on the price of a row, and on that of random channels where it is another."""
-    shares = map("{} % of the {}".format, page_parts.shares(row, dense, 0), page_parts.COSTS.values())
-    text = f"What is left has {wording.joined(shares)}."
+    text = f"What is left has {wording.joined(_costs(row, dense))}."
     if chance is not None and abs(chance["macs"] - row["macs"]) > UNLIKE * dense["macs"]:
-        (others, _) = page_parts.shares(chance, dense, 0)
-        text += f" Random channels leave {others} % of the multiply-adds at this level: another price."
+        others = _costs(chance, dense)
+        text += f" Random channels leave {wording.joined(others)} at this level, so chance is compared at another cost."
     if row["collapsed"] > 0:
         text += " A layer is left without channels in at least one network."
     return text
+
+
+def _costs(row, dense):
+    """The shares of the dense network's costs in words."""
+    return map("{} % of the {}".format, page_parts.shares(row, dense, 0), page_parts.COSTS.values())
 
 
 def _open_words(study, picked, compared):
@@ -112,14 +128,14 @@ def _open_words(study, picked, compared):
         "No images beside the test images were evaluated (<code>evaluation.choose_on</code>), so no level and no "
         f"criterion is chosen. At {share}, the level in the middle, the table has one criterion of each family."
     )
-    told = {"ahead of": [], "behind": [], "not told from": [], "without an interval against": []}
+    told = {AHEAD: [], BEHIND: [], UNTOLD: [], UNTESTED: []}
     for name, differences in compared.items():
         difference = differences.get("random")
         if difference is not None:
             told[_side(difference)].append(page_parts.name_of(name))
-    sentences = [f"{wording.joined(names)}: {side} chance" for side, names in told.items() if names]
+    sentences = [f"{side} chance: {wording.joined(names)}" for side, names in told.items() if names]
     if sentences:
-        yield "; ".join(sentences) + "."
+        yield f"What {'; what '.join(sentences)}."
 
 
 def _answer_table(study, picked, rows, compared, of_family):
@@ -130,10 +146,15 @@ def _answer_table(study, picked, rows, compared, of_family):
         "minus chance",
         "minus weights",
     ]
+    controls = any(OWN_WIDTHS.format(name) in differences for name, differences in compared.items())
+    if controls:
+        head.append("minus chance at its widths")
     head += ["multiply-adds left", "parameters left"]
     dense = page_parts.dense_of(rows)
     cells = [
-        page_parts.row_of("", ["dense network", "", f"{100 * study.results.dense():.1f}", "", "", "100 %", "100 %"])
+        page_parts.row_of(
+            "", ["dense network", "", f"{100 * study.results.dense():.1f}", "", "", *[""] * controls, "100 %", "100 %"]
+        )
     ]
     for name in [*picked.of_families.values(), "random"]:
         row = page_parts.at(rows, name, picked.level)
@@ -141,6 +162,8 @@ def _answer_table(study, picked, rows, compared, of_family):
             continue
         differences = compared.get(name, {})
         texts = [page_parts.points(differences.get("random")), page_parts.points(differences.get(picked.weights))]
+        if controls:
+            texts.append(page_parts.points(differences.get(OWN_WIDTHS.format(name))))
         shares = map("{} %".format, page_parts.shares(row, dense, 0))
         family = criterion_families.FAMILIES[of_family[name]]
         shown = page_parts.shown(row) + wording.dagger(row["collapsed"])
@@ -148,8 +171,10 @@ def _answer_table(study, picked, rows, compared, of_family):
             page_parts.row_of(name, [page_parts.name_of(name), family, shown, *texts, *shares], of_family[name])
         )
     note = (
-        "<small>In points, with intervals as <i>Question and settings</i> says; bold where zero is outside. "
+        "<small>Differences in points, with intervals as <i>Question and settings</i> says; bold where zero is "
+        "outside. The interval of an accuracy is that of its change against the dense network. "
         "† a layer is without channels in at least one network. "
+        + ("Its widths: random channels, as many of each layer. " if controls else "")
         + (f"Chosen on the {picked.split} images: the level, and each family's criterion. " if picked.leader else "")
         + (f"Weights: {page_parts.name_of(picked.weights)}." if picked.weights else "")
         + "</small>"
@@ -173,7 +198,7 @@ def warnings(study: Study, picked: Chosen, rows: pandas.DataFrame) -> Iterator[s
     ranked = [name for name, reading in study.config["readings"].items() if reading["split"] == "test"]
     if ranked:
         names = wording.joined(map(page_parts.name_of, ranked))
-        yield f"{names}: ranked on the test images that are reported, which flatters it."
+        yield f"{names}: ranked on the test images that are reported, which flatters it and what is made of it."
     collapsed = rows[(rows["collapsed"] > 0) & ((rows["level"] - picked.level).abs() < 1e-9)]
     named = list(filter(set(picked.of_families.values()).__contains__, collapsed["criterion"]))
     if named:

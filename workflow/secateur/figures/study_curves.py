@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from secateur.figures import appearance, families
 from secateur.figures.curves import beside
 from secateur.study import vocabulary
+from secateur.study.criterion_families import FAMILIES
 
 if TYPE_CHECKING:
     import pandas
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 MARK = "line"
 # What the marks of the price are.
 COUNTED, TIMED = "front, multiply-adds (counted)", "exported, latency (timed)"
-# The same of a name at a line's end, and of the stroke that leads to it.
-NAME = "name"
+# The same of a name at a line's end, and of the stroke that leads to it, and of the band of its intervals.
+NAME, BAND = "name", "band"
 # Of these names: the least distance, in accuracy, the colour, which can be read on white, and the most letters.
 APART, INK, LETTERS = 0.055, "0.15", 26
 FADED = {"linewidth": 0.8, "marker": "", "zorder": 1}
@@ -37,7 +38,7 @@ def accuracy(
     """SVG of two panels: test accuracy by the share removed, and by the cost that is left.
 
     `of_family` is {criterion: family} of all lines, of which those of `front` are drawn in full with their intervals
-    and named, and the others faded. A thin line stands at `level`. Lines are marked by their criterion (`inline`).
+    and named, and the others faded. A dashed line stands at `level`. Lines are marked by their criterion (`inline`).
     """
     budget = curves["budget"].iloc[0]
     cost = beside(budget)
@@ -50,14 +51,17 @@ def accuracy(
                 _line(panel, rows, rows[column] * scale, (criterion, family), alpha)
             panel.axhline(chance, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
             panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        left.axvline(level, color="0.6", linewidth=0.8, zorder=0, gid="at")
+        left.axvline(level, color="0.3", linewidth=1, linestyle=(0, (4, 3)), zorder=2, gid="at")
         left.set(xlabel=f"{vocabulary.BUDGETS[budget]} removed", ylabel="test accuracy", ylim=(0, 1.02))
         left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         right.set_xlabel(f"{vocabulary.BUDGETS[cost]} left")
         right.invert_xaxis()
         _names(right, curves, (cost, 1 / curves[cost].max()), {name: of_family[name] for name in front})
         handles, labels = right.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
+        legend = figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
+        for handle, text, name in zip(legend.legend_handles, legend.get_texts(), labels, strict=True):
+            for part in (handle, text):
+                part.set_gid(f"{NAME}~{name}~{of_family[name]}")
         return inline(figure, "accuracy")
 
 
@@ -81,6 +85,9 @@ def price(
             gid = f"{MARK}~{criterion}~{family}"
             panel.plot(rows["macs"] / dense["macs"], rows["accuracy"], gid=gid, **look)
         panel.plot(front["macs"] / dense["macs"], front["accuracy"], color="black", linewidth=1.2, label=COUNTED)
+        for family in dict.fromkeys(map(of_family.get, points["criterion"])):
+            look = families.LOOKS[family].line() | {"linestyle": "", "markersize": 4, "fillstyle": "none"}
+            panel.plot([], [], label=FAMILIES[family], gid=f"{NAME}~~{family}", **look)
         label = TIMED
         for criterion, family, share, accuracy in measured:
             gid, colour = f"{MARK}~{criterion}~{family}", families.LOOKS[family].colour
@@ -106,9 +113,8 @@ def _line(panel: Axes, rows, x, line, alpha):
         return
     panel.plot(x, rows["accuracy"], gid=gid, label=criterion, linewidth=2, markersize=5, zorder=3, **look)
     if rows["accuracy_low"].notna().all():
-        panel.fill_between(
-            x, rows["accuracy_low"], rows["accuracy_high"], color=look["color"], alpha=0.12, linewidth=0, zorder=1
-        )
+        band = {"color": look["color"], "alpha": 0.12, "linewidth": 0, "zorder": 1, "gid": gid.replace(MARK, BAND, 1)}
+        panel.fill_between(x, rows["accuracy_low"], rows["accuracy_high"], **band)
 
 
 def _names(panel: Axes, curves, scaled, of_family):
@@ -155,7 +161,9 @@ def inline(figure: Figure, name: str) -> str:
     svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
     # Half of what matplotlib writes are digits that no screen shows; in names they count.
     svg = re.sub(r'(?<= )(?:d|points|transform|[xy][12]?)="[^"]*"', _shortened, svg)
-    svg = re.sub(rf'id="({MARK}|{NAME})~([^~"]*)~([^~"]*)"', r'class="\1" data-c="\2" data-f="\3"', svg)
+    svg = re.sub(rf'id="({MARK}|{NAME}|{BAND})~([^~"]*)~([^~"]*)"', r'class="\1" data-c="\2" data-f="\3"', svg)
+    # What stands for a family and no criterion.
+    svg = svg.replace(' data-c=""', "")
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
     return re.sub(r"\n\s*", "\n", svg)

@@ -29,7 +29,7 @@ def looks(study: Study, of_family: Mapping[str, str]) -> str:
     means = {name: _mean(study, name) for name in first.about["criteria"]}
     patches = _patches(first)
     parts = [
-        f'<p class="method">{_rule(first)}</p>',
+        f'<p class="method">{_rule(first, study.config["training"]["seeds"][0])}</p>',
         _cosines(study, means, of_family),
         _pictures(first, MOST_BYTES - len(patches)),
         patches,
@@ -54,7 +54,7 @@ def _headline(study, means):
     )
 
 
-def _rule(first):
+def _rule(first, seed):
     """The fixed rules by which networks and images were taken."""
     about, images = first.about, len(first.row)
     sample = f"all {images:,} test images"
@@ -65,11 +65,11 @@ def _rule(first):
     return (
         "Nobody chose these networks and images. Networks: the criterion of the answer, the best of the weights, and "
         "chance, each by its first draw, at the level of the answer. Images: of "
-        f"{sample} the first {about['shown']} that the dense network gets right, no two of one class, and the first "
-        f"that it gets wrong{none_wrong}, in the order of the test images. Relevance is by the rule of the reading "
-        f"{page_parts.name_of(reading['name'])} ({html.escape(_of_rule(reading['rule']))}), for the class that the "
-        "dense network answers, in every network: a cosine near 1 says that the same pixels count for that class, not "
-        "that it is still the answer."
+        f"{sample} the first {about['shown']} that the dense network of seed {seed} gets right, no two of one class, "
+        f"and the first that it gets wrong{none_wrong}, in the order of the test images. Relevance is by the rule of "
+        f"the reading {page_parts.name_of(reading['name'])} ({html.escape(_of_rule(reading['rule']))}), for the "
+        "class that the dense network answers, in every network: a cosine near 1 says that the same pixels count for "
+        "that class, not that it is still the answer."
     )
 
 
@@ -150,7 +150,7 @@ def _row(first, place, names) -> Iterator[str]:
     largest = float(np.nanmax(np.abs(maps)))
     label = _class(first, first.label[image])
     pixels = small_pictures.of_pixels(first.pixels[place], f"Test image {first.row[image]}, of class {label}")
-    yield f"{pixels}<br>{html.escape(label)}<br><small>no. {first.row[image]}, scale ± {largest:.2g}</small>"
+    yield f"{pixels}<br>{html.escape(label)}<br><small>test image {first.row[image]}, scale ± {largest:.2g}</small>"
     for network, name in enumerate(["the dense network", *names]):
         reason = _without(first, name)
         if reason:
@@ -187,7 +187,7 @@ def _patches(first):
         return ""
     cells = []
     for channel, pixels in zip(channels, first.patches, strict=True):
-        name = f"{channel['layer']} {channel['channel']}"
+        name = f"{channel['layer']}, channel {channel['channel']}"
         told = f"{page_parts.name_of(name)}<br><small>{_highest(channel['relevance'])}</small>"
         # Where no relevance is positive, the highest is the zero of any place.
         if channel["relevance"] > 0:
@@ -195,18 +195,18 @@ def _patches(first):
             told = f"{picture}<br>{told}"
         cells.append(told)
     half = len(cells) // 2
-    rows = [["cut first", *cells[:half]], ["cut last", *cells[half:]]]
-    head = ["", *map("{}.".format, range(1, half + 1))]
+    rows = [["cut first, in this order", *cells[:half]], ["cut last, the very last on the right", *cells[half:]]]
+    head = [""] * (half + 1)
     text = (
         f"Channels that {page_parts.name_of(first.about['criteria'][0])} cuts first and last, of layers with maps: the "
         "part of a test image, half as wide and as high, around the place of the channel's highest relevance in the "
-        "dense network, which stands below."
+        "dense network."
     )
     return f'<p class="method">{text}</p>{_table(head, rows)}'
 
 
 def _highest(relevance):
-    return f"{relevance:.2g}" if relevance > 0 else "no image has any for it"
+    return f"relevance {relevance:.2g}" if relevance > 0 else "no image has any for it"
 
 
 def _method(study):

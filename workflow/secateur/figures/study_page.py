@@ -23,9 +23,11 @@ from secateur.study import criterion_families
 
 # Chromium shows an item of report.html up to a data URL of 2 MiB, and above it nothing at all.
 MOST_BYTES = 1_500_000
-SETTINGS = "Images, readings, networks, every setting, and versions"
-# What a study that is not finished says of itself.
-SO_FAR = "Intervals, and every setting"
+READ, SETTINGS = "Images, intervals, readings and networks", "Every setting, and versions"
+# What a study that is not finished says of itself, in place of the first.
+SO_FAR = "Intervals"
+# The heading before which a description is cut in two; on paper the second part stays closed.
+CUT = "<h2>Settings</h2>"
 
 
 def written(study: Study) -> str:
@@ -35,7 +37,7 @@ def written(study: Study) -> str:
     rows = averages.on_test(study.curves)
     parts = {
         "answer": study_answer.answer(study, picked, rows, of_family),
-        "question": page_parts.section("question", [page_parts.fold(_summary(study), study.description)]),
+        "question": page_parts.section("question", _question(study, picked)),
         "accuracy": study_sections.accuracy(study, picked, rows, of_family),
         "statistics": study_sections.statistics(study, picked, rows, of_family),
         "price": study_sections.price(study, rows, of_family),
@@ -69,8 +71,24 @@ def whole(heads: Heads, parts: Mapping[str, str]) -> str:
     return text
 
 
-def _summary(study):
-    return SO_FAR if study.missing else SETTINGS
+def _question(study, picked):
+    """Words on what was chosen how, and the description of the study in two folds."""
+    images = int(averages.on_test(study.evaluations)["images"].iloc[0])
+    words = [f"Trained networks: {len(study.results.seeds)}. Test images: {images:,}."]
+    if picked.leader:
+        words.append(
+            "The level of the answer is the highest at which a criterion loses at most five points of accuracy against "
+            f"the dense network on the {picked.split} images; there the most accurate one leads, and each family is "
+            "represented by its own."
+        )
+    floors = study.config["evaluation"]["keep_at_least"]
+    if len(floors) > 1:
+        words.append(f"Of the floors <code>keep_at_least</code> this page shows {floors[0]:g}.")
+    first, heading, settings = study.description.partition(CUT)
+    parts = [f"<p>{' '.join(words)}</p>", page_parts.fold(SO_FAR if study.missing else READ, f"{first}</body>")]
+    if heading:
+        parts.append(page_parts.fold(SETTINGS, f"<h1></h1>{heading}{settings}", "settings"))
+    return parts
 
 
 def _more(study):

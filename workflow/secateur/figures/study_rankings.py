@@ -28,30 +28,37 @@ def section(study: Study, picked: Chosen) -> str:
         return ""
 
     def table_at(level):
-        return _matrix(study, names, agreement.shared(level), f"taken by both, % of {wording.percent(level)}", least=0)
+        title = f"taken by both, % of {wording.percent(level)}"
+        table = _matrix(study, names, agreement.shared(level), title, least=0, chance=agreement.by_layers(level))
+        return f"<p><b>{_shared(study, level, names)}</b></p>{table}"
 
     networks = len(study.config["training"]["seeds"])
     spread = f", with intervals over {networks} networks" if networks > 1 else ", of the one network"
     note = (
         '<p class="method">Of the units that the criterion of a row takes first, the share that the criterion of a '
-        "column takes first too, both cut at the same count and without floors; by chance it is the level itself. "
-        f"Means over draws and networks{spread}.</p>"
+        "column takes first too, both cut at the same count and without floors. In parentheses: what two random lists "
+        "share that take as many units of each layer as these two; only what is above it says that they choose the "
+        f"same channels, and not just the same layers. Means over draws and networks{spread}.</p>"
     )
     orders = _matrix(study, names, agreement.spearman, "Spearman's correlation x 100", least=-1)
     parts = [note, *page_parts.at_levels(study, picked, table_at)]
     parts.append(f"<details><summary>Whole orders</summary>{orders}</details>")
-    return page_parts.section("agreement", parts, _headline(study, picked, names))
+    return page_parts.section("agreement", parts)
 
 
-def _headline(study, picked, names):
-    """A sentence on what the first criterion shares with the others at the level of the answer."""
+def _shared(study, level, names):
+    """A sentence on what the first criterion shares with the others at a level."""
     first, *others = names
-    measure = agreement.shared(picked.level)
+    measure = agreement.shared(level)
     found = {name: _mean(study.rankings, first, name, measure) for name in others}
-    told = [f"{100 * share:.0f} % with {page_parts.name_of(name)}" for name, share in found.items() if share == share]
+    told = []
+    for name, share in found.items():
+        if share == share:
+            alone = _mean(study.rankings, first, name, agreement.by_layers(level))
+            told.append(f"{100 * share:.0f} % with {page_parts.name_of(name)} ({100 * alone:.0f} % by layers alone)")
     if not told:
         return ""
-    share = wording.percent(picked.level)
+    share = wording.percent(level)
     return f"Of the first {share} of the units, {page_parts.name_of(first)} shares {wording.joined(told)}."
 
 
@@ -59,13 +66,19 @@ def _mean(rankings: Rankings, first: str, second: str, measure: Measure) -> floa
     return float(np.mean(list(rankings.mean(first, second, measure).values())))
 
 
-def _matrix(study, names, measure, title, least):
-    """A table of every pair of criteria, of which both halves are the same; `least` is the least that a measure has."""
+def _matrix(study, names, measure, title, least, chance=None):
+    """A table of every pair of criteria, of which both halves are the same; `least` is the least that a measure has.
+
+    `chance` is the measure in parentheses.
+    """
     cells = {}
     for place, first in enumerate(names):
         for second in names[:place]:
             values = study.rankings.mean(first, second, measure)
-            cells[first, second] = cells[second, first] = _cell(list(values.values()), study, least)
+            text = _cell(list(values.values()), study, least)
+            if text and chance:
+                text += f" ({100 * _mean(study.rankings, first, second, chance):.0f})"
+            cells[first, second] = cells[second, first] = text
     rows = []
     for first in names:
         texts = [cells.get((first, second), "") for second in names]

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # A mixed list and its delta.
 DELTA = re.compile(r"(.+)\.(\d+\.\d+)")
+OF_DELTAS = (
+    "Of two rankings mixed, the columns are delta: 0.0 is the ranking by weights alone, 1.0 that by the reading alone, "
+    "both by the statistic <code>{0}</code>. "
+    "<code>combined</code> takes one unit of each in turn."
+)
 # What tells the rows of a table of means apart.
 KEYS = ("criterion", "variant", "round", "sparsity", "level", "kind")
 # Lines drawn in full, and criteria beside each other where it cuts.
@@ -37,8 +42,9 @@ COLUMNS = ("criterion", "level", "macs", "parameters", "accuracy", "accuracy_low
 
 METHOD_OF_PRICE = (
     "Means over networks and draws, as pruned, on test images. Multiply-adds are counted of the smaller networks. "
-    "Latencies are medians of the largest batch that was timed, both networks in turns on one machine."
+    "Marks without a fill are all networks, the line is the front."
 )
+METHOD_OF_LATENCY = " Latencies are medians of the largest batch that was timed, both networks in turns on one machine."
 
 
 def _front(picked, study, of_family):
@@ -88,17 +94,19 @@ def _described(rows, front, picked):
         row = page_parts.at(rows, name, picked.level)
         if row is not None:
             parts.append(f"{name} {100 * row['accuracy']:.1f} %")
-    return f"{TITLE}. At the thin line: {', '.join(parts)}."
+    return (
+        f"{TITLE}. At the dashed line, {wording.percent(picked.level)}: {', '.join(parts)}. The dotted line is a guess."
+    )
 
 
 def _method(study):
     single = len(study.results.seeds) == 1
     over = "the test images of the one network" if single else "the trained networks"
     return (
-        f"Means over {len(study.results.seeds)} network(s); draws are averaged first. Bands are the intervals of the "
-        f"change against the dense network, over {over} ({100 * study.config['figures']['confidence']:g} %). Lines in "
-        "full: the most accurate criterion of each family on the images that choose, if some did, and chance; the "
-        "others are faded. All networks are as pruned, without recovery."
+        f"Means over networks, of which there are {len(study.results.seeds)}; draws are averaged first. Bands are the "
+        f"intervals of the change against the dense network, over {over} "
+        f"({100 * study.config['figures']['confidence']:g} %). Lines in full: the most accurate criterion of "
+        "each family on the images that choose, if some did, and chance; the others are faded. All networks are as pruned, without recovery."
     )
 
 
@@ -138,8 +146,9 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
     front = answers.front(points, "macs", column)
     dense = page_parts.dense_of(rows)
     cells = []
-    # Networks at chance are cheap, and of no use.
-    told = front[front["accuracy"] > study.results.chance + paired_tests.NEAR_CHANCE]
+    # Networks at chance are cheap, and of no use; which these are, the images that choose say too.
+    told = front[front[column] > study.results.chance + paired_tests.NEAR_CHANCE]
+    told = front if told.empty else told
     for row in told.to_dict("records"):
         name = row["criterion"]
         shares = page_parts.shares(row, dense, 1)
@@ -151,30 +160,34 @@ def price(study: Study, rows: pandas.DataFrame, of_family: Mapping[str, str]) ->
             # Its change against itself has no interval.
             cells.append(page_parts.row_of("", ["dense network", level, *shares, f"{100 * row['accuracy']:.1f}"]))
     head = ["criterion", "removed", "multiply-adds left, %", "parameters left, %", "test accuracy, %"]
-    figure = _price_figure(study, points, told, dense, of_family)
+    figure = _price_figure(study, points, told, dense, of_family, column)
     note = (
-        f'<p class="method">Each row is beaten by no other at its price or below: {how}. Networks at chance on the '
-        "test images are left out. Multiply-adds are counted.</p>"
+        f'<p class="method">Each row is beaten by no other at its price or below: {how}. Networks at most '
+        f"{100 * paired_tests.NEAR_CHANCE:g} points above a guess there are left out, and so is chance. Multiply-adds "
+        "are counted.</p>"
     )
     return page_parts.section("price", [figure, note, page_parts.table_of(head, cells), study_exports.table(study)])
 
 
-def _price_figure(study, points, front, dense, of_family):
+def _price_figure(study, points, front, dense, of_family, column):
     """All networks by what they cost: counted for every one, and timed for those that were exported."""
     measured = study_exports.points(study)
     svg = study_curves.price(points, front, dense, of_family, measured)
-    least = front.iloc[-1]
+    # The front falls with the cost: the last row that is close to the dense network, on the images that choose.
+    least = front[front[column] >= front[column].iloc[0] - answers.NEAR].iloc[-1]
     words = (
-        f"The cheapest network of the front keeps {100 * least['accuracy']:.1f} % with "
-        f"{100 * least['macs'] / dense['macs']:.1f} % of the multiply-adds, and the dense network has "
-        f"{100 * study.results.dense():.1f} %. Small marks are all networks, the line is "
-        "the front; both are counted."
+        "The cheapest network of the front that is at most five points below its first, on the images by which it was "
+        f"found, keeps {100 * least['accuracy']:.1f} % with {100 * least['macs'] / dense['macs']:.1f} % of the "
+        "multiply-adds; the dense network has "
+        f"{100 * study.results.dense():.1f} %. Multiply-adds are counted, not timed."
     )
+    method = METHOD_OF_PRICE
     if measured:
+        method += METHOD_OF_LATENCY
         words += " Filled diamonds are timed: the latency of exported networks as a share of the dense network's."
     data = points[list(COLUMNS)].assign(front=points.index.isin(front.index))
     csv = data.round(5).to_csv(index=False, lineterminator="\n")
-    return page_parts.figure_of("price-figure", svg, "Test accuracy by cost", words, csv, METHOD_OF_PRICE)
+    return page_parts.figure_of("price-figure", svg, "Test accuracy by cost", words, csv, method)
 
 
 def _means(study, split, columns):
@@ -210,9 +223,11 @@ def cuts(study: Study, picked: Chosen) -> str:
             layer = column.removeprefix(evaluation_table.OF_LAYER)
             cells = [_bar(_mean(means, name, level, column)) for name in names]
             rows.append(f"<tr><td>{page_parts.name_of(layer)}</td>{''.join(cells)}</tr>")
-        return page_parts.table_of(["layer, channels left", *names], rows)
+        table = page_parts.table_of(["layer, channels left", *names], rows)
+        return f"<p><b>{_emptied(study, level, names)}</b></p>{table}"
 
-    return page_parts.section("cuts", page_parts.at_levels(study, picked, table_at), _emptied(study, picked, names))
+    note = '<p class="method">Means over networks and draws.</p>'
+    return page_parts.section("cuts", [note, *page_parts.at_levels(study, picked, table_at)])
 
 
 def _bar(removed):
@@ -223,10 +238,10 @@ def _bar(removed):
     return f'<td><span class="bar"><i{empty} style="width:{100 * left:.0f}%"></i></span>{100 * left:.0f} %</td>'
 
 
-def _emptied(study, picked, names):
-    """A sentence on the layers that are empty at the level of the answer."""
+def _emptied(study, level, names):
+    """A sentence on the layers that are empty at a level."""
     rows = averages.on_test(study.evaluations)
-    rows = rows[((rows["level"] - picked.level).abs() < 1e-9) & rows["empty"].fillna("").ne("")]
+    rows = rows[((rows["level"] - level).abs() < 1e-9) & rows["empty"].fillna("").ne("")]
     parts = []
     for name in names:
         own = rows[rows["criterion"].map(vocabulary.without_draw) == name]
@@ -234,7 +249,7 @@ def _emptied(study, picked, names):
         if layers:
             emptied = wording.joined(map(page_parts.name_of, layers))
             parts.append(f"{page_parts.name_of(name)} empties {emptied} in some network or draw")
-    share = wording.percent(picked.level)
+    share = wording.percent(level)
     if not parts:
         return f"At {share}, none of these criteria leaves a layer without channels."
     return f"At {share}, {'; '.join(parts)}."
@@ -259,7 +274,7 @@ def by_class(study: Study, picked: Chosen) -> str:
     def table_at(level):
         lost = _lost(means, dense, names[0], level)
         if len(columns) <= CLASSES:
-            return table_of(level, columns)
+            return _most_lost(means, dense, names[0], lost) + table_of(level, columns)
         if lost.empty:
             return f"<p>No class has an accuracy by {page_parts.name_of(names[0])} here.</p>"
         text = table_of(level, [*lost.index[: CLASSES // 2], *lost.index[CLASSES // 2 :][-CLASSES // 2 :]])
@@ -276,6 +291,16 @@ def _lost(means, dense, name, level):
         return means.iloc[0, :0]
     lost = means.loc[(dense, 0.0)] - means.loc[(name, round(level, 9))]
     return lost.dropna().sort_values(ascending=False, kind="stable")
+
+
+def _most_lost(means, dense, name, lost):
+    """A sentence on the class that a criterion loses most of; `lost` are its losses, the largest first."""
+    if lost.empty:
+        return ""
+    column, before = lost.index[0], means.at[(dense, 0.0), lost.index[0]]
+    label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
+    told = f"from {100 * before:.1f} to {100 * (before - lost.iloc[0]):.1f} %"
+    return f"<p><b>{page_parts.name_of(name)} loses most on class <bdi>{label}</bdi>: {told}.</b></p>"
 
 
 def _of_many(columns, name):
@@ -307,7 +332,10 @@ def statistics(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: 
             text += page_parts.table_of(["test accuracy in %", *across], lines)
         return text
 
-    return page_parts.section("statistics", page_parts.at_levels(study, picked, table_at))
+    parts = page_parts.at_levels(study, picked, table_at)
+    if "mixed" in of_family.values():
+        parts.insert(0, f'<p class="method">{OF_DELTAS.format(study.statistic)}</p>')
+    return page_parts.section("statistics", parts)
 
 
 def _grid(of_family, families):
