@@ -114,15 +114,21 @@ def at(rows: pandas.DataFrame, name: str, level: float) -> dict[str, Any] | None
 
 
 def shown(row: Mapping[str, float]) -> str:
-    """The accuracy of a row with its interval, in percent."""
-    return intervals.shown(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+    """The accuracy of a row with its interval, in percent, as HTML."""
+    return _unbroken(intervals.shown(row["accuracy"], row["accuracy_low"], row["accuracy_high"]))
 
 
 def points(difference: Difference | None) -> str:
-    """A difference in points with its interval, bold where it is told from zero; nothing for None."""
+    """A difference in points with its interval as HTML, bold where it is told from zero; nothing for None."""
     if difference is None:
         return ""
-    return f"<b>{difference}</b>" if difference.told else str(difference)
+    text = _unbroken(str(difference))
+    return f"<b>{text}</b>" if difference.told else text
+
+
+def _unbroken(text):
+    """A text whose intervals are not broken between lines."""
+    return re.sub(r"\[[^]]+\]", r'<span class="interval">\g<0></span>', text)
 
 
 def name_of(criterion: str) -> str:

@@ -59,9 +59,10 @@ def accuracy(
         _names(right, curves, (cost, 1 / curves[cost].max()), {name: of_family[name] for name in front})
         handles, labels = right.get_legend_handles_labels()
         legend = figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
-        for handle, text, name in zip(legend.legend_handles, legend.get_texts(), labels, strict=True):
-            for part in (handle, text):
-                part.set_gid(f"{NAME}~{name}~{of_family[name]}")
+        for place, name in enumerate(labels):
+            for part in (legend.legend_handles[place], legend.get_texts()[place]):
+                if part is not None:
+                    part.set_gid(f"{NAME}~{name}~{of_family[name]}")
         return inline(figure, "accuracy")
 
 
@@ -85,7 +86,7 @@ def price(
             gid = f"{MARK}~{criterion}~{family}"
             panel.plot(rows["macs"] / dense["macs"], rows["accuracy"], gid=gid, **look)
         panel.plot(front["macs"] / dense["macs"], front["accuracy"], color="black", linewidth=1.2, label=COUNTED)
-        for family in dict.fromkeys(map(of_family.get, points["criterion"])):
+        for family in dict.fromkeys(map(of_family.__getitem__, points["criterion"])):
             look = families.LOOKS[family].line() | {"linestyle": "", "markersize": 4, "fillstyle": "none"}
             panel.plot([], [], label=FAMILIES[family], gid=f"{NAME}~~{family}", **look)
         label = TIMED

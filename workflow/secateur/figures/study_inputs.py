@@ -18,7 +18,6 @@ from secateur.relevance import comparison
 
 # Sections of what only some studies have, beside the verdicts: each a table of means.
 MEANS = ("retraining", "sparsity", "tickets")
-TEXTS = {"style": "study.css", "script": "study.js"}
 Pairs = Iterable[tuple[Path | str, Path | str]]
 
 
@@ -50,7 +49,8 @@ def read(
         Rankings(more.get("rankings", []), ranking.order),
         _sensitivity(more.get("sensitivity", [])),
         {str(Path(path).parent): provenance.read(path) for path in more.get("exports", [])},
-        **{name: (report / text).read_text(encoding="utf-8") for name, text in TEXTS.items()},
+        (report / "study.css").read_text(encoding="utf-8"),
+        (report / "study.js").read_text(encoding="utf-8"),
         missing=missing,
         compared=list(map(comparison.read, more.get("compared", []))),
     )

@@ -106,7 +106,8 @@ def _method(study):
         f"Means over networks, of which there are {len(study.results.seeds)}; draws are averaged first. Bands are the "
         f"intervals of the change against the dense network, over {over} "
         f"({100 * study.config['figures']['confidence']:g} %). Lines in full: the most accurate criterion of "
-        "each family on the images that choose, if some did, and chance; the others are faded. All networks are as pruned, without recovery."
+        "each family on the images that choose, if some did, and chance; the others are faded. All networks are as "
+        "pruned, without recovery."
     )
 
 
@@ -175,11 +176,11 @@ def _price_figure(study, points, front, dense, of_family, column):
     svg = study_curves.price(points, front, dense, of_family, measured)
     # The front falls with the cost: the last row that is close to the dense network, on the images that choose.
     least = front[front[column] >= front[column].iloc[0] - answers.NEAR].iloc[-1]
+    left = 100 * least["macs"] / dense["macs"]
     words = (
         "The cheapest network of the front that is at most five points below its first, on the images by which it was "
-        f"found, keeps {100 * least['accuracy']:.1f} % with {100 * least['macs'] / dense['macs']:.1f} % of the "
-        "multiply-adds; the dense network has "
-        f"{100 * study.results.dense():.1f} %. Multiply-adds are counted, not timed."
+        f"found, is by {least['criterion']} and keeps {100 * least['accuracy']:.1f} % with {left:.1f} % of the "
+        f"multiply-adds; the dense network has {100 * study.results.dense():.1f} %. Multiply-adds are counted, not timed."
     )
     method = METHOD_OF_PRICE
     if measured:
