@@ -180,7 +180,7 @@ def _price_figure(study, points, front, dense, of_family, column):
     words = (
         "The cheapest network of the front that is at most five points below its first, on the images by which it was "
         f"found, is by {least['criterion']} and keeps {100 * least['accuracy']:.1f} % with {left:.1f} % of the "
-        f"multiply-adds; the dense network has {100 * study.results.dense():.1f} %. Multiply-adds are counted, not timed."
+        f"multiply-adds; the dense network has {100 * study.results.dense():.1f} %. These are counted, not timed."
     )
     method = METHOD_OF_PRICE
     if measured:
