@@ -108,7 +108,11 @@ def test_one_criterion_lights_up_everywhere_by_mouse_and_by_keyboard(alone):
 
 def test_a_family_can_be_left_out_and_one_level_is_that_of_all_tables(alone):
     alone.get_by_label("weights", exact=True).uncheck()
-    assert not alone.locator(ROW).is_visible() and alone.locator("g.line[data-f=weights]").first.is_hidden()
+    assert not alone.locator(ROW).is_visible()
+    # With its lines go their bands, their names, and its marks in legends.
+    hidden = alone.locator("svg [data-f=weights]")
+    assert hidden.count() > 8 and not any(part.is_visible() for part in hidden.all())
+    assert alone.locator("g.band[data-f=relevance]").first.is_visible()
     alone.get_by_label("removed:").select_option("0.75")
     shown = [part.get_attribute("data-level") for part in alone.locator(".at").all() if part.is_visible()]
     assert set(shown) == {"0.75"} and len(shown) > 1
@@ -117,6 +121,22 @@ def test_a_family_can_be_left_out_and_one_level_is_that_of_all_tables(alone):
     alone.goto(view)
     assert not alone.locator(ROW).is_visible()
     assert alone.get_by_label("removed:").input_value() == "0.75"
+
+
+def test_a_link_to_a_section_keeps_the_view(alone):
+    alone.get_by_label("removed:").select_option("0.75")
+    alone.locator(ROW).click()
+    assert alone.locator(".followed").inner_text() == "followed: weight.mean_abs"
+    alone.locator("nav a", has_text="Per class").click()
+    view = alone.url
+    for _ in range(2):
+        assert alone.get_by_label("removed:").input_value() == "0.75"
+        heading = alone.locator("#classes h2").bounding_box()
+        bar = alone.locator(".controls").bounding_box()
+        # Below the bar that stays at the top, in the window.
+        assert bar["y"] + bar["height"] <= heading["y"] + 1 < 400
+        alone.goto("about:blank")
+        alone.goto(view)
 
 
 def test_a_table_is_sorted_by_a_column_either_way(alone):
