@@ -27,10 +27,16 @@ UNLIKE = 0.02
 def answer(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
     """The section of the answer: what limits it, three sentences, and a table."""
     warned = warned_of(warnings(study, picked, rows))
-    compared = {name: _versus(study, name, picked) for name in picked.of_families.values()}
+    compared = _compared(study, picked, picked.level)
     sentences = _chosen_words(study, picked, rows, compared) if picked.leader else _open_words(study, picked, compared)
     text = "".join(map('<p class="answer">{}</p>'.format, sentences))
-    return f'<section id="answer">{warned}{text}{_answer_table(study, picked, rows, compared, of_family)}</section>'
+    table = _table(study, picked, rows, of_family, compared, picked.level)
+    return f'<section id="answer">{warned}{text}{table}{_note(picked, compared)}</section>'
+
+
+def at_level(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str], level: float) -> str:
+    """The table of the answer at another level, of the same criteria."""
+    return _table(study, picked, rows, of_family, _compared(study, picked, level), level)
 
 
 def warned_of(sentences: Iterable[str]) -> str:
@@ -39,13 +45,18 @@ def warned_of(sentences: Iterable[str]) -> str:
     return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""
 
 
-def _versus(study, name, picked):
-    """{reference: the Difference of a criterion to it, or None} at the level of the answer."""
+def _compared(study, picked, level):
+    """{criterion that stands for its family: {reference: its Difference to it, or None}} at a level."""
+    return {name: _versus(study, name, picked, level) for name in picked.of_families.values()}
+
+
+def _versus(study, name, picked, level):
+    """{reference: the Difference of a criterion to it, or None}."""
     references = [reference for reference in ("random", picked.weights) if reference not in (name, None)]
     own = OWN_WIDTHS.format(name)
     if study.results.has(own):
         references.append(own)
-    return {reference: study.difference(name, reference, picked.level) for reference in references}
+    return {reference: study.difference(name, reference, level) for reference in references}
 
 
 def _chosen_words(study, picked, rows, compared):
@@ -138,15 +149,15 @@ def _open_words(study, picked, compared):
         yield f"What {'; what '.join(sentences)}."
 
 
-def _answer_table(study, picked, rows, compared, of_family):
+def _table(study, picked, rows, of_family, compared, level):
     head = [
         "criterion",
         "family",
-        f"test accuracy at {wording.percent(picked.level)}, %",
+        f"test accuracy at {wording.percent(level)}, %",
         "minus chance",
         "minus weights",
     ]
-    controls = any(OWN_WIDTHS.format(name) in differences for name, differences in compared.items())
+    controls = _controlled(compared)
     if controls:
         head.append("minus chance at its widths")
     head += ["multiply-adds left", "parameters left"]
@@ -157,7 +168,7 @@ def _answer_table(study, picked, rows, compared, of_family):
         )
     ]
     for name in [*picked.of_families.values(), "random"]:
-        row = page_parts.at(rows, name, picked.level)
+        row = page_parts.at(rows, name, level)
         if row is None:
             continue
         differences = compared.get(name, {})
@@ -170,16 +181,24 @@ def _answer_table(study, picked, rows, compared, of_family):
         cells.append(
             page_parts.row_of(name, [page_parts.name_of(name), family, shown, *texts, *shares], of_family[name])
         )
-    note = (
+    return page_parts.table_of(head, cells)
+
+
+def _controlled(compared):
+    """True where some criterion has random channels at its own widths beside it."""
+    return any(OWN_WIDTHS.format(name) in differences for name, differences in compared.items())
+
+
+def _note(picked, compared):
+    return (
         "<small>Differences in points, with intervals as <i>Question and settings</i> says; bold where zero is "
         "outside. The interval of an accuracy is that of its change against the dense network. "
         "† a layer is without channels in at least one network. "
-        + ("Its widths: random channels, as many of each layer. " if controls else "")
+        + ("Its widths: random channels, as many of each layer. " if _controlled(compared) else "")
         + (f"Chosen on the {picked.split} images: the level, and each family's criterion. " if picked.leader else "")
         + (f"Weights: {page_parts.name_of(picked.weights)}." if picked.weights else "")
         + "</small>"
     )
-    return page_parts.table_of(head, cells) + note
 
 
 def warnings(study: Study, picked: Chosen, rows: pandas.DataFrame) -> Iterator[str]:

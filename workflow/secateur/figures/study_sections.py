@@ -7,12 +7,13 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from secateur.analysis import answer as answers
 from secateur.analysis import averages, paired_tests, wording
 from secateur.artifacts import evaluation_table, tables
-from secateur.figures import page_parts, study_curves, study_exports
+from secateur.figures import page_parts, study_answer, study_curves, study_exports
 from secateur.study import kinds, vocabulary
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _front(picked, study, of_family):
 
 
 def accuracy(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
-    """The figure of all criteria, and a table of every one at every level."""
+    """The figure of all criteria, the table of the answer at each level, and one of every criterion at every level."""
     lines = {name: family for name, family in of_family.items() if family != "controls"}
     front = _front(picked, study, of_family)
     svg = study_curves.accuracy(rows, lines, front, picked.level, study.results.chance)
@@ -65,6 +66,7 @@ def accuracy(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Ma
     words = TITLE, _described(rows, front, picked)
     parts = [
         page_parts.figure_of("accuracy-figure", svg, *words, _csv(rows, lines), _method(study)),
+        *page_parts.at_levels(study, picked, partial(study_answer.at_level, study, picked, rows, of_family)),
         f"<details><summary>Every criterion at every level</summary>{table}</details>",
     ]
     return page_parts.section("accuracy", parts, _headline(study, picked, rows))
