@@ -347,6 +347,13 @@ def test_a_missing_study_is_refused_in_one_line(folder, capsys):
     assert capsys.readouterr().err.startswith("secateur status: none.yaml: there is no such file")
 
 
+@pytest.mark.parametrize("command", ["check", "status", "page"])
+def test_a_folder_in_place_of_a_study_is_refused_as_a_folder(folder, capsys, command):
+    assert console.main([command, "."]) == 1
+    words = f"secateur {command}: .: this is a folder; name the file of a study in it, such as config/config.yaml\n"
+    assert capsys.readouterr().err == words
+
+
 def test_nothing_heavy_is_imported_and_nothing_is_written(folder):
     for each in jobs()[:20]:
         finish(each)
