@@ -216,6 +216,25 @@ def refuse_no_two(wildcards):
     )
 
 
+def refuse_unlike(wildcards):
+    """The input of a comparison: none; WorkflowError for two studies that cannot be compared.
+
+    A refusal by the job would come too late: Snakemake takes away the page of an earlier comparison before it.
+    """
+    if not workflow.is_main_process:
+        return []
+    try:
+        # With the tables come libraries that no other target needs here, and that a Snakemake with conda may lack.
+        from secateur.results import comparing
+    except ModuleNotFoundError:
+        return []
+    try:
+        comparing.opened(STUDY.compare["a"], STUDY.compare["b"])
+    except Refused as error:
+        raise WorkflowError(f"compare: {error}") from None
+    return []
+
+
 def compare_options():
     """The options of a comparison: its folders count by what they hold, because their files are no inputs.
 

@@ -2,6 +2,8 @@
 if STUDY.compare:
 
     rule compare_studies:
+        input:
+            refuse_unlike,
         output:
             **table(f"{STUDY.compare['results']}/compared"),
             page=f"{STUDY.compare['results']}/compared.html",

@@ -40,10 +40,50 @@ def test_every_network_that_is_shown_has_everything_that_is_shown(three):
     assert partial_page.alike(three, complete(("thesis",), ("relevance",), ())) == ([0, 1, 2], both)
 
 
-def test_without_chance_nothing_is_compared(three):
+def test_a_network_without_chance_is_not_compared(three):
     assert partial_page.alike(three, complete(("random",), (), FAMILIES))[0] == [1]
-    with pytest.raises(Refused, match="^nothing can be shown yet: of no network chance is evaluated"):
-        partial_page.alike(three, complete(("random",), FAMILIES, FAMILIES))
+
+
+def test_what_cannot_be_shown_yet_is_told_by_its_cause_with_the_folder_that_was_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match=f"^there is no folder {tmp_path}/results; go to the folder in which .*snakemake"):
+        partial_page.write(STUDY)
+    Path("results").mkdir()
+    with pytest.raises(Refused, match=f"^the study has not begun: {tmp_path}/results has no file of it; .*snakemake"):
+        partial_page.write(STUDY)
+    jobs, told = study_jobs.needed(STUDY), {}
+    for name in (job_states.OUTDATED, job_states.FAILED):
+        states = []
+        for job in jobs:
+            chance = (job.rule, job.name) == ("evaluate_pruning", "random")
+            states.append(job_states.State(job, name if chance else job_states.DONE))
+        told[name] = partial_page._nothing(STUDY, states, Path("results"))
+        assert str(tmp_path / "results") in told[name] and "snakemake --cores all all" in told[name]
+    assert told[job_states.OUTDATED].startswith("the evaluations of chance in ")
+    assert told[job_states.FAILED].startswith("nothing can be shown yet: of no network in ")
+
+
+def test_results_of_other_settings_without_records_have_no_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = Study.of(yaml.safe_load(TINY) | {"verdict": None, "levels": [0.25]})
+    Path("results").mkdir()
+    Path("results/settings.yaml").write_text(yaml.safe_dump(dict(other.settings)))
+    with pytest.raises(Refused, match=r"^results/settings.yaml is of other settings than the study \(levels\), and "):
+        partial_page.write(STUDY)
+
+
+def test_a_network_is_said_to_lack_only_what_it_lacks():
+    done = {("evaluate_pruning", name, 0): None for name in FAMILIES}
+    done |= {("evaluate_choosing", name, 0): None for name in STUDY.choosing}
+    assert {"weight", "relevance"} <= {*STUDY.choosing} and STUDY.choosing.get("random") is None
+    lacking = {("evaluate_pruning", "random"), ("evaluate_pruning", "weight"), ("evaluate_choosing", "relevance")}
+    left = {job: None for job in done if job[:2] not in lacking}
+    for names, images in {
+        ("relevance",): "validation images",
+        ("weight", "random"): "test images",
+        ("relevance", "weight"): "test and validation images",
+    }.items():
+        assert partial_page._images_without(STUDY, left, 0, names) == images
 
 
 def test_a_criterion_that_is_chosen_counts_when_both_its_evaluations_are_there():
@@ -136,6 +176,8 @@ def test_one_network_of_two_has_intervals_over_its_images(half, capsys):
     assert "Shown is 1 network of 2, with training seed 0: means, differences and intervals speak of this one" in text
     assert "the network with training seed 1, which lacks the evaluation of `relevance`, " in text
     page = (half / "results/partial/study.html").read_text()
+    again = page[page.index('<section id="again">') :]
+    assert re.search(r"training seeds</t[hd]>\s*<td[^>]*>0<", again)
     assert "All is of one network" in page and "speak of this one network" in page
     curves = pandas.read_csv(half / "results/partial/curves.csv")
     own = pandas.read_csv(half / "results/digits/vgg_small/0/evaluation/weight.csv")
@@ -151,8 +193,9 @@ def test_without_an_evaluation_of_chance_one_line_says_so_and_nothing_is_written
         (half / f"results/digits/vgg_small/{seed}/evaluation/random.csv").unlink()
     before = files_of(half)
     assert said(capsys, status=1) == (
-        "secateur page: config/config.yaml: nothing can be shown yet: of no network chance is evaluated, with which "
-        "all is compared (the evaluation `random` on test images)\n"
+        f"secateur page: config/config.yaml: nothing can be shown yet: of no network in {half / 'results'} chance is "
+        "evaluated, with which all is compared (the evaluation `random` on test images); run the study on: snakemake "
+        "--cores all all --configfile FILE\n"
     )
     assert files_of(half) == before and not Path("results/partial").exists()
 

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -283,6 +284,45 @@ def test_without_records_the_words_say_that_settings_were_not_compared(said):
     assert f"which could not be compared for {len(jobs())} jobs" in " ".join(said().split())
 
 
+def copied_without_records(settings):
+    """Leave a finished study of the settings, as after a copy of its results alone."""
+    for each in jobs():
+        finish(each)
+    Path("results/settings.yaml").write_text(yaml.safe_dump(dict(Study.of(settings).settings)))
+    os.utime("results/settings.yaml", (1e9, 1e9))
+    shutil.rmtree(".snakemake")
+
+
+def test_results_of_other_settings_without_records_are_not_finished(said):
+    copied_without_records(SMALL)
+    changed = SMALL | {"training": SMALL["training"] | {"seeds": [0, 1, 2], "epochs": 3}}
+    text = said(changed)
+    words = " ".join(text.split())
+    assert text.startswith("Study tiny is not finished: 0 of ")
+    assert "results/settings.yaml is of other settings than the study (training.epochs, training.seeds), and" in words
+    assert "make them all again: snakemake --cores all all --forceall --configfile FILE" in words
+    assert row(text, "1", "weight") == ["unknown"] * 3 + ["-"] + ["unknown"] * 3 + ["-"] * 2
+    assert row(text, "2", "weight")[1] == "waiting" and "unknown: the files are there, but" in words
+    # What the title alone says is not computed again.
+    words = " ".join(said(SMALL | {"question": "Why?"}).split())
+    assert "than the study (question), and" in words and "all --forcerun write_settings --configfile FILE" in words
+
+
+def test_results_of_equal_settings_or_with_their_record_are_judged_as_before(said):
+    copied_without_records(SMALL)
+    assert " is finished: " in said() and " is finished: " in said(SMALL | {"results": "./results"})
+    changed = SMALL | {"training": SMALL["training"] | {"epochs": 3}}
+    settings = job("write_settings")
+    note("metadata", settings.outputs[0], {"params": [repr(settings.options())]})
+    text = said(changed)
+    assert "Other settings" not in text and "unknown" not in text
+    # Nor are settings that cannot be read others.
+    shutil.rmtree(".snakemake")
+    for damaged in ("criteria: [", "[]\n", "study: tiny\n"):
+        Path("results/settings.yaml").write_text(damaged)
+        assert "Other settings" not in said()
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [
@@ -305,6 +345,13 @@ def test_a_wrong_study_is_refused_in_one_line(said):
 def test_a_missing_study_is_refused_in_one_line(folder, capsys):
     assert console.main(["status", "none.yaml"]) == 1
     assert capsys.readouterr().err.startswith("secateur status: none.yaml: there is no such file")
+
+
+@pytest.mark.parametrize("command", ["check", "status", "page"])
+def test_a_folder_in_place_of_a_study_is_refused_as_a_folder(folder, capsys, command):
+    assert console.main([command, "."]) == 1
+    words = f"secateur {command}: .: this is a folder; name the file of a study in it, such as config/config.yaml\n"
+    assert capsys.readouterr().err == words
 
 
 def test_nothing_heavy_is_imported_and_nothing_is_written(folder):

@@ -152,7 +152,7 @@ def test_equal_shares_of_all_layers_are_made_where_they_are_asked_for():
         ({"widths": {True: 3}}, "has the key True, which YAML reads as no text; write it in quotes"),
         (
             {"widths": {16: 8.0}},
-            "criteria.learned.widths: got 8.0, but it must be of type integer, without a decimal po",
+            "criteria.learned.widths: got 8.0, but it must be a whole number, without a decimal po",
         ),
         (
             {"budget": "free"},

@@ -123,7 +123,7 @@ def test_a_scorer_from_elsewhere_counts_by_its_content_and_is_not_fitted(tmp_pat
         (OWN | {"file": "a.pt", "fit": "none"}, "scorer.own has a file, which is not fitted again, but fit: none"),
         (OWN | {"file": "a.pt"}, "scorer.own has 2 draws of one file, all alike; take draws: 1, or name {draw}"),
         (OWN | {"calibration": {"split": "test"}}, "scorer.own has calibration.split: test, the images that are repor"),
-        (OWN | {"gradients": "yes"}, 'criteria.learned.gradients: got "yes", but it must be of type boolean or null'),
+        (OWN | {"gradients": "yes"}, 'criteria.learned.gradients: got "yes", but it must be true, false or null'),
         (WIDE | {"at": "initial", "loss": "distillation"}, "at: initial, but loss: distillation, which asks the dense"),
         (WIDE | {"at": "initial", "statistics": "running"}, "at: initial, but statistics: running, which are those of"),
         (OWN | {"at": "initial"}, "scorer.own has at: initial, but scope: layer, which ranks channels of one layer"),

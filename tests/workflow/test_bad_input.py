@@ -44,7 +44,7 @@ def failing(workflow, *targets):
         ({"results": "config/config.yaml"}, "config.yaml is no folder that can be written to; name another"),
         ({"results": "res{seed}"}, "results is 'res{seed}', in which Snakemake takes braces"),
         ({"readings": {"taylor": {}}, "verdict": None}, "readings.taylor: the name is taken by another criterion"),
-        ({"threads": 1.0}, "threads: got 1.0, but it must be of type integer, without a decimal point: write 1"),
+        ({"threads": 1.0}, "threads: got 1.0, but it must be a whole number, without a decimal point: write 1"),
         ({"levels": [float("nan")]}, "levels: got NaN, but a level is the share of units removed"),
     ],
 )

@@ -173,6 +173,14 @@ def test_the_rule_compares_and_says_what_is_missing(tiny_study, second, tmp_path
     text = tiny_study.run("--cores", "1", "compare", "--config", same, check=False)
     assert "are one folder; name the results of two studies" in text
     assert not (tiny_study.folder / "same/compared.html").exists()
+    # Snakemake would remove the page of the earlier comparison before a job that refuses.
+    for folder, words in (("config", "is no folder of a study's results"), ("none", "there is no folder none; name")):
+        given = f"compare={{a: results, b: {folder}, results: both}}"
+        text = tiny_study.run("--cores", "1", "compare", "--config", given, check=False)
+        assert words in text and "Job stats" not in text and "config/settings.yaml" not in text
+        assert "better" in (tiny_study.folder / "both/compared.html").read_text()
+    # No other target looks at the two folders.
+    assert "Nothing to be done" in tiny_study.run("-n", "all", "--config", "compare={a: none, b: config}")
 
 
 @pytest.mark.browser

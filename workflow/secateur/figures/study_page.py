@@ -109,7 +109,7 @@ def _again(study):
         "the study again": f"snakemake --cores all all report --configfile {settings}",
         "its settings": f"{settings}, which has every default; digest {stamps.digest(study.config)}",
         "images and networks": "their digests, and the machine of each training, stand under Question and settings",
-        "training seeds": ", ".join(map(str, study.config["training"]["seeds"])),
+        "training seeds": ", ".join(map(str, study.results.seeds)),
         "seed of everything else": study.config["seed"],
         "secateur": __version__,
         "how to cite": "CITATION.cff of secateur, and the source of the images",

@@ -18,11 +18,13 @@ from secateur.preview.planned import Planned
 # States of jobs, the one that a cell of several names first.
 RUNNING, FAILED, INTERRUPTED, DAMAGED, OUTDATED = "running", "failed", "interrupted", "damaged", "outdated"
 ELSEWHERE, SUBMITTED, WAITING, DONE = "elsewhere", "submitted", "waiting", "done"
-STATES = (RUNNING, ELSEWHERE, FAILED, INTERRUPTED, DAMAGED, OUTDATED, SUBMITTED, WAITING, DONE)
+# Whole files without a record, in a folder with the settings of another study.
+UNKNOWN = "unknown"
+STATES = (RUNNING, ELSEWHERE, FAILED, INTERRUPTED, DAMAGED, OUTDATED, UNKNOWN, SUBMITTED, WAITING, DONE)
 BEGUN = (RUNNING, ELSEWHERE, SUBMITTED)
 # States of jobs that have to run, whatever reads their files. Snakemake does not see damage: a damaged file is named,
 # and what was made from it before is left as it is.
-TO_RUN = (*BEGUN, OUTDATED)
+TO_RUN = (*BEGUN, OUTDATED, UNKNOWN)
 # Seconds by which the clocks of a mark and of a log may differ.
 SLACK = 2.0
 # The end of a log's line of progress.
@@ -48,9 +50,13 @@ class State:
         return self.job.options is not None and "params" in self.record
 
 
-def states(jobs: Sequence[Planned], runs: Sequence[records.Run]) -> list[State]:
-    """The states of all jobs of a study, in their order; `jobs` has each after those whose files it reads."""
-    own = {job: _own_state(job, runs) for job in jobs}
+def states(jobs: Sequence[Planned], runs: Sequence[records.Run], unlike: bool = False) -> list[State]:
+    """The states of all jobs of a study, in their order; `jobs` has each after those whose files it reads.
+
+    `unlike` says that the folder holds results of other settings (`other_settings`), so that a file without a record
+    may be one of them.
+    """
+    own = {job: _own_state(job, runs, unlike) for job in jobs}
     waits = _to_run(own)
     found = []
     for job, state in own.items():
@@ -63,7 +69,7 @@ def states(jobs: Sequence[Planned], runs: Sequence[records.Run]) -> list[State]:
     return found
 
 
-def _own_state(job, runs):
+def _own_state(job, runs, unlike):
     """The state of a job by its own files and their inputs, whatever other jobs do."""
     marks = list(filter(None, map(records.begun, job.outputs)))
     if marks:
@@ -73,8 +79,9 @@ def _own_state(job, runs):
     if not all(map(wholeness.whole, job.outputs)):
         return State(job, DAMAGED)
     record = records.made(job.outputs[0])
-    name = DONE if _fits(job, record) and not _newer(job, record) else OUTDATED
-    return State(job, name, record=record)
+    if not _fits(job, record) or _newer(job, record):
+        return State(job, OUTDATED, record=record)
+    return State(job, UNKNOWN if unlike and not record else DONE, record=record)
 
 
 def _begun(job, mark, runs):

@@ -18,7 +18,7 @@ from secateur.analysis import collected, interval_words, wording
 from secateur.artifacts import files, shipped, tables, wholeness
 from secateur.figures import html_tables, page_parts, study_inputs, study_page
 from secateur.jobs import records
-from secateur.preview import job_states, status, status_rows, study_jobs
+from secateur.preview import job_states, other_settings, status, status_rows, study_jobs
 from secateur.preview.job_states import State
 from secateur.study import page_options
 from secateur.study.study import Study
@@ -55,14 +55,19 @@ def write(study: Study) -> str:
 
     Refused, before anything is written, where nothing can be shown yet, or where the study is finished.
     """
+    other = other_settings.of(study)
+    if other:
+        raise Refused(other.sentence)
     states = job_states.states(study_jobs.needed(study), records.runs())
     done = {(state.job.rule, state.job.name, state.job.seed): state for state in states if _is_done(state)}
     results = Path(study.settings["results"])
     if {state.name for state in states} == {job_states.DONE} and wholeness.whole(results / PAGE):
         raise Refused(f"the study is finished: its page is {results / PAGE}")
     complete = complete_of(study, done)
+    if not any(study.chance in names for names in complete.values()):
+        raise Refused(_nothing(study, states, results))
     shown = alike(study, complete)
-    sentences = [*_missing(study, states, len(done), complete, shown)]
+    sentences = [*_missing(study, states, done, complete, shown)]
     page = results / FOLDER / "study.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     read = _tabulated(study, done, shown, page.parent)
@@ -123,14 +128,9 @@ def alike(study: Study, complete: Complete) -> Shown:
 
     Of the sets of evaluations that a network has, or that all have, the one that shows most: its criteria times the
     networks that have them; of equal ones that with more networks. Chance, with which all is compared, is in each.
-    Refused where no network has it.
+    At least one network has it.
     """
     sets = [set(names) for names in complete.values() if study.chance in names]
-    if not sets:
-        raise Refused(
-            f"nothing can be shown yet: of no network chance is evaluated, with which all is compared (the evaluation "
-            f"`{study.chance}` on {_images(study, [study.chance])})"
-        )
     best, most = Shown([], []), (0, 0)
     for names in [*sets, set.intersection(*sets)]:
         seeds = [seed for seed in study.seeds if names.issubset(complete[seed])]
@@ -152,16 +152,40 @@ def _files(done, shown, rule, names):
     return paths, bits
 
 
+def _nothing(study, states, results):
+    """The reason why nothing can be shown, where no network's evaluation of chance is done, and what to do."""
+    folder, run = results.resolve(), "snakemake --cores all all --configfile FILE"
+    names = {state.name for state in states}
+    if not results.is_dir():
+        return f"there is no folder {folder}; go to the folder in which the study runs, or begin it: {run}"
+    if names <= {job_states.WAITING, job_states.SUBMITTED}:
+        return f"the study has not begun: {folder} has no file of it; begin it: {run}"
+    chance = [state for state in states if _is_of_chance(study, state)]
+    if {state.name for state in chance} & {job_states.OUTDATED}:
+        return (
+            f"the evaluations of chance in {folder} are outdated: of other settings, or older than what they are made "
+            f"from; run the study again: {run}"
+        )
+    return (
+        f"nothing can be shown yet: of no network in {folder} chance is evaluated, with which all is compared (the "
+        f"evaluation `{study.chance}` on {_images(study, [study.chance])}); run the study on: {run}"
+    )
+
+
+def _is_of_chance(study, state):
+    return state.job.rule == "evaluate_pruning" and state.job.name == study.chance
+
+
 # ---- what is missing -------------------------------------------------------------------------------------------
 
 
 def _missing(study, states, done, complete, shown):
     """Sentences, as HTML, on what the page lacks."""
     yield (
-        f"<b>The study is not finished</b>: {done} of {len(states)} jobs are done. Every number may change with what "
-        "is missing."
+        f"<b>The study is not finished</b>: {len(done)} of {len(states)} jobs are done. Every number may change with "
+        "what is missing."
     )
-    yield from _networks(study, complete, shown)
+    yield from _networks(study, done, complete, shown)
     for name in study.evaluated:
         if name not in shown.evaluations:
             yield _without(study, name, complete)
@@ -169,7 +193,7 @@ def _missing(study, states, done, complete, shown):
     yield from _failed(states)
 
 
-def _networks(study, complete, shown):
+def _networks(study, done, complete, shown):
     """Sentences on the networks that are shown, and on those that are not."""
     count, everyone = len(shown.seeds), len(study.seeds)
     if count == everyone:
@@ -187,7 +211,7 @@ def _networks(study, complete, shown):
             names = wording.joined(map(page_parts.name_of, lacks))
             yield (
                 f"Not shown: the network with training seed {seed}, which lacks the evaluation of {names} on "
-                f"{_images(study, lacks)}."
+                f"{_images_without(study, done, seed, lacks)}."
             )
 
 
@@ -209,6 +233,16 @@ def _without(study, name, complete):
 def _images(study, names):
     """The images on which these evaluations are needed, in words."""
     return f"test and {study.choose_on} images" if _choosing(study, names) else "test images"
+
+
+def _images_without(study, done, seed, names):
+    """The images on which a network lacks one of these evaluations, in words."""
+    lacking = []
+    if any(("evaluate_pruning", name, seed) not in done for name in names):
+        lacking.append("test")
+    if any(("evaluate_choosing", job, seed) not in done for job in _choosing(study, names)):
+        lacking.append(study.choose_on)
+    return f"{wording.joined(lacking)} images"
 
 
 def _stages(states):

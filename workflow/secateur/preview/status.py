@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from secateur.artifacts import wholeness
 from secateur.jobs import records
-from secateur.preview import accuracies, job_states, layout, status_rows, study_jobs
+from secateur.preview import accuracies, job_states, layout, other_settings, status_rows, study_jobs
 from secateur.preview.job_states import State
 from secateur.study.kinds import NONE
 from secateur.study.study import Study
@@ -23,19 +23,20 @@ MEANINGS = {
     job_states.INTERRUPTED: "the job was started, has not ended, and no process works at it; run again",
     job_states.FAILED: "the job ended with an error when it ran last",
     job_states.DAMAGED: "a file is cut short or was edited, which Snakemake does not see; delete it and run again",
+    job_states.UNKNOWN: "the files are there, but nothing says whether they are of the study's settings",
     job_states.OUTDATED: "the files are of other settings or older than what they are made from, and are made again",
 }
 
 
 def text(study: Study) -> str:
     """The page on a study, in the folder where it runs."""
-    runs = records.runs()
-    states = job_states.states(study_jobs.needed(study), runs)
+    runs, other = records.runs(), other_settings.of(study)
+    states = job_states.states(study_jobs.needed(study), runs, other is not None)
     in_state = collections.defaultdict(list)
     for state in states:
         in_state[state.name].append(state)
     parts = (
-        [_headline(study, in_state, len(states), runs), *_time_left(states)],
+        [_headline(study, in_state, len(states), runs), *_unlike(other), *_time_left(states)],
         status_rows.table(status_rows.rows(study, states)),
         layout.section("At work", _listed(in_state[job_states.RUNNING])),
         layout.section("To look at", _troubles(in_state)),
@@ -58,11 +59,16 @@ def _headline(study, in_state, count, runs):
     away = _words(runs, False)
     if away:
         return f"Study {study.name}: {done}; it may run on another machine, which cannot be seen here ({away})"
-    begun = names[job_states.DONE] or names[job_states.INTERRUPTED] or names[job_states.FAILED]
+    begun = any(map(names.get, (job_states.DONE, job_states.INTERRUPTED, job_states.FAILED, job_states.UNKNOWN)))
     here = _words(runs, True)
     # Another study may run in the folder, or this one's run looks at its jobs and has begun none.
     beside = f"Snakemake runs here but has begun none of its jobs ({here})" if here else "nothing runs"
     return f"Study {study.name} {'is not finished' if begun else 'has not begun'}: {done}; {beside}"
+
+
+def _unlike(other):
+    """Lines on results of other settings that no record speaks of."""
+    return layout.wrapped(f"Other settings: {other.sentence}") if other else []
 
 
 def _words(runs, here):

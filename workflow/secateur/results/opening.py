@@ -26,16 +26,20 @@ def open(folder: Path | str) -> StudyResults:
     if not folder.is_dir():
         raise Refused(f"there is no folder {folder}; name the folder of a study's results, as the key `results` does")
     if not path.is_file():
-        raise Refused(
-            f"{folder} is no folder of a study's results: it has no {SETTINGS}{_inside(folder)}; of a study that has "
-            f"not got so far, make it by: snakemake --cores 1 {path}"
-        )
+        raise Refused(f"{folder} is no folder of a study's results: it has no {SETTINGS}{_remedy(folder)}")
     ledgers.refuse_changed([path])
     _refuse_damaged(path)
     return StudyResults(folder, Study(across.settings_of(folder)))
 
 
-def _inside(folder):
+def _remedy(folder):
+    """Words on another folder that has results, or on how a study that has begun in this one comes to settings."""
+    if next(folder.glob("*/images/*.h5"), None):
+        return f"; of a study that has not got so far, make it by: snakemake --cores 1 {folder / SETTINGS}"
+    return _near(folder) or "; name the one that the key `results` of a study names"
+
+
+def _near(folder):
     """The words "; did you mean X?" where a folder in this one, or the one above it, has results."""
     places = [*folder.glob(f"*/{SETTINGS}"), folder.resolve().parent / SETTINGS]
     for settings in sorted(places[:-1]) + places[-1:]:

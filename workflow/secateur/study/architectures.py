@@ -41,7 +41,8 @@ def of(model: Mapping[str, Any]) -> Architecture:
             smallest=SMALLEST.get(name, 32), colors=("rgb",), trainable=("head", "classifier", "all"), imagenet=True
         )
     raise Refused(
-        f"model.name is {name}, which names no network{nearest(name, [*ZOO, *TORCHVISION])}. Known: {', '.join(ZOO)}, "
+        f"model.name is {name}, which names no network{nearest(name, [*ZOO, *TORCHVISION]) or '.'} Known: "
+        f"{', '.join(ZOO)}, "
         "and torchvision's convolutional classifiers, as resnet18; for a network of your own, model.factory"
     )
 

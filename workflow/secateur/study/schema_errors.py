@@ -34,7 +34,32 @@ HINTS = {
     ),
 }
 # The keywords of the schema that a hint answers.
-HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minProperties", "minItems")
+HINTED = ("type", "minimum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minProperties")
+# Types of the schema in words.
+TYPES = {
+    "string": ["text"],
+    "integer": ["a whole number"],
+    "number": ["a number"],
+    "boolean": ["true", "false"],
+    "array": ["a list"],
+    "object": ["a section of keys and values"],
+    "null": ["null"],
+}
+# Patterns of the schema in words; the others have a hint, or a line of their own.
+SMALL = "small letters, digits and underscores alone, and begins with a letter"
+PATTERNS = {
+    "^[a-z][a-z0-9_]*$": SMALL,
+    r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$": f"{SMALL}; points may join several such words",
+    r"^[a-z][a-z0-9_]*(\.per_(parameters|macs))?$": f"{SMALL}; .per_parameters or .per_macs may follow it",
+    "^[a-z0-9][a-z0-9_.-]*$": (
+        "small letters, digits, points, underscores and hyphens alone, and begins with a letter or a digit"
+    ),
+    "^[A-Za-z0-9][A-Za-z0-9_.-]*$": (
+        "letters, digits, points, underscores and hyphens alone, and begins with a letter or a digit"
+    ),
+}
+# Values that studies are given, by what is meant; no such value is near enough to be found by its letters.
+MEANT = {"gpu": "cuda"}
 # Keys of earlier versions: {path: today's}.
 RENAMED = {
     "criteria.mixed": "criteria.mixing.readings",
@@ -79,6 +104,8 @@ def line(error: jsonschema.ValidationError) -> str:
         return f"{where}: got {given}, but {HINTS[where]}"
     if keyword == "type":
         return _mistyped(where, error.instance, wanted)
+    if keyword == "pattern" and wanted in PATTERNS:
+        return f"{_prefix(where)}got {given}, but a name has {PATTERNS[wanted]}"
     return f"{_prefix(where)}{escaped(error.message)}"
 
 
@@ -95,7 +122,9 @@ def below(path: str, key: object) -> str:
 def _mistyped(where, given, wanted):
     types = [wanted] if isinstance(wanted, str) else wanted
     value = _shown(given)
-    return f"{_prefix(where)}got {value}, but it must be of type {' or '.join(types)}{_remedy(given, types)}"
+    words = [word for name in types for word in TYPES[name]]
+    wanted = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return f"{_prefix(where)}got {value}, but it must be {wanted}{_remedy(given, types)}"
 
 
 def _unknown_key(where, given, _, schema):
@@ -113,8 +142,23 @@ def _missing_key(where, given, required, _):
 
 def _unlisted(where, given, values, _):
     allowed = list(map(_as_in_yaml, values))
-    value = _shown(given)
-    return f"{where} is {value}, but must be one of {', '.join(allowed)}{nearest(str(given), allowed)}"
+    meant = MEANT.get(str(given).lower())
+    near = f"; did you mean {meant}?" if meant in allowed else nearest(str(given), allowed)
+    return f"{where} is {_shown(given)}, but must be one of {', '.join(allowed)}{near}"
+
+
+def _too_few(where, given, least, _):
+    if where in HINTS and least > 1:
+        return f"{where}: got {_shown(given)}, but {HINTS[where]}"
+    return f"{where}: got {_shown(given)}, but it needs at least {'one' if least == 1 else least}"
+
+
+def _too_short(where, given, *_):
+    return f"{where}: got {_shown(given)}, but it needs at least one character"
+
+
+def _too_many(where, given, most, _):
+    return f"{where}: got {_shown(given)}, but it takes {most} at most"
 
 
 def _as_in_yaml(value):
@@ -142,6 +186,9 @@ BY_KEYWORD = {
     "required": _missing_key,
     "enum": _unlisted,
     "uniqueItems": _repeated,
+    "minItems": _too_few,
+    "maxItems": _too_many,
+    "minLength": _too_short,
 }
 
 

@@ -15,6 +15,8 @@ def read(path: Path | str) -> dict[str, Any]:
 
     Raises Refused in one line for a file that is missing, is no YAML, or holds no study or a key twice.
     """
+    if Path(path).is_dir():
+        raise Refused("this is a folder; name the file of a study in it, such as config/config.yaml")
     if not Path(path).is_file():
         raise Refused("there is no such file; name the file of a study, such as config/config.yaml")
     config = plain(path)
