@@ -56,6 +56,8 @@ def _test_images(results: StudyResults):
             f"{results.folder} has no {path.relative_to(results.folder)}, by which its test images are known; name the "
             "folder of a study's own results, or run it: snakemake all --configfile FILE"
         )
+    # What the file says of its pixels is trusted where it is as its job wrote it.
+    contents.refuse_damaged(path)
     return identity.of_file(path)
 
 
