@@ -15,6 +15,7 @@ import secateur.results
 from secateur import Refused
 from secateur.analysis import two_studies as analysis
 from secateur.artifacts import correctness
+from secateur.figures import compared_answer
 from secateur.results import comparing
 from support import two_studies
 from support.studies import ROOT
@@ -94,6 +95,35 @@ def test_the_page_says_what_the_table_says_and_is_the_same_again(page, first, se
     again = tmp_path / "compared.html"
     compare_studies.compare_studies(first, second, again, tmp_path / "compared.csv", ROOT / "report")
     assert again.read_bytes() == page[0].read_bytes()
+
+
+def test_the_table_of_the_answer_and_both_figures_show_the_same_criteria(page):
+    text = page[0].read_text()
+    answer = text[text.index('<section id="answer"') :].partition("</section>")[0]
+    accuracy = text[text.index('<section id="accuracy"') :].partition("</section>")[0]
+    figures = accuracy.partition('id="difference-figure"')
+    named = {*re.findall(r'<tr data-c="([^"]+)"', answer)}
+    # The other lines of the second figure are faded, and have no name in its legend.
+    assert {*re.findall(r">\s*[AB]: ([a-z][^<]*?)\s*<", figures[0])} == named
+    assert {*re.findall(r">\s*(random|[a-z_]+\.[a-z_.0-9]+)\s*</text>", figures[2])} == named
+    assert len(named) > 2
+
+
+def test_equal_studies_have_an_axis_in_points_and_no_word_on_chance(first, tmp_path):
+    same = two_studies.copied(first, tmp_path / "same", {"study": "same"})
+    path = tmp_path / "compared.html"
+    compare_studies.compare_studies(first, same, path, tmp_path / "compared.csv", ROOT / "report")
+    text = path.read_text()
+    assert "The two studies are equal at their chosen points" in text and "equal points" not in text
+    assert "would be told by chance" not in text
+    two = comparing.opened(first, same)
+    chosen = compared_answer.picked(two)
+    told = chosen._replace(rows=chosen.rows.assign(ahead="A"))
+    assert "would be told by chance" in compared_answer.answer(two, told)
+    figure = text[text.index('id="difference-figure"') :].partition("</svg>")[0]
+    ticks = re.findall(r">\s*([+−]?[\d.]+)\s*</text>", figure)
+    assert ticks[0] == "−1" and ticks[-1] == "+1" and ticks.count("0") == 1 and len({*ticks}) == len(ticks)
+    assert "points of accuracy" in figure
 
 
 def test_single_networks_are_compared_image_by_image(first, tmp_path):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Shares of the multiply-adds of the larger dense network that differ by more are no equal price.
 UNLIKE = study_answer.UNLIKE
+# Criteria that the table of the answer and all figures show.
+MOST = 6
 PAIRED = {
     two_studies.IMAGES: "Paired by test image: one network each, so that intervals are of these two networks",
     two_studies.SEEDS: "Paired by training seed: equal seeds start from equal weights, on equal images",
@@ -118,7 +120,11 @@ def _at_points(two, chosen):
             f"{letter} keeps {_percent(value)} % of the test images right, by {page_parts.name_of(point.criterion)} at "
             f"{wording.percent(point.level)} of the {vocabulary.BUDGETS[two.a.budget]} removed"
         )
-    yield f"{_better(found)}: {words[0]}; {words[1]} (B minus A: {points(found)} points)."
+    yield f"{_better(found)}: {words[0]}; {words[1]} ({_minus(found)})."
+
+
+def _minus(found: Gap) -> str:
+    return "equal" if found.same else f"B minus A: {points(found)} points"
 
 
 def _better(found: Gap) -> str:
@@ -147,7 +153,7 @@ def _price(two, chosen):
         return f"{text}: another price, {cheaper}'s being the lower; the other study does not go down to it."
     return (
         f"{text}: another price. Where both have {cheaper}'s, the lower one, A keeps {_percent(found.a)} % and B "
-        f"{_percent(found.b)} % (B minus A: {points(found)} points; {told(found)})."
+        f"{_percent(found.b)} % ({_minus(found)}{'' if found.same else f'; {told(found)}'})."
     )
 
 
@@ -160,11 +166,12 @@ def _overall(two, chosen):
         parts.append(text.format(counts.get(word, 0)))
     rest = len(compared) - sum(counts.get(word, 0) for word in (A, B, EQUAL))
     parts.append(f"{rest} cannot be told")
-    by_chance = 100 * (1 - two.confidence)
+    # A warning of cells that are told by chance has no object where none is told.
+    told_any = counts.get(A, 0) + counts.get(B, 0) > 0
+    by_chance = f"; of cells without any difference, {100 * (1 - two.confidence):g} % would be told by chance"
     return (
-        f"Of the {len(compared)} criteria and levels that both have, as pruned, {wording.joined(parts)}; of cells "
-        f"without any difference, {by_chance:g} % would be told by chance. The dense networks: "
-        f"{_dense(two_studies.dense_gap(two))}."
+        f"Of the {len(compared)} criteria and levels that both have, as pruned, {wording.joined(parts)}"
+        f"{by_chance if told_any else ''}. The dense networks: {_dense(two_studies.dense_gap(two))}."
     )
 
 
@@ -202,7 +209,7 @@ HEAD = ("criterion", "family", "removed", "A, %", "B, %", "B minus A, points", "
 
 
 def _table(two, chosen):
-    """The dense networks, the chosen points, and every representative at both chosen levels."""
+    """The dense networks, the chosen points, and the criteria of `front` at both chosen levels."""
     dense = two_studies.dense_gap(two)
     sizes = map(short, map(two_studies.dense_macs, two[:2]))
     rows = [page_parts.row_of("", ["dense network", "", "0 %", *_three(dense), *sizes])]
@@ -210,7 +217,7 @@ def _table(two, chosen):
         rows.append(_of_points(two, *chosen.points))
     families, pruned = two.families, at_levels(chosen.rows, kinds.NONE.name)
     for level in dict.fromkeys([chosen.level, chosen.a.level, chosen.b.level]):
-        for name in _names(two, chosen):
+        for name in front(two, chosen):
             row = page_parts.at(pruned, name, level)
             if row:
                 family = criterion_families.FAMILIES[families[name]]
@@ -243,21 +250,18 @@ def _three(found: Gap) -> list[str]:
     return [_percent(found.a), _percent(found.b), points(found)]
 
 
-def _names(two, chosen) -> list[str]:
-    """The leaders, the other families' representatives, and chance, of what both studies have."""
-    leaders = [point.leader for point in chosen[:2] if point.leader]
-    others = [*chosen.a.of_families.values(), *chosen.b.of_families.values(), criterion_families.RANDOM]
-    return list(filter(two.families.__contains__, dict.fromkeys([*leaders, *others])))
-
-
-def front(two: Two, chosen: Picked, most: int) -> list[str]:
-    """At most so many criteria that both studies have, each of another family, the leaders first, and chance."""
+def front(two: Two, chosen: Picked) -> list[str]:
+    """At most MOST criteria that both studies have: the leaders, one of each further family, and chance."""
+    leaders = [point.leader for point in chosen[:2] if point.leader in two.families]
     of_families: dict[str, str] = {}
-    for name in _names(two, chosen):
-        if name != criterion_families.RANDOM:
+    for name in [*chosen.a.of_families.values(), *chosen.b.of_families.values()]:
+        if name in two.families:
             of_families.setdefault(two.families[name], name)
+    led = {two.families[name] for name in leaders}
+    others = [name for family, name in of_families.items() if family not in {*led, criterion_families.RANDOM}]
     chance = [criterion_families.RANDOM] if criterion_families.RANDOM in two.families else []
-    return [*list(of_families.values())[: most - 1], *chance]
+    shown = [name for name in dict.fromkeys([*leaders, *others]) if name not in chance]
+    return [*shown[: MOST - len(chance)], *chance]
 
 
 def at_levels(rows: pandas.DataFrame, recovery: str) -> pandas.DataFrame:

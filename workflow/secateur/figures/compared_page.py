@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 QUESTION = "Two studies of the same test images side by side: which is better, by how much, and can it be told?"
 # Names and places, which are no difference of what was done.
 OWN = ("study", "question", "results")
-# Criteria whose two lines are drawn, and those whose differences are drawn in full.
-LINES, FRONT = 3, 6
 HEAD = ("criterion", "A, %", "B, %", "B minus A, points", "multiply-adds left, A", "B")
 
 
@@ -99,7 +97,7 @@ def _table_of_texts(head, rows):
 
 def _accuracy(two, chosen):
     rows = _pruned(chosen.rows)
-    shown = compared_answer.front(two, chosen, LINES)
+    shown = compared_answer.front(two, chosen)
     lines = {name: two.families[name] for name in shown}
     marks = {letter: point.level for letter, point in zip("AB", chosen[:2], strict=True) if point.leader}
     svg = compared_curves.accuracies(two, lines, marks)
@@ -108,12 +106,11 @@ def _accuracy(two, chosen):
         "Means over networks; draws are averaged first. All networks are as pruned, without recovery. Multiply-adds "
         "are in percent of the larger dense network. Thin upright lines: the levels that the studies chose."
     )
-    front = compared_answer.front(two, chosen, FRONT)
     smaller = min(map(two_studies.dense_macs, two[:2]))
     drawn = compared_answer.without_controls(rows)
-    difference = compared_curves.differences(drawn, two.a.budget, front, smaller)
+    difference = compared_curves.differences(drawn, two.a.budget, shown, smaller)
     described = (
-        f"B's accuracy minus A's: {_described(rows, front, chosen.level)}. On the right at equal multiply-adds, in "
+        f"B's accuracy minus A's: {_described(rows, shown, chosen.level)}. On the right at equal multiply-adds, in "
         "percent of the smaller dense network. A line above zero: B is ahead."
     )
     own = _csv(rows[rows["criterion"].isin(shown)])
@@ -239,7 +236,7 @@ def _cost(two, chosen):
 def _recovery(two, chosen):
     """The leaders, representatives and chance after every further recovery that both studies have."""
     names = [name for name in two.recoveries if name != kinds.NONE.name]
-    front = compared_answer.front(two, chosen, FRONT)
+    front = compared_answer.front(two, chosen)
     parts = []
     for name in names:
         rows = compared_answer.at_levels(chosen.rows, name)
