@@ -100,7 +100,8 @@ def test_the_page_says_what_the_table_says_and_is_the_same_again(page, first, se
 def test_the_table_of_the_answer_and_both_figures_show_the_same_criteria(page):
     text = page[0].read_text()
     answer = text[text.index('<section id="answer"') :].partition("</section>")[0]
-    figures = text[text.index('<section id="accuracy"') :].partition("</section>")[0].partition('id="difference-figure"')
+    accuracy = text[text.index('<section id="accuracy"') :].partition("</section>")[0]
+    figures = accuracy.partition('id="difference-figure"')
     named = {*re.findall(r'<tr data-c="([^"]+)"', answer)}
     # The other lines of the second figure are faded, and have no name in its legend.
     assert {*re.findall(r">\s*[AB]: ([a-z][^<]*?)\s*<", figures[0])} == named

@@ -66,4 +66,6 @@ def _draw(axis, line):
         axis.plot(line.left, line.accuracy, linestyle="", fillstyle="none" if line.dashed else "full", **style)
         return
     axis.plot(line.left, line.accuracy, linestyle="--" if line.dashed else "-", linewidth=1.4, **style)
-    axis.fill_between(line.left, line.low, line.high, color=kind.colour, alpha=0.15, linewidth=0)
+    # No accuracy is below zero, however wide the interval of its change.
+    low = [max(0.0, value) for value in line.low]
+    axis.fill_between(line.left, low, line.high, color=kind.colour, alpha=0.15, linewidth=0)
