@@ -45,10 +45,10 @@ def study(channels=3, side=64, networks=1, shown=6, **about):
     return SimpleNamespace(compared=compared, config=config, removed="units")
 
 
-def looks(made):
+def looks(made, chosen=True):
     """The section of a study."""
     families = {"relevance.mean_abs": "relevance", "weight.mean_abs": "weights", "random": "random"}
-    return study_looks.looks(made, families)
+    return study_looks.looks(made, families, chosen)
 
 
 def pictures(text):
@@ -77,6 +77,8 @@ def test_a_network_that_answers_all_images_right_has_no_wrong_one_to_show():
     made = study()
     one = made.compared[0]
     assert "that it gets wrong, in the order" in looks(made)
+    assert "the criterion of the answer, the best of the weights" in looks(made)
+    assert "the first criterion in the table of the answer, the weights there" in looks(made, chosen=False)
     one.predicted[0] = one.label
     assert "that it gets wrong (there is none), in the order" in looks(made)
 

@@ -21,7 +21,7 @@ MOST_BYTES = 150_000
 ONE_ANSWER = "one answer for all images: nothing to explain"
 
 
-def looks(study: Study, of_family: Mapping[str, str]) -> str:
+def looks(study: Study, of_family: Mapping[str, str], chosen: bool) -> str:
     """The section: cosines of all networks, and pictures of the first one; nothing for a study without comparisons."""
     if not study.compared:
         return ""
@@ -29,7 +29,7 @@ def looks(study: Study, of_family: Mapping[str, str]) -> str:
     means = {name: _mean(study, name) for name in first.about["criteria"]}
     patches = _patches(first)
     parts = [
-        f'<p class="method">{_rule(first, study.config["training"]["seeds"][0])}</p>',
+        f'<p class="method">{_rule(first, study.config["training"]["seeds"][0], chosen)}</p>',
         _cosines(study, means, of_family),
         _pictures(first, MOST_BYTES - len(patches)),
         patches,
@@ -54,7 +54,7 @@ def _headline(study, means):
     )
 
 
-def _rule(first, seed):
+def _rule(first, seed, chosen):
     """The fixed rules by which networks and images were taken."""
     about, images = first.about, len(first.row)
     sample = f"all {images:,} test images"
@@ -62,14 +62,17 @@ def _rule(first, seed):
         sample = f"{images:,} of {about['split_images']:,} test images, drawn by the study's seed,"
     reading = about["reading"]
     none_wrong = "" if (first.predicted[0] != first.label).any() else " (there is none)"
+    # Without images that choose, no criterion leads.
+    which = "the criterion of the answer, the best of the weights"
+    if not chosen:
+        which = "the first criterion in the table of the answer, the weights there"
+    rule = f"{page_parts.name_of(reading['name'])} ({html.escape(_of_rule(reading['rule']))})"
     return (
-        "Nobody chose these networks and images. Networks: the criterion of the answer, the best of the weights, and "
-        "chance, each by its first draw, at the level of the answer. Images: of "
-        f"{sample} the first {about['shown']} that the dense network of seed {seed} gets right, no two of one class, "
-        f"and the first that it gets wrong{none_wrong}, in the order of the test images. Relevance is by the rule of "
-        f"the reading {page_parts.name_of(reading['name'])} ({html.escape(_of_rule(reading['rule']))}), for the "
-        "class that the dense network answers, in every network: a cosine near 1 says that the same pixels count for "
-        "that class, not that it is still the answer."
+        f"Nobody chose these networks and images. Networks: {which}, and chance, each by its first draw, at the level "
+        f"of the answer. Images: of {sample} the first {about['shown']} that the dense network of seed {seed} gets "
+        f"right, no two of one class, and the first that it gets wrong{none_wrong}, in the order of the test images. "
+        f"Relevance is by the rule of the reading {rule}, for the class that the dense network answers, in every "
+        "network: a cosine near 1 says that the same pixels count for that class, not that it is still the answer."
     )
 
 

@@ -43,7 +43,7 @@ def written(study: Study) -> str:
         "price": study_sections.price(study, rows, of_family),
         "cuts": study_sections.cuts(study, picked),
         "agreement": study_rankings.section(study, picked),
-        "looks": study_looks.looks(study, of_family),
+        "looks": study_looks.looks(study, of_family, picked.leader is not None),
         "classes": study_sections.by_class(study, picked),
         "recovery": study_sections.recovery(study, picked, of_family),
         "layers": study_layers.section(study),
@@ -81,6 +81,8 @@ def _question(study, picked):
             f"the dense network on the {picked.split} images; there the most accurate one leads, and each family is "
             "represented by its own."
         )
+    if len(study.config["evaluation"]["recovery"]) > 1:
+        words.append("Networks are as pruning left them, but for the sections <i>Recovery</i> and <i>Retraining</i>.")
     floors = study.config["evaluation"]["keep_at_least"]
     if len(floors) > 1:
         words.append(f"Of the floors <code>keep_at_least</code> this page shows {floors[0]:g}.")
