@@ -98,3 +98,23 @@ def chromium():
             pytest.skip(f"no Chromium here: {error}")
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def watched(chromium):
+    """A function from an address and a window's width to a page without network; requests and faults fail the test."""
+    contexts, wanted, said = [], [], []
+
+    def opened(address, width):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, offline=True))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: wanted.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [url for url in wanted if not url.startswith(("file:", "blob:", "data:"))] == [] and said == []

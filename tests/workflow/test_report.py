@@ -76,17 +76,9 @@ def test_no_item_is_too_large_for_a_browser(tiny_study):
 
 
 @pytest.fixture
-def alone(tiny_study, chromium):
+def alone(tiny_study, watched):
     """The page in a browser without network; it fails the test for a request, or a word on the console."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    page, wanted, said = context.new_page(), [], []
-    page.on("request", lambda request: wanted.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto((tiny_study.folder / PAGE).as_uri())
-    yield page
-    assert [url for url in wanted if not url.startswith(("file:", "blob:", "data:"))] == [] and said == []
-    context.close()
+    return watched((tiny_study.folder / PAGE).as_uri(), 1280)
 
 
 PAGE = "results/figures/study.html"

@@ -26,6 +26,12 @@ class Order:
         self.units, self.count, self.layers = list(units), count, layers or {}
 
 
+def _cut(level, first, second):
+    """The count of units that a level removes; 0 where one of two orders ranks fewer."""
+    count = levels.removed_at(level, first.count)
+    return count if count <= min(len(first.units), len(second.units)) else 0
+
+
 def shared(level: float) -> Measure:
     """The share of the units that the first order removes at a level which the second removes there as well.
 
@@ -33,8 +39,8 @@ def shared(level: float) -> Measure:
     """
 
     def measure(first: Order, second: Order) -> float:
-        count = levels.removed_at(level, first.count)
-        if not 0 < count <= min(len(first.units), len(second.units)):
+        count = _cut(level, first, second)
+        if not count:
             return float("nan")
         return len({*first.units[:count]} & {*second.units[:count]}) / count
 
@@ -49,8 +55,8 @@ def by_layers(level: float) -> Measure:
     """
 
     def measure(first: Order, second: Order) -> float:
-        count = levels.removed_at(level, first.count)
-        if not 0 < count <= min(len(first.units), len(second.units)):
+        count = _cut(level, first, second)
+        if not count:
             return float("nan")
         sizes = collections.Counter(first.layers.values())
         removed = [collections.Counter(map(order.layers.get, order.units[:count])) for order in (first, second)]

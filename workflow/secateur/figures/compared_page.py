@@ -164,14 +164,7 @@ def _method(two):
 
 def _at_each(two, rows, chosen):
     """A fold for each level, that of the answer open, with a table of its differences."""
-    parts = []
-    for level, own in rows.groupby("level"):
-        opened = " open" if abs(level - chosen.level) < 1e-9 else ""
-        parts.append(
-            f'<details class="at" data-level="{level:g}"{opened}><summary>{wording.percent(level)} removed</summary>'
-            f"{_table(two, own)}</details>"
-        )
-    return parts
+    return [page_parts.level_fold(level, chosen.level, "", _table(two, own)) for level, own in rows.groupby("level")]
 
 
 def _table(two, rows):

@@ -189,14 +189,14 @@ def figure_of(name: str, svg: str, title: str, caption: str, csv: str, method: s
 def at_levels(study: Study, picked: Chosen, table_at: Callable[[float], str]) -> list[str]:
     """A fold for each level with what `table_at` says of it, that of the answer open."""
     levels = [level for level in sorted(study.curves["level"].unique()) if level > 0]
-    parts = []
-    for level in levels:
-        opened = " open" if abs(level - picked.level) < 1e-9 else ""
-        parts.append(
-            f'<details class="at" data-level="{level:g}"{opened}><summary>{wording.percent(level)} of the '
-            f"{study.removed} removed</summary>{table_at(level)}</details>"
-        )
-    return parts
+    return [level_fold(level, picked.level, f" of the {study.removed}", table_at(level)) for level in levels]
+
+
+def level_fold(level: float, shown: float, of_what: str, text: str) -> str:
+    """A fold of a level, which is open where it is the one that is shown first."""
+    opened = " open" if abs(level - shown) < 1e-9 else ""
+    summary = f"{wording.percent(level)}{of_what} removed"
+    return f'<details class="at" data-level="{level:g}"{opened}><summary>{summary}</summary>{text}</details>'
 
 
 def fold(summary: str, page: str, kind: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from secateur.figures import page_parts
+from secateur.figures import page_parts, study_answer
 
 if TYPE_CHECKING:
     import pandas
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from secateur.figures.page_parts import Study
 
 # {what a learned criterion is compared with: its criterion}.
-CONTROLS = {"its widths, channels by chance": "shuffled.{0}", "equal widths": "uniform.{0}", "chance": "random"}
+CONTROLS = {
+    "its widths, channels by chance": study_answer.OWN_WIDTHS,
+    "equal widths": "uniform.{0}",
+    "chance": "random",
+}
 
 
 def section(study: Study, picked: Chosen, rows: pandas.DataFrame, of_family: Mapping[str, str]) -> str:
