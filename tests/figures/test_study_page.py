@@ -221,3 +221,14 @@ def test_provenance_names_digests_machine_and_the_time_of_the_jobs(study, tiny_s
     # Two networks, and of the jobs that run beside the page none.
     assert "<td>train_model</td><td>2</td>" in page and "<td>tabulate_accuracy</td>" not in page
     assert re.search(r"<summary>\d+ jobs took [\d,]+ s, one after the other</summary>", page)
+
+
+def test_a_level_that_nothing_stays_close_at_is_called_the_lowest(study):
+    page = study_page.written(study)
+    assert ("as none does here, the lowest" in page) == ("No criterion stays within five points" in page)
+    # Every criterion far below the dense network, or all alike.
+    pruned = (study.evaluations["level"] > 0) & (study.evaluations["split"] == "validation")
+    for accuracy, said in ((0.1, True), (1.0, False)):
+        table = study.evaluations.assign(accuracy=study.evaluations["accuracy"].mask(pruned, accuracy))
+        page = study_page.written(study._replace(evaluations=table, results=Results(table, {})))
+        assert ("as none does here, the lowest" in page) == said

@@ -26,6 +26,8 @@ MOST_BYTES = 1_500_000
 READ, SETTINGS = "Images, intervals, readings and networks", "Every setting, and versions"
 # What a study that is not finished says of itself, in place of the first.
 SO_FAR = "Intervals"
+# Where these stand in the description of a finished study.
+DIGESTS = {"images and networks": "their digests, and the machine of each training, stand under Question and settings"}
 # The heading before which a description is cut in two; on paper the second part stays closed.
 CUT = "<h2>Settings</h2>"
 
@@ -76,10 +78,11 @@ def _question(study, picked):
     images = int(averages.on_test(study.evaluations)["images"].iloc[0])
     words = [f"Trained networks: {len(study.results.seeds)}. Test images: {images:,}."]
     if picked.leader:
+        lowest = "" if picked.near else ", or, as none does here, the lowest"
         words.append(
             "The level of the answer is the highest at which a criterion loses at most five points of accuracy against "
-            f"the dense network on the {picked.split} images; there the most accurate one leads, and each family is "
-            "represented by its own."
+            f"the dense network on the {picked.split} images{lowest}; there the most accurate one leads, and each "
+            "family is represented by its own."
         )
     if len(study.config["evaluation"]["recovery"]) > 1:
         words.append("Networks are as pruning left them, but for the sections <i>Recovery</i> and <i>Retraining</i>.")
@@ -110,7 +113,7 @@ def _again(study):
     facts = {
         "the study again": f"snakemake --cores all all report --configfile {settings}",
         "its settings": f"{settings}, which has every default; digest {stamps.digest(study.config)}",
-        "images and networks": "their digests, and the machine of each training, stand under Question and settings",
+        **({} if study.missing else DIGESTS),
         "training seeds": ", ".join(map(str, study.results.seeds)),
         "seed of everything else": study.config["seed"],
         "secateur": __version__,
