@@ -348,7 +348,7 @@ def _use(split, config):
 def _network(checkpoint, path):
     about = {"name": checkpoint.description.name, "digest": files.digest(path), **checkpoint.facts}
     # Of networks that were trained by an earlier version, no machine is known.
-    about["trained on"] = about["provenance"].get("machine", "")
+    about["trained on"] = about["provenance"].get("machine", "not noted")
     columns = ("seed", "name", "epoch", "validation_accuracy", "validation_loss", "digest", "trained on")
     return {key: about[key] for key in columns if key in about}
 

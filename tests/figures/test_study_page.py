@@ -12,7 +12,7 @@ from secateur import ranking
 from secateur.analysis import agreement, answer, averages, sensitivity
 from secateur.analysis.results import Results
 from secateur.artifacts import files, machines, stamps, tables
-from secateur.figures import page_parts, study_answer, study_curves, study_page
+from secateur.figures import page_parts, study_answer, study_curves, study_page, study_sections
 from secateur.images import store
 from secateur.jobs import records, runtimes
 from secateur.relevance import comparison
@@ -220,7 +220,7 @@ def test_provenance_names_digests_machine_and_the_time_of_the_jobs(study, tiny_s
     assert f"digest {stamps.digest(study.config)}" in page
     # Two networks, and of the jobs that run beside the page none.
     assert "<td>train_model</td><td>2</td>" in page and "<td>tabulate_accuracy</td>" not in page
-    assert re.search(r"<summary>\d+ jobs took [\d,]+ s, one after the other</summary>", page)
+    assert re.search(r"<summary>\d+ jobs took [\d,]+ s, added up</summary>", page)
 
 
 def test_a_level_that_nothing_stays_close_at_is_called_the_lowest(study):
@@ -232,3 +232,21 @@ def test_a_level_that_nothing_stays_close_at_is_called_the_lowest(study):
         table = study.evaluations.assign(accuracy=study.evaluations["accuracy"].mask(pruned, accuracy))
         page = study_page.written(study._replace(evaluations=table, results=Results(table, {})))
         assert ("as none does here, the lowest" in page) == said
+        # The words on the leader stand once, and no criterion is given the dense network.
+        assert page.partition('id="question"')[0].count("most accurate") == 1
+        assert ("no pruned network is at most five points" in page) == said
+
+
+def test_classes_that_lose_as_much_are_counted_and_none_is_named_where_nothing_is_lost():
+    means = pandas.DataFrame(
+        {"accuracy.a": [0.9, 0.5, 0.9], "accuracy.b": [1.0, 0.6, 1.0], "accuracy.c": [0.8, 0.7, 0.9]},
+        index=pandas.MultiIndex.from_tuples([("l1", 0.0), ("l1", 0.5), ("l1", 0.1)]),
+    )
+    said = {}
+    for level in (0.1, 0.5):
+        lost = study_sections._lost(means, "l1", "l1", level)
+        said[level] = re.sub("<[^>]+>", "", study_sections._most_lost(means, "l1", "l1", lost))
+    assert said == {
+        0.1: "l1 loses nothing on any class.",
+        0.5: "l1 loses most on class a: from 90.0 to 50.0 %, and as much on 1 other.",
+    }

@@ -20,6 +20,7 @@ AHEAD, BEHIND, UNTESTED = "is ahead of", "is behind", "has no interval against"
 UNTOLD = "cannot be told from"
 # Random channels, as many of each layer as a criterion removes.
 OWN_WIDTHS = "shuffled.{0}"
+OF_WIDTHS = "random channels, as many of each layer; only criteria with such controls have a number there."
 # Shares of the multiply-adds that differ by more are no equal price.
 UNLIKE = 0.02
 
@@ -65,15 +66,12 @@ def _chosen_words(study, picked, rows, compared):
     share, split = wording.percent(picked.level), picked.split
     leader = f"<b>{page_parts.name_of(picked.leader)}</b>"
     dense = f"{100 * study.results.dense():.1f}"
-    on_choosing = (
-        f"the most accurate there, {100 * picked.accuracy:.1f} of {100 * picked.dense:.1f} % on the {split} images "
-        "that choose"
-    )
+    on_choosing = f"{100 * picked.accuracy:.1f} of {100 * picked.dense:.1f} % on the {split} images that choose"
     reported = f"On the test images it keeps <b>{page_parts.shown(row)}</b> of {dense} %."
     if picked.near:
         yield (
             f"Up to <b>{share} of the {study.removed}</b> can be removed with a loss of at most five points of "
-            f"accuracy, by {leader} ({on_choosing}). {reported}"
+            f"accuracy, by {leader} (the most accurate there, {on_choosing}). {reported}"
         )
     else:
         yield (
@@ -194,7 +192,7 @@ def _note(picked, compared):
         "<small>Differences in points, with intervals as <i>Question and settings</i> says; bold where zero is "
         "outside. The interval of an accuracy is that of its change against the dense network. "
         "† a layer is without channels in at least one network. "
-        + ("Its widths: random channels, as many of each layer. " if _controlled(compared) else "")
+        + (f"Its widths: {OF_WIDTHS} " if _controlled(compared) else "")
         + (f"Chosen on the {picked.split} images: the level, and each family's criterion. " if picked.leader else "")
         + (f"Weights: {page_parts.name_of(picked.weights)}." if picked.weights else "")
         + "</small>"

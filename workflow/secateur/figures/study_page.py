@@ -27,7 +27,11 @@ READ, SETTINGS = "Images, intervals, readings and networks", "Every setting, and
 # What a study that is not finished says of itself, in place of the first.
 SO_FAR = "Intervals"
 # Where these stand in the description of a finished study.
-DIGESTS = {"images and networks": "their digests, and the machine of each training, stand under Question and settings"}
+DIGESTS = {
+    "images and networks": (
+        "their digests, and the machine of each training where it was noted, stand under Question and settings"
+    )
+}
 # The heading before which a description is cut in two; on paper the second part stays closed.
 CUT = "<h2>Settings</h2>"
 
@@ -128,7 +132,7 @@ def _again(study):
 def _took(runtimes):
     """A line on the time behind the page."""
     jobs, seconds = sum(one.jobs for one in runtimes), sum(one.seconds for one in runtimes)
-    return f"{jobs:,} jobs took {seconds:,.0f} s, one after the other"
+    return f"{jobs:,} jobs took {seconds:,.0f} s, added up"
 
 
 def _runtimes(runtimes):

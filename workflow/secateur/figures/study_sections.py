@@ -36,6 +36,8 @@ FRONT, BESIDE = 6, 4
 TITLE = "Test accuracy by the share removed, and by the cost left"
 # Classes of a table; of more, half as many that lose most are shown, and half as many that lose least.
 CLASSES = 20
+# Accuracies that differ by less are equal: they are rounded in tables.
+EVEN = 1e-6
 # The most statistics or deltas that stand beside each other; more stand below each other.
 ACROSS = 14
 # What the data behind the figure say of each point.
@@ -176,13 +178,9 @@ def _price_figure(study, points, front, dense, of_family, column):
     """All networks by what they cost: counted for every one, and timed for those that were exported."""
     measured = study_exports.points(study)
     svg = study_curves.price(points, front, dense, of_family, measured)
-    # The front falls with the cost: the last row that is close to the dense network, on the images that choose.
-    least = front[front[column] >= front[column].iloc[0] - answers.NEAR].iloc[-1]
-    left = 100 * least["macs"] / dense["macs"]
     words = (
-        "The cheapest network of the front that is at most five points below its first, on the images by which it was "
-        f"found, is by {least['criterion']} and keeps {100 * least['accuracy']:.1f} % with {left:.1f} % of the "
-        f"multiply-adds; the dense network has {100 * study.results.dense():.1f} %. These are counted, not timed."
+        f"{_cheapest(front, column, dense)} The dense network has {100 * study.results.dense():.1f} %. Multiply-adds "
+        "are counted, not timed."
     )
     method = METHOD_OF_PRICE
     if measured:
@@ -191,6 +189,24 @@ def _price_figure(study, points, front, dense, of_family, column):
     data = points[list(COLUMNS)].assign(front=points.index.isin(front.index))
     csv = data.round(5).to_csv(index=False, lineterminator="\n")
     return page_parts.figure_of("price-figure", svg, "Test accuracy by cost", words, csv, method)
+
+
+def _cheapest(front, column, dense):
+    """A sentence on the last row of the front that is close to its first, or on the first pruned one without such."""
+    near = front[front[column] >= front[column].iloc[0] - answers.NEAR].iloc[-1]
+    if near["level"]:
+        return (
+            f"The cheapest network of the front that is at most five points below its first, on the images by which it "
+            f"was found, {_kept(near, dense)}."
+        )
+    text = "On the images by which the front was found, no pruned network is at most five points below the dense one"
+    pruned = front[front["level"] > 0]
+    return f"{text}; the nearest {_kept(pruned.iloc[0], dense)}." if len(pruned) else f"{text}."
+
+
+def _kept(row, dense):
+    left = 100 * row["macs"] / dense["macs"]
+    return f"is by {row['criterion']} and keeps {100 * row['accuracy']:.1f} % with {left:.1f} % of the multiply-adds"
 
 
 def _means(study, split, columns):
@@ -300,10 +316,15 @@ def _most_lost(means, dense, name, lost):
     """A sentence on the class that a criterion loses most of; `lost` are its losses, the largest first."""
     if lost.empty:
         return ""
-    column, before = lost.index[0], means.at[(dense, 0.0), lost.index[0]]
-    label = html.escape(column.removeprefix(evaluation_table.OF_CLASS))
-    told = f"from {100 * before:.1f} to {100 * (before - lost.iloc[0]):.1f} %"
-    return f"<p><b>{page_parts.name_of(name)} loses most on class <bdi>{label}</bdi>: {told}.</b></p>"
+    code, largest = page_parts.name_of(name), lost.iloc[0]
+    if largest <= EVEN:
+        return f"<p><b>{code} loses nothing on any class.</b></p>"
+    before = means.at[(dense, 0.0), lost.index[0]]
+    label = html.escape(lost.index[0].removeprefix(evaluation_table.OF_CLASS))
+    told = f"from {100 * before:.1f} to {100 * (before - largest):.1f} %"
+    alike = int((lost >= largest - EVEN).sum()) - 1
+    others = f", and as much on {alike} other{'s' * (alike > 1)}" if alike else ""
+    return f"<p><b>{code} loses most on class <bdi>{label}</bdi>: {told}{others}.</b></p>"
 
 
 def _of_many(columns, name):
